@@ -1,0 +1,85 @@
+//! What a [`Decoder`](super::Decoder) has to say: a request, an answer of the protocol's own, or why it gives up.
+
+#[cfg(doc)]
+use super::decoder::{Decoder, PARAMS_MAX};
+use super::decoder::{GET_VALUES_MAX, PARAMS_DISCARD_MAX, STDIN_MAX};
+use super::record::Role;
+
+/// What [`Decoder::decode`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// All input was consumed: read more.
+    NeedMore,
+    /// The protocol itself was answered, the bytes are at the end of `out`. Write them, then go on decoding; with
+    /// `keep_conn` false close the connection instead.
+    Answer {
+        /// The connection may be used further.
+        keep_conn: bool,
+    },
+    /// A whole request: its parameters are in [`Decoder::params`] until the next [`Decoder::decode`].
+    Request(Head),
+    /// The peer broke the protocol or a limit: close the connection, there is nobody to answer.
+    Close(Violation),
+}
+
+/// A request, without its parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The id that every record of the reply must carry.
+    pub id: u16,
+    /// What the web server wants to know.
+    pub role: Role,
+    /// False: close the connection after the reply (FastCGI 1.0 §5.1). True: leave closing to the server.
+    pub keep_conn: bool,
+    /// Whether [`Decoder::params`] holds the parameters.
+    pub params: ParamsState,
+}
+
+/// What became of a request's parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParamsState {
+    /// They are in [`Decoder::params`].
+    Complete,
+    /// More than [`PARAMS_MAX`] bytes: dropped, [`Decoder::params`] is empty. HTTP has 431 for it.
+    TooLarge,
+    /// They do not divide into pairs: dropped, [`Decoder::params`] is empty. HTTP has 400 for it.
+    Malformed,
+}
+
+/// Why a connection must be closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// Not FastCGI 1: most often a peer that speaks HTTP, or another protocol, to the FastCGI socket.
+    #[error(
+        "the peer does not speak FastCGI version 1 (first byte {0}): point the web server's FastCGI, not HTTP, settings here"
+    )]
+    Version(u8),
+    /// `BEGIN_REQUEST` with the id of management records.
+    #[error("the peer began a request with id 0, which FastCGI keeps for management records")]
+    BeginWithoutId,
+    /// `BEGIN_REQUEST` whose content is not eight bytes long.
+    #[error("the peer began a request with {0} bytes where FastCGI has 8")]
+    BeginLength(u16),
+    /// `BEGIN_REQUEST` for the request that is being received.
+    #[error("the peer began request {0} again before it had ended")]
+    BegunTwice(u16),
+    /// A record of PARAMS or STDIN after the empty record that ends that stream.
+    #[error("the peer went on with a stream of request {0} after its end")]
+    AfterEnd(u16),
+    /// More parameters than are read and dropped.
+    #[error(
+        "the peer sent more than {PARAMS_DISCARD_MAX} bytes of parameters: lower the web server's limits on request headers"
+    )]
+    ParamsEndless,
+    /// A larger request body than is read and dropped.
+    #[error(
+        "the peer sent more than {STDIN_MAX} bytes of request body: keep bodies from the gate (nginx: fastcgi_pass_request_body off)"
+    )]
+    StdinTooLarge,
+    /// `GET_VALUES` larger than any sensible question.
+    #[error("the peer asked for values with {0} bytes, more than {GET_VALUES_MAX}")]
+    GetValuesTooLarge(u16),
+    /// `GET_VALUES` that does not divide into pairs.
+    #[error("the peer asked for values with malformed name-value pairs")]
+    GetValuesMalformed,
+}
