@@ -1,0 +1,197 @@
+//! Piwigo's sessions: from the visitor's cookie to the id of a row of the table `sessions`, and from that row's data to
+//! the id of the user who is signed in.
+
+use std::net::Ipv4Addr;
+
+use super::cookie::cookie_value;
+use super::php_unserialize::{Keep, Reader};
+use super::php_value::PhpValue;
+
+/// The column `sessions.data` is a MEDIUMTEXT: it cannot hold more. Reading takes time in proportion and no memory.
+const MAX_SESSION_BYTES: usize = 1 << 24;
+
+/// Session ids that PHP makes are 22 to 256 characters long, by default 26 or 32; the table's column holds 50.
+const SESSION_ID_LEN: std::ops::RangeInclusive<usize> = 16..=128;
+
+/// The session id in the cookie called `cookie_name` (Piwigo: `$conf['session_name']`); `None` without such a cookie or
+/// if the value is no id that PHP would have made.
+pub fn session_id(cookie_header: &[u8], cookie_name: &str) -> Option<String> {
+    let value = cookie_value(cookie_header, cookie_name)?;
+    let is_id = SESSION_ID_LEN.contains(&value.len())
+        && value.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b',' | b'-'));
+    String::from_utf8(value.into_owned()).ok().filter(|_| is_id)
+}
+
+/// The id of the session's row (Piwigo: `get_remote_addr_session_hash`): the session id behind a prefix made of the first
+/// two octets of an IPv4 address, if `use_ip_address` (`$conf['session_use_ip_address']`) says so.
+///
+/// `remote_addr` is `REMOTE_ADDR` as PHP sees it; an address with a colon gives no prefix, and one that is neither kind
+/// gives no session at all. Compare the row's id byte for byte: the database ignores trailing spaces.
+pub fn session_row_id(use_ip_address: bool, remote_addr: &str, session_id: &str) -> Option<String> {
+    if !use_ip_address || remote_addr.contains(':') {
+        return Some(session_id.to_owned());
+    }
+    let [first, second, ..] = remote_addr.parse::<Ipv4Addr>().ok()?.octets();
+    Some(format!("{first:02X}{second:02X}{session_id}"))
+}
+
+/// The user who is signed in, from `sessions.data` as PHP's default handler writes it (`name|value` after
+/// `name|value`): the last `pwg_uid` that is a positive integer, written as one or as a string of digits.
+///
+/// Data that does not parse to its very end signs nobody in, as in PHP; so does another `session.serialize_handler`.
+pub fn session_user_id(data: &[u8]) -> Result<Option<u32>, UnreadableSession> {
+    if data.len() > MAX_SESSION_BYTES {
+        return Err(UnreadableSession);
+    }
+    let mut reader = Reader::new(data);
+    let mut user_id = None;
+    while !reader.at_end() {
+        let name = reader.until(b'|').ok_or(UnreadableSession)?;
+        let keep = if name == b"pwg_uid" { Keep::All } else { Keep::Nothing };
+        let value = reader.value(keep).map_err(|_| UnreadableSession)?;
+        if name == b"pwg_uid" {
+            user_id = positive(&value);
+        }
+    }
+    Ok(user_id)
+}
+
+/// The session's data is not what PHP's default handler writes. Its visitor is a guest; when it is so for every session,
+/// `session.serialize_handler` of the gallery's PHP has to be set to `php`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("session data not readable: is session.serialize_handler of the gallery's PHP set to `php`?")]
+pub struct UnreadableSession;
+
+fn positive(value: &PhpValue) -> Option<u32> {
+    let id = match value {
+        PhpValue::Int(id) => u32::try_from(*id).ok()?,
+        PhpValue::Bytes(digits) if digits.iter().all(u8::is_ascii_digit) => value.as_str()?.parse().ok()?,
+        _ => return None,
+    };
+    (id > 0).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_row_id_begins_with_two_octets_of_an_ipv4_address() {
+        let table = [
+            ("192.168.1.2", Some("C0A8")),
+            ("10.0.0.5", Some("0A00")),
+            ("127.0.0.1", Some("7F00")),
+            ("1.2.3.4", Some("0102")),
+            ("203.0.113.9", Some("CB00")),
+            ("255.255.255.255", Some("FFFF")),
+            ("::1", Some("")),
+            ("2001:db8::1", Some("")),
+            ("::ffff:1.2.3.4", Some("")),
+            ("unix:", Some("")),
+            ("", None),
+            ("localhost", None),
+            ("1.2.3", None),
+            ("1.2.3.4.5", None),
+        ];
+        for (addr, prefix) in table {
+            let id = prefix.map(|prefix| format!("{prefix}jtovfh7e4j5ba84nc25hca04tj"));
+            assert_eq!(session_row_id(true, addr, "jtovfh7e4j5ba84nc25hca04tj"), id, "{addr}");
+            assert_eq!(session_row_id(false, addr, "x").as_deref(), Some("x"), "{addr}");
+        }
+    }
+
+    #[test]
+    fn a_session_id_is_16_to_128_letters_digits_commas_and_dashes() {
+        let table = [
+            ("pwg_id=jtovfh7e4j5ba84nc25hca04tj", Some("jtovfh7e4j5ba84nc25hca04tj")),
+            ("a=b; pwg.id=%6Atovfh7e4j5ba84nc25hca04tj", Some("jtovfh7e4j5ba84nc25hca04tj")),
+            ("pwg_id=ABCDEFGHabcdefgh,-09", Some("ABCDEFGHabcdefgh,-09")),
+            ("pwg_id=123456789012345", None),
+            ("pwg_id=", None),
+            ("pwg_id=jtovfh7e4j5ba84nc25hca04tj%20", None),
+            ("pwg_id=jtovfh7e4j5ba84nc25hca04tj ", None),
+            ("pwg_id=jtovfh7e4j5ba84nc25hca04t'", None),
+            ("pwg_id=jtovfh7e4j5ba84nc25hca04t%00", None),
+            ("pwg_id=jtovfh7e4j5ba84nc25hca04té", None),
+            ("pwg_id=bad; pwg_id=jtovfh7e4j5ba84nc25hca04tj", None),
+            ("PHPSESSID=jtovfh7e4j5ba84nc25hca04tj", None),
+        ];
+        for (header, id) in table {
+            assert_eq!(session_id(header.as_bytes(), "pwg_id").as_deref(), id, "{header}");
+        }
+        for (length, known) in [(128, true), (129, false)] {
+            let header = format!("pwg_id={}", "a".repeat(length));
+            assert_eq!(session_id(header.as_bytes(), "pwg_id").is_some(), known, "{length}");
+        }
+    }
+
+    #[test]
+    fn the_last_pwg_uid_of_well_formed_data_is_the_user() {
+        let table = [
+            ("", None),
+            ("pwg_uid|i:1;", Some(1)),
+            ("a|s:12:\"pwg_uid|i:1;\";pwg_uid|i:7;", Some(7)),
+            ("a|s:12:\"pwg_uid|i:1;\";", None),
+            ("pwg_filter_enabled|b:0;pwg_uid|i:42;pwg_x|a:2:{i:0;s:1:\"}\";s:1:\"k\";d:0.5;}", Some(42)),
+            ("pwg_uid|i:1;pwg_uid|i:2;", Some(2)),
+            ("pwg_uid|i:1;pwg_uid|N;", None),
+            ("x|N;pwg_uid|s:1:\"5\";", Some(5)),
+            ("n|s:4:\"Zoé\";pwg_uid|i:9;", Some(9)),
+            ("o|O:8:\"stdClass\":1:{s:1:\"a\";i:1;}pwg_uid|i:6;", Some(6)),
+            ("|i:3;pwg_uid|i:4;", Some(4)),
+            ("pwg_uid|i:5;connected_with|s:6:\"pwg_ui\";", Some(5)),
+            ("pwg_uid|i:0;", None),
+            ("pwg_uid|i:-1;", None),
+            ("pwg_uid|i:4294967296;", None),
+            ("pwg_uid|b:1;", None),
+            ("pwg_uid|d:5;", None),
+            ("pwg_uid|s:0:\"\";", None),
+            ("pwg_uid|s:2:\"5x\";", None),
+            ("pwg_uid|s:2:\"+5\";", None),
+            ("pwg_uid|s:1:\"0\";", None),
+            ("pwg_uid|a:1:{i:0;i:5;}", None),
+            ("PWG_UID|i:5;", None),
+        ];
+        for (data, user) in table {
+            assert_eq!(session_user_id(data.as_bytes()), Ok(user), "{data}");
+        }
+    }
+
+    #[test]
+    fn an_error_anywhere_signs_nobody_in() {
+        for data in [
+            "pwg_uid|i:1",
+            "junk",
+            "pwg_uid|i:5;junk",
+            "pwg_uid|i:5;junk|",
+            "pwg_uid|i:5; ",
+            "pwg_uid|i:5;\n",
+            "pwg_uid|i:5;x|i:;",
+            "a:1:{s:7:\"pwg_uid\";i:1;}",
+        ] {
+            assert_eq!(session_user_id(data.as_bytes()), Err(UnreadableSession), "{data}");
+        }
+    }
+
+    #[test]
+    fn other_variables_cost_no_memory_whatever_they_hold() {
+        let wide = "i:0;N;".repeat(100_000);
+        let data = format!("big|a:100000:{{{wide}}}pwg_uid|i:3;");
+        assert_eq!(session_user_id(data.as_bytes()), Ok(Some(3)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_data_panics(
+            data in proptest::collection::vec(any::<u8>(), 0..100),
+            text in "((pwg_uid|a)\\|([is]:[0-9]:?\"?[0-9]\"?;|N;)){0,6}",
+        ) {
+            let _ = session_user_id(&data);
+            let _ = session_user_id(text.as_bytes());
+            let _ = session_id(&data, "pwg_id");
+            let _ = session_row_id(true, &text, "id");
+        }
+    }
+}
