@@ -1,0 +1,229 @@
+//! Piwigo's own settings as a verdict needs them: `gate.toml`'s `[piwigo]` table over the config table over
+//! Piwigo's files over Piwigo's defaults (PIWIGO.md §6.1, §6.3).
+
+use super::{PiwigoFiles, SettingsError};
+use crate::access::GalleryState;
+use crate::piwigo::derivative_config::{DerivativeConfig, DerivativeConfigProblem};
+use crate::piwigo::php_value::PhpValue;
+use crate::target::Layout;
+
+/// A gallery's settings.
+#[derive(Debug)]
+pub struct Gallery {
+    /// Where its files are.
+    pub layout: Layout,
+    /// Its enabled sizes.
+    pub derivatives: DerivativeConfig,
+    /// The session cookie's name.
+    pub session_name: String,
+    /// Whether a session is bound to the visitor's address.
+    pub session_use_ip_address: bool,
+    /// The guest's user id.
+    pub guest_id: u32,
+    /// Whether guests may see anything at all.
+    pub guest_access: bool,
+    /// What Piwigo shows as a picture, lower case.
+    pub picture_extensions: Vec<String>,
+    /// Whether other formats of a photo are offered.
+    pub formats: bool,
+}
+
+/// Rows of the config table: param and value.
+pub type ConfigRows = [(String, Vec<u8>)];
+
+impl Gallery {
+    /// Resolves the settings; `rows` is the config table, empty before the database was asked.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used.
+    pub fn resolve(files: &PiwigoFiles, rows: &ConfigRows, url_prefix: &str) -> Result<Self, SettingsError> {
+        let settings = Layers { files, rows };
+        if let Some(handler) = settings.text("session_save_handler")?.filter(|handler| handler != "db") {
+            return Err(SettingsError::SessionsElsewhere(handler));
+        }
+        let data_dir = settings.directory("data_location", "_data/")?;
+        let derivative_dir = match files.constant_directory("PWG_DERIVATIVE_DIR")? {
+            Some(directory) => directory,
+            None => format!("{data_dir}i/"),
+        };
+        let stored = rows.iter().find(|(param, _)| param == "derivatives").map(|(_, value)| value.as_slice());
+        let (derivatives, problem) = DerivativeConfig::from_stored(stored);
+        match problem {
+            Some(problem) if problem != DerivativeConfigProblem::Missing => tracing::warn!("{problem}"),
+            _ => {}
+        }
+        Ok(Gallery {
+            layout: Layout { url_prefix: url_prefix.to_owned(), derivative_dir, data_dir },
+            derivatives,
+            session_name: settings.text("session_name")?.unwrap_or_else(|| "pwg_id".into()),
+            session_use_ip_address: settings.boolean("session_use_ip_address", true)?,
+            guest_id: settings.number("guest_id", 2)?,
+            guest_access: settings.boolean("guest_access", true)?,
+            picture_extensions: settings.words("picture_ext", &["jpg", "jpeg", "png", "gif", "webp"])?,
+            formats: settings.boolean("enable_formats", false)?,
+        })
+    }
+
+    /// What a verdict depends on beside visitor and image; `locked` is read anew for each request.
+    pub fn state(&self, locked: bool) -> GalleryState<'_> {
+        GalleryState {
+            locked,
+            guest_access: self.guest_access,
+            picture_extensions: &self.picture_extensions,
+            derivatives: &self.derivatives,
+        }
+    }
+}
+
+/// One look-up through all layers.
+struct Layers<'a> {
+    files: &'a PiwigoFiles,
+    rows: &'a ConfigRows,
+}
+
+impl Layers<'_> {
+    fn value(&self, key: &str) -> Result<Option<PhpValue>, SettingsError> {
+        if let Some(value) = self.files.overridden(key) {
+            return Ok(Some(value.clone()));
+        }
+        if let Some((_, value)) = self.rows.iter().find(|(param, _)| param == key) {
+            // Piwigo turns exactly these two words into booleans; all else stays text.
+            return Ok(Some(match value.as_slice() {
+                b"true" => PhpValue::Bool(true),
+                b"false" => PhpValue::Bool(false),
+                text => PhpValue::Bytes(text.to_vec()),
+            }));
+        }
+        self.files.conf(key).map(Option::<&PhpValue>::cloned)
+    }
+
+    fn text(&self, key: &str) -> Result<Option<String>, SettingsError> {
+        match self.value(key)? {
+            None => Ok(None),
+            Some(PhpValue::Bytes(bytes)) => {
+                String::from_utf8(bytes).map(Some).map_err(|_| wrong_type(key, "UTF-8 text"))
+            }
+            // `session_save_handler` may be unset by a null or false: that is "not db" too.
+            Some(PhpValue::Null | PhpValue::Bool(_)) => Ok(Some(String::new())),
+            Some(PhpValue::Int(number)) => Ok(Some(number.to_string())),
+            Some(_) => Err(wrong_type(key, "text")),
+        }
+    }
+
+    fn boolean(&self, key: &str, default: bool) -> Result<bool, SettingsError> {
+        // PHP's truth: 0, "", "0" and null are false.
+        match self.value(key)? {
+            None => Ok(default),
+            Some(PhpValue::Bool(value)) => Ok(value),
+            Some(PhpValue::Int(number)) => Ok(number != 0),
+            Some(PhpValue::Null) => Ok(false),
+            Some(PhpValue::Bytes(text)) => Ok(!text.is_empty() && text != b"0"),
+            Some(_) => Err(wrong_type(key, "true or false")),
+        }
+    }
+
+    fn number(&self, key: &str, default: u32) -> Result<u32, SettingsError> {
+        match self.value(key)? {
+            None => Ok(default),
+            Some(value) => value
+                .as_int()
+                .and_then(|number| u32::try_from(number).ok())
+                .ok_or_else(|| wrong_type(key, "a number")),
+        }
+    }
+
+    fn words(&self, key: &str, default: &[&str]) -> Result<Vec<String>, SettingsError> {
+        let Some(value) = self.value(key)? else {
+            return Ok(default.iter().map(ToString::to_string).collect());
+        };
+        value
+            .as_array()
+            .and_then(|array| {
+                array
+                    .iter()
+                    .map(|(_, word)| word.as_str().map(str::to_ascii_lowercase))
+                    .collect::<Option<Vec<_>>>()
+            })
+            .ok_or_else(|| wrong_type(key, "a list of words"))
+    }
+
+    /// A folder below the root, with a trailing slash.
+    fn directory(&self, key: &str, default: &str) -> Result<String, SettingsError> {
+        let text = self.text(key)?.unwrap_or_else(|| default.to_owned());
+        relative_directory(&text).ok_or_else(|| wrong_type(key, "a folder below the gallery's root"))
+    }
+}
+
+/// `./_data`, `_data/` and the like as `_data/`; `None` for what leaves the root.
+pub(super) fn relative_directory(text: &str) -> Option<String> {
+    let trimmed = text.strip_prefix("./").unwrap_or(text).trim_end_matches('/');
+    let plain = |segment: &str| {
+        !segment.is_empty()
+            && !segment.starts_with('.')
+            && !segment.contains(|c: char| c.is_control() || c == '\\')
+    };
+    trimmed.split('/').all(plain).then(|| format!("{trimmed}/"))
+}
+
+fn wrong_type(key: &str, expected: &'static str) -> SettingsError {
+    SettingsError::PiwigoType { key: key.to_owned(), expected }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(config: &str, rows: &[(&str, &str)]) -> Result<Gallery, SettingsError> {
+        let files = PiwigoFiles::from_text(config, "<?php $prefixeTable = 'piwigo_';");
+        let rows: Vec<_> =
+            rows.iter().map(|(param, value)| ((*param).to_owned(), value.as_bytes().to_vec())).collect();
+        Gallery::resolve(&files, &rows, "")
+    }
+
+    #[test]
+    fn a_stock_gallery_has_piwigos_defaults() {
+        let gallery = resolve("<?php", &[]).unwrap();
+        assert_eq!(gallery.session_name, "pwg_id");
+        assert!(gallery.session_use_ip_address && gallery.guest_access && !gallery.formats);
+        assert_eq!(gallery.guest_id, 2);
+        assert_eq!(gallery.layout.derivative_dir, "_data/i/");
+        assert_eq!(gallery.derivatives.enabled.len(), 9);
+    }
+
+    #[test]
+    fn the_config_table_wins_over_the_files() {
+        let config =
+            "<?php $conf['guest_access'] = true; $conf['session_name'] = 'a'; $conf['guest_id'] = 7;";
+        let gallery = resolve(config, &[("guest_access", "false"), ("session_name", "b")]).unwrap();
+        assert!(!gallery.guest_access);
+        assert_eq!((gallery.session_name.as_str(), gallery.guest_id), ("b", 7));
+    }
+
+    #[test]
+    fn php_truth() {
+        for (text, expected) in [("true", true), ("false", false), ("1", true), ("0", false), ("", false)] {
+            assert_eq!(resolve("<?php", &[("enable_formats", text)]).unwrap().formats, expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_an_error() {
+        let table = [
+            "<?php $conf['data_location'] = '../elsewhere/';",
+            "<?php $conf['picture_ext'] = 'jpg';",
+            "<?php $conf['guest_id'] = 'two';",
+            "<?php $conf['session_save_handler'] = 'files';",
+            "<?php $conf['session_save_handler'] = '';",
+            "<?php $conf['guest_access'] = getenv('GUESTS');",
+        ];
+        for config in table {
+            assert!(resolve(config, &[]).is_err(), "{config}");
+        }
+    }
+
+    #[test]
+    fn picture_extensions_are_compared_in_lower_case() {
+        let gallery = resolve("<?php $conf['picture_ext'] = array('jpg', 'JPG', 'Heic');", &[]).unwrap();
+        assert_eq!(gallery.picture_extensions, ["jpg", "jpg", "heic"]);
+    }
+}

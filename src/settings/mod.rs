@@ -1,0 +1,440 @@
+//! Flags, environment, `gate.toml` and Piwigo's own files in; one checked configuration out. Validated once, at
+//! the start or at SIGHUP, never per request.
+//!
+//! Two structs: [`Settings`] needs only files; [`gallery::Gallery`] needs the config table as well, because that
+//! table wins over Piwigo's files (PIWIGO.md §6.1).
+
+pub mod gallery;
+mod options;
+mod piwigo_files;
+
+use std::io::Read as _;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use options::{Derivatives, LogLevel, Options};
+pub use piwigo_files::PiwigoFiles;
+
+use crate::access::{Admins, Policy};
+use crate::database::{Address, AddressError, DatabaseError, Tables};
+use crate::listen::{Listen, ListenError};
+use crate::reply::{Deliver, DenyStatus};
+
+/// A set-up that cannot work, in a sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// Nobody said where to listen.
+    #[error(
+        "no address to listen on given: say --listen unix:/run/piwigo-gate/gate.sock, or another address"
+    )]
+    NoListen,
+    /// No gallery was named and none is where the program is.
+    #[error("no gallery given: say --gallery DIR, the directory that holds Piwigo's index.php and local/")]
+    NoGallery,
+    /// The directory is no Piwigo.
+    #[error("{0} is no installed Piwigo: it has no local/config/database.inc.php; check --gallery")]
+    NotAGallery(PathBuf),
+    /// A file cannot be read.
+    #[error("cannot read {path}: {error}; {}", remedy(error))]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A file is larger than any settings file is.
+    #[error("{0} is too large for a settings file")]
+    TooLarge(PathBuf),
+    /// `gate.toml` cannot be understood.
+    #[error("{path}, line {line}: {message}")]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// A setting has a value that it cannot have.
+    #[error("{setting} is {value:?}: {expected}")]
+    Value {
+        /// The setting's name.
+        setting: &'static str,
+        /// What it was.
+        value: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// A key of Piwigo's is set by PHP code that only PHP can run.
+    #[error(
+        "{file}, line {line}: {key} is set by code that only PHP can run; put its value into gate.toml: \
+         [piwigo] {toml_key} = …"
+    )]
+    NotUnderstood {
+        /// The file.
+        file: String,
+        /// The line, from 1.
+        line: u32,
+        /// The key as Piwigo spells it.
+        key: String,
+        /// The key to set in `gate.toml`.
+        toml_key: String,
+    },
+    /// A settings file of Piwigo's includes another one.
+    #[error(
+        "{file}, line {line}: settings of included files are not read; put those that Piwigo needs into gate.toml, \
+         [piwigo], and say ignore_includes = true there (above [piwigo])"
+    )]
+    Included {
+        /// The including file.
+        file: String,
+        /// The line, from 1.
+        line: u32,
+    },
+    /// A key of Piwigo's has a type that the gate cannot use.
+    #[error("Piwigo's setting {key} is not {expected}; correct it, or set [piwigo] {key} in gate.toml")]
+    PiwigoType {
+        /// The key.
+        key: String,
+        /// The type it must have.
+        expected: &'static str,
+    },
+    /// A key in `[piwigo]` that means nothing to the gate: misspelt, most likely.
+    #[error("[piwigo] {key} in gate.toml is no setting of Piwigo's that the gate uses; it uses {known}")]
+    PiwigoUnknown {
+        /// The key.
+        key: String,
+        /// Those there are.
+        known: String,
+    },
+    /// A key that no gallery works without.
+    #[error(
+        "Piwigo's setting {0} is missing from local/config/database.inc.php: is the installation finished?"
+    )]
+    PiwigoMissing(String),
+    /// Sessions are not in the database.
+    #[error(
+        "session_save_handler is {0:?}: PHP keeps the sessions itself and the gate cannot read them yet; \
+         remove that line from local/config/config.inc.php (Piwigo's default is 'db')"
+    )]
+    SessionsElsewhere(String),
+    /// The system does not let this process hear of signals.
+    #[error("cannot listen to signals: {0}; raise the limits of the gate's user")]
+    Signal(std::io::Error),
+    /// The database's address.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// The listening address.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The database itself refuses.
+    #[error("the database ({address}) refuses: {error}; {advice}")]
+    Database {
+        /// Where it is.
+        address: String,
+        /// What it said.
+        error: DatabaseError,
+        /// What to do.
+        advice: &'static str,
+    },
+}
+
+fn remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => "run the gate as PHP's user, or let its user read that file",
+        std::io::ErrorKind::InvalidData => "save it as UTF-8",
+        _ => "check its path",
+    }
+}
+
+/// Everything that files, flags and the environment decide.
+pub struct Settings {
+    /// Piwigo's directory, absolute, symbolic links resolved.
+    pub gallery: PathBuf,
+    /// Empty, or the path under which the gallery is mounted: `/piwigo`.
+    pub url_prefix: String,
+    /// Where to listen, if said.
+    pub listen: Option<Listen>,
+    /// How the server is told to send a file; `None`: what the server itself says.
+    pub deliver: Option<Deliver>,
+    /// The database.
+    pub database: Address,
+    /// Connections to it, at most.
+    pub database_connections: u32,
+    /// Piwigo's tables.
+    pub tables: Tables,
+    /// The rules that may be chosen.
+    pub policy: Policy,
+    /// Status of a refusal.
+    pub deny_status: DenyStatus,
+    /// Age at which a session counts no more.
+    pub session_max_age: Option<Duration>,
+    /// `Cache-Control` of allowed files.
+    pub browser_cache: String,
+    /// What a missing derivative leads to.
+    pub derivatives: Derivatives,
+    /// Limits of the serving side.
+    pub limits: Limits,
+    /// What to log.
+    pub log: LogLevel,
+    /// Piwigo's own files, read; the config table is still to be laid over them.
+    pub piwigo: PiwigoFiles,
+}
+
+/// Numbers and times that bound what a peer can use up.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Open connections.
+    pub max_connections: usize,
+    /// From a request's first byte to its last.
+    pub header_timeout: Duration,
+    /// Between requests.
+    pub idle_timeout: Duration,
+    /// For one answer to be taken.
+    pub write_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            max_connections: 512,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_mins(1),
+            write_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Limits {
+    fn resolve(options: &Options) -> Result<Self, SettingsError> {
+        let default = Limits::default();
+        let seconds = |setting, value: Option<u64>, default: Duration| {
+            within(
+                setting,
+                value,
+                default.as_secs(),
+                1..=86_400,
+                "a number of seconds from 1 to 86400 (a day)",
+            )
+            .map(Duration::from_secs)
+        };
+        Ok(Limits {
+            max_connections: within(
+                "max_connections",
+                options.max_connections,
+                default.max_connections,
+                1..=65_536,
+                "a number from 1 to 65536",
+            )?,
+            header_timeout: seconds("header_timeout", options.header_timeout, default.header_timeout)?,
+            idle_timeout: seconds("idle_timeout", options.idle_timeout, default.idle_timeout)?,
+            write_timeout: seconds("write_timeout", options.write_timeout, default.write_timeout)?,
+        })
+    }
+}
+
+impl Settings {
+    /// Resolves the options: `given` (flags and environment) over `gate.toml` over Piwigo's files over defaults.
+    ///
+    /// # Errors
+    /// The first setting that cannot work.
+    pub fn resolve(given: Options, config: Option<&Path>) -> Result<Self, SettingsError> {
+        let guess = || gallery_of_this_program();
+        let place = given.gallery.clone().or_else(guess);
+        let options = given.or(Options::from_file(config, place.as_deref())?);
+        let gallery = options.gallery.clone().or(place).ok_or(SettingsError::NoGallery)?;
+        let gallery = gallery
+            .canonicalize()
+            .map_err(|error| SettingsError::Unreadable { path: gallery.clone(), error })?;
+        if gallery.to_str().is_none_or(|text| text.contains(|c: char| c.is_control())) {
+            return Err(SettingsError::Value {
+                setting: "gallery",
+                value: gallery.to_string_lossy().into_owned(),
+                expected: "its path must be UTF-8 without control characters",
+            });
+        }
+
+        let piwigo = PiwigoFiles::read(
+            &gallery,
+            &options.piwigo,
+            options.database.is_some(),
+            options.ignore_includes == Some(true),
+        )?;
+        let database = match &options.database {
+            Some(url) => Address::from_url(url)?,
+            None => piwigo.database()?,
+        };
+        Ok(Settings {
+            url_prefix: url_prefix(options.url_prefix.as_deref().unwrap_or_default())?,
+            listen: Listen::resolve(&options)?,
+            deliver: options.deliver,
+            database,
+            database_connections: within(
+                "database_connections",
+                options.database_connections,
+                8,
+                1..=64,
+                "a number from 1 to 64",
+            )?,
+            tables: piwigo.tables()?,
+            policy: Policy {
+                admins: options.admins.unwrap_or(Admins::All),
+                formats_need_high: options.formats_need_high.unwrap_or(true),
+            },
+            deny_status: deny_status(options.deny_status.unwrap_or(403))?,
+            session_max_age: options.session_max_age.map(Duration::from_secs),
+            browser_cache: browser_cache(options.browser_cache.clone())?,
+            derivatives: options.derivatives.unwrap_or(Derivatives::Piwigo),
+            limits: Limits::resolve(&options)?,
+            log: options.log.unwrap_or_default(),
+            gallery,
+            piwigo,
+        })
+    }
+}
+
+/// The gallery in whose root this program lies (a `gate.fcgi` on shared hosting), or the working directory, which
+/// `mod_fcgid` sets to the program's.
+fn gallery_of_this_program() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_owned));
+    program
+        .into_iter()
+        .chain(std::env::current_dir())
+        .find(|directory| directory.join("local/config/database.inc.php").is_file())
+}
+
+/// Reads a settings file of bounded size as text.
+fn read_text(path: &Path, limit: u64) -> Result<String, SettingsError> {
+    let bytes = read_bytes(path, limit)?;
+    String::from_utf8(bytes).map_err(|_| SettingsError::Unreadable {
+        path: path.to_owned(),
+        error: std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8"),
+    })
+}
+
+fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, SettingsError> {
+    let unreadable = |error| SettingsError::Unreadable { path: path.to_owned(), error };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > limit { Err(SettingsError::TooLarge(path.to_owned())) } else { Ok(bytes) }
+}
+
+fn within<N: Copy + PartialOrd + ToString>(
+    setting: &'static str,
+    value: Option<N>,
+    default: N,
+    range: RangeInclusive<N>,
+    expected: &'static str,
+) -> Result<N, SettingsError> {
+    match value {
+        None => Ok(default),
+        Some(number) if range.contains(&number) => Ok(number),
+        Some(number) => Err(SettingsError::Value { setting, value: number.to_string(), expected }),
+    }
+}
+
+fn url_prefix(text: &str) -> Result<String, SettingsError> {
+    let trimmed = text.trim_end_matches('/');
+    let segment = |segment: &str| {
+        !segment.is_empty()
+            && !segment.starts_with('.')
+            && !segment.contains(|c: char| c.is_control() || matches!(c, '\\' | '?' | '#' | '%'))
+    };
+    match trimmed.strip_prefix('/') {
+        None if trimmed.is_empty() => Ok(String::new()),
+        Some(path) if path.split('/').all(segment) => Ok(trimmed.to_owned()),
+        _ => Err(SettingsError::Value {
+            setting: "url_prefix",
+            value: text.to_owned(),
+            expected: "a path such as /piwigo, or nothing",
+        }),
+    }
+}
+
+fn deny_status(code: u16) -> Result<DenyStatus, SettingsError> {
+    match code {
+        403 => Ok(DenyStatus::Forbidden),
+        401 => Ok(DenyStatus::Unauthorized),
+        404 => Ok(DenyStatus::NotFound),
+        _ => Err(SettingsError::Value {
+            setting: "deny_status",
+            value: code.to_string(),
+            expected: "403, 401 or 404",
+        }),
+    }
+}
+
+fn browser_cache(value: Option<String>) -> Result<String, SettingsError> {
+    let value = value.unwrap_or_else(|| "private, max-age=600".into());
+    let is_header_text = !value.is_empty() && value.bytes().all(|byte| matches!(byte, 0x20..=0x7e));
+    let public = value.split(',').any(|word| word.trim().eq_ignore_ascii_case("public"));
+    if is_header_text && !public {
+        Ok(value)
+    } else {
+        Err(SettingsError::Value {
+            setting: "browser_cache",
+            value,
+            expected: "a Cache-Control value such as \"private, max-age=600\", never public: shared caches would \
+                       give one visitor's pictures to another",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn url_prefixes() {
+        let table = [
+            ("", Some("")),
+            ("/", Some("")),
+            ("/piwigo", Some("/piwigo")),
+            ("/piwigo/", Some("/piwigo")),
+            ("/a/b", Some("/a/b")),
+            ("piwigo", None),
+            ("/a//b", None),
+            ("/../x", None),
+            ("/a%20b", None),
+            ("/a\r\nX: y", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(url_prefix(text).ok().as_deref(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_cache_value_is_one_header_line_and_never_public() {
+        for bad in ["", "public, max-age=9", "private\r\nX: y", "Public"] {
+            assert!(browser_cache(Some(bad.into())).is_err(), "{bad:?}");
+        }
+        assert_eq!(browser_cache(None).unwrap(), "private, max-age=600");
+    }
+
+    #[test]
+    fn a_limit_of_nothing_or_of_more_than_a_machine_has_is_an_error() {
+        let table = [
+            ("", true),
+            ("max_connections = 1\nheader_timeout = 1", true),
+            ("max_connections = 65536\nidle_timeout = 86400", true),
+            ("max_connections = 0", false),
+            ("max_connections = 1000000000000", false),
+            ("header_timeout = 0", false),
+            ("idle_timeout = 9223372036854775807", false),
+            ("write_timeout = 86401", false),
+        ];
+        for (text, good) in table {
+            let options: Options = toml::from_str(text).unwrap();
+            assert_eq!(Limits::resolve(&options).is_ok(), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_three_statuses_refuse() {
+        for (code, ok) in [(401, true), (403, true), (404, true), (200, false), (302, false), (500, false)] {
+            assert_eq!(deny_status(code).is_ok(), ok, "{code}");
+        }
+    }
+}

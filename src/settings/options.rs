@@ -1,0 +1,221 @@
+//! What an administrator may set, each by a flag, an environment variable `PIWIGO_GATE_*` or a line of
+//! `gate.toml`; one struct for all three, so that their names cannot drift apart. Not the configuration: that is
+//! [`super::Settings`], in which every value is resolved and checked.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::SettingsError;
+use crate::access::Admins;
+use crate::reply::Deliver;
+
+/// Largest `gate.toml`, in bytes.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// Options as given; `None` is "not said".
+#[derive(Clone, Debug, Default, clap::Args, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Options {
+    /// Piwigo's directory, where its index.php is
+    #[arg(long, env = "PIWIGO_GATE_GALLERY", value_name = "DIR")]
+    pub gallery: Option<PathBuf>,
+    /// Where to listen: unix:PATH, tcp:ADDR:PORT, fd:0 or systemd
+    #[arg(long, env = "PIWIGO_GATE_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Permissions of the unix socket, octal [default: 0660]
+    #[arg(long, env = "PIWIGO_GATE_SOCKET_MODE", value_name = "MODE")]
+    pub socket_mode: Option<String>,
+    /// Group of the unix socket: the web server's, by name or number
+    #[arg(long, env = "PIWIGO_GATE_SOCKET_GROUP", value_name = "GROUP")]
+    pub socket_group: Option<String>,
+    /// Allow a tcp: address that other machines can reach (they could then claim any identity)
+    #[arg(long, env = "PIWIGO_GATE_ALLOW_REMOTE", num_args = 0..=1, default_missing_value = "true")]
+    pub allow_remote: Option<bool>,
+    /// How the web server is told to send a file [default: what the server itself says]
+    #[arg(long, env = "PIWIGO_GATE_DELIVER")]
+    pub deliver: Option<Deliver>,
+    /// Path under which the gallery is mounted, such as /piwigo [default: none]
+    #[arg(long, env = "PIWIGO_GATE_URL_PREFIX", value_name = "PATH")]
+    pub url_prefix: Option<String>,
+    /// Address of the database, instead of Piwigo's own
+    #[arg(
+        long_help = "Address of the database, instead of Piwigo's own: mysql://user:password@host/name or \
+                     sqlite:///file",
+        long,
+        env = "PIWIGO_GATE_DATABASE",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub database: Option<String>,
+    /// Connections to the database [default: 8]
+    #[arg(long, env = "PIWIGO_GATE_DATABASE_CONNECTIONS", value_name = "N")]
+    pub database_connections: Option<u32>,
+    /// Go on although a settings file of Piwigo's includes another one, which is not read
+    #[arg(long, env = "PIWIGO_GATE_IGNORE_INCLUDES", num_args = 0..=1, default_missing_value = "true")]
+    pub ignore_includes: Option<bool>,
+    /// What admins may see: every file that has a record, or what Piwigo's permissions give them [default: all]
+    #[arg(long, env = "PIWIGO_GATE_ADMINS")]
+    pub admins: Option<Admins>,
+    /// Status of every refusal: 403, 401 or 404 [default: 403]
+    #[arg(long, env = "PIWIGO_GATE_DENY_STATUS", value_name = "CODE")]
+    pub deny_status: Option<u16>,
+    /// Whether RAW and other formats need the right to originals [default: true]
+    #[arg(long, env = "PIWIGO_GATE_FORMATS_NEED_HIGH", value_name = "BOOL")]
+    pub formats_need_high: Option<bool>,
+    /// Seconds after its last use at which a session counts no more [default: as Piwigo, while its row exists]
+    #[arg(long, env = "PIWIGO_GATE_SESSION_MAX_AGE", value_name = "SECONDS")]
+    pub session_max_age: Option<u64>,
+    /// Cache-Control of allowed files [default: private, max-age=600]
+    #[arg(long, env = "PIWIGO_GATE_BROWSER_CACHE", value_name = "VALUE")]
+    pub browser_cache: Option<String>,
+    /// What happens when a resized picture is missing or stale [default: piwigo]
+    #[arg(long, env = "PIWIGO_GATE_DERIVATIVES")]
+    pub derivatives: Option<Derivatives>,
+    /// Open connections from the web server, at most [default: 512]
+    #[arg(long, env = "PIWIGO_GATE_MAX_CONNECTIONS", value_name = "N")]
+    pub max_connections: Option<usize>,
+    /// Seconds in which a request must have arrived whole [default: 10]
+    #[arg(long, env = "PIWIGO_GATE_HEADER_TIMEOUT", value_name = "SECONDS")]
+    pub header_timeout: Option<u64>,
+    /// Seconds after which a connection without a request is closed [default: 60]
+    #[arg(long, env = "PIWIGO_GATE_IDLE_TIMEOUT", value_name = "SECONDS")]
+    pub idle_timeout: Option<u64>,
+    /// Seconds in which an answer must have been taken [default: 10]
+    #[arg(long, env = "PIWIGO_GATE_WRITE_TIMEOUT", value_name = "SECONDS")]
+    pub write_timeout: Option<u64>,
+    /// What to log [default: info]
+    #[arg(long, env = "PIWIGO_GATE_LOG", value_name = "LEVEL")]
+    pub log: Option<LogLevel>,
+    /// Settings of Piwigo's own, where they cannot be read from its files (only in gate.toml, table `piwigo`)
+    #[arg(skip)]
+    pub piwigo: BTreeMap<String, toml::Value>,
+}
+
+/// The `derivatives` setting: what an allowed but missing or stale resized picture leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Derivatives {
+    /// An internal hand-over to Piwigo's `i.php`, which makes it.
+    Piwigo,
+    /// Only what exists is served.
+    Existing,
+}
+
+/// The `log` setting: how important a message must be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    /// What keeps the gate from answering.
+    Error,
+    /// What is odd.
+    Warn,
+    /// Each refusal, start and end.
+    #[default]
+    Info,
+    /// Each answer.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl Options {
+    /// Reads the `gate.toml` that counts: `config` if given, else the gallery's own, else the machine's.
+    ///
+    /// # Errors
+    /// When a file that was named or found cannot be read or understood.
+    pub fn from_file(config: Option<&Path>, gallery: Option<&Path>) -> Result<Self, SettingsError> {
+        if let Some(path) = config {
+            return Self::read(path);
+        }
+        let places = gallery
+            .map(|gallery| gallery.join("local/config/gate.toml"))
+            .into_iter()
+            .chain([PathBuf::from("/etc/piwigo-gate/gate.toml")]);
+        for path in places {
+            match path.try_exists() {
+                Ok(true) => return Self::read(&path),
+                Ok(false) => {}
+                Err(error) => return Err(SettingsError::Unreadable { path, error }),
+            }
+        }
+        Ok(Options::default())
+    }
+
+    fn read(path: &Path) -> Result<Self, SettingsError> {
+        let text = super::read_text(path, MAX_FILE)?;
+        toml::from_str(&text).map_err(|error| SettingsError::Toml {
+            path: path.to_owned(),
+            // The whole error quotes the line, which may hold a password.
+            message: error.message().to_owned(),
+            line: error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1),
+        })
+    }
+
+    /// These options where they say something, `weaker` where they do not.
+    #[must_use]
+    pub fn or(self, weaker: Options) -> Options {
+        let mut piwigo = weaker.piwigo;
+        piwigo.extend(self.piwigo);
+        Options {
+            gallery: self.gallery.or(weaker.gallery),
+            listen: self.listen.or(weaker.listen),
+            socket_mode: self.socket_mode.or(weaker.socket_mode),
+            socket_group: self.socket_group.or(weaker.socket_group),
+            allow_remote: self.allow_remote.or(weaker.allow_remote),
+            deliver: self.deliver.or(weaker.deliver),
+            url_prefix: self.url_prefix.or(weaker.url_prefix),
+            database: self.database.or(weaker.database),
+            database_connections: self.database_connections.or(weaker.database_connections),
+            ignore_includes: self.ignore_includes.or(weaker.ignore_includes),
+            admins: self.admins.or(weaker.admins),
+            deny_status: self.deny_status.or(weaker.deny_status),
+            formats_need_high: self.formats_need_high.or(weaker.formats_need_high),
+            session_max_age: self.session_max_age.or(weaker.session_max_age),
+            browser_cache: self.browser_cache.or(weaker.browser_cache),
+            derivatives: self.derivatives.or(weaker.derivatives),
+            max_connections: self.max_connections.or(weaker.max_connections),
+            header_timeout: self.header_timeout.or(weaker.header_timeout),
+            idle_timeout: self.idle_timeout.or(weaker.idle_timeout),
+            write_timeout: self.write_timeout.or(weaker.write_timeout),
+            log: self.log.or(weaker.log),
+            piwigo,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_says_and_what_it_must_not_say() {
+        let table = [
+            ("admins = \"strict\"\ndeny_status = 404\n[piwigo]\nsession_name = \"x\"", true),
+            ("derivatives = \"existing\"", true),
+            ("admin = \"strict\"", false),
+            ("admins = \"some\"", false),
+            ("deny_status = \"404\"", false),
+            ("log = \"chatty\"", false),
+        ];
+        for (text, understood) in table {
+            assert_eq!(toml::from_str::<Options>(text).is_ok(), understood, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_stronger_word_counts() {
+        let weaker: Options = toml::from_str("deny_status = 404\nlog = \"warn\"").unwrap();
+        let stronger: Options = toml::from_str("deny_status = 401").unwrap();
+        let both = stronger.or(weaker);
+        assert_eq!((both.deny_status, both.log), (Some(401), Some(LogLevel::Warn)));
+    }
+
+    #[test]
+    fn an_error_names_the_line_and_not_its_text() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("gate.toml");
+        std::fs::write(&path, "admins = \"all\"\ndatabase = 's3cret' oops\n").unwrap();
+        let error = Options::from_file(Some(&path), None).unwrap_err().to_string();
+        assert!(error.contains("line 2") && !error.contains("s3cret"), "{error}");
+    }
+}

@@ -1,0 +1,277 @@
+//! `include/config_default.inc.php`, `local/config/config.inc.php` and `local/config/database.inc.php` in; the values the gate needs of them out.
+//! What only PHP could evaluate is an error for a key that is needed, and skipped otherwise.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::gallery::relative_directory;
+use super::{SettingsError, read_bytes};
+use crate::database::{Address, Tables};
+use crate::piwigo::php_config::{NotUnderstood, PhpConfig};
+use crate::piwigo::php_value::{PhpArray, PhpKey, PhpValue};
+
+/// Largest settings file of Piwigo's, in bytes.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// Every key that the table `[piwigo]` of `gate.toml` may hold: what this file and `gallery` ask for.
+const KEYS: [&str; 29] = [
+    "dblayer",
+    "db_host",
+    "db_user",
+    "db_password",
+    "db_base",
+    "prefixeTable",
+    "users_table",
+    "user_fields",
+    "session_save_handler",
+    "session_name",
+    "session_use_ip_address",
+    "guest_id",
+    "guest_access",
+    "picture_ext",
+    "enable_formats",
+    "data_location",
+    "PWG_LOCAL_DIR",
+    "PWG_DERIVATIVE_DIR",
+    "CATEGORIES_TABLE",
+    "CONFIG_TABLE",
+    "GROUP_ACCESS_TABLE",
+    "IMAGES_TABLE",
+    "IMAGE_CATEGORY_TABLE",
+    "IMAGE_FORMAT_TABLE",
+    "SESSIONS_TABLE",
+    "USERS_TABLE",
+    "USER_ACCESS_TABLE",
+    "USER_GROUP_TABLE",
+    "USER_INFOS_TABLE",
+];
+
+/// Piwigo's settings files, with what `gate.toml` says in their place.
+pub struct PiwigoFiles {
+    config: PhpConfig,
+    overrides: BTreeMap<String, PhpValue>,
+}
+
+impl PiwigoFiles {
+    /// Reads both files of the gallery. `database_given`: the database's address comes from elsewhere, so
+    /// `database.inc.php` may be missing.
+    pub(super) fn read(
+        gallery: &Path,
+        overrides: &BTreeMap<String, toml::Value>,
+        database_given: bool,
+        ignore_includes: bool,
+    ) -> Result<Self, SettingsError> {
+        let mut config = PhpConfig::default();
+        // The version's own defaults come first: `$conf['picture_ext'][] = 'heic';` adds to them.
+        for name in ["include/config_default.inc.php", "local/config/config.inc.php"] {
+            let path = gallery.join(name);
+            if path.try_exists().map_err(|error| SettingsError::Unreadable { path: path.clone(), error })? {
+                config.read(name, &read_bytes(&path, MAX_FILE)?);
+            }
+        }
+        let mut overridden = BTreeMap::new();
+        for (key, value) in overrides {
+            if !KEYS.contains(&key.as_str()) {
+                return Err(SettingsError::PiwigoUnknown { key: key.clone(), known: KEYS.join(", ") });
+            }
+            overridden.insert(key.clone(), from_toml(key, value)?);
+        }
+        let mut files = PiwigoFiles { config, overrides: overridden };
+        // A gallery of a "multisite" install names its own folder, but config.inc.php is always read from here.
+        let folder = files.constant_directory("PWG_LOCAL_DIR")?.unwrap_or_else(|| "local/".into());
+        let name = format!("{folder}config/database.inc.php");
+        let path = gallery.join(&name);
+        if path.try_exists().unwrap_or(true) {
+            files.config.read(&name, &read_bytes(&path, MAX_FILE)?);
+        } else if !database_given {
+            return Err(SettingsError::NotAGallery(gallery.to_owned()));
+        }
+        // What an included file sets could close a door (`guest_access`, say): not knowing is no reason to leave it open.
+        if let Some(include) = files.config.includes().first().filter(|_| !ignore_includes) {
+            return Err(SettingsError::Included { file: include.file.clone(), line: include.line });
+        }
+        Ok(files)
+    }
+
+    /// Both files from text.
+    #[cfg(test)]
+    pub(super) fn from_text(local: &str, database: &str) -> Self {
+        let mut config = PhpConfig::default();
+        config.read("local/config/config.inc.php", local.as_bytes());
+        config.read("local/config/database.inc.php", database.as_bytes());
+        PiwigoFiles { config, overrides: BTreeMap::new() }
+    }
+
+    /// What `gate.toml` says for a key of Piwigo's.
+    pub(super) fn overridden(&self, key: &str) -> Option<&PhpValue> {
+        self.overrides.get(key)
+    }
+
+    /// A key of `$conf`, as the files set it.
+    pub(super) fn conf(&self, key: &str) -> Result<Option<&PhpValue>, SettingsError> {
+        self.config.conf(key).map_err(|error| not_understood(error, key))
+    }
+
+    /// A constant that holds a folder below the root, with a trailing slash.
+    pub(super) fn constant_directory(&self, name: &str) -> Result<Option<String>, SettingsError> {
+        let Some(text) = self.constant(name)? else { return Ok(None) };
+        relative_directory(&text).map(Some).ok_or_else(|| SettingsError::PiwigoType {
+            key: name.to_owned(),
+            expected: "a folder below the gallery's root",
+        })
+    }
+
+    fn constant(&self, name: &str) -> Result<Option<String>, SettingsError> {
+        let value = match self.overrides.get(name) {
+            Some(value) => Some(value),
+            None => self.config.constant(name).map_err(|error| not_understood(error, name))?,
+        };
+        value
+            .map(|value| {
+                value
+                    .as_str()
+                    .map(str::to_owned)
+                    .ok_or_else(|| SettingsError::PiwigoType { key: name.to_owned(), expected: "text" })
+            })
+            .transpose()
+    }
+
+    fn text(&self, key: &str) -> Result<Option<String>, SettingsError> {
+        let value = match self.overrides.get(key) {
+            Some(value) => Some(value),
+            None => self.conf(key)?,
+        };
+        match value {
+            None | Some(PhpValue::Null) => Ok(None),
+            Some(value) => value
+                .as_str()
+                .map(|text| Some(text.to_owned()))
+                .ok_or_else(|| SettingsError::PiwigoType { key: key.to_owned(), expected: "text" }),
+        }
+    }
+
+    /// The database that Piwigo uses.
+    pub(super) fn database(&self) -> Result<Address, SettingsError> {
+        let needed = |key: &str| self.text(key)?.ok_or_else(|| SettingsError::PiwigoMissing(key.to_owned()));
+        if let Some(layer) = self.text("dblayer")?.filter(|layer| !layer.starts_with("mysql")) {
+            return Err(SettingsError::Value {
+                setting: "dblayer",
+                value: layer,
+                expected: "the gate knows Piwigo on MySQL and MariaDB; set database = \"sqlite:///file\" for SQLite",
+            });
+        }
+        let host = self.text("db_host")?.unwrap_or_else(|| "localhost".into());
+        let password = self.text("db_password")?.unwrap_or_default();
+        Ok(Address::from_piwigo(&host, &needed("db_user")?, &password, &needed("db_base")?)?)
+    }
+
+    /// The names of Piwigo's tables.
+    pub(super) fn tables(&self) -> Result<Tables, SettingsError> {
+        let prefix = match self.overrides.get("prefixeTable") {
+            Some(value) => value.as_str(),
+            None => self.config.table_prefix().map_err(|error| not_understood(error, "prefixeTable"))?,
+        };
+        let mut tables = Tables::with_prefix(prefix.unwrap_or("piwigo_"));
+        let constants: [(&str, &mut String); 10] = [
+            ("CATEGORIES_TABLE", &mut tables.categories),
+            ("CONFIG_TABLE", &mut tables.config),
+            ("GROUP_ACCESS_TABLE", &mut tables.group_access),
+            ("IMAGES_TABLE", &mut tables.images),
+            ("IMAGE_CATEGORY_TABLE", &mut tables.image_category),
+            ("IMAGE_FORMAT_TABLE", &mut tables.image_format),
+            ("SESSIONS_TABLE", &mut tables.sessions),
+            ("USER_ACCESS_TABLE", &mut tables.user_access),
+            ("USER_GROUP_TABLE", &mut tables.user_group),
+            ("USER_INFOS_TABLE", &mut tables.user_infos),
+        ];
+        for (constant, name) in constants {
+            if let Some(value) = self.constant(constant)? {
+                *name = value;
+            }
+        }
+        if let Some(users) = self.text("users_table")? {
+            tables.users = users;
+        }
+        if let Some(users) = self.constant("USERS_TABLE")? {
+            tables.users = users;
+        }
+        let fields = match self.overrides.get("user_fields") {
+            Some(value) => Some(value),
+            None => self.conf("user_fields")?,
+        };
+        if let Some(id) = fields.and_then(|fields| fields.element("id")) {
+            let column = id.as_str().ok_or_else(|| SettingsError::PiwigoType {
+                key: "user_fields".into(),
+                expected: "a map of column names",
+            })?;
+            column.clone_into(&mut tables.users_id);
+        }
+        Ok(tables)
+    }
+}
+
+fn not_understood(error: NotUnderstood, key: &str) -> SettingsError {
+    SettingsError::NotUnderstood {
+        file: error.file,
+        line: error.line,
+        key: error.key,
+        toml_key: key.to_owned(),
+    }
+}
+
+fn from_toml(key: &str, value: &toml::Value) -> Result<PhpValue, SettingsError> {
+    Ok(match value {
+        toml::Value::String(text) => PhpValue::Bytes(text.as_bytes().to_vec()),
+        toml::Value::Integer(number) => PhpValue::Int(*number),
+        toml::Value::Boolean(value) => PhpValue::Bool(*value),
+        toml::Value::Array(items) => {
+            let mut array = PhpArray::default();
+            for item in items {
+                array.push(from_toml(key, item)?);
+            }
+            PhpValue::Array(array)
+        }
+        toml::Value::Table(items) => {
+            let mut array = PhpArray::default();
+            for (name, item) in items {
+                array.insert(PhpKey::from_bytes(name.as_bytes()), from_toml(key, item)?);
+            }
+            PhpValue::Array(array)
+        }
+        toml::Value::Float(_) | toml::Value::Datetime(_) => {
+            return Err(SettingsError::PiwigoType {
+                key: key.to_owned(),
+                expected: "text, a number, true or false, a list or a table",
+            });
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stock_files_name_the_database_and_the_tables() {
+        let files = PiwigoFiles::from_text(
+            "<?php\n$conf['users_table'] = 'forum.users';\n$conf['user_fields'] = array('id' => 'user_id');\n",
+            "<?php\n$conf['dblayer'] = 'mysqli';\n$conf['db_base'] = 'photos';\n$conf['db_user'] = 'u';\n\
+             $conf['db_password'] = 'p\\'w';\n$conf['db_host'] = '/run/x.sock';\n$prefixeTable = 'pwg_';\n\
+             define('PHPWG_INSTALLED', true);\ndefine('SESSIONS_TABLE', 'other_sessions');\n",
+        );
+        assert_eq!(format!("{:?}", files.database().unwrap()), "MySQL at /run/x.sock");
+        let tables = files.tables().unwrap();
+        assert_eq!(tables.images, "pwg_images");
+        assert_eq!(tables.sessions, "other_sessions");
+        assert_eq!((tables.users.as_str(), tables.users_id.as_str()), ("forum.users", "user_id"));
+    }
+
+    #[test]
+    fn what_only_php_can_run_is_named_with_its_remedy() {
+        let files = PiwigoFiles::from_text("<?php", "<?php\n$conf['db_user'] = getenv('DB_USER');\n");
+        let error = files.database().unwrap_err().to_string();
+        for part in ["database.inc.php", "line 2", "db_user", "gate.toml", "[piwigo]"] {
+            assert!(error.contains(part), "{error} lacks {part}");
+        }
+    }
+}
