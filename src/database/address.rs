@@ -1,0 +1,205 @@
+//! Where the database is: from Piwigo's own settings, or from a URL in `gate.toml`.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
+
+use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+use sqlx::sqlite::SqliteConnectOptions;
+
+/// Where MySQL's and MariaDB's packages put their socket; PHP's own default is one of these.
+const SOCKETS: [&str; 5] = [
+    "/run/mysqld/mysqld.sock",
+    "/var/run/mysqld/mysqld.sock",
+    "/var/lib/mysql/mysql.sock",
+    "/run/mysql/mysql.sock",
+    "/tmp/mysql.sock",
+];
+
+/// A database to connect to. Its `Debug` text holds no password.
+#[derive(Clone)]
+pub enum Address {
+    /// MySQL or MariaDB.
+    MySql(Box<MySqlConnectOptions>),
+    /// SQLite, opened read-only.
+    Sqlite(Box<SqliteConnectOptions>),
+}
+
+/// Why an address cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// Not a URL of a known kind.
+    #[error("the database address is neither mysql://user:password@host/name nor sqlite:///path: {0}")]
+    Url(String),
+    /// TLS was asked for.
+    #[error(
+        "the database address asks for TLS, which the gate does not speak yet: use a unix socket, or a tunnel such as \
+         ssh -L or stunnel"
+    )]
+    Tls,
+    /// `db_host` names a port that is no number.
+    #[error("db_host is {0:?}: its port is not a number")]
+    Port(String),
+}
+
+impl Address {
+    /// Reads `mysql://…`, `mariadb://…` or `sqlite://…`.
+    ///
+    /// # Errors
+    /// [`AddressError::Url`], [`AddressError::Tls`].
+    pub fn from_url(url: &str) -> Result<Self, AddressError> {
+        // The message of a failed parse must not repeat the URL: it may hold a password.
+        if url.starts_with("mysql://") || url.starts_with("mariadb://") {
+            let options = MySqlConnectOptions::from_str(url)
+                .map_err(|_| AddressError::Url("it cannot be parsed".into()))?;
+            // Whoever asks for TLS must not get a connection without it.
+            if !matches!(options.get_ssl_mode(), MySqlSslMode::Disabled | MySqlSslMode::Preferred) {
+                return Err(AddressError::Tls);
+            }
+            Ok(Address::MySql(Box::new(as_piwigo(options))))
+        } else if url.starts_with("sqlite:") {
+            let options = SqliteConnectOptions::from_str(url)
+                .map_err(|_| AddressError::Url("it cannot be parsed".into()))?;
+            Ok(Address::Sqlite(Box::new(options.read_only(true).immutable(false))))
+        } else {
+            Err(AddressError::Url("it begins with neither".into()))
+        }
+    }
+
+    /// A SQLite file.
+    pub fn sqlite(file: &Path) -> Self {
+        Address::Sqlite(Box::new(SqliteConnectOptions::new().filename(file).read_only(true)))
+    }
+
+    /// Piwigo's `db_host` (`host`, `host:port`, `/path/of/socket`), user, password and database. As for PHP,
+    /// `localhost` means the socket.
+    ///
+    /// # Errors
+    /// [`AddressError::Port`].
+    pub fn from_piwigo(host: &str, user: &str, password: &str, database: &str) -> Result<Self, AddressError> {
+        let options = MySqlConnectOptions::new().username(user).password(password).database(database);
+        let options = match place(host)? {
+            Place::Socket(path) => options.socket(path),
+            Place::Tcp(host, port) => options.host(&host).port(port),
+        };
+        Ok(Address::MySql(Box::new(as_piwigo(options))))
+    }
+}
+
+/// The session as Piwigo has it: the server's own time zone (or `NOW()` would be hours off), and text compared as
+/// the columns say.
+fn as_piwigo(options: MySqlConnectOptions) -> MySqlConnectOptions {
+    options
+        .timezone(None::<String>)
+        .charset("utf8mb4")
+        .pipes_as_concat(false)
+        .no_engine_substitution(false)
+        .ssl_mode(MySqlSslMode::Disabled)
+        .statement_cache_capacity(64)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    Socket(PathBuf),
+    Tcp(String, u16),
+}
+
+fn place(host: &str) -> Result<Place, AddressError> {
+    const MYSQL_PORT: u16 = 3306;
+    let port = |text: &str| text.parse().map_err(|_| AddressError::Port(host.to_owned()));
+    if host.starts_with('/') {
+        return Ok(Place::Socket(host.into()));
+    }
+    // PHP's driver takes the socket for this name, whatever port comes with it.
+    let local = |port| match SOCKETS.iter().find(|path| Path::new(path).exists()) {
+        Some(path) => Place::Socket(path.into()),
+        None => Place::Tcp("127.0.0.1".into(), port),
+    };
+    if host.is_empty() || host.eq_ignore_ascii_case("localhost") {
+        return Ok(local(MYSQL_PORT));
+    }
+    if let Some(bracketed) = host.strip_prefix('[') {
+        return match bracketed.split_once("]:") {
+            Some((host, text)) => Ok(Place::Tcp(host.into(), port(text)?)),
+            None => Ok(Place::Tcp(bracketed.trim_end_matches(']').into(), MYSQL_PORT)),
+        };
+    }
+    match host.split_once(':') {
+        Some((_, rest)) if rest.contains(':') => Ok(Place::Tcp(host.into(), MYSQL_PORT)),
+        Some((_, socket)) if socket.starts_with('/') => Ok(Place::Socket(socket.into())),
+        Some((host, text)) if host.eq_ignore_ascii_case("localhost") => Ok(local(port(text)?)),
+        Some((host, text)) => Ok(Place::Tcp(host.into(), port(text)?)),
+        None => Ok(Place::Tcp(host.into(), MYSQL_PORT)),
+    }
+}
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Address::MySql(options) => match options.get_socket() {
+                Some(path) => write!(formatter, "MySQL at {}", path.display()),
+                None => write!(formatter, "MySQL at {}:{}", options.get_host(), options.get_port()),
+            },
+            Address::Sqlite(options) => write!(formatter, "SQLite in {}", options.get_filename().display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn db_host_as_php_reads_it() {
+        let tcp = |host: &str, port| Ok(Place::Tcp(host.into(), port));
+        let table = [
+            ("db.example.org", tcp("db.example.org", 3306)),
+            ("db.example.org:3307", tcp("db.example.org", 3307)),
+            ("127.0.0.1", tcp("127.0.0.1", 3306)),
+            ("[::1]:3307", tcp("::1", 3307)),
+            ("::1", tcp("::1", 3306)),
+            ("/run/my.sock", Ok(Place::Socket("/run/my.sock".into()))),
+            ("localhost:/run/my.sock", Ok(Place::Socket("/run/my.sock".into()))),
+            ("db:port", Err(AddressError::Port("db:port".into()))),
+            ("localhost:port", Err(AddressError::Port("localhost:port".into()))),
+            // The port is the fallback of a machine without the socket.
+            ("localhost:3306", place("localhost")),
+            ("LocalHost", place("localhost")),
+            ("", place("localhost")),
+        ];
+        for (host, expected) in table {
+            assert_eq!(place(host), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn localhost_is_never_a_name_to_be_looked_up() {
+        for host in ["localhost", "localhost:3307"] {
+            let place = place(host).unwrap();
+            let socket = matches!(&place, Place::Socket(path) if SOCKETS.iter().any(|socket| path == Path::new(socket)));
+            assert!(socket || matches!(&place, Place::Tcp(host, _) if host == "127.0.0.1"), "{place:?}");
+        }
+    }
+
+    #[test]
+    fn tls_is_refused_and_not_dropped() {
+        let table = [
+            ("", true),
+            ("?ssl-mode=disabled", true),
+            ("?ssl-mode=required", false),
+            ("?ssl-mode=VERIFY_CA", false),
+        ];
+        for (query, good) in table {
+            let address = Address::from_url(&format!("mysql://u:p@db/x{query}"));
+            assert_eq!(address.is_ok(), good, "{query}");
+            assert!(good || matches!(address, Err(AddressError::Tls)), "{query}");
+        }
+    }
+
+    #[test]
+    fn no_password_is_ever_shown() {
+        let address = Address::from_url("mysql://piwigo:s3cret@db/piwigo").unwrap();
+        assert!(!format!("{address:?}").contains("s3cret"));
+        let error = Address::from_url("mysql://piwigo:s3cret@db:notaport/x").unwrap_err();
+        assert!(!error.to_string().contains("s3cret"));
+    }
+}

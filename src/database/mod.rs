@@ -1,0 +1,374 @@
+//! The statements a verdict needs, on MySQL, MariaDB and SQLite alike. Read-only; a database user with SELECT
+//! alone is enough. Paths and ids always travel as bound parameters; only table names from Piwigo's own
+//! settings are part of the text, checked and quoted when the statements are built.
+
+mod address;
+mod engine;
+mod pool;
+mod statements;
+
+pub use address::{Address, AddressError};
+pub use engine::{DatabaseError, Trouble};
+pub use statements::Tables;
+
+use std::time::Duration;
+
+use crate::image::{Album, Image};
+use engine::{Engine, Row, Value};
+use statements::Statements;
+
+/// Longest wait for one answer of the database before the request is answered 503.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An open database with Piwigo's tables in it.
+#[derive(Debug)]
+pub struct Database {
+    engine: Engine,
+    statements: Statements,
+    path_charset: Charset,
+    /// Owners are looked for with a few of the connections at most: see [`OWNER_SHARE`].
+    owners: tokio::sync::Semaphore,
+}
+
+/// One in so many connections may be busy with looking for the owner of a representative or format. Unlike all other
+/// statements that one reads as many keys as there are files whose path begins with the owner's name and a dot: all
+/// of `2024.01.31/` and its like for a stranger who asks for `pwg_representative/2024.jpg`.
+const OWNER_SHARE: u32 = 4;
+
+/// Which characters the column `images.path` can hold. Asking for others is an SQL error on MySQL (1267), not an
+/// empty answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Charset {
+    /// Any.
+    Unicode,
+    /// Up to U+FFFF: MySQL's `utf8`.
+    Utf8mb3,
+    /// Anything else: ASCII is safe, the rest is tried, and an error of conversion means no such row.
+    Other,
+}
+
+/// A row of `images` with one of its albums and one of its formats.
+#[derive(Debug)]
+pub struct ImageRow {
+    /// The image, without albums.
+    pub image: Image,
+    /// One of its albums, if any.
+    pub album: Option<Album>,
+    /// The extension of one of its formats, if asked for.
+    pub format: Option<String>,
+}
+
+/// A row of the users table with its `user_infos`.
+#[derive(Clone, Debug)]
+pub struct UserRow {
+    /// `users.id`.
+    pub id: u32,
+    /// The columns of `user_infos`, if that row exists.
+    pub infos: Option<UserInfos>,
+}
+
+/// A row of `user_infos`.
+#[derive(Clone, Debug)]
+pub struct UserInfos {
+    /// `status`.
+    pub status: String,
+    /// `level`.
+    pub level: u32,
+    /// `enabled_high`.
+    pub enabled_high: bool,
+}
+
+/// What one statement says of the gallery's door and of the visitor's session.
+#[derive(Debug)]
+pub struct DoorAndSession {
+    /// `gallery_locked` is `true` in the config table.
+    pub gallery_locked: bool,
+    /// The session's row, if it exists.
+    pub session: Option<SessionRow>,
+}
+
+/// A row of `sessions`.
+#[derive(Debug)]
+pub struct SessionRow {
+    /// `data`, in PHP's session encoding.
+    pub data: Vec<u8>,
+    /// Seconds since the last write, by the database's own clock.
+    pub age: Option<i64>,
+}
+
+/// An album granted to a user, by hand or by group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrantRow {
+    /// `user_id`.
+    pub user: u32,
+    /// `cat_id`.
+    pub album: u32,
+}
+
+impl Database {
+    /// Prepares the statements and a place for `connections` connections; none is made yet.
+    ///
+    /// # Errors
+    /// When a table's name cannot be part of a statement.
+    pub fn new(address: &Address, tables: &Tables, connections: u32) -> Result<Self, DatabaseError> {
+        let engine = Engine::open(address, connections);
+        let statements = Statements::build(tables, engine.dialect())?;
+        let owners = tokio::sync::Semaphore::new((connections / OWNER_SHARE).max(1) as usize);
+        Ok(Database { engine, statements, path_charset: Charset::Utf8mb3, owners })
+    }
+
+    /// Whether the database can be reached at all: one short attempt.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn probe(address: &Address) -> Result<(), DatabaseError> {
+        Engine::probe(address).await
+    }
+
+    /// Asks every statement once, so that a missing table, column or right is found at the start and not by a
+    /// visitor; and learns the character set of `images.path`.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn verify(&mut self) -> Result<(), DatabaseError> {
+        self.path_charset = match self.engine {
+            Engine::MySql(_) => {
+                let rows = self
+                    .rows(self.statements.path_charset.clone(), vec![self.statements.images_table()])
+                    .await?;
+                match rows.first().and_then(|row| row.text(0)).as_deref() {
+                    Some("utf8mb4") => Charset::Unicode,
+                    Some("utf8" | "utf8mb3") => Charset::Utf8mb3,
+                    _ => Charset::Other,
+                }
+            }
+            Engine::Sqlite(_) => Charset::Unicode,
+        };
+        self.door_and_session("").await?;
+        self.images_by_path(vec![String::new()]).await?;
+        self.images_by_representative(vec!["?".into()], "").await?;
+        self.users(0, 0).await?;
+        self.grants(&[0], 0, 0).await?;
+        self.config().await?;
+        Ok(())
+    }
+
+    /// Asks the table of formats once, where the gallery has formats switched on (Piwigo 2.8 and later).
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn verify_formats(&self) -> Result<(), DatabaseError> {
+        self.images_by_format(vec!["?".into()], "").await.map(|_| ())
+    }
+
+    /// Whether `images.path` could hold this path at all.
+    pub fn can_hold(&self, path: &str) -> bool {
+        match self.path_charset {
+            Charset::Utf8mb3 => path.chars().all(|character| character <= '\u{ffff}'),
+            Charset::Unicode | Charset::Other => true,
+        }
+    }
+
+    /// The gallery's settings of the config table that the gate knows, as they are stored.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn config(&self) -> Result<Vec<(String, Vec<u8>)>, DatabaseError> {
+        let rows = self.rows(self.statements.config.clone(), Vec::new()).await?;
+        Ok(rows.iter().filter_map(|row| Some((row.text(0)?, row.bytes(1).unwrap_or_default()))).collect())
+    }
+
+    /// Whether the gallery is locked, and the session with exactly this row id.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn door_and_session(&self, session_row_id: &str) -> Result<DoorAndSession, DatabaseError> {
+        let rows =
+            self.rows(self.statements.door_and_session.clone(), vec![Value::text(session_row_id)]).await?;
+        // The config row is optional, the line is not: its absence is no reason to open the door.
+        let row = rows.first().ok_or_else(DatabaseError::no_answer)?;
+        // Piwigo reads `true` and `false` as such and takes the truth of any other text as PHP does.
+        let gallery_locked = row.bytes(0).is_some_and(|value| !matches!(&*value, b"" | b"0" | b"false"));
+        // The column's collation pads with spaces: compare the id again.
+        let session = row
+            .text(1)
+            .filter(|id| !id.is_empty() && id == session_row_id)
+            .map(|_| SessionRow { data: row.bytes(2).unwrap_or_default(), age: row.int(3) });
+        Ok(DoorAndSession { gallery_locked, session })
+    }
+
+    /// The rows whose path is one of `paths` in the eyes of the database; the caller compares bytes.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn images_by_path(&self, paths: Vec<String>) -> Result<Vec<ImageRow>, DatabaseError> {
+        let values = three(paths).map(Value::Text).to_vec();
+        self.images(self.statements.images_by_path.clone(), values).await
+    }
+
+    /// The rows whose path begins with one of `prefixes` and whose representative has this extension, in the
+    /// eyes of the database.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn images_by_representative(
+        &self,
+        prefixes: Vec<String>,
+        extension: &str,
+    ) -> Result<Vec<ImageRow>, DatabaseError> {
+        self.images_of_owner(self.statements.images_by_representative.clone(), prefixes, extension).await
+    }
+
+    /// The rows whose path begins with one of `prefixes` and that have a format with this extension.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn images_by_format(
+        &self,
+        prefixes: Vec<String>,
+        extension: &str,
+    ) -> Result<Vec<ImageRow>, DatabaseError> {
+        self.images_of_owner(self.statements.images_by_format.clone(), prefixes, extension).await
+    }
+
+    async fn images_of_owner(
+        &self,
+        statement: Statement,
+        prefixes: Vec<String>,
+        extension: &str,
+    ) -> Result<Vec<ImageRow>, DatabaseError> {
+        let prefixes = three(prefixes);
+        let in_folders = prefixes.iter().map(|prefix| format!("{}/%", begins_with(prefix)));
+        let mut values: Vec<Value> =
+            prefixes.iter().map(|prefix| begins_with(prefix)).chain(in_folders).map(Value::Text).collect();
+        values.push(Value::text(extension));
+        let turn = tokio::time::timeout(ANSWER_TIMEOUT, self.owners.acquire()).await;
+        let _turn = turn.map_err(|_| DatabaseError::timeout(ANSWER_TIMEOUT))?;
+        self.images(statement, values).await
+    }
+
+    /// The accounts with these two ids.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn users(&self, visitor: u32, guest: u32) -> Result<Vec<UserRow>, DatabaseError> {
+        let values = vec![Value::Int(visitor.into()), Value::Int(guest.into())];
+        let rows = self.rows(self.statements.users.clone(), values).await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| {
+                let infos = row.text(1).map(|status| UserInfos {
+                    status,
+                    level: row.unsigned(2).unwrap_or(0),
+                    enabled_high: row.text(3).as_deref() == Some("true"),
+                });
+                Some(UserRow { id: row.unsigned(0)?, infos })
+            })
+            .collect())
+    }
+
+    /// The albums of these images that are granted to one of the two users.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn grants(
+        &self,
+        images: &[u32],
+        visitor: u32,
+        guest: u32,
+    ) -> Result<Vec<GrantRow>, DatabaseError> {
+        let (statement, length) = self.statements.grants(images.len());
+        let half: Vec<i64> = [i64::from(visitor), i64::from(guest)]
+            .into_iter()
+            .chain((0..length).map(|index| images.get(index).or(images.last()).map_or(0, |&id| id.into())))
+            .collect();
+        let values = half.iter().chain(&half).map(|&id| Value::Int(id)).collect();
+        let rows = self.rows(statement, values).await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| Some(GrantRow { user: row.unsigned(0)?, album: row.unsigned(1)? }))
+            .collect())
+    }
+
+    async fn images(&self, statement: Statement, values: Vec<Value>) -> Result<Vec<ImageRow>, DatabaseError> {
+        let rows = match self.rows(statement, values).await {
+            // What the column's character set cannot hold is no row's path.
+            Err(error) if error.is_conversion() => Vec::new(),
+            answer => answer?,
+        };
+        Ok(rows.iter().filter_map(image_row).collect())
+    }
+
+    async fn rows(&self, statement: Statement, values: Vec<Value>) -> Result<Vec<Row>, DatabaseError> {
+        match tokio::time::timeout(ANSWER_TIMEOUT, self.engine.rows(statement, values)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(DatabaseError::timeout(ANSWER_TIMEOUT)),
+        }
+    }
+}
+
+/// A statement's text, shared with the driver without copying.
+type Statement = std::sync::Arc<str>;
+
+/// The statements ask for three spellings of a path; fewer are repeated.
+fn three(mut texts: Vec<String>) -> [String; 3] {
+    let first = texts.first().cloned().unwrap_or_default();
+    texts.resize(3, first);
+    let mut texts = texts.into_iter();
+    std::array::from_fn(|_| texts.next().unwrap_or_default())
+}
+
+/// A LIKE pattern for texts that begin with `prefix`; `|` is the escape character in every statement.
+fn begins_with(prefix: &str) -> String {
+    let mut pattern = String::with_capacity(prefix.len() + 8);
+    for character in prefix.chars() {
+        if matches!(character, '|' | '%' | '_') {
+            pattern.push('|');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
+fn image_row(row: &Row) -> Option<ImageRow> {
+    let path = row.text(1)?;
+    let path = path.strip_prefix("./").unwrap_or(&path).to_owned();
+    let image = Image {
+        id: row.unsigned(0)?,
+        path,
+        // A level that cannot be read is above everybody's.
+        level: row.unsigned(2).unwrap_or(u32::MAX),
+        representative_ext: row.text(3).filter(|extension| !extension.is_empty()),
+        width: row.unsigned(4),
+        height: row.unsigned(5),
+        rotation: row.unsigned(6),
+        albums: Vec::new(),
+    };
+    let album = row.unsigned(7).map(|id| Album {
+        id,
+        // Only the two words that open an album open it.
+        private: row.text(8).as_deref() != Some("public"),
+        locked: row.text(9).as_deref() != Some("true"),
+        granted: false,
+    });
+    Some(ImageRow { image, album, format: row.text(10) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_mean_the_prefix_itself() {
+        let table = [("./a.", "./a.%"), ("./50%_x|y.", "./50|%|_x||y.%")];
+        for (prefix, pattern) in table {
+            assert_eq!(begins_with(prefix), pattern);
+        }
+    }
+
+    #[test]
+    fn fewer_spellings_are_repeated() {
+        assert_eq!(three(vec!["a".into(), "b".into()]), ["a", "b", "a"]);
+    }
+}

@@ -1,0 +1,234 @@
+//! The text of every statement, built once from the names of Piwigo's tables. Each probes an index of Piwigo's
+//! own (the exceptions: `image_format` has none by image, `user_group` none by user); none depends on the number
+//! of albums, grants or images.
+
+use std::sync::Arc;
+
+use super::DatabaseError;
+use super::engine::{Dialect, Value};
+
+/// The names of the tables a verdict is made from; full names, as Piwigo's own constants hold them.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    /// `categories`.
+    pub categories: String,
+    /// `config`.
+    pub config: String,
+    /// `group_access`.
+    pub group_access: String,
+    /// `images`.
+    pub images: String,
+    /// `image_category`.
+    pub image_category: String,
+    /// `image_format`.
+    pub image_format: String,
+    /// `sessions`.
+    pub sessions: String,
+    /// `user_access`.
+    pub user_access: String,
+    /// `user_group`.
+    pub user_group: String,
+    /// `user_infos`.
+    pub user_infos: String,
+    /// `$conf['users_table']`, or `users`.
+    pub users: String,
+    /// `$conf['user_fields']['id']`.
+    pub users_id: String,
+}
+
+impl Tables {
+    /// Piwigo's names behind a prefix such as `piwigo_`.
+    pub fn with_prefix(prefix: &str) -> Self {
+        let name = |table: &str| format!("{prefix}{table}");
+        Tables {
+            categories: name("categories"),
+            config: name("config"),
+            group_access: name("group_access"),
+            images: name("images"),
+            image_category: name("image_category"),
+            image_format: name("image_format"),
+            sessions: name("sessions"),
+            user_access: name("user_access"),
+            user_group: name("user_group"),
+            user_infos: name("user_infos"),
+            users: name("users"),
+            users_id: "id".into(),
+        }
+    }
+}
+
+/// The keys of the config table that the gate looks at.
+pub const CONFIG_KEYS: [&str; 16] = [
+    "derivatives",
+    "disabled_derivatives",
+    "session_name",
+    "session_save_handler",
+    "session_use_ip_address",
+    "guest_id",
+    "guest_access",
+    "picture_ext",
+    "enable_formats",
+    "upload_dir",
+    "data_location",
+    "question_mark_in_urls",
+    "php_extension_in_urls",
+    "apache_authentication",
+    "external_authentification",
+    "webmaster_id",
+];
+
+/// Largest number of images in one statement; a power of two.
+const MAX_IMAGES: usize = 64;
+
+#[derive(Debug)]
+pub(super) struct Statements {
+    pub(super) config: Arc<str>,
+    pub(super) door_and_session: Arc<str>,
+    pub(super) images_by_path: Arc<str>,
+    pub(super) images_by_representative: Arc<str>,
+    pub(super) images_by_format: Arc<str>,
+    pub(super) users: Arc<str>,
+    pub(super) path_charset: Arc<str>,
+    /// One for each list length 1, 2, 4 … so that prepared statements are few.
+    grants: Vec<Arc<str>>,
+    images_table: String,
+}
+
+impl Statements {
+    pub(super) fn build(tables: &Tables, dialect: Dialect) -> Result<Self, DatabaseError> {
+        let categories = quoted(&tables.categories)?;
+        let config = quoted(&tables.config)?;
+        let group_access = quoted(&tables.group_access)?;
+        let images = quoted(&tables.images)?;
+        let image_category = quoted(&tables.image_category)?;
+        let image_format = quoted(&tables.image_format)?;
+        let sessions = quoted(&tables.sessions)?;
+        let user_access = quoted(&tables.user_access)?;
+        let user_group = quoted(&tables.user_group)?;
+        let user_infos = quoted(&tables.user_infos)?;
+        let users = quoted(&tables.users)?;
+        let users_id = quoted(&tables.users_id)?;
+
+        let keys = CONFIG_KEYS.map(|key| format!("'{key}'")).join(", ");
+        let age = match dialect {
+            Dialect::MySql => "TIMESTAMPDIFF(SECOND, s.expiration, NOW())",
+            Dialect::Sqlite => {
+                "CAST(strftime('%s', 'now', 'localtime') - strftime('%s', s.expiration) AS INTEGER)"
+            }
+        };
+        let image_columns = "i.id, i.path, i.level, i.representative_ext, i.width, i.height, i.rotation, \
+                             c.id, c.status, c.visible";
+        let albums = format!(
+            "LEFT JOIN {image_category} ic ON ic.image_id = i.id LEFT JOIN {categories} c ON c.id = ic.category_id"
+        );
+        // The owner's own folder only, not what lies in folders whose names begin like the owner's.
+        let begins = "(i.path LIKE ? ESCAPE '|' OR i.path LIKE ? ESCAPE '|' OR i.path LIKE ? ESCAPE '|') \
+                      AND i.path NOT LIKE ? ESCAPE '|' AND i.path NOT LIKE ? ESCAPE '|' AND i.path NOT LIKE ? ESCAPE '|'";
+
+        let mut grants = Vec::new();
+        let mut length = 1;
+        while length <= MAX_IMAGES {
+            let list = vec!["?"; length].join(", ");
+            grants.push(
+                format!(
+                    "SELECT ua.user_id, ua.cat_id FROM {user_access} ua \
+                     JOIN {image_category} ic ON ic.category_id = ua.cat_id \
+                     WHERE ua.user_id IN (?, ?) AND ic.image_id IN ({list}) \
+                     UNION ALL \
+                     SELECT ug.user_id, ga.cat_id FROM {user_group} ug \
+                     JOIN {group_access} ga ON ga.group_id = ug.group_id \
+                     JOIN {image_category} ic ON ic.category_id = ga.cat_id \
+                     WHERE ug.user_id IN (?, ?) AND ic.image_id IN ({list})"
+                )
+                .into(),
+            );
+            length *= 2;
+        }
+
+        Ok(Statements {
+            config: format!("SELECT param, value FROM {config} WHERE param IN ({keys})").into(),
+            door_and_session: format!(
+                "SELECT c.value, s.id, s.data, {age} FROM (SELECT 1 AS one) d \
+                 LEFT JOIN {config} c ON c.param = 'gallery_locked' LEFT JOIN {sessions} s ON s.id = ?"
+            )
+            .into(),
+            images_by_path: format!(
+                "SELECT {image_columns}, NULL FROM {images} i {albums} WHERE i.path IN (?, ?, ?)"
+            )
+            .into(),
+            images_by_representative: format!(
+                "SELECT {image_columns}, NULL FROM {images} i {albums} WHERE {begins} AND i.representative_ext = ?"
+            )
+            .into(),
+            images_by_format: format!(
+                "SELECT {image_columns}, f.ext FROM {images} i JOIN {image_format} f ON f.image_id = i.id {albums} \
+                 WHERE {begins} AND f.ext = ?"
+            )
+            .into(),
+            users: format!(
+                "SELECT u.{users_id}, ui.status, ui.level, ui.enabled_high FROM {users} u \
+                 LEFT JOIN {user_infos} ui ON ui.user_id = u.{users_id} WHERE u.{users_id} IN (?, ?)"
+            )
+            .into(),
+            path_charset: "SELECT CHARACTER_SET_NAME FROM information_schema.COLUMNS \
+                           WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? AND COLUMN_NAME = 'path'"
+                .into(),
+            grants,
+            images_table: tables.images.clone(),
+        })
+    }
+
+    /// The statement for at least so many images, and how many it takes.
+    pub(super) fn grants(&self, images: usize) -> (Arc<str>, usize) {
+        let length = images.clamp(1, MAX_IMAGES).next_power_of_two();
+        (self.grants[length.trailing_zeros() as usize].clone(), length)
+    }
+
+    pub(super) fn images_table(&self) -> Value {
+        Value::text(&self.images_table)
+    }
+}
+
+/// A table or column name as part of a statement. Backquotes are understood by MySQL and SQLite alike.
+fn quoted(name: &str) -> Result<String, DatabaseError> {
+    let part = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$'))
+    };
+    if name.split('.').count() <= 2 && name.split('.').all(part) {
+        Ok(name.split('.').map(|part| format!("`{part}`")).collect::<Vec<_>>().join("."))
+    } else {
+        Err(DatabaseError::name(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_names_become_part_of_a_statement() {
+        let table = [
+            ("piwigo_images", Some("`piwigo_images`")),
+            ("forum.phpbb_users", Some("`forum`.`phpbb_users`")),
+            ("a`b", None),
+            ("", None),
+            ("a b", None),
+            ("x; DROP TABLE y", None),
+            ("a.b.c", None),
+        ];
+        for (name, expected) in table {
+            assert_eq!(quoted(name).ok().as_deref(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn lists_are_padded_to_powers_of_two() {
+        let statements = Statements::build(&Tables::with_prefix("p_"), Dialect::MySql).unwrap();
+        for (images, length) in [(0, 1), (1, 1), (3, 4), (5, 8), (64, 64), (1000, 64)] {
+            let (text, got) = statements.grants(images);
+            assert_eq!(got, length);
+            assert_eq!(text.matches('?').count(), 2 * (2 + length));
+        }
+    }
+}
