@@ -1,0 +1,454 @@
+//! The only place that decides. A visitor, the rows that own the requested file, and the gallery's state in; a
+//! [`Verdict`] with its reason out. Pure, and meant to be checked against PIWIGO.md §0, §2.3 and §4.1 by
+//! someone who has never seen Rust.
+
+use crate::derivative::name::Kind;
+use crate::derivative::size;
+use crate::image::{Album, Claim, Image, Ownership};
+use crate::piwigo::derivative_config::DerivativeConfig;
+use crate::visitor::Visitor;
+
+/// What an administrator of the gallery may choose about the rules (DESIGN.md, Policy choices).
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Whether admins and webmasters see every file that has a record (`all`) or are judged like anybody
+    /// (`strict`).
+    pub admins: Admins,
+    /// Whether RAW and other formats need the right to originals.
+    pub formats_need_high: bool,
+}
+
+/// The `admins` setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Admins {
+    /// Status admin or webmaster: every file that has a record.
+    All,
+    /// Exactly what `action.php` answers them without a token.
+    Strict,
+}
+
+/// The gallery's own state, as far as it opens or closes doors.
+#[derive(Clone, Debug)]
+pub struct GalleryState<'a> {
+    /// `gallery_locked` in the config table.
+    pub locked: bool,
+    /// `$conf['guest_access']`.
+    pub guest_access: bool,
+    /// `$conf['picture_ext']`, lower case.
+    pub picture_extensions: &'a [String],
+    /// The enabled sizes.
+    pub derivatives: &'a DerivativeConfig,
+}
+
+/// The answer. Only [`Verdict::Allow`] leads to bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The visitor may have the file, on the strength of the claim with this index.
+    Allow {
+        /// Index into the claims.
+        claim: usize,
+        /// Why.
+        because: Grant,
+    },
+    /// The visitor may not.
+    Deny(Denial),
+    /// Nobody but admins gets anything now.
+    GalleryLocked,
+}
+
+/// Why a file is open to a visitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// Status admin or webmaster, policy `admins = all`.
+    Administrator,
+    /// The album with this id is open to the visitor.
+    Album(u32),
+}
+
+/// Why it is not. Kept from the visitor: every denial is answered alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Denial {
+    /// No row owns such a file.
+    #[error("no image record owns this file")]
+    Unknown,
+    /// `guest_access` is off and the visitor is not signed in, or the account has no usable status.
+    #[error("the visitor's status may see nothing")]
+    NoAccess,
+    /// None of the image's albums is open to the visitor (or it is in none).
+    #[error("none of the image's albums is open to the visitor")]
+    Album,
+    /// The image's privacy level is above the visitor's.
+    #[error("the image's level is above the visitor's")]
+    Level,
+    /// The visitor may see the picture but has no right to originals (`enabled_high`).
+    #[error("the visitor has no right to originals")]
+    High,
+}
+
+/// Decides whether `visitor` may have the file that each of `claims` says it owns, in the form `derivative` (or
+/// as it is, if `None`). One claim that passes every test by itself is enough: several rows may share a file
+/// (PIWIGO.md §3.6, rules 1 to 3).
+pub fn decide(
+    visitor: &Visitor,
+    claims: &[Claim],
+    derivative: Option<Kind>,
+    gallery: &GalleryState<'_>,
+    policy: &Policy,
+) -> Verdict {
+    if gallery.locked && !visitor.status.is_admin() {
+        return Verdict::GalleryLocked;
+    }
+    if !visitor.status.may_enter(gallery.guest_access) {
+        return Verdict::Deny(Denial::NoAccess);
+    }
+    let mut nearest = Denial::Unknown;
+    for (index, claim) in claims.iter().enumerate() {
+        match judge(visitor, claim, derivative, gallery, policy) {
+            Ok(because) => return Verdict::Allow { claim: index, because },
+            Err(denial) => nearest = nearest.max(denial),
+        }
+    }
+    Verdict::Deny(nearest)
+}
+
+fn judge(
+    visitor: &Visitor,
+    claim: &Claim,
+    derivative: Option<Kind>,
+    gallery: &GalleryState<'_>,
+    policy: &Policy,
+) -> Result<Grant, Denial> {
+    let image = &claim.image;
+    if visitor.status.is_admin() && policy.admins == Admins::All {
+        return Ok(Grant::Administrator);
+    }
+    let album = image.albums.iter().find(|album| is_open(**album, visitor)).ok_or(Denial::Album)?;
+    if image.level > visitor.level {
+        return Err(Denial::Level);
+    }
+    if needs_high(claim, derivative, gallery, policy) && !visitor.enabled_high {
+        return Err(Denial::High);
+    }
+    Ok(Grant::Album(album.id))
+}
+
+/// Each album is judged by its own row: Piwigo inherits nothing when it checks (PIWIGO.md §2.1).
+fn is_open(album: Album, visitor: &Visitor) -> bool {
+    (!album.private || album.granted) && (!album.locked || visitor.status.is_admin())
+}
+
+/// Whether only a visitor with `enabled_high` may have this file (PIWIGO.md §4.1).
+fn needs_high(claim: &Claim, derivative: Option<Kind>, gallery: &GalleryState<'_>, policy: &Policy) -> bool {
+    let image = &claim.image;
+    match claim.ownership {
+        Ownership::Representative => false,
+        Ownership::Format => policy.formats_need_high,
+        Ownership::Original if !image.is_picture(gallery.picture_extensions) => false,
+        Ownership::Original => {
+            // A derivative that Piwigo would answer with the source itself is the source.
+            let is_the_source = derivative.is_none_or(|kind| {
+                is_same_as_source(kind, image, gallery) || is_as_large_as_source(kind, image, gallery)
+            });
+            is_the_source && !a_page_shows_the_original(image, gallery)
+        }
+    }
+}
+
+/// Whether a derivative of this type would be the source itself: small enough, upright and without watermark.
+pub fn is_same_as_source(kind: Kind, image: &Image, gallery: &GalleryState<'_>) -> bool {
+    let watermark = &gallery.derivatives.watermark;
+    gallery.derivatives.params(kind).is_some_and(|params| {
+        size::same_as_source(&params, watermark, image.width, image.height, image.rotation)
+    })
+}
+
+/// Whether a custom size would be all the pixels of the original, turned or marked (PIWIGO.md §9.3, rule 18): it makes
+/// the picture no smaller, and no named size shows it as large. Named sizes are Piwigo's to give to everybody.
+fn is_as_large_as_source(kind: Kind, image: &Image, gallery: &GalleryState<'_>) -> bool {
+    let Some(params) = gallery.derivatives.params(kind).filter(|_| matches!(kind, Kind::Custom(_))) else {
+        return false;
+    };
+    let on_its_side = image.rotation.is_some_and(|rotation| !rotation.is_multiple_of(2));
+    // Nobody knows how large it is: only a size that no page goes beyond is certainly no more than pages show.
+    let shown = match (image.width, image.height) {
+        (Some(width), Some(height)) => {
+            let size = if on_its_side { (height, width) } else { (width, height) };
+            if params.sizing.compute(size, None).scaled.is_some() {
+                return false;
+            }
+            size
+        }
+        _ => params.sizing.ideal_size,
+    };
+    !gallery.derivatives.enabled.iter().any(|named| named.sizing.is_identity(shown))
+}
+
+/// For a small picture the page's own `<img>` is the original, for visitors without the right to originals too.
+fn a_page_shows_the_original(image: &Image, gallery: &GalleryState<'_>) -> bool {
+    gallery.derivatives.any_size_is_source(image.width, image.height, image.rotation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::derivative::name::CustomSize;
+    use crate::visitor::Status;
+
+    const ALL: Policy = Policy { admins: Admins::All, formats_need_high: true };
+    const STRICT: Policy = Policy { admins: Admins::Strict, formats_need_high: true };
+
+    fn visitor(status: Status, level: u32, enabled_high: bool) -> Visitor {
+        Visitor { id: 10, status, level, enabled_high }
+    }
+
+    fn album(id: u32, private: bool, locked: bool, granted: bool) -> Album {
+        Album { id, private, locked, granted }
+    }
+
+    fn claim(path: &str, level: u32, albums: &[Album], ownership: Ownership) -> Claim {
+        let image = Image {
+            id: 1,
+            path: path.into(),
+            level,
+            representative_ext: None,
+            width: Some(3000),
+            height: Some(2000),
+            rotation: Some(0),
+            albums: albums.to_vec(),
+        };
+        Claim { image, ownership, file: path.into() }
+    }
+
+    fn picture(albums: &[Album]) -> Claim {
+        claim("upload/a.jpg", 0, albums, Ownership::Original)
+    }
+
+    fn decide_with(
+        visitor: &Visitor,
+        claims: &[Claim],
+        kind: Option<Kind>,
+        locked: bool,
+        guest_access: bool,
+        policy: &Policy,
+    ) -> Verdict {
+        let pictures = ["jpg".to_owned(), "png".to_owned()];
+        let derivatives = DerivativeConfig::default();
+        let state =
+            GalleryState { locked, guest_access, picture_extensions: &pictures, derivatives: &derivatives };
+        decide(visitor, claims, kind, &state, policy)
+    }
+
+    fn verdict(visitor: &Visitor, claims: &[Claim], kind: Option<Kind>, policy: &Policy) -> Verdict {
+        decide_with(visitor, claims, kind, false, true, policy)
+    }
+
+    fn opens(verdict: Verdict) -> bool {
+        matches!(verdict, Verdict::Allow { .. })
+    }
+
+    /// PIWIGO.md §2.4: rows are visitors, columns are images 1 to 7; `adm` and `webmaster` as without a token.
+    #[test]
+    fn the_worked_example() {
+        const PUBLIC: u32 = 1;
+        const FAMILY: u32 = 2;
+        const LOCKED: u32 = 3;
+        const CLUB: u32 = 4;
+        let images: [(u32, &[u32]); 7] = [
+            (0, &[PUBLIC]),
+            (8, &[PUBLIC]),
+            (0, &[FAMILY]),
+            (0, &[LOCKED]),
+            (4, &[CLUB]),
+            (0, &[]),
+            (0, &[PUBLIC, FAMILY]),
+        ];
+        let visitors = [
+            ("guest", Status::Guest, 0, &[][..], "YnnnnnY"),
+            ("ann", Status::Normal, 0, &[FAMILY], "YnYnnnY"),
+            ("bob", Status::Normal, 4, &[CLUB], "YnnnYnY"),
+            ("adm", Status::Admin, 8, &[], "YYnYnnY"),
+            ("webmaster", Status::Webmaster, 8, &[], "YYnYnnY"),
+        ];
+        for (name, status, level, grants, expected) in visitors {
+            let visitor = visitor(status, level, true);
+            let got: String = images
+                .iter()
+                .map(|(level, albums)| {
+                    let albums: Vec<Album> = albums
+                        .iter()
+                        .map(|&id| album(id, id == FAMILY || id == CLUB, id == LOCKED, grants.contains(&id)))
+                        .collect();
+                    let claim = claim("upload/a.jpg", *level, &albums, Ownership::Original);
+                    if opens(verdict(&visitor, &[claim], None, &STRICT)) { 'Y' } else { 'n' }
+                })
+                .collect();
+            assert_eq!(got, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn admins_see_every_record_but_nothing_without_one() {
+        let admin = visitor(Status::Admin, 0, false);
+        let orphan = claim("upload/a.jpg", 8, &[], Ownership::Original);
+        assert_eq!(
+            verdict(&admin, std::slice::from_ref(&orphan), None, &ALL),
+            Verdict::Allow { claim: 0, because: Grant::Administrator }
+        );
+        assert!(!opens(verdict(&admin, &[orphan], None, &STRICT)));
+        assert_eq!(verdict(&admin, &[], None, &ALL), Verdict::Deny(Denial::Unknown));
+    }
+
+    #[test]
+    fn a_locked_album_is_closed_even_with_a_grant() {
+        let claims = [picture(&[album(1, true, true, true)])];
+        assert_eq!(
+            verdict(&visitor(Status::Normal, 8, true), &claims, None, &ALL),
+            Verdict::Deny(Denial::Album)
+        );
+        assert!(opens(verdict(&visitor(Status::Admin, 8, true), &claims, None, &STRICT)));
+    }
+
+    #[test]
+    fn a_locked_gallery_and_a_gallery_without_guests() {
+        let claims = [picture(&[album(1, false, false, false)])];
+        let table = [
+            (Status::Guest, true, true, Verdict::GalleryLocked),
+            (Status::Normal, true, true, Verdict::GalleryLocked),
+            (Status::Guest, false, false, Verdict::Deny(Denial::NoAccess)),
+            (Status::Unknown, false, true, Verdict::Deny(Denial::NoAccess)),
+        ];
+        for (status, locked, guests, expected) in table {
+            let got = decide_with(&visitor(status, 8, true), &claims, None, locked, guests, &ALL);
+            assert_eq!(got, expected, "{status:?}");
+        }
+        assert!(opens(decide_with(&visitor(Status::Admin, 0, true), &claims, None, true, true, &ALL)));
+        assert!(opens(decide_with(&visitor(Status::Generic, 0, true), &claims, None, false, false, &ALL)));
+    }
+
+    /// PIWIGO.md §4.1: which originals a visitor without the right to originals gets all the same.
+    #[test]
+    fn originals_without_enabled_high() {
+        let table = [
+            (Some(1656), Some(1242), Some(0), true),
+            (Some(1657), Some(1242), Some(0), false),
+            (Some(1242), Some(1656), Some(0), false),
+            (Some(1656), Some(1242), Some(1), false),
+            (Some(1000), Some(1000), Some(2), false),
+            (Some(1000), Some(1000), Some(3), false),
+            (Some(1000), Some(1000), Some(4), true),
+            (Some(1000), Some(1000), None, true),
+            (Some(100), Some(80), Some(0), true),
+            (None, Some(80), Some(0), false),
+            (Some(100), None, Some(0), false),
+        ];
+        for (width, height, rotation, expected) in table {
+            let mut claim = picture(&[album(1, false, false, false)]);
+            (claim.image.width, claim.image.height, claim.image.rotation) = (width, height, rotation);
+            let verdict = verdict(&visitor(Status::Normal, 0, false), &[claim], None, &ALL);
+            assert_eq!(opens(verdict), expected, "{width:?} x {height:?}, rotation {rotation:?}");
+        }
+    }
+
+    #[test]
+    fn the_right_to_originals_by_kind_of_file() {
+        let public = [album(1, false, false, false)];
+        let low = visitor(Status::Normal, 0, false);
+        let lax = Policy { formats_need_high: false, ..ALL };
+        let table = [
+            ("upload/a.jpg", Ownership::Original, None, &ALL, false),
+            ("upload/a.JPG", Ownership::Original, None, &ALL, false),
+            ("upload/a.mp4", Ownership::Original, None, &ALL, true),
+            ("upload/a.mp4", Ownership::Representative, None, &ALL, true),
+            ("upload/a.jpg", Ownership::Format, None, &ALL, false),
+            ("upload/a.jpg", Ownership::Format, None, &lax, true),
+            ("upload/a.jpg", Ownership::Original, Some(Kind::Thumb), &ALL, true),
+            ("upload/a.jpg", Ownership::Original, Some(Kind::XxLarge), &ALL, true),
+        ];
+        for (path, ownership, kind, policy, expected) in table {
+            let claims = [claim(path, 0, &public, ownership)];
+            assert_eq!(
+                opens(verdict(&low, &claims, kind, policy)),
+                expected,
+                "{path} {ownership:?} {kind:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_custom_size_larger_than_the_original_is_the_original() {
+        let mut derivatives = DerivativeConfig::default();
+        let (large, small) = (CustomSize::from_key("s9999").unwrap(), CustomSize::from_key("s500").unwrap());
+        derivatives.customs.extend([large, small]);
+        let pictures = ["jpg".to_owned()];
+        let state = GalleryState {
+            locked: false,
+            guest_access: true,
+            picture_extensions: &pictures,
+            derivatives: &derivatives,
+        };
+        let claims = [picture(&[album(1, false, false, false)])];
+        for (enabled_high, size, expected) in
+            [(false, large, false), (true, large, true), (false, small, true), (true, small, true)]
+        {
+            let visitor = visitor(Status::Normal, 0, enabled_high);
+            let verdict = decide(&visitor, &claims, Some(Kind::Custom(size)), &state, &ALL);
+            assert_eq!(opens(verdict), expected, "{size:?} with enabled_high {enabled_high}");
+        }
+    }
+
+    /// PIWIGO.md §9.3, rule 18: turned, marked or of unknown size, it is still the original.
+    #[test]
+    fn no_custom_size_shows_the_whole_original_without_the_right() {
+        let size = |key| CustomSize::from_key(key).unwrap();
+        let (huge, large, small) = (size("s9999"), size("s2000"), size("s500"));
+        let (plain, mut marked) = (DerivativeConfig::default(), DerivativeConfig::default());
+        marked.watermark.file = b"local/watermarks/a.png".to_vec();
+        let pictures = ["jpg".to_owned()];
+        let big = (Some(3000), Some(2000));
+        for (config, (width, height), rotation, size, expected) in [
+            (&plain, big, Some(1), huge, false),
+            (&plain, big, Some(2), huge, false),
+            (&marked, big, Some(0), huge, false),
+            (&plain, (None, None), Some(0), huge, false),
+            (&plain, (None, None), Some(0), large, false),
+            (&plain, (None, None), Some(0), small, true),
+            (&plain, big, Some(1), large, true),
+            (&marked, big, Some(0), large, true),
+            (&plain, (Some(1600), Some(1200)), Some(2), huge, true),
+            (&plain, (Some(1600), Some(1200)), Some(1), huge, false),
+            (&plain, (Some(1200), Some(1656)), Some(0), huge, false),
+            (&plain, (Some(1200), Some(1656)), Some(1), huge, true),
+        ] {
+            let mut derivatives = config.clone();
+            derivatives.customs.extend([huge, large, small]);
+            let state = GalleryState {
+                locked: false,
+                guest_access: true,
+                picture_extensions: &pictures,
+                derivatives: &derivatives,
+            };
+            let mut claim = picture(&[album(1, false, false, false)]);
+            (claim.image.width, claim.image.height, claim.image.rotation) = (width, height, rotation);
+            let visitor = visitor(Status::Normal, 0, false);
+            let verdict = decide(&visitor, &[claim], Some(Kind::Custom(size)), &state, &ALL);
+            assert_eq!(opens(verdict), expected, "{width:?}x{height:?} {rotation:?} {size:?}");
+        }
+    }
+
+    #[test]
+    fn one_row_must_pass_every_test_by_itself() {
+        let open_but_high = claim("a.mp4", 8, &[album(1, false, false, false)], Ownership::Representative);
+        let low_but_closed = claim("a.mov", 0, &[album(2, true, false, false)], Ownership::Representative);
+        let open = claim("a.avi", 0, &[album(3, false, false, false)], Ownership::Representative);
+        let visitor = visitor(Status::Normal, 0, true);
+        assert_eq!(
+            verdict(&visitor, &[open_but_high.clone(), low_but_closed.clone()], None, &ALL),
+            Verdict::Deny(Denial::Level)
+        );
+        assert_eq!(
+            verdict(&visitor, &[open_but_high, low_but_closed, open], None, &ALL),
+            Verdict::Allow { claim: 2, because: Grant::Album(3) }
+        );
+    }
+}

@@ -1,0 +1,206 @@
+//! A target in, the rows of `images` that own its file out, with the albums they are in. MySQL compares paths
+//! without regard to case, accents and trailing spaces, so every row is compared again here, byte for byte.
+
+use crate::database::{Database, DatabaseError, ImageRow};
+use crate::settings::gallery::Gallery;
+use crate::target::{Folder, Owner, Source};
+
+/// Rows that are looked at for one file, at most; Piwigo makes one, and a handful share a representative.
+pub const MAX_CLAIMS: usize = 64;
+
+/// A row of `images`, as far as a verdict needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// `images.id`.
+    pub id: u32,
+    /// `images.path` without its leading `./`; begins with `../` for a gallery outside the root.
+    pub path: String,
+    /// `images.level`.
+    pub level: u32,
+    /// `images.representative_ext`.
+    pub representative_ext: Option<String>,
+    /// `images.width`, in pixels.
+    pub width: Option<u32>,
+    /// `images.height`, in pixels.
+    pub height: Option<u32>,
+    /// `images.rotation`.
+    pub rotation: Option<u32>,
+    /// The albums that it is in and that still exist.
+    pub albums: Vec<Album>,
+}
+
+/// An album (a category) of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Album {
+    /// `categories.id`.
+    pub id: u32,
+    /// `status = 'private'`.
+    pub private: bool,
+    /// `visible = 'false'`.
+    pub locked: bool,
+    /// Whether the visitor in question holds a grant for it, by hand or by group.
+    pub granted: bool,
+}
+
+/// How a row owns the requested file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// It is the file of `images.path`.
+    Original,
+    /// It is the picture that stands for that file.
+    Representative,
+    /// It is the same photo in another format.
+    Format,
+}
+
+/// One row with the file that it owns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The row.
+    pub image: Image,
+    /// How it owns the file.
+    pub ownership: Ownership,
+    /// The file's path, built from the row: relative to the root, without `./`.
+    pub file: String,
+}
+
+impl Image {
+    /// Whether Piwigo shows the file itself as a picture (PIWIGO.md §3.4): its extension, in lower case, is one
+    /// of `picture_extensions`.
+    pub fn is_picture(&self, picture_extensions: &[String]) -> bool {
+        self.path.rsplit_once('.').is_some_and(|(_, extension)| {
+            picture_extensions.iter().any(|picture| picture.eq_ignore_ascii_case(extension))
+        })
+    }
+
+    /// The claim of this row to the file `source`, if it has one.
+    fn claim(self, source: &Source, format_ext: Option<&str>) -> Option<Claim> {
+        // One leading `../` is a gallery beside the root, which shares its derivatives' names with the root.
+        if self.path == source.path || self.path.strip_prefix("../") == Some(&source.path) {
+            let file = self.path.clone();
+            return Some(Claim { image: self, ownership: Ownership::Original, file });
+        }
+        let owner = source.owner.as_ref()?;
+        let path = self.path.strip_prefix("../").unwrap_or(&self.path);
+        let (directory, file_name) = path.rsplit_once('/').unwrap_or(("", path));
+        let (stem, _) = file_name.rsplit_once('.')?;
+        if directory != owner.directory || stem != owner.stem {
+            return None;
+        }
+        let (ownership, extension) = match owner.folder {
+            Folder::Representative => (Ownership::Representative, self.representative_ext.as_deref()?),
+            Folder::Format => (Ownership::Format, format_ext?),
+        };
+        if extension != owner.extension {
+            return None;
+        }
+        let folder = owner.folder.name();
+        let file = match self.path.rsplit_once('/') {
+            Some((directory, _)) => format!("{directory}/{folder}/{stem}.{extension}"),
+            None => format!("{folder}/{stem}.{extension}"),
+        };
+        Some(Claim { ownership, file, image: self })
+    }
+}
+
+impl Folder {
+    fn name(self) -> &'static str {
+        match self {
+            Folder::Representative => "pwg_representative",
+            Folder::Format => "pwg_format",
+        }
+    }
+}
+
+/// What a file of the root and its name may look like in `images.path` (PIWIGO.md §3.2): with `./`, bare where
+/// `upload_dir` has no dot, and with `../` where a derivative may belong to a gallery beside the root.
+pub fn spellings(path: &str, with_parent: bool) -> Vec<String> {
+    let mut spellings = vec![format!("./{path}"), path.to_owned()];
+    if with_parent {
+        spellings.push(format!("../{path}"));
+    }
+    spellings
+}
+
+/// Finds the rows that own `source`.
+///
+/// For a derivative (`of_derivative`) only those rows count whose source picture the file is: an original that is
+/// a picture, or the representative of a file that is none.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn find(
+    database: &Database,
+    source: &Source,
+    of_derivative: bool,
+    gallery: &Gallery,
+) -> Result<Vec<Claim>, DatabaseError> {
+    if !database.can_hold(&source.path) {
+        return Ok(Vec::new());
+    }
+    let by_path = database.images_by_path(spellings(&source.path, of_derivative));
+    let by_owner = async {
+        match &source.owner {
+            Some(owner) if owner.folder == Folder::Format && !gallery.formats => Ok(Vec::new()),
+            Some(owner) => images_of_owner(database, owner, of_derivative).await,
+            None => Ok(Vec::new()),
+        }
+    };
+    let (by_path, by_owner) = tokio::try_join!(by_path, by_owner)?;
+    let mut claims = Vec::new();
+    for image in group(by_path.into_iter().chain(by_owner)) {
+        let (image, formats) = image;
+        let extension = source.owner.as_ref().map(|owner| owner.extension.as_str());
+        let format = extension.filter(|extension| formats.iter().any(|format| format == extension));
+        let Some(claim) = image.claim(source, format) else { continue };
+        let is_source_picture = match claim.ownership {
+            Ownership::Original => claim.image.is_picture(&gallery.picture_extensions),
+            Ownership::Representative => !claim.image.is_picture(&gallery.picture_extensions),
+            Ownership::Format => false,
+        };
+        if (!of_derivative || is_source_picture) && claims.len() < MAX_CLAIMS {
+            claims.push(claim);
+        }
+    }
+    // `./x` and `../x` share the derivative's name; the row below the root owns it (PIWIGO.md §3.6, rule 4).
+    if claims.iter().any(|claim| !claim.file.starts_with("../")) {
+        claims.retain(|claim| !claim.file.starts_with("../"));
+    }
+    Ok(claims)
+}
+
+async fn images_of_owner(
+    database: &Database,
+    owner: &Owner,
+    of_derivative: bool,
+) -> Result<Vec<ImageRow>, DatabaseError> {
+    let directory = if owner.directory.is_empty() { String::new() } else { format!("{}/", owner.directory) };
+    let prefixes = spellings(&format!("{directory}{}.", owner.stem), of_derivative);
+    match owner.folder {
+        Folder::Representative => database.images_by_representative(prefixes, &owner.extension).await,
+        Folder::Format => database.images_by_format(prefixes, &owner.extension).await,
+    }
+}
+
+/// Joins the rows, one per album and format, to one image each.
+fn group(rows: impl Iterator<Item = ImageRow>) -> Vec<(Image, Vec<String>)> {
+    let mut images: Vec<(Image, Vec<String>)> = Vec::new();
+    for row in rows {
+        let place = images.iter().position(|(image, _)| image.id == row.image.id).unwrap_or_else(|| {
+            images.push((row.image, Vec::new()));
+            images.len() - 1
+        });
+        let (image, formats) = &mut images[place];
+        if let Some(album) = row.album
+            && !image.albums.iter().any(|known| known.id == album.id)
+        {
+            image.albums.push(album);
+        }
+        if let Some(format) = row.format
+            && !formats.contains(&format)
+        {
+            formats.push(format);
+        }
+    }
+    images
+}

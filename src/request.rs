@@ -1,0 +1,220 @@
+//! FastCGI params in, one [`Request`] out: only the variables that a verdict may depend on, borrowed from
+//! the params buffer. Nothing whose name begins with `HTTP_` ever configures the gate, because such
+//! variables are the visitor's own words (CGI, RFC 3875 §4.1.18).
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use crate::fastcgi::{Params, Role};
+use crate::reply::Deliver;
+
+/// Longest accepted `REQUEST_URI`, in bytes. Piwigo's longest path is 255 characters; the rest is query.
+pub const MAX_URI: usize = 8 * 1024;
+
+/// Longest accepted `Cookie` header (all its lines joined), in bytes.
+pub const MAX_COOKIES: usize = 16 * 1024;
+
+/// The request method, as far as the gate cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// `GET`.
+    Get,
+    /// `HEAD`.
+    Head,
+    /// Anything else; answered 405.
+    Other,
+}
+
+/// The web server that speaks to us, where its own traps need different treatment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// nginx: understands `X-Accel-Redirect`.
+    Nginx,
+    /// lighttpd: its authorizer mode serves the file when a reply is missing, so it is never answered 200 there.
+    Lighttpd,
+    /// Any other.
+    Other,
+}
+
+/// One request for a file, as the web server described it.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// `REQUEST_METHOD`.
+    pub method: Method,
+    /// `REQUEST_URI`: raw, with its query, exactly as the visitor sent it.
+    pub uri: &'a [u8],
+    /// `HTTP_COOKIE`, all lines joined with `; `.
+    pub cookies: Cow<'a, [u8]>,
+    /// `REMOTE_ADDR` as text: it must be the one that PHP sees (PIWIGO.md §1.2).
+    pub remote_addr: &'a str,
+    /// `SERVER_SOFTWARE`.
+    pub server: Server,
+    /// The FastCGI role the server asked for.
+    pub role: Role,
+    /// `GATE_DELIVER`, set by the server's own file.
+    pub deliver: Option<Deliver>,
+}
+
+/// Why params do not make a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// The server sent no `REQUEST_URI`.
+    #[error("the web server sent no REQUEST_URI")]
+    NoUri,
+    /// `REQUEST_URI` is longer than [`MAX_URI`].
+    #[error("REQUEST_URI is longer than {MAX_URI} bytes")]
+    LongUri,
+    /// The cookies are longer than [`MAX_COOKIES`].
+    #[error("the Cookie header is longer than {MAX_COOKIES} bytes")]
+    LongCookies,
+    /// `REMOTE_ADDR` is missing or no IP address.
+    #[error("the web server sent no usable REMOTE_ADDR")]
+    NoAddress,
+    /// `GATE_DELIVER` holds a word that is not a way to deliver.
+    #[error("the web server's GATE_DELIVER is none of the known ways to deliver")]
+    UnknownDeliver,
+}
+
+impl<'a> Request<'a> {
+    /// Reads the variables out of `params`.
+    ///
+    /// # Errors
+    /// [`Malformed`] when one that a verdict needs is missing or over its limit; the caller refuses.
+    pub fn from_params(role: Role, params: &Params<'a>) -> Result<Self, Malformed> {
+        let mut method = Method::Other;
+        let mut uri: Option<&[u8]> = None;
+        let mut remote_addr: &[u8] = b"";
+        let mut server = Server::Other;
+        let mut deliver: Option<&[u8]> = None;
+        // One pass; a name that comes twice overwrites, so the last one wins (SERVERS.md rule 6).
+        for (name, value) in params {
+            match name {
+                b"REQUEST_METHOD" => {
+                    method = match value {
+                        b"GET" => Method::Get,
+                        b"HEAD" => Method::Head,
+                        _ => Method::Other,
+                    }
+                }
+                b"REQUEST_URI" => uri = Some(value),
+                b"REMOTE_ADDR" => remote_addr = value,
+                b"SERVER_SOFTWARE" => server = Server::from_software(value),
+                b"GATE_DELIVER" => deliver = Some(value),
+                _ => {}
+            }
+        }
+        let uri = uri.ok_or(Malformed::NoUri)?;
+        if uri.len() > MAX_URI {
+            return Err(Malformed::LongUri);
+        }
+        let cookies = params.cookie();
+        if cookies.len() > MAX_COOKIES {
+            return Err(Malformed::LongCookies);
+        }
+        let remote_addr = std::str::from_utf8(remote_addr).map_err(|_| Malformed::NoAddress)?;
+        if remote_addr.parse::<IpAddr>().is_err() {
+            return Err(Malformed::NoAddress);
+        }
+        let deliver = match deliver {
+            None | Some(b"") => None,
+            Some(word) => Some(Deliver::from_param(word).ok_or(Malformed::UnknownDeliver)?),
+        };
+        Ok(Request { method, uri, cookies, remote_addr, server, role, deliver })
+    }
+}
+
+/// Whether the server only asks, and understands no status but 200, 403 and 503; known even of params that make no
+/// request.
+pub fn only_asks(role: Role, params: &Params<'_>) -> bool {
+    role == Role::Authorizer || params.last(b"GATE_DELIVER") == Some(b"authorize")
+}
+
+impl Server {
+    fn from_software(value: &[u8]) -> Self {
+        if value.starts_with(b"nginx/") || value == b"nginx" {
+            Server::Nginx
+        } else if value.starts_with(b"lighttpd") {
+            Server::Lighttpd
+        } else {
+            Server::Other
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encode(pairs: &[(&str, &str)]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (name, value) in pairs {
+            for part in [name, value] {
+                bytes.extend_from_slice(&(0x8000_0000u32 | part.len() as u32).to_be_bytes());
+            }
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.extend_from_slice(value.as_bytes());
+        }
+        bytes
+    }
+
+    const GOOD: [(&str, &str); 3] =
+        [("REQUEST_METHOD", "GET"), ("REQUEST_URI", "/upload/a.jpg?x"), ("REMOTE_ADDR", "192.0.2.7")];
+
+    fn with<'a>(extra: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        GOOD.iter().copied().chain(extra.iter().copied()).collect()
+    }
+
+    #[test]
+    fn reads_what_a_verdict_needs() {
+        let bytes = encode(&with(&[
+            ("SERVER_SOFTWARE", "nginx/1.22.1"),
+            ("GATE_DELIVER", "x-accel-redirect"),
+            ("HTTP_COOKIE", "a=1"),
+            ("HTTP_COOKIE", "pwg_id=x"),
+        ]));
+        let params = Params::parse(&bytes).unwrap();
+        let request = Request::from_params(Role::Responder, &params).unwrap();
+        assert_eq!(request.method, Method::Get);
+        assert_eq!(request.uri, b"/upload/a.jpg?x");
+        assert_eq!(&*request.cookies, b"a=1; pwg_id=x");
+        assert_eq!(request.remote_addr, "192.0.2.7");
+        assert_eq!(request.server, Server::Nginx);
+        assert_eq!(request.deliver, Some(Deliver::XAccelRedirect));
+    }
+
+    #[test]
+    fn the_last_of_a_doubled_name_wins() {
+        let bytes = encode(&with(&[("REMOTE_ADDR", "192.0.2.9"), ("REQUEST_METHOD", "POST")]));
+        let request = Request::from_params(Role::Responder, &Params::parse(&bytes).unwrap()).unwrap();
+        assert_eq!((request.remote_addr, request.method), ("192.0.2.9", Method::Other));
+    }
+
+    #[test]
+    fn http_variables_never_configure_the_gate() {
+        let bytes = encode(&with(&[("HTTP_GATE_DELIVER", "authorize"), ("HTTP_REMOTE_ADDR", "10.0.0.1")]));
+        let request = Request::from_params(Role::Responder, &Params::parse(&bytes).unwrap()).unwrap();
+        assert_eq!((request.deliver, request.remote_addr), (None, "192.0.2.7"));
+    }
+
+    #[test]
+    fn what_is_missing_or_too_long_is_named() {
+        let long = format!("/{}", "a".repeat(MAX_URI));
+        let cookie = "c".repeat(MAX_COOKIES + 1);
+        let table: [(&[(&str, &str)], Malformed); 6] = [
+            (&[("REMOTE_ADDR", "192.0.2.7")], Malformed::NoUri),
+            (&[("REQUEST_URI", &long), ("REMOTE_ADDR", "192.0.2.7")], Malformed::LongUri),
+            (&[("REQUEST_URI", "/"), ("HTTP_COOKIE", &cookie)], Malformed::LongCookies),
+            (&[("REQUEST_URI", "/")], Malformed::NoAddress),
+            (&[("REQUEST_URI", "/"), ("REMOTE_ADDR", "unix:")], Malformed::NoAddress),
+            (
+                &[("REQUEST_URI", "/"), ("REMOTE_ADDR", "::1"), ("GATE_DELIVER", "allow")],
+                Malformed::UnknownDeliver,
+            ),
+        ];
+        for (pairs, expected) in table {
+            let bytes = encode(pairs);
+            let got = Request::from_params(Role::Responder, &Params::parse(&bytes).unwrap()).unwrap_err();
+            assert_eq!(got, expected, "{pairs:?}");
+        }
+    }
+}
