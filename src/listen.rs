@@ -1,0 +1,424 @@
+//! An address in, a listening socket out: one of our own, or one that a parent process opened for us.
+//!
+//! The socket is a trust boundary: who can write to it can claim any identity. So a unix socket is 0660 from the
+//! moment it has its name, and TCP stays on loopback unless that is asked for in so many words.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::{Path, PathBuf};
+
+use socket2::{Domain, Socket};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use crate::settings::Options;
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// A unix socket of our own.
+    Unix {
+        /// Its path.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+        /// Its group, if not our own.
+        group: Option<u32>,
+    },
+    /// A TCP address of our own.
+    Tcp(SocketAddr),
+    /// The listening socket on file descriptor 0: `mod_fcgid`, spawn-fcgi, lighttpd's `bin-path`.
+    Fd0,
+    /// Every listening socket that systemd passes (`LISTEN_FDS`).
+    Systemd,
+}
+
+/// An address that cannot be used, in a sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Not one of the four forms.
+    #[error("listen is {0:?}: it must be unix:/absolute/path, tcp:ADDRESS:PORT, fd:0 or systemd")]
+    Form(String),
+    /// TCP beyond this machine without the flag.
+    #[error(
+        "listen is tcp:{0}, which other machines can reach and then claim any identity; use a loopback address or a \
+         unix socket, or say --allow-remote if a firewall keeps everybody but your web server out"
+    )]
+    Remote(SocketAddr),
+    /// `socket_mode` is not octal.
+    #[error("socket_mode is {0:?}: it must be octal, such as 0660")]
+    Mode(String),
+    /// `socket_group` does not exist.
+    #[error("socket_group is {0:?}: there is no such group on this machine")]
+    Group(String),
+    /// Another process answers there.
+    #[error("{0} is in use: another program listens there; stop it first, or choose another path")]
+    InUse(PathBuf),
+    /// Something that is no socket has that name.
+    #[error("{0} exists and is no socket; choose another path")]
+    NotASocket(PathBuf),
+    /// systemd passed nothing.
+    #[error("listen is systemd, but systemd passed no socket: start piwigo-gate.socket, not the program")]
+    NoSystemdSocket,
+    /// Descriptor 0 is no listening socket.
+    #[error("listen is fd:0, but file descriptor 0 is no listening socket")]
+    NotListening,
+    /// The system refused.
+    #[error("cannot listen on {place}: {error}; {}", remedy(error))]
+    System {
+        /// The address.
+        place: String,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "make its directory first",
+        io::ErrorKind::PermissionDenied => {
+            "choose a place where the gate's user may write, and a group that it belongs to"
+        }
+        io::ErrorKind::AddrInUse => "stop what listens there, or choose another port",
+        io::ErrorKind::AddrNotAvailable => "choose an address of this machine",
+        io::ErrorKind::InvalidInput => "choose a path of at most 107 bytes",
+        _ => "choose another address",
+    }
+}
+
+impl Listen {
+    /// Reads `listen`, `socket_mode`, `socket_group` and `allow_remote`; `None` if no address was given.
+    pub(crate) fn resolve(options: &Options) -> Result<Option<Self>, ListenError> {
+        let Some(address) = &options.listen else { return Ok(None) };
+        let form = || ListenError::Form(address.clone());
+        let listen = match address.split_once(':') {
+            None if address == "systemd" => Listen::Systemd,
+            Some(("fd", "0")) => Listen::Fd0,
+            Some(("unix", path)) if path.starts_with('/') => Listen::Unix {
+                path: path.into(),
+                mode: mode(options.socket_mode.as_deref())?,
+                group: options.socket_group.as_deref().map(group).transpose()?,
+            },
+            Some(("tcp", text)) => {
+                let address: SocketAddr = text.parse().map_err(|_| form())?;
+                if !address.ip().is_loopback() && options.allow_remote != Some(true) {
+                    return Err(ListenError::Remote(address));
+                }
+                Listen::Tcp(address)
+            }
+            _ => return Err(form()),
+        };
+        Ok(Some(listen))
+    }
+
+    /// Opens the socket, or takes over the inherited ones. Must run inside the runtime.
+    ///
+    /// # Errors
+    /// [`ListenError`].
+    pub fn open(&self) -> Result<Vec<Listener>, ListenError> {
+        match self {
+            Listen::Unix { path, mode, group } => Ok(vec![bind_unix(path, *mode, *group)?]),
+            Listen::Tcp(address) => {
+                let system = |error| ListenError::System { place: format!("tcp:{address}"), error };
+                let listener = std::net::TcpListener::bind(address).map_err(system)?;
+                Ok(vec![Listener::tcp(listener).map_err(system)?])
+            }
+            Listen::Fd0 => {
+                let system = |error| ListenError::System { place: "fd:0".into(), error };
+                let descriptor = io::stdin().as_fd().try_clone_to_owned().map_err(system)?;
+                let socket = Socket::from(descriptor);
+                if !socket.is_listener().unwrap_or(false) {
+                    return Err(ListenError::NotListening);
+                }
+                Ok(vec![Listener::inherited(socket).map_err(system)?])
+            }
+            Listen::Systemd => {
+                let system = |error| ListenError::System { place: "systemd".into(), error };
+                let mut passed = listenfd::ListenFd::from_env();
+                let mut listeners = Vec::new();
+                for index in 0..passed.len() {
+                    // A socket of the other kind is an error and stays in its place.
+                    match passed.take_unix_listener(index) {
+                        Ok(Some(socket)) => listeners.push(Listener::unix(socket).map_err(system)?),
+                        Ok(None) => {}
+                        Err(_) => {
+                            if let Some(socket) = passed.take_tcp_listener(index).map_err(system)? {
+                                listeners.push(Listener::tcp(socket).map_err(system)?);
+                            }
+                        }
+                    }
+                }
+                if listeners.is_empty() { Err(ListenError::NoSystemdSocket) } else { Ok(listeners) }
+            }
+        }
+    }
+}
+
+/// Whether descriptor 0 is a listening socket: the sign that a web server started us.
+pub fn started_by_a_server() -> bool {
+    io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .is_ok_and(|descriptor| Socket::from(descriptor).is_listener().unwrap_or(false))
+}
+
+fn mode(text: Option<&str>) -> Result<u32, ListenError> {
+    let Some(text) = text else { return Ok(0o660) };
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(mode),
+        _ => Err(ListenError::Mode(text.to_owned())),
+    }
+}
+
+/// A group's number. Names are looked up in `/etc/group`, so that a static binary needs no name service.
+fn group(name: &str) -> Result<u32, ListenError> {
+    if let Ok(number) = name.parse() {
+        return Ok(number);
+    }
+    let groups = fs::read_to_string("/etc/group").unwrap_or_default();
+    groups
+        .lines()
+        .find_map(|line| {
+            let mut fields = line.split(':');
+            (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok()).flatten()
+        })
+        .ok_or_else(|| ListenError::Group(name.to_owned()))
+}
+
+/// Binds under a private name first and renames: the socket appears with its final permissions or not at all,
+/// and a stale one is replaced in the same step.
+fn bind_unix(path: &Path, mode: u32, group: Option<u32>) -> Result<Listener, ListenError> {
+    let system = |error| ListenError::System { place: format!("unix:{}", path.display()), error };
+    // The name is given by rename, which takes longer ones than anybody can connect to.
+    std::os::unix::net::SocketAddr::from_pathname(path).map_err(system)?;
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            return Err(ListenError::NotASocket(path.to_owned()));
+        }
+        Ok(_) => match StdUnixStream::connect(path) {
+            // Nobody listens behind this name any more. Any other answer is somebody's, if only a refusal.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            _ => return Err(ListenError::InUse(path.to_owned())),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(system(error)),
+    }
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    let private = parent.join(format!(".gate-{}", std::process::id()));
+    let cleanup = || {
+        let _ = fs::remove_file(private.join("s"));
+        let _ = fs::remove_dir(&private);
+    };
+    cleanup();
+    let bound = (|| {
+        fs::create_dir(&private)?;
+        fs::set_permissions(&private, fs::Permissions::from_mode(0o700))?;
+        let temporary = private.join("s");
+        let listener = std::os::unix::net::UnixListener::bind(&temporary)?;
+        if group.is_some() {
+            std::os::unix::fs::chown(&temporary, None, group)?;
+        }
+        fs::set_permissions(&temporary, fs::Permissions::from_mode(mode))?;
+        fs::rename(&temporary, path)?;
+        listener.set_nonblocking(true)?;
+        let inode = fs::symlink_metadata(path)?.ino();
+        Ok((UnixListener::from_std(listener)?, inode))
+    })();
+    cleanup();
+    let (listener, inode) = bound.map_err(system)?;
+    Ok(Listener { socket: Accepting::Unix(listener), name: Some(Name { path: path.to_owned(), inode }) })
+}
+
+/// A listening socket.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Accepting,
+    name: Option<Name>,
+}
+
+#[derive(Debug)]
+enum Accepting {
+    Unix(UnixListener),
+    Tcp(TcpListener),
+}
+
+/// The name that we gave a socket, to be taken away again if it still is ours.
+#[derive(Debug)]
+struct Name {
+    path: PathBuf,
+    inode: u64,
+}
+
+impl Listener {
+    fn tcp(listener: std::net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Listener { socket: Accepting::Tcp(TcpListener::from_std(listener)?), name: None })
+    }
+
+    fn unix(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Listener { socket: Accepting::Unix(UnixListener::from_std(listener)?), name: None })
+    }
+
+    fn inherited(socket: Socket) -> io::Result<Self> {
+        if socket.domain()? == Domain::UNIX { Self::unix(socket.into()) } else { Self::tcp(socket.into()) }
+    }
+
+    /// Waits for the next connection.
+    ///
+    /// # Errors
+    /// What the system says; most often that this process has no descriptor left.
+    pub async fn accept(&self) -> io::Result<Stream> {
+        match &self.socket {
+            Accepting::Unix(listener) => Ok(Stream::Unix(listener.accept().await?.0)),
+            Accepting::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok(Stream::Tcp(stream))
+            }
+        }
+    }
+
+    /// Takes the socket's name away, if it is still this socket's, so that nobody connects any more.
+    pub fn unlink(&mut self) {
+        if let Some(Name { path, inode }) = self.name.take()
+            && fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.ino() == inode)
+        {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.unlink();
+    }
+}
+
+/// A connection from the web server.
+#[derive(Debug)]
+pub enum Stream {
+    /// Over a unix socket.
+    Unix(UnixStream),
+    /// Over TCP.
+    Tcp(TcpStream),
+}
+
+impl Stream {
+    /// Reads what is there, or waits for it; 0 at the end.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        use tokio::io::AsyncReadExt as _;
+        match self {
+            Stream::Unix(stream) => stream.read(buffer).await,
+            Stream::Tcp(stream) => stream.read(buffer).await,
+        }
+    }
+
+    /// Writes all of it, in one system call if the socket takes it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        use tokio::io::AsyncWriteExt as _;
+        match self {
+            Stream::Unix(stream) => stream.write_all(bytes).await,
+            Stream::Tcp(stream) => stream.write_all(bytes).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(listen: &str) -> Options {
+        Options { listen: Some(listen.into()), ..Options::default() }
+    }
+
+    #[test]
+    fn addresses() {
+        let table = [
+            ("unix:/run/gate.sock", true),
+            ("unix:gate.sock", false),
+            ("tcp:127.0.0.1:9000", true),
+            ("tcp:[::1]:9000", true),
+            ("tcp:0.0.0.0:9000", false),
+            ("tcp:localhost", false),
+            ("fd:0", true),
+            ("fd:3", false),
+            ("systemd", true),
+            ("/run/gate.sock", false),
+        ];
+        for (text, good) in table {
+            assert_eq!(Listen::resolve(&options(text)).is_ok(), good, "{text}");
+        }
+        let allowed = Options { allow_remote: Some(true), ..options("tcp:0.0.0.0:9000") };
+        assert!(Listen::resolve(&allowed).is_ok());
+    }
+
+    #[test]
+    fn socket_modes_are_octal() {
+        for (text, expected) in [("0660", Some(0o660)), ("600", Some(0o600)), ("0999", None), ("7777", None)]
+        {
+            assert_eq!(mode(Some(text)).ok(), expected, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stale_socket_is_replaced_a_live_one_and_a_file_are_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("gate.sock");
+        let listen = Listen::Unix { path: path.clone(), mode: 0o640, group: None };
+
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let listener = listen.open().unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+        assert!(matches!(listen.open(), Err(ListenError::InUse(_))));
+
+        drop(listener);
+        assert!(!path.exists(), "its name goes with it");
+        fs::write(&path, "precious").unwrap();
+        assert!(matches!(listen.open(), Err(ListenError::NotASocket(_))));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing else is left behind");
+    }
+
+    /// Who listens there need not speak our kind of socket, nor let us in.
+    #[tokio::test]
+    async fn a_socket_of_another_kind_is_not_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log.sock");
+        let listen = Listen::Unix { path: path.clone(), mode: 0o640, group: None };
+        let living = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+        assert!(matches!(listen.open(), Err(ListenError::InUse(_))));
+        let sender = std::os::unix::net::UnixDatagram::unbound().unwrap();
+        sender.send_to(b"still there", &path).unwrap();
+        assert_eq!(living.recv(&mut [0; 20]).unwrap(), 11);
+    }
+
+    #[tokio::test]
+    async fn what_the_system_refuses_says_what_to_do() {
+        let directory = tempfile::tempdir().unwrap();
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let unix = |path: PathBuf| Listen::Unix { path, mode: 0o660, group: None };
+        let table = [
+            (unix(directory.path().join("none/gate.sock")), "make its directory first"),
+            (unix(directory.path().join("s".repeat(108))), "at most 107 bytes"),
+            (Listen::Tcp(taken.local_addr().unwrap()), "another port"),
+            (Listen::Tcp("192.0.2.1:9000".parse().unwrap()), "address of this machine"),
+        ];
+        for (listen, advice) in table {
+            let error = listen.open().unwrap_err().to_string();
+            assert!(error.contains(advice), "{error}");
+        }
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "nothing is left behind");
+    }
+}

@@ -1,0 +1,399 @@
+//! A [`Reply`] in, the CGI header block and body for one web server out (RFC 3875 §6). Two rules hold here and
+//! nowhere else has to remember them: a redirect header goes out only with an explicit `Status: 200` and
+//! alone, and every refusal is the same bytes whatever its reason (SERVERS.md §0, rules 1 to 4).
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime};
+
+/// Where the internal location for files begins on nginx; `nginx/*.conf` uses the same.
+pub const ACCEL_FILE_PREFIX: &str = "/_gate/file/";
+
+/// The internal location for a derivative that Piwigo's `i.php` is to make.
+pub const ACCEL_I_PHP: &str = "/_gate/i.php";
+
+/// Everything but what a path may hold unencoded on every server (SERVERS.md rule 8).
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// The time from 1970 to the year 10000, which no HTTP date can say (`httpdate` panics there, and before 1970).
+const END_OF_HTTP_DATES: Duration = Duration::from_hours(70_389_528);
+
+/// How the web server is told to send an allowed file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deliver {
+    /// `X-Accel-Redirect: /_gate/file/<path>` (nginx).
+    XAccelRedirect,
+    /// `X-Sendfile: <absolute path>` (Apache with `mod_xsendfile`).
+    XSendfile,
+    /// `Location: /<path>`, a local redirect (Apache with `mod_fcgid` alone).
+    Location,
+    /// An empty 200: the server asked only whether (nginx `auth_request`, FastCGI authorizers).
+    Authorize,
+}
+
+impl Deliver {
+    /// Reads the value of the FastCGI param `GATE_DELIVER`.
+    pub fn from_param(word: &[u8]) -> Option<Self> {
+        match word {
+            b"x-accel-redirect" => Some(Deliver::XAccelRedirect),
+            b"x-sendfile" => Some(Deliver::XSendfile),
+            b"location" => Some(Deliver::Location),
+            b"authorize" => Some(Deliver::Authorize),
+            _ => None,
+        }
+    }
+}
+
+/// What a refused visitor is told, for denied, unknown and malformed alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DenyStatus {
+    /// `403 Forbidden`, the default.
+    Forbidden,
+    /// `401 Unauthorized`.
+    Unauthorized,
+    /// `404 Not Found`.
+    NotFound,
+}
+
+/// An allowed file, as the web server needs to be told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Handover {
+    /// nginx serves `<gallery>/<path>` through its internal location.
+    AccelFile {
+        /// Relative to the gallery's root, without a leading slash.
+        path: String,
+    },
+    /// nginx asks PHP to make a derivative.
+    AccelIPhp {
+        /// `_data/i`-relative path of the derivative.
+        derivative: String,
+    },
+    /// Apache sends this file.
+    Sendfile {
+        /// Absolute path.
+        path: String,
+        /// Length in bytes, with `modified` the file's validator.
+        length: u64,
+        /// Modification time.
+        modified: SystemTime,
+    },
+    /// Apache serves this path of its own by an internal redirect.
+    LocalFile {
+        /// `url_prefix`, empty or `/piwigo`.
+        prefix: String,
+        /// Relative to the gallery's root, without a leading slash.
+        path: String,
+    },
+    /// Apache asks PHP to make a derivative.
+    LocalIPhp {
+        /// `url_prefix`, empty or `/piwigo`.
+        prefix: String,
+        /// `_data/i`-relative path of the derivative.
+        derivative: String,
+    },
+    /// The server serves the file itself, it only asked.
+    Authorized,
+}
+
+/// One answer. What is not an [`Reply::Allowed`] carries no path and no redirect header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// The visitor may have the file.
+    Allowed {
+        /// How the bytes are to be sent.
+        handover: Handover,
+        /// The `Cache-Control` value for the visitor's browser.
+        cache: String,
+    },
+    /// Denied, unknown or malformed: one answer for all.
+    Refused(DenyStatus),
+    /// The visitor may have the file, but it is not on disk.
+    Missing,
+    /// Neither GET nor HEAD.
+    MethodNotAllowed,
+    /// The database is away, or something failed: no verdict, no bytes.
+    Unavailable,
+    /// The gallery is locked (Piwigo: `gallery_locked`).
+    GalleryLocked,
+    /// The params were over their limit.
+    HeadersTooLarge,
+    /// The params could not be read.
+    BadRequest,
+}
+
+impl Reply {
+    /// Appends the header block to `head` and returns the body, which is empty for a HEAD request.
+    pub fn encode(&self, head_only: bool, head: &mut Vec<u8>) -> &'static [u8] {
+        let (status, extra, body): (&str, &str, &'static str) = match self {
+            Reply::Allowed { handover, cache } => {
+                encode_allowed(handover, cache, head);
+                return b"";
+            }
+            Reply::Refused(DenyStatus::Forbidden) => ("403 Forbidden", "", "Forbidden\n"),
+            Reply::Refused(DenyStatus::Unauthorized) => {
+                ("401 Unauthorized", "WWW-Authenticate: Piwigo realm=\"gallery\"\r\n", "Unauthorized\n")
+            }
+            Reply::Refused(DenyStatus::NotFound) | Reply::Missing => ("404 Not Found", "", "Not found\n"),
+            Reply::MethodNotAllowed => {
+                ("405 Method Not Allowed", "Allow: GET, HEAD\r\n", "Method not allowed\n")
+            }
+            Reply::Unavailable => ("503 Service Unavailable", "Retry-After: 5\r\n", "Try again later\n"),
+            Reply::GalleryLocked => {
+                ("503 Service Unavailable", "Retry-After: 900\r\n", "The gallery is locked\n")
+            }
+            Reply::HeadersTooLarge => {
+                ("431 Request Header Fields Too Large", "", "Request header fields too large\n")
+            }
+            Reply::BadRequest => ("400 Bad Request", "", "Bad request\n"),
+        };
+        let mut text = String::with_capacity(256);
+        let _ = write!(
+            text,
+            "Status: {status}\r\n{extra}Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
+             Cache-Control: no-store\r\nVary: Cookie\r\nX-Content-Type-Options: nosniff\r\n\r\n",
+            body.len()
+        );
+        head.extend_from_slice(text.as_bytes());
+        if head_only { b"" } else { body.as_bytes() }
+    }
+
+    /// The status code, for logs and tests.
+    pub fn status(&self) -> u16 {
+        match self {
+            Reply::Allowed { .. } => 200,
+            Reply::Refused(DenyStatus::Forbidden) => 403,
+            Reply::Refused(DenyStatus::Unauthorized) => 401,
+            Reply::Refused(DenyStatus::NotFound) | Reply::Missing => 404,
+            Reply::MethodNotAllowed => 405,
+            Reply::Unavailable | Reply::GalleryLocked => 503,
+            Reply::HeadersTooLarge => 431,
+            Reply::BadRequest => 400,
+        }
+    }
+
+    /// The same answer for a server that only asks: 200, 403 and 503 are the only words it knows
+    /// (nginx turns any other status of an `auth_request` into a 500).
+    #[must_use]
+    pub fn for_authorizer(self) -> Self {
+        match self {
+            Reply::Allowed { cache, .. } => Reply::Allowed { handover: Handover::Authorized, cache },
+            Reply::Unavailable | Reply::GalleryLocked => self,
+            _ => Reply::Refused(DenyStatus::Forbidden),
+        }
+    }
+}
+
+fn encode_allowed(handover: &Handover, cache: &str, head: &mut Vec<u8>) {
+    let mut text = String::with_capacity(320);
+    text.push_str("Status: 200 OK\r\n");
+    match handover {
+        Handover::AccelFile { path } => {
+            let _ = write!(text, "X-Accel-Redirect: {ACCEL_FILE_PREFIX}{}\r\n", encode_path(path));
+        }
+        Handover::AccelIPhp { derivative } => {
+            let _ = write!(text, "X-Accel-Redirect: {ACCEL_I_PHP}?/{}\r\n", encode_path(derivative));
+        }
+        Handover::Sendfile { path, length, modified } => {
+            // mod_xsendfile would otherwise answer conditionals with the validators of the gate's own file,
+            // and mod_fcgid sends no Content-Type of its own (SERVERS.md §B3).
+            let _ = write!(text, "X-Sendfile: {path}\r\n{}", content_type(path));
+            let _ = match modified.duration_since(SystemTime::UNIX_EPOCH) {
+                Ok(since) => write!(text, "ETag: \"{:x}-{length:x}\"\r\n", since.as_micros()),
+                // Scans of old photos may bear the date of the photo.
+                Err(before) => {
+                    write!(text, "ETag: \"b{:x}-{length:x}\"\r\n", before.duration().as_micros())
+                }
+            };
+            if modified.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|since| since < END_OF_HTTP_DATES) {
+                let _ = write!(text, "Last-Modified: {}\r\n", httpdate::fmt_http_date(*modified));
+            }
+        }
+        Handover::LocalFile { prefix, path } => {
+            let _ = write!(text, "Location: {}/{}\r\n", encode_path(prefix), encode_path(path));
+            text.push_str(active_content_guard(path));
+        }
+        Handover::LocalIPhp { prefix, derivative } => {
+            let _ = write!(text, "Location: {}/i.php?/{}\r\n", encode_path(prefix), encode_path(derivative));
+        }
+        Handover::Authorized => text.push_str("Content-Length: 0\r\n"),
+    }
+    let _ = write!(text, "Cache-Control: {cache}\r\nVary: Cookie\r\nX-Content-Type-Options: nosniff\r\n\r\n");
+    head.extend_from_slice(text.as_bytes());
+}
+
+fn encode_path(path: &str) -> percent_encoding::PercentEncode<'_> {
+    percent_encode(path.as_bytes(), ENCODED)
+}
+
+/// The `Content-Type` line, and what keeps anything that is no known picture, film or sound from running as a
+/// page in the gallery's own origin (PIWIGO.md §9.3, rule 7).
+fn content_type(path: &str) -> &'static str {
+    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
+    match extension.as_str() {
+        "jpg" | "jpeg" | "jpe" => "Content-Type: image/jpeg\r\n",
+        "png" => "Content-Type: image/png\r\n",
+        "gif" => "Content-Type: image/gif\r\n",
+        "webp" => "Content-Type: image/webp\r\n",
+        "avif" => "Content-Type: image/avif\r\n",
+        "heic" => "Content-Type: image/heic\r\n",
+        "tif" | "tiff" => "Content-Type: image/tiff\r\n",
+        "mp4" | "m4v" => "Content-Type: video/mp4\r\n",
+        "webm" => "Content-Type: video/webm\r\n",
+        "ogv" => "Content-Type: video/ogg\r\n",
+        "mov" => "Content-Type: video/quicktime\r\n",
+        "mp3" => "Content-Type: audio/mpeg\r\n",
+        "m4a" => "Content-Type: audio/mp4\r\n",
+        "oga" | "ogg" => "Content-Type: audio/ogg\r\n",
+        "wav" => "Content-Type: audio/wav\r\n",
+        "flac" => "Content-Type: audio/flac\r\n",
+        "pdf" => "Content-Type: application/pdf\r\n",
+        "svg" => {
+            "Content-Type: image/svg+xml\r\nContent-Disposition: attachment\r\n\
+             Content-Security-Policy: sandbox; default-src 'none'; style-src 'unsafe-inline'\r\n"
+        }
+        _ => "Content-Type: application/octet-stream\r\nContent-Disposition: attachment\r\n",
+    }
+}
+
+/// For a local redirect the server chooses the type itself: say how it may be used where it could be a page.
+fn active_content_guard(path: &str) -> &'static str {
+    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
+    match extension.as_str() {
+        "svg" | "svgz" | "htm" | "html" | "shtml" | "xhtml" | "xht" | "xml" | "xsl" | "mht" | "js"
+        | "mjs" => {
+            "Content-Disposition: attachment\r\n\
+             Content-Security-Policy: sandbox; default-src 'none'; style-src 'unsafe-inline'\r\n"
+        }
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header_block(reply: &Reply) -> String {
+        let mut head = Vec::new();
+        reply.encode(false, &mut head);
+        String::from_utf8(head).unwrap()
+    }
+
+    fn allowed(handover: Handover) -> Reply {
+        Reply::Allowed { handover, cache: "private, max-age=600".into() }
+    }
+
+    const REDIRECTS: [&str; 3] = ["X-Accel-Redirect:", "X-Sendfile:", "Location:"];
+
+    fn every_refusal() -> Vec<Reply> {
+        vec![
+            Reply::Refused(DenyStatus::Forbidden),
+            Reply::Refused(DenyStatus::Unauthorized),
+            Reply::Refused(DenyStatus::NotFound),
+            Reply::Missing,
+            Reply::MethodNotAllowed,
+            Reply::Unavailable,
+            Reply::GalleryLocked,
+            Reply::HeadersTooLarge,
+            Reply::BadRequest,
+        ]
+    }
+
+    #[test]
+    fn a_refusal_never_carries_a_redirect_header() {
+        for reply in every_refusal() {
+            let text = header_block(&reply);
+            assert!(!REDIRECTS.iter().any(|header| text.contains(header)), "{text}");
+            assert!(text.starts_with(&format!("Status: {} ", reply.status())), "{text}");
+            assert!(
+                text.contains("Content-Length: ") && text.contains("Cache-Control: no-store\r\n"),
+                "{text}"
+            );
+            assert!(text.ends_with("\r\n\r\n"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_allowed_file_has_exactly_one_redirect_header_and_status_200() {
+        let path = "upload/a b%?#é+.jpg".to_owned();
+        let prefix = "/piwigo".to_owned();
+        let derivative = "upload/a b&é-th.jpg".to_owned();
+        let table = [
+            (
+                Handover::AccelFile { path: path.clone() },
+                "X-Accel-Redirect: /_gate/file/upload/a%20b%25%3F%23%C3%A9%2B.jpg\r\n",
+            ),
+            (
+                Handover::AccelIPhp { derivative: derivative.clone() },
+                "X-Accel-Redirect: /_gate/i.php?/upload/a%20b%26%C3%A9-th.jpg\r\n",
+            ),
+            (
+                Handover::LocalFile { prefix: prefix.clone(), path: path.clone() },
+                "Location: /piwigo/upload/a%20b%25%3F%23%C3%A9%2B.jpg\r\n",
+            ),
+            (
+                Handover::LocalIPhp { prefix, derivative },
+                "Location: /piwigo/i.php?/upload/a%20b%26%C3%A9-th.jpg\r\n",
+            ),
+            (
+                Handover::Sendfile {
+                    path: "/srv/g/upload/a b%.jpg".into(),
+                    length: 16,
+                    modified: SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1),
+                },
+                "X-Sendfile: /srv/g/upload/a b%.jpg\r\nContent-Type: image/jpeg\r\n\
+                 ETag: \"f4240-10\"\r\nLast-Modified: Thu, 01 Jan 1970 00:00:01 GMT\r\n",
+            ),
+        ];
+        for (handover, expected) in table {
+            let text = header_block(&allowed(handover));
+            assert!(text.starts_with("Status: 200 OK\r\n"), "{text}");
+            assert!(text.contains(expected), "{text} lacks {expected}");
+            assert_eq!(REDIRECTS.iter().map(|h| text.matches(h).count()).sum::<usize>(), 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_any_date_can_be_sent() {
+        const YEARS: Duration = Duration::from_hours(24 * 3653);
+        let epoch = SystemTime::UNIX_EPOCH;
+        for (modified, etag, dated) in [
+            (epoch, "ETag: \"0-5\"", true),
+            (epoch - Duration::from_micros(255), "ETag: \"bff-5\"", false),
+            (epoch + 900 * YEARS, "ETag: \"", false),
+        ] {
+            let text =
+                header_block(&allowed(Handover::Sendfile { path: "/a.jpg".into(), length: 5, modified }));
+            assert!(text.contains(etag) && text.ends_with("\r\n\r\n"), "{text}");
+            assert_eq!(text.contains("Last-Modified: "), dated, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_authorizer_hears_200_403_or_503_only() {
+        for reply in every_refusal() {
+            assert!(matches!(reply.for_authorizer().status(), 403 | 503));
+        }
+        let text = header_block(&allowed(Handover::AccelFile { path: "x".into() }).for_authorizer());
+        assert!(!REDIRECTS.iter().any(|header| text.contains(header)), "{text}");
+    }
+
+    #[test]
+    fn head_gets_the_same_header_block_and_no_body() {
+        let reply = Reply::Refused(DenyStatus::Forbidden);
+        let (mut with, mut without) = (Vec::new(), Vec::new());
+        assert_eq!(reply.encode(false, &mut with), b"Forbidden\n");
+        assert_eq!(reply.encode(true, &mut without), b"");
+        assert_eq!(with, without);
+    }
+
+    #[test]
+    fn what_could_run_as_a_page_is_an_attachment() {
+        for name in ["a.svg", "a.html", "a.HTM", "a.xml", "a.xhtml"] {
+            assert!(content_type(name).contains("attachment"), "{name}");
+            assert!(active_content_guard(name).contains("attachment"), "{name}");
+        }
+        assert!(!content_type("a.JPG").contains("attachment"));
+        assert_eq!(active_content_guard("a.mp4"), "");
+    }
+}

@@ -1,0 +1,89 @@
+//! Files that the gate itself must look at before the web server sends them (`X-Sendfile`): a regular file below
+//! the gallery's root, reached through no symbolic link of a stranger.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::SystemTime;
+
+/// A file that may be sent.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Sendable {
+    /// Absolute path.
+    pub path: String,
+    /// Length in bytes.
+    pub length: u64,
+    /// Modification time.
+    pub modified: SystemTime,
+}
+
+/// Why a file cannot be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum Unsendable {
+    /// It is not there, or cannot be looked at.
+    #[error("{path}: {error}")]
+    Missing {
+        /// Relative to the root.
+        path: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A directory, a device or the like.
+    #[error("{0} is no regular file")]
+    NotAFile(String),
+    /// A symbolic link that belongs to another user than its target.
+    #[error("{0} is reached through a symbolic link whose owner is not its target's")]
+    StrangersLink(String),
+}
+
+/// Looks at `<root>/<path>`. Blocks on the file system.
+///
+/// Links are followed only where link and target have one owner, as nginx's `disable_symlinks if_not_owner` and
+/// Apache's `SymLinksIfOwnerMatch` do; `mod_xsendfile` itself follows any.
+///
+/// # Errors
+/// [`Unsendable`]; the visitor may have the file, so its absence is no secret from them.
+pub fn inspect(root: &Path, path: &str) -> Result<Sendable, Unsendable> {
+    let missing = |error| Unsendable::Missing { path: path.to_owned(), error };
+    let mut whole = root.to_owned();
+    for segment in path.split('/') {
+        whole.push(segment);
+        let link = fs::symlink_metadata(&whole).map_err(missing)?;
+        if link.is_symlink() && fs::metadata(&whole).map_err(missing)?.uid() != link.uid() {
+            return Err(Unsendable::StrangersLink(path.to_owned()));
+        }
+    }
+    let metadata = fs::metadata(&whole).map_err(missing)?;
+    if !metadata.is_file() {
+        return Err(Unsendable::NotAFile(path.to_owned()));
+    }
+    let modified = metadata.modified().map_err(missing)?;
+    match whole.into_os_string().into_string() {
+        Ok(path) => Ok(Sendable { path, length: metadata.len(), modified }),
+        Err(_) => Err(Unsendable::NotAFile(path.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regular_files_and_own_links_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        fs::create_dir_all(root.join("upload/dir")).unwrap();
+        fs::write(root.join("upload/a.jpg"), "12345").unwrap();
+        std::os::unix::fs::symlink("a.jpg", root.join("upload/own.jpg")).unwrap();
+        assert_eq!(inspect(root, "upload/a.jpg").unwrap().length, 5);
+        assert_eq!(inspect(root, "upload/own.jpg").unwrap().length, 5);
+        assert!(matches!(inspect(root, "upload/dir"), Err(Unsendable::NotAFile(_))));
+        assert!(matches!(inspect(root, "upload/none"), Err(Unsendable::Missing { .. })));
+        // Another user's link can only be made by root.
+        if fs::metadata(root).unwrap().uid() == 0 {
+            std::os::unix::fs::lchown(root.join("upload/own.jpg"), Some(65534), None).unwrap();
+            assert!(matches!(inspect(root, "upload/own.jpg"), Err(Unsendable::StrangersLink(_))));
+        }
+    }
+}

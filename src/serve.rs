@@ -1,0 +1,362 @@
+//! Accepts connections and answers their requests, one task each: reads bytes, lets [`crate::fastcgi`] make
+//! requests of them, asks the [`Handler`], writes the reply in one piece. Owns every clock of the serving side:
+//! header, idle and write timeouts, the cap on connections, and the drain at the end.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::fastcgi::{self, Decoder, Event, Head, ParamsState};
+use crate::listen::{Listener, Stream};
+use crate::reply::Reply;
+use crate::request::{self, Method, Request};
+use crate::settings::Limits;
+
+/// One read's size: a browser's usual request is 1 KiB, its largest cookies 16 KiB.
+const INPUT_BYTES: usize = 16 * 1024;
+
+/// Buffers kept for the next connections; nginx opens a new one for nearly every request.
+const SPARE_BUFFERS: usize = 64;
+
+/// Longest time for requests under way, once the process was asked to end.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a connection that was just accepted may stay silent during the drain.
+const DRAIN_FIRST_BYTE: Duration = Duration::from_secs(1);
+
+/// The queue of connections is empty once it has been silent for so long. Looking at it only once would not do: the
+/// runtime says "nothing there" where it has not heard from the system yet, and after every 128 connections.
+const LAST_CALL: Duration = Duration::from_millis(20);
+
+/// What answers requests. One function; a panic in it is answered 503.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request.
+    fn handle(&self, request: &Request<'_>) -> impl Future<Output = Reply> + Send;
+
+    /// The answer to params that make no request: `why` is for the log.
+    fn refuse(&self, head: &Head, why: &dyn std::fmt::Display) -> Reply;
+}
+
+/// Serves on `listeners` until `stop` turns true, then finishes what is under way and returns.
+pub async fn serve<H: Handler>(
+    listeners: Vec<Listener>,
+    handler: Arc<H>,
+    limits: Limits,
+    stop: watch::Receiver<bool>,
+) {
+    let shared = Arc::new(Shared {
+        handler,
+        limits,
+        connections: Connections::new(limits.max_connections),
+        spare: Mutex::new(Vec::new()),
+        stop: stop.clone(),
+    });
+    let accepting: Vec<_> = listeners
+        .into_iter()
+        .map(|listener| tokio::spawn(accept(listener, shared.clone(), stop.clone())))
+        .collect();
+    for task in accepting {
+        if let Err(error) = task.await {
+            tracing::error!(%error, "the accepting task failed");
+        }
+    }
+    if timeout(DRAIN_TIMEOUT, shared.connections.all_closed()).await.is_err() {
+        tracing::warn!(
+            "requests were still under way {} s after the signal to stop",
+            DRAIN_TIMEOUT.as_secs()
+        );
+    }
+}
+
+struct Shared<H> {
+    handler: Arc<H>,
+    limits: Limits,
+    connections: Connections,
+    spare: Mutex<Vec<Buffers>>,
+    stop: watch::Receiver<bool>,
+}
+
+/// What one connection needs, kept and used again.
+struct Buffers {
+    decoder: Decoder,
+    input: Box<[u8]>,
+    head: Vec<u8>,
+    output: Vec<u8>,
+}
+
+impl<H> Shared<H> {
+    fn buffers(&self) -> Buffers {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        spare.unwrap_or_else(|| Buffers {
+            decoder: Decoder::new(u32::try_from(self.limits.max_connections).unwrap_or(u32::MAX)),
+            input: vec![0; INPUT_BYTES].into_boxed_slice(),
+            head: Vec::new(),
+            output: Vec::new(),
+        })
+    }
+
+    fn give_back(&self, mut buffers: Buffers) {
+        buffers.decoder.reset();
+        buffers.output.clear();
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE_BUFFERS {
+            spare.push(buffers);
+        }
+    }
+}
+
+async fn accept<H: Handler>(mut listener: Listener, shared: Arc<Shared<H>>, mut stop: watch::Receiver<bool>) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stopped(&mut stop) => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok(stream) => start(stream, &shared).await,
+            Err(error) => {
+                // Out of descriptors, most likely: give connections time to end.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    // Who has already connected is served: first nobody new can come, then the queue is emptied.
+    listener.unlink();
+    let deadline = Instant::now() + DRAIN_FIRST_BYTE;
+    while Instant::now() < deadline
+        && let Ok(Ok(stream)) = timeout(LAST_CALL, listener.accept()).await
+    {
+        start(stream, &shared).await;
+    }
+}
+
+async fn start<H: Handler>(stream: Stream, shared: &Arc<Shared<H>>) {
+    let slot = shared.connections.open().await;
+    let shared = shared.clone();
+    tokio::spawn(async move {
+        let slot = Slot { connections: &shared.connections, index: slot.0, close: slot.1 };
+        let mut buffers = shared.buffers();
+        converse(stream, &mut buffers, &slot, &shared).await;
+        shared.give_back(buffers);
+    });
+}
+
+/// One connection, from its first byte to its last.
+async fn converse<H: Handler>(
+    mut stream: Stream,
+    buffers: &mut Buffers,
+    slot: &Slot<'_>,
+    shared: &Shared<H>,
+) {
+    let Buffers { decoder, input, head, output } = buffers;
+    let limits = &shared.limits;
+    let (mut start, mut end) = (0, 0);
+    // A request must be whole in time, counted from its first byte, whatever else its connection carries.
+    let mut deadline = Instant::now() + limits.header_timeout;
+    let mut resting = false;
+    loop {
+        let (used, event) = decoder.decode(&input[start..end], output);
+        start += used;
+        let goes_on = match event {
+            Event::NeedMore => {
+                let read = slot.wait(shared, resting, deadline, stream.read(input)).await;
+                let Some(count) = read.filter(|&count| count > 0) else { return };
+                (start, end) = (0, count);
+                if resting {
+                    resting = false;
+                    deadline = Instant::now() + limits.header_timeout;
+                }
+                continue;
+            }
+            Event::Answer { keep_conn } => keep_conn,
+            Event::Request(request) => {
+                answer(decoder, &request, head, output, shared).await;
+                resting = start == end;
+                let rest = if resting { limits.idle_timeout } else { limits.header_timeout };
+                deadline = Instant::now() + rest;
+                request.keep_conn
+            }
+            Event::Close(violation) => {
+                tracing::warn!(%violation, "the web server's connection broke the FastCGI protocol");
+                false
+            }
+        };
+        if !write(&mut stream, output, limits).await || !goes_on {
+            return;
+        }
+    }
+}
+
+/// Lets the handler answer and encodes its reply.
+async fn answer<H: Handler>(
+    decoder: &Decoder,
+    request_head: &Head,
+    head: &mut Vec<u8>,
+    output: &mut Vec<u8>,
+    shared: &Shared<H>,
+) {
+    let (reply, head_only) = match request_head.params {
+        ParamsState::TooLarge => (Reply::HeadersTooLarge, false),
+        ParamsState::Malformed => (Reply::BadRequest, false),
+        ParamsState::Complete => match Request::from_params(request_head.role, &decoder.params()) {
+            Err(why) => (shared.handler.refuse(request_head, &why), false),
+            Ok(asked) => {
+                let reply = AssertUnwindSafe(shared.handler.handle(&asked)).catch_unwind().await;
+                let reply = reply.unwrap_or_else(|_| {
+                    tracing::error!("a panic while answering; the request gets a 503, the gate goes on");
+                    Reply::Unavailable
+                });
+                (reply, asked.method == Method::Head)
+            }
+        },
+    };
+    let only_asks = request::only_asks(request_head.role, &decoder.params());
+    let reply = if only_asks { reply.for_authorizer() } else { reply };
+    head.clear();
+    let encoded = std::panic::catch_unwind(AssertUnwindSafe(|| reply.encode(head_only, head)));
+    let body = encoded.unwrap_or_else(|_| {
+        tracing::error!("a panic while encoding a reply; the request gets a 503, the gate goes on");
+        head.clear();
+        Reply::Unavailable.encode(head_only, head)
+    });
+    fastcgi::encode_reply(request_head.id, head, body, output);
+}
+
+/// Writes and empties `output`; false if the peer is gone or too slow.
+async fn write(stream: &mut Stream, output: &mut Vec<u8>, limits: &Limits) -> bool {
+    if output.is_empty() {
+        return true;
+    }
+    let written = timeout(limits.write_timeout, stream.write_all(output)).await;
+    output.clear();
+    // A web server that has lost its visitor closes early; that is no event for anybody's log.
+    matches!(written, Ok(Ok(())))
+}
+
+/// Returns once the process was asked to end.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// The open connections: how many, which wait, and since when.
+struct Connections {
+    slots: Mutex<Vec<Option<Entry>>>,
+    freed: Notify,
+}
+
+struct Entry {
+    waiting_since: Option<Instant>,
+    close: Arc<Notify>,
+}
+
+/// One connection's place; given back when it is dropped, also by a panic.
+struct Slot<'a> {
+    connections: &'a Connections,
+    index: usize,
+    close: Arc<Notify>,
+}
+
+impl Connections {
+    fn new(max: usize) -> Self {
+        Connections { slots: Mutex::new((0..max).map(|_| None).collect()), freed: Notify::new() }
+    }
+
+    /// Takes a place. At the cap the connection that has been idle longest is closed for it; where all are busy,
+    /// the newcomer waits.
+    async fn open(&self) -> (usize, Arc<Notify>) {
+        loop {
+            let freed = self.freed.notified();
+            if let Some(place) = self.take_free() {
+                return place;
+            }
+            freed.await;
+        }
+    }
+
+    fn take_free(&self) -> Option<(usize, Arc<Notify>)> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = slots.iter().position(Option::is_none) {
+            let close = Arc::new(Notify::new());
+            slots[index] = Some(Entry { waiting_since: Some(Instant::now()), close: close.clone() });
+            return Some((index, close));
+        }
+        let idlest = slots
+            .iter_mut()
+            .flatten()
+            .filter(|entry| entry.waiting_since.is_some())
+            .min_by_key(|entry| entry.waiting_since);
+        if let Some(entry) = idlest {
+            entry.waiting_since = None;
+            entry.close.notify_one();
+        }
+        None
+    }
+
+    fn set_waiting(&self, index: usize, waiting: bool) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Some(entry)) = slots.get_mut(index) {
+            entry.waiting_since = waiting.then(Instant::now);
+        }
+    }
+
+    async fn all_closed(&self) {
+        loop {
+            let freed = self.freed.notified();
+            if self.slots.lock().unwrap_or_else(PoisonError::into_inner).iter().all(Option::is_none) {
+                return;
+            }
+            freed.await;
+        }
+    }
+}
+
+impl Slot<'_> {
+    /// Waits for bytes until `deadline`; `None` if the connection is to be closed instead.
+    async fn wait<H: Handler>(
+        &self,
+        shared: &Shared<H>,
+        between_requests: bool,
+        deadline: Instant,
+        read: impl Future<Output = std::io::Result<usize>>,
+    ) -> Option<usize> {
+        let mut stop = shared.stop.clone();
+        tokio::pin!(read);
+        self.connections.set_waiting(self.index, true);
+        let count = tokio::select! {
+            biased;
+            count = &mut read => Some(count.ok()),
+            () = self.close.notified() => Some(None),
+            () = tokio::time::sleep_until(deadline) => Some(None),
+            () = stopped(&mut stop) => None,
+        };
+        let count = match count {
+            Some(count) => count,
+            // During the drain nobody waits for a next request, but a first one that is on its way is served.
+            None if between_requests => None,
+            None => {
+                let deadline = deadline.min(Instant::now() + DRAIN_FIRST_BYTE);
+                timeout_at(deadline, read).await.ok().and_then(Result::ok)
+            }
+        };
+        self.connections.set_waiting(self.index, false);
+        count
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        let mut slots = self.connections.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = slots.get_mut(self.index) {
+            *slot = None;
+        }
+        drop(slots);
+        // One waiter may be the acceptor, the other the drain: wake both.
+        self.connections.freed.notify_waiters();
+    }
+}
