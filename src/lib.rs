@@ -1,2 +1,51 @@
-//! placeholder
+//! `piwigo-gate`: one FastCGI process between a web server and the files of a Piwigo photo gallery. For each
+//! request it finds the image record that the file belongs to, checks the visitor's access in Piwigo's own
+//! database, and tells the web server by a header to send the file, or refuses.
+//!
+//! # The data path, in the order in which to read it
+//! ```text
+//! listen ─ serve ─ fastcgi ─ request ─ target ─┬─ visitor ─┐
+//!                                              └─ image ───┴─ access ─ deliver ─ reply
+//! ```
+//! | room | in → out | I/O |
+//! |---|---|---|
+//! | [`gate`] | the one function that joins the rooms: `Request` → `Reply` | – |
+//! | [`listen`] | address → listening socket | sockets |
+//! | [`serve`] | accepts, one task per connection, timeouts, cap, drain | sockets |
+//! | [`fastcgi`] | bytes → events, reply → bytes; sans-IO | none |
+//! | [`request`] | FastCGI params → `Request` | none |
+//! | [`target`] | raw URI → the file it names, or a refusal | none |
+//! | [`visitor`] | cookie and address → who is asking | none |
+//! | [`image`] | target → the rows that own the file | database |
+//! | [`access`] | visitor, rows, policy → `Verdict`; the only place that decides | none |
+//! | [`deliver`] | allowed file → how this server is told to send it | files |
+//! | [`reply`] | answer → status, headers, body for this server | none |
+//! | [`send`] | looks at a file before the server sends it | files |
+//! | [`derivative`] | names, sizes and state of resized pictures | files |
+//! | [`piwigo`] | Piwigo's own formats: PHP literals, sessions, settings | none |
+//! | [`database`] | the statements, on MySQL/MariaDB and SQLite | database |
+//! | [`ready`] | the database and Piwigo's settings, at most a second old | database |
+//! | [`settings`] | flags, environment, `gate.toml`, Piwigo's files → one checked configuration | files |
+//! | [`demo`] | a sample gallery behind a private nginx | all |
+
 #![forbid(unsafe_code)]
+#![warn(clippy::unwrap_used, clippy::expect_used)]
+
+pub mod access;
+pub mod database;
+pub mod deliver;
+pub mod demo;
+pub mod derivative;
+pub mod fastcgi;
+pub mod gate;
+pub mod image;
+pub mod listen;
+pub mod piwigo;
+pub mod ready;
+pub mod reply;
+pub mod request;
+pub mod send;
+pub mod serve;
+pub mod settings;
+pub mod target;
+pub mod visitor;
