@@ -1,0 +1,227 @@
+//! A real Apache with the files this project ships, put into a virtual host of its own.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::process::{self, Endpoint, Server};
+use super::sandbox::Sandbox;
+use super::{gate, php};
+
+/// The shipped file for the server's own configuration: mod_fcgid and mod_xsendfile.
+pub const XSENDFILE: &str = include_str!("../../apache/piwigo-gate-xsendfile.conf");
+/// The shipped `.htaccess` of the gallery's directory.
+pub const HTACCESS: &str = include_str!("../../apache/htaccess");
+/// The shipped `.htaccess` of the guarded directories.
+pub const HTACCESS_GUARDED: &str = include_str!("../../apache/htaccess-guarded-dir");
+/// The shipped script that mod_fcgid starts.
+pub const GATE_SCRIPT: &str = include_str!("../../apache/gate.fcgi");
+
+/// What every Apache here loads: about what Debian enables by itself.
+const USUAL: [&str; 9] =
+    ["mpm_event", "alias", "authz_core", "authz_host", "dir", "env", "mime", "setenvif", "access_compat"];
+const TRIES: usize = 5;
+
+/// A running Apache. Dropping it ends its workers and what mod_fcgid has started.
+pub struct Apache {
+    server: Server,
+    address: SocketAddr,
+}
+
+impl Apache {
+    /// Starts Apache with `host` as the content of its one virtual host, and these modules besides the usual ones
+    /// (`fcgid`, `xsendfile`, `rewrite`, `actions`, `headers`, ...).
+    pub fn start(sandbox: &Sandbox, host: &str, modules: &[&str]) -> Self {
+        let program = process::find_program(&["apache2", "httpd"]).expect("Apache");
+        let mut last = String::new();
+        for _ in 0..TRIES {
+            let address = process::free_port();
+            let text = frame(sandbox, address, host, modules);
+            let conf = sandbox.write(&format!("apache-{}.conf", address.port()), text);
+            let log = sandbox.path().join("log/apache-error.log");
+            let pid_file = sandbox.path().join(format!("run/apache-{}.pid", address.port()));
+            let ready = Endpoint::Tcp { address, pid_file };
+            let mut command = std::process::Command::new(&program);
+            command.arg("-DFOREGROUND").arg("-f").arg(&conf).current_dir(sandbox.path());
+            match Server::start("Apache", command, &log, &ready) {
+                Ok(server) => return Self { server, address },
+                Err(log) => last = log,
+            }
+            if !last.contains("Address already in use") {
+                break;
+            }
+        }
+        panic!("{last}");
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What Apache, and the processes that mod_fcgid started, have logged.
+    pub fn log_text(&self) -> String {
+        self.server.log_text()
+    }
+
+    /// Apache's workers and what mod_fcgid has started.
+    pub fn helpers(&self) -> Vec<u32> {
+        process::descendants(self.server.id())
+    }
+}
+
+impl Drop for Apache {
+    fn drop(&mut self) {
+        let helpers = self.helpers();
+        self.server.terminate();
+        process::end_all(&helpers);
+    }
+}
+
+/// The virtual host of somebody who edits Apache's configuration, with the shipped file included in it.
+///
+/// `.htaccess` files are allowed everything, as bad luck would have it. Piwigo is at `prefix` of the site.
+pub fn xsendfile_host(sandbox: &Sandbox, prefix: &str) -> String {
+    let program = sandbox.make_dir("bin").join("gate.fcgi");
+    gate::copy_program(&gate::program_for(sandbox), &program);
+    let root = sandbox.gallery();
+    let directory = program.parent().expect("a directory").display().to_string();
+    let mut shipped = XSENDFILE.to_owned();
+    for (from, to) in
+        [("/var/www/piwigo", root.display().to_string()), ("/usr/local/lib/piwigo-gate", directory)]
+    {
+        assert!(shipped.contains(from), "the shipped file no longer contains {from}");
+        shipped = shipped.replace(from, &to);
+    }
+    let site = if prefix.is_empty() {
+        format!("DocumentRoot {}\n", root.display())
+    } else {
+        shipped = at_prefix(&shipped, prefix);
+        format!("DocumentRoot {}\nAlias {prefix} {}\n", sandbox.make_dir("site").display(), root.display())
+    };
+    format!(
+        "{shipped}\n{site}<Directory {root}>\nAllowOverride All\nOptions FollowSymLinks\n\
+         Require all granted\n</Directory>\n{php}",
+        root = root.display(),
+        php = php_by_fcgid(sandbox),
+    )
+}
+
+/// Moves the shipped server configuration to another place in the site, as the file itself tells to do it.
+fn at_prefix(shipped: &str, prefix: &str) -> String {
+    let mut marked = false;
+    let mut changed = 0;
+    let mut lines = Vec::new();
+    for line in shipped.lines() {
+        let mut line = line.to_owned();
+        if marked {
+            assert!(line.contains("^/"), "nothing to change below a mark: {line}");
+            line = line.replace("^/", &format!("^{prefix}/"));
+            changed += 1;
+        }
+        if line.starts_with("FcgidCmdOptions") {
+            line = format!("{line} InitialEnv PIWIGO_GATE_URL_PREFIX={prefix}");
+        }
+        marked = line.trim_start().starts_with('#') && line.trim_end().ends_with("[prefix]");
+        lines.push(line);
+    }
+    assert_eq!(changed, 8, "the shipped file has other marks");
+    lines.join("\n")
+}
+
+/// A shared host: PHP by mod_fcgid, all else in `.htaccess` files, which may say what such hosts commonly allow.
+///
+/// Piwigo is at `prefix` (nothing, or such as `/piwigo`) of the site.
+pub fn shared_host(sandbox: &Sandbox, prefix: &str) -> String {
+    let site = if prefix.is_empty() { sandbox.gallery() } else { sandbox.make_dir("site") };
+    if !prefix.is_empty() {
+        std::os::unix::fs::symlink(sandbox.gallery(), site.join(&prefix[1..])).expect("a link");
+    }
+    format!(
+        "DocumentRoot {site}\n<Directory {root}>\nAllowOverride FileInfo Options Indexes\n\
+         Options FollowSymLinks\nRequire all granted\n</Directory>\n{php}",
+        root = sandbox.path().display(),
+        site = site.display(),
+        php = php_by_fcgid(sandbox),
+    )
+}
+
+/// Puts the shipped `.htaccess` files and `gate.fcgi` into the gallery; `guarded_too`: also those of upload/ and so on.
+pub fn write_htaccess(sandbox: &Sandbox, prefix: &str, guarded_too: bool) {
+    // Exactly the replacements that the file itself tells to make.
+    let fill_in = |text: &str| {
+        text.replace("/gate.fcgi", &format!("{prefix}/gate.fcgi"))
+            .replace("RewriteBase /", &format!("RewriteBase {prefix}/"))
+            .replace("m#^/", &format!("m#^{prefix}/"))
+    };
+    sandbox.write("gallery/.htaccess", fill_in(HTACCESS));
+    if guarded_too {
+        for directory in ["upload", "galleries", "_data/i"] {
+            sandbox.write(&format!("gallery/{directory}/.htaccess"), fill_in(HTACCESS_GUARDED));
+        }
+    }
+    write_gate_script(sandbox, "gallery/gate.fcgi", prefix);
+}
+
+/// PHP as Apache's own configuration has it with mod_fcgid.
+pub fn php_by_fcgid(sandbox: &Sandbox) -> String {
+    let wrapper = sandbox.write("php-wrapper", format!("#!/bin/sh\nexec {} -n\n", php::program().display()));
+    make_executable(&wrapper);
+    format!(
+        "<FilesMatch \"\\.php$\">\nSetHandler fcgid-script\nOptions +ExecCGI\n\
+         FcgidWrapper {} .php\n</FilesMatch>\nDirectoryIndex index.php\n",
+        wrapper.display()
+    )
+}
+
+/// Writes what mod_fcgid starts: the shipped script, with the program under test and this gallery in it.
+///
+/// `name` is relative to the sandbox, `prefix` is where in the site Piwigo is.
+pub fn write_gate_script(sandbox: &Sandbox, name: &str, prefix: &str) -> PathBuf {
+    let program = gate::program_for(sandbox).display().to_string();
+    let gallery = sandbox.gallery().display().to_string();
+    let text =
+        GATE_SCRIPT.replace("/home/you/bin/piwigo-gate", &program).replace("/var/www/piwigo", &gallery);
+    assert!(
+        text.contains(&program) && text.contains(&gallery),
+        "the shipped script has other example values"
+    );
+    let prefix = if prefix.is_empty() { String::new() } else { format!(" --url-prefix {prefix}") };
+    let script = sandbox.write(name, text.replace(" --listen fd:0", &format!(" --listen fd:0{prefix}")));
+    make_executable(&script);
+    script
+}
+
+/// Lets everybody run a file.
+pub fn make_executable(path: &Path) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("its mode");
+}
+
+fn frame(sandbox: &Sandbox, address: SocketAddr, host: &str, modules: &[&str]) -> String {
+    let root = sandbox.path().display();
+    let directory = ["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/lib/httpd/modules"]
+        .into_iter()
+        .find(|directory| Path::new(directory).is_dir())
+        .expect("Apache's modules");
+    let load = USUAL
+        .iter()
+        .chain(modules)
+        .map(|name| format!("LoadModule {name}_module {directory}/mod_{name}.so"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let user = sandbox.account().map(|a| format!("User {}\nGroup {}\n", a.user, a.group)).unwrap_or_default();
+    let fcgid = if modules.contains(&"fcgid") {
+        format!("FcgidIPCDir {root}/run/fcgid\nFcgidProcessTableFile {root}/run/fcgid_shm\n")
+    } else {
+        String::new()
+    };
+    format!(
+        "ServerRoot {root}\nDefaultRuntimeDir {root}/run\nPidFile {root}/run/apache-{port}.pid\n{load}\n{user}\
+         Listen {address}\nServerName localhost\nErrorLog {root}/log/apache-error.log\nLogLevel info\n\
+         TypesConfig /etc/mime.types\nServerTokens Prod\n\
+         StartServers 1\nServerLimit 2\nThreadsPerChild 25\nMaxRequestWorkers 50\n{fcgid}\
+         <Directory />\nAllowOverride None\nRequire all denied\n</Directory>\n\
+         <VirtualHost {address}>\n{host}\n</VirtualHost>\n",
+        port = address.port(),
+    )
+}

@@ -1,0 +1,91 @@
+//! The program of this project, run as a FastCGI server on a unix socket.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+use super::process::{Endpoint, Server};
+use super::sandbox::Sandbox;
+
+/// A running gate.
+pub struct Gate {
+    server: Server,
+    socket: PathBuf,
+}
+
+impl Gate {
+    /// Runs `piwigo-gate serve` for the sandbox's gallery on [`Sandbox::gate_socket`].
+    ///
+    /// The environment holds nothing but `PATH` and `environment`, so that the machine's own settings do not matter.
+    pub fn start(sandbox: &Sandbox, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::try_start(sandbox, arguments, environment).unwrap_or_else(|log| panic!("{log}"))
+    }
+
+    /// The same; the error is what the gate said before it ended.
+    pub fn try_start(
+        sandbox: &Sandbox,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Self, String> {
+        let socket = sandbox.gate_socket();
+        let mut command = sandbox.command(program_for(sandbox));
+        command
+            .arg("serve")
+            .arg("--gallery")
+            .arg(sandbox.gallery())
+            .arg("--listen")
+            .arg(format!("unix:{}", socket.display()))
+            .args(arguments)
+            .current_dir(sandbox.path())
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .envs(environment.iter().copied());
+        let log = sandbox.path().join("log/gate.log");
+        let server = Server::start("piwigo-gate", command, &log, &Endpoint::Unix(socket.clone()))?;
+        Ok(Self { server, socket })
+    }
+
+    pub fn id(&self) -> u32 {
+        self.server.id()
+    }
+
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// What it has written to standard error.
+    pub fn log_text(&self) -> String {
+        self.server.log_text()
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.server.terminate()
+    }
+
+    /// Sends SIGKILL and waits for the end.
+    pub fn kill(&mut self) {
+        self.server.kill();
+    }
+}
+
+/// The program under test: `PIWIGO_GATE_TEST_BINARY`, else the one cargo has just built.
+pub fn program() -> PathBuf {
+    std::env::var_os("PIWIGO_GATE_TEST_BINARY")
+        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_piwigo-gate")), PathBuf::from)
+}
+
+/// A copy of the program inside the sandbox, where the servers' account can run it.
+pub fn program_for(sandbox: &Sandbox) -> PathBuf {
+    let copy = sandbox.path().join("piwigo-gate");
+    if !copy.exists() {
+        copy_program(&program(), &copy);
+    }
+    copy
+}
+
+/// Copies a program by another process: a descriptor open for writing here would be inherited by whatever another
+/// test starts meanwhile, and the copy could not be run ("text file busy").
+pub fn copy_program(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg(from).arg(to).status().expect("cp runs");
+    assert!(status.success(), "no copy of {}", from.display());
+}

@@ -1,0 +1,134 @@
+//! A real nginx with the files this project ships, put into a server of its own.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::process::{self, Endpoint, Server};
+use super::sandbox::Sandbox;
+
+/// The shipped file for `X-Accel-Redirect`.
+pub const ACCEL: &str = include_str!("../../nginx/piwigo-gate.conf");
+/// The shipped file for `auth_request`.
+pub const AUTH_REQUEST: &str = include_str!("../../nginx/piwigo-gate-auth_request.conf");
+
+const TRIES: usize = 5;
+
+/// A running nginx. Dropping it ends master and workers.
+pub struct Nginx {
+    server: Server,
+    address: SocketAddr,
+}
+
+impl Nginx {
+    /// Starts nginx with `server` as the content of its one `server { }` (without `listen`).
+    pub fn start(sandbox: &Sandbox, server: &str) -> Self {
+        Self::start_with(sandbox, "", server)
+    }
+
+    /// The same with more text at the level of `http { }`.
+    pub fn start_with(sandbox: &Sandbox, http: &str, server: &str) -> Self {
+        let program = process::find_program(&["nginx"]).expect("nginx");
+        let mut last = String::new();
+        for _ in 0..TRIES {
+            let address = process::free_port();
+            let text = frame(sandbox, address, http, server);
+            let conf = sandbox.write(&format!("nginx-{}.conf", address.port()), text);
+            let log = sandbox.path().join("log/nginx-error.log");
+            let pid_file = sandbox.path().join(format!("run/nginx-{}.pid", address.port()));
+            let ready = Endpoint::Tcp { address, pid_file };
+            let mut command = std::process::Command::new(&program);
+            command.arg("-p").arg(sandbox.path()).arg("-e").arg(&log).arg("-c").arg(&conf);
+            match Server::start("nginx", command, &log, &ready) {
+                Ok(server) => return Self { server, address },
+                Err(log) => last = log,
+            }
+            if !last.contains("Address already in use") {
+                break;
+            }
+        }
+        panic!("{last}");
+    }
+
+    /// A gallery behind the shipped file: `guard` is [`ACCEL`] or [`AUTH_REQUEST`].
+    pub fn start_gallery(sandbox: &Sandbox, guard: &str) -> Self {
+        Self::start(sandbox, &gallery(sandbox, &fill_in(sandbox, guard)))
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What nginx has logged.
+    pub fn log_text(&self) -> String {
+        self.server.log_text()
+    }
+}
+
+/// Puts this sandbox's directories and sockets in the place of a shipped file's example values.
+pub fn fill_in(sandbox: &Sandbox, shipped: &str) -> String {
+    let replace = |text: String, from: &str, to: &Path| {
+        assert!(text.contains(from), "the shipped file no longer contains {from}");
+        text.replace(from, to.to_str().expect("UTF-8 path"))
+    };
+    let text = replace(shipped.to_owned(), "/var/www/piwigo", &sandbox.gallery());
+    let text = replace(text, "/run/piwigo-gate/gate.sock", &sandbox.gate_socket());
+    replace(text, "/run/php/php-fpm.sock", &sandbox.php_socket())
+}
+
+/// Moves a shipped file to another place in the site, as the file itself tells to do it.
+pub fn at_prefix(shipped: &str, prefix: &str) -> String {
+    let mut changed = 0;
+    let lines = shipped.lines().map(|line| {
+        if !line.contains("# [prefix]") {
+            return line.to_owned();
+        }
+        changed += 1;
+        let line = line.replace("^/", &format!("^{prefix}/"));
+        let line = line.replace("location ^~ /", &format!("location ^~ {prefix}/"));
+        let line = line.replace("location =  /", &format!("location =  {prefix}/"));
+        line.replace("SCRIPT_NAME     /", &format!("SCRIPT_NAME     {prefix}/"))
+    });
+    let text = lines.collect::<Vec<_>>().join("\n");
+    assert!(changed > 10, "the shipped file has other marks");
+    text
+}
+
+/// The server block of a Piwigo as most guides have it, with the guard's text included in it.
+///
+/// The regular-expression locations are there on purpose: they must not take anything from the guard.
+pub fn gallery(sandbox: &Sandbox, guard: &str) -> String {
+    format!(
+        "server_name localhost;\nroot {root};\nindex index.php index.html;\n{guard}\n\
+         location / {{ try_files $uri $uri/ =404; }}\n\
+         location ~* \\.(jpg|jpeg|png|gif|webp|css|js)$ {{ expires 30d; }}\n\
+         location ~ ^(?<script>.+?\\.php)(?<tail>/.*)?$ {{\n\
+             include fastcgi_params.inc;\n\
+             fastcgi_param SCRIPT_FILENAME $document_root$script;\n\
+             fastcgi_param PATH_INFO $tail;\n\
+             fastcgi_pass unix:{php};\n\
+         }}\n",
+        root = sandbox.gallery().display(),
+        php = sandbox.php_socket().display(),
+    )
+    .replace("include fastcgi_params.inc;", "include fastcgi_params;")
+}
+
+fn frame(sandbox: &Sandbox, address: SocketAddr, http: &str, server: &str) -> String {
+    let user = sandbox.account().map(|a| format!("user {} {};\n", a.user, a.group)).unwrap_or_default();
+    let root = sandbox.path().display();
+    format!(
+        "daemon off;\nworker_processes 2;\n{user}pid {root}/run/nginx-{port}.pid;\n\
+         error_log {root}/log/nginx-error.log info;\n\
+         events {{ worker_connections 256; }}\n\
+         http {{\n\
+         include /etc/nginx/mime.types;\ndefault_type application/octet-stream;\n\
+         access_log off;\nserver_tokens off;\n\
+         client_body_temp_path {root}/tmp/nginx-body;\nproxy_temp_path {root}/tmp/nginx-proxy;\n\
+         fastcgi_temp_path {root}/tmp/nginx-fastcgi;\nuwsgi_temp_path {root}/tmp/nginx-uwsgi;\n\
+         scgi_temp_path {root}/tmp/nginx-scgi;\n\
+         {http}\n\
+         server {{\nlisten {address};\n{server}\n}}\n}}\n",
+        port = address.port(),
+    )
+    .replace("include fastcgi_params;", "include /etc/nginx/fastcgi_params;")
+}

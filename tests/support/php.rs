@@ -1,0 +1,62 @@
+//! PHP with a stand-in for Piwigo's `i.php`, as a FastCGI server for nginx or a wrapper for mod_fcgid.
+
+use std::path::PathBuf;
+
+use super::process::{self, Endpoint, Server};
+use super::sandbox::Sandbox;
+
+/// Says which derivative it was asked for, by the rules by which Piwigo's `i.php` reads its request.
+pub const I_PHP: &str = r#"<?php
+header('Content-Type: text/plain');
+header('X-Made-By: i.php');
+$query = isset($_SERVER['QUERY_STRING']) ? $_SERVER['QUERY_STRING'] : '';
+$info = isset($_SERVER['PATH_INFO']) ? $_SERVER['PATH_INFO'] : '';
+$end = strpos($query, '&');
+$asked = $info !== '' ? $info : rawurldecode($end ? substr($query, 0, $end) : $query);
+echo "made by i.php: $asked\n";
+echo "query=$query\npath_info=$info\nmethod={$_SERVER['REQUEST_METHOD']}\n";
+echo "script={$_SERVER['SCRIPT_NAME']}\nuri={$_SERVER['REQUEST_URI']}\n";
+echo 'body=' . strlen(file_get_contents('php://input')) . "\n";
+"#;
+
+/// Any other page of the gallery.
+pub const INDEX_PHP: &str = "<?php\nheader('Content-Type: text/html');\necho \"a page of Piwigo\\n\";\n";
+
+/// A running `php-cgi`, one request at a time.
+pub struct PhpFcgi {
+    server: Server,
+}
+
+impl PhpFcgi {
+    /// Writes the stand-in scripts into the gallery and serves them at [`Sandbox::php_socket`].
+    pub fn start(sandbox: &Sandbox) -> Self {
+        write_scripts(sandbox);
+        let socket = sandbox.php_socket();
+        let mut command = sandbox.command(program());
+        command
+            .arg("-n")
+            .arg("-b")
+            .arg(&socket)
+            .env("PHP_FCGI_MAX_REQUESTS", "0")
+            .current_dir(sandbox.path());
+        let log = sandbox.path().join("log/php.log");
+        let server = Server::start("php-cgi", command, &log, &Endpoint::Unix(socket));
+        Self { server: server.unwrap_or_else(|log| panic!("{log}")) }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.server.id()
+    }
+}
+
+/// The stand-ins for `i.php`, `action.php` and `index.php`.
+pub fn write_scripts(sandbox: &Sandbox) {
+    sandbox.write("gallery/i.php", I_PHP);
+    sandbox.write("gallery/index.php", INDEX_PHP);
+    sandbox.write("gallery/action.php", "<?php\necho \"action.php of Piwigo\\n\";\n");
+}
+
+/// Where `php-cgi` is.
+pub fn program() -> PathBuf {
+    process::find_program(&["php-cgi", "php-cgi8.2", "php-cgi8.4"]).expect("php-cgi")
+}

@@ -1,0 +1,244 @@
+//! One server process: started, watched until it is ready, ended by its process id.
+
+use std::fs::{self, File};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::leash::Leash;
+
+/// How long a server may take to answer its first connection, on a slow and busy machine.
+pub const START_LIMIT: Duration = Duration::from_mins(1);
+/// How long a server may take to end after it was asked to.
+pub const STOP_LIMIT: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Where a server says that it is ready.
+#[derive(Debug, Clone)]
+pub enum Endpoint {
+    Unix(PathBuf),
+    /// The server writes its pid file after it has bound the port. Connecting alone would not show this: the port
+    /// may have been taken by another test's server in the meantime.
+    Tcp {
+        address: SocketAddr,
+        pid_file: PathBuf,
+    },
+}
+
+impl Endpoint {
+    fn accepts(&self) -> bool {
+        match self {
+            Self::Unix(path) => UnixStream::connect(path).is_ok(),
+            Self::Tcp { address, pid_file } => {
+                let written = fs::metadata(pid_file).is_ok_and(|file| file.len() > 0);
+                written && TcpStream::connect_timeout(address, Duration::from_secs(1)).is_ok()
+            }
+        }
+    }
+}
+
+/// A running server.
+pub struct Server {
+    name: String,
+    child: Child,
+    log: PathBuf,
+    leash: Option<Leash>,
+}
+
+impl Server {
+    /// Starts `command` with both outputs in the file `log`, and waits until `ready` accepts connections.
+    ///
+    /// The error is the log, if the server ended or did not become ready in [`START_LIMIT`].
+    pub fn start(name: &str, mut command: Command, log: &Path, ready: &Endpoint) -> Result<Self, String> {
+        let output = File::options().create(true).append(true).open(log).expect("log file");
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().expect("second handle"))
+            .stderr(output)
+            // A terminal's signals are for the test alone; Apache would take a resized window for a graceful stop.
+            .process_group(0)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} does not start: {error} ({command:?})"));
+        let leash = Some(Leash::on_process(child.id()));
+        let mut server = Self { name: name.to_owned(), child, log: log.to_owned(), leash };
+        let started = Instant::now();
+        loop {
+            if let Some(status) = server.child.try_wait().expect("own child") {
+                return Err(format!("{name} ended while starting ({status}):\n{}", server.log_text()));
+            }
+            if ready.accepts() {
+                return Ok(server);
+            }
+            if started.elapsed() > START_LIMIT {
+                return Err(format!("{name} is not ready at {ready:?}:\n{}", server.log_text()));
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What the server has written so far.
+    pub fn log_text(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// Asks the process to end (SIGTERM) and waits for it; after [`STOP_LIMIT`] it is killed.
+    pub fn terminate(&mut self) -> ExitStatus {
+        signal("TERM", self.child.id());
+        let status = wait_for_end(&mut self.child, STOP_LIMIT).unwrap_or_else(|| {
+            eprintln!("{} ignored SIGTERM and was killed", self.name);
+            let _ = self.child.kill();
+            self.child.wait().expect("own child")
+        });
+        self.leash = None;
+        status
+    }
+
+    /// Ends the process at once, as a power cut would (SIGKILL).
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.leash = None;
+    }
+
+    /// The exit status, if the process has ended.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("own child")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.leash.is_some() {
+            self.terminate();
+        }
+    }
+}
+
+fn wait_for_end(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+    let started = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("own child") {
+            return Some(status);
+        }
+        if started.elapsed() > limit {
+            return None;
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+/// Sends a signal by process id. `name` is as in `kill -TERM`.
+pub fn signal(name: &str, pid: u32) {
+    let _ = Command::new("/bin/sh")
+        .args(["-c", r#"kill -"$1" "$2""#, "signal", name, &pid.to_string()])
+        .stderr(Stdio::null())
+        .status();
+}
+
+/// The children of a process, and theirs.
+pub fn descendants(ancestor: u32) -> Vec<u32> {
+    let all = all_processes();
+    let mut found = vec![ancestor];
+    let mut next = 0;
+    while next < found.len() {
+        let parent = found[next];
+        found.extend(all.iter().filter(|process| process.parent == parent).map(|process| process.id));
+        next += 1;
+    }
+    found.split_off(1)
+}
+
+/// The processes whose command line names a path below `directory`, the test itself excepted.
+pub fn all_that_name(directory: &Path) -> Vec<u32> {
+    let needle = format!("{}/", directory.display()).into_bytes();
+    let names_it = |id: u32| {
+        fs::read(format!("/proc/{id}/cmdline"))
+            .is_ok_and(|line| line.windows(needle.len()).any(|window| window == needle))
+    };
+    all_processes()
+        .iter()
+        .map(|process| process.id)
+        .filter(|id| *id != std::process::id() && names_it(*id))
+        .collect()
+}
+
+/// Waits for these processes to end by themselves, then asks them to, at last uses force.
+pub fn end_all(ids: &[u32]) {
+    let running = || {
+        let all = all_processes();
+        ids.iter().copied().filter(|id| all.iter().any(|process| process.id == *id)).collect::<Vec<_>>()
+    };
+    for name in [None, Some("TERM"), Some("KILL")] {
+        if let Some(name) = name {
+            for id in running() {
+                signal(name, id);
+            }
+        }
+        let started = Instant::now();
+        while started.elapsed() < STOP_LIMIT / 4 {
+            if running().is_empty() {
+                return;
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+}
+
+struct Process {
+    id: u32,
+    parent: u32,
+}
+
+/// Every process of the machine that has not ended (one that has may stay in the list until it is waited for).
+fn all_processes() -> Vec<Process> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .filter_map(|entry| {
+            let id = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+            // "id (name) state parent ...", where the name may hold anything.
+            let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+            let state = fields.next()?;
+            let parent = fields.next()?.parse().ok()?;
+            (state != "Z" && state != "X").then_some(Process { id, parent })
+        })
+        .collect()
+}
+
+/// A loopback port that was free a moment ago. Whoever binds it must be ready to try another.
+pub fn free_port() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
+    listener.local_addr().expect("its number")
+}
+
+/// Finds a program in PATH or where servers are usually kept.
+pub fn find_program(names: &[&str]) -> Result<PathBuf, String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let usual = ["/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/bin", "/usr/local/bin"];
+    std::env::split_paths(&path)
+        .chain(usual.iter().map(PathBuf::from))
+        .flat_map(|directory| names.iter().map(move |name| directory.join(name)))
+        .find(|program| program.is_file())
+        .ok_or_else(|| format!("none of {names:?} is installed; the tests against real servers need it"))
+}
+
+/// Runs a command to its end; its output is the error if it fails.
+pub fn run(command: &mut Command) -> io::Result<String> {
+    let output = command.stdin(Stdio::null()).output()?;
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.success() {
+        Ok(text)
+    } else {
+        Err(io::Error::other(format!("{command:?}: {}\n{text}", output.status)))
+    }
+}

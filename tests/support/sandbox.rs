@@ -1,0 +1,163 @@
+//! The temporary directory in which one test's servers, sockets and gallery live.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::leash::Leash;
+use super::process;
+
+/// The account the servers run as when the test is run by root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub user: String,
+    pub group: String,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+impl Account {
+    /// `www-data` or `nobody` for root; `None` for anybody else, whose servers just run as that user.
+    pub fn for_servers() -> Option<Self> {
+        let uid = fs::metadata("/proc/self").expect("/proc is mounted").uid();
+        if uid != 0 {
+            return None;
+        }
+        ["www-data", "nobody"].iter().find_map(|name| Self::named(name))
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        let users = fs::read_to_string("/etc/passwd").ok()?;
+        let fields: Vec<&str> =
+            users.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|f| f[0] == name)?;
+        let (uid, gid) = (fields[2].parse().ok()?, fields[3].parse().ok()?);
+        let groups = fs::read_to_string("/etc/group").ok()?;
+        let group = groups
+            .lines()
+            .map(|line| line.split(':').collect::<Vec<_>>())
+            .find(|f| f.get(2) == Some(&fields[3]))?;
+        Some(Self { user: name.to_owned(), group: group[0].to_owned(), uid, gid })
+    }
+}
+
+/// A temporary directory, readable by the servers, gone when dropped.
+///
+/// `gallery/` stands for Piwigo's directory, `run/` holds sockets and pid files, `log/` the servers' logs.
+/// Declare it before the servers that use it: Rust drops in reverse order.
+pub struct Sandbox {
+    directory: Option<tempfile::TempDir>,
+    root: PathBuf,
+    account: Option<Account>,
+    _leash: Leash,
+}
+
+impl Sandbox {
+    /// Makes a new directory in the system's temporary directory.
+    pub fn new() -> Self {
+        // A unix socket's path holds 107 bytes at most: keep the name short.
+        let directory = tempfile::Builder::new().prefix("pg-").tempdir().expect("temporary directory");
+        let root = directory.path().canonicalize().expect("its path");
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).expect("its mode");
+        let leash = Leash::on_directory(root.to_str().expect("UTF-8 temporary directory"));
+        let sandbox =
+            Self { directory: Some(directory), root, account: Account::for_servers(), _leash: leash };
+        sandbox.hand_over(&sandbox.root);
+        for name in ["gallery", "run", "log", "tmp"] {
+            sandbox.make_dir(name);
+        }
+        sandbox
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where Piwigo's files are.
+    pub fn gallery(&self) -> PathBuf {
+        self.root.join("gallery")
+    }
+
+    /// The socket of the gate, whether anything listens on it or not.
+    pub fn gate_socket(&self) -> PathBuf {
+        self.root.join("run/gate.sock")
+    }
+
+    /// The socket of the PHP stand-in, whether anything listens on it or not.
+    pub fn php_socket(&self) -> PathBuf {
+        self.root.join("run/php.sock")
+    }
+
+    /// The account of the servers, if it is not the test's own.
+    pub fn account(&self) -> Option<&Account> {
+        self.account.as_ref()
+    }
+
+    /// Makes a directory (and those above it) that the servers may write to; `name` is relative to the sandbox.
+    pub fn make_dir(&self, name: &str) -> PathBuf {
+        let path = self.root.join(name);
+        fs::create_dir_all(&path).expect("directory in the sandbox");
+        self.hand_over(&path);
+        path
+    }
+
+    /// Writes a file and the directories above it; `name` is relative to the sandbox.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.root.join(name);
+        fs::create_dir_all(path.parent().expect("inside the sandbox")).expect("directory in the sandbox");
+        fs::write(&path, content).expect("file in the sandbox");
+        path
+    }
+
+    /// Gives one file or directory to the servers' account.
+    pub fn hand_over(&self, path: &Path) {
+        if let Some(account) = &self.account {
+            chown(path, Some(account.uid), Some(account.gid)).expect("root may change owners");
+        }
+    }
+
+    /// Gives a symbolic link itself, not what it points to, to the servers' account.
+    pub fn hand_over_link(&self, path: &Path) {
+        if let Some(account) = &self.account {
+            lchown(path, Some(account.uid), Some(account.gid)).expect("root may change owners");
+        }
+    }
+
+    /// Gives a whole tree to the servers' account, for tests in which they write. Links are not followed.
+    pub fn hand_over_tree(&self, path: &Path) {
+        if fs::symlink_metadata(path).expect("path exists").is_symlink() {
+            return;
+        }
+        self.hand_over(path);
+        if path.is_dir() {
+            for entry in fs::read_dir(path).expect("directory is readable") {
+                self.hand_over_tree(&entry.expect("entry").path());
+            }
+        }
+    }
+
+    /// A command that runs as the servers' account.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        use std::os::unix::process::CommandExt;
+        let mut command = Command::new(program);
+        if let Some(account) = &self.account {
+            command.uid(account.uid).gid(account.gid);
+        }
+        command
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        // What a server started and left behind (an orphan of mod_fcgid) still names this directory.
+        process::end_all(&process::all_that_name(&self.root));
+        if let Some(directory) = self.directory.take() {
+            let path = directory.path().to_owned();
+            if std::env::var_os("PIWIGO_GATE_TEST_KEEP").is_some() {
+                eprintln!("kept for inspection: {}", directory.keep().display());
+            } else if let Err(error) = directory.close() {
+                eprintln!("could not remove {}: {error}", path.display());
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The usual scene of a test: the small gallery with its rows in MariaDB and its files on disk.
+
+use super::files;
+use super::mariadb::{self, MariaDb};
+use super::rows::Engine;
+use super::sandbox::Sandbox;
+use super::world::World;
+
+/// Fields are dropped in this order: the server before its directory.
+pub struct Scene {
+    pub database: MariaDb,
+    pub world: World,
+    pub sandbox: Sandbox,
+}
+
+impl Scene {
+    /// Starts MariaDB with the world's rows, and writes the gallery's files and Piwigo's `local/config`.
+    pub fn start() -> Self {
+        let sandbox = Sandbox::new();
+        let database = MariaDb::start(&sandbox);
+        let world = World::load();
+        database.sql(mariadb::SCHEMA);
+        database.sql(&world.sql(Engine::MariaDb));
+        write_gallery(&sandbox, &world);
+        files::write_config(&sandbox.gallery(), &database.socket());
+        Self { database, world, sandbox }
+    }
+}
+
+/// The files alone, for tests that need no database: the guarded ones, and two that anybody may have.
+pub fn write_gallery(sandbox: &Sandbox, world: &World) {
+    world.write_files(&sandbox.gallery());
+    sandbox.write("gallery/themes/default/theme.css", "public style\n");
+    sandbox.write("gallery/_data/combined/a1.css", "combined style\n");
+    sandbox.hand_over_tree(&sandbox.gallery());
+}
