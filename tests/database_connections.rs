@@ -1,0 +1,118 @@
+//! What the gate costs its database in round trips, and what it makes of connections that died, on a real MariaDB.
+
+mod support;
+
+use piwigo_gate::database::{Address, Database, Tables};
+use piwigo_gate::fastcgi::Role;
+use piwigo_gate::gate::Gate;
+use piwigo_gate::request::{Method, Request, Server};
+use piwigo_gate::settings::{Options, Settings};
+use support::mariadb::{self, MariaDb};
+use support::sandbox::Sandbox;
+use support::scene::Scene;
+
+const CONNECTIONS: u32 = 4;
+
+/// A database whose connections are all open.
+async fn opened(server: &MariaDb) -> Database {
+    let socket = server.socket();
+    let address =
+        Address::from_piwigo(socket.to_str().unwrap(), mariadb::GATE, mariadb::PASSWORD, mariadb::PIWIGO)
+            .unwrap();
+    let mut database = Database::new(&address, &Tables::with_prefix("piwigo_"), CONNECTIONS).unwrap();
+    database.verify().await.unwrap();
+    let ask = || database.users(1, 2);
+    tokio::try_join!(ask(), ask(), ask(), ask()).unwrap();
+    database
+}
+
+fn start() -> (MariaDb, Sandbox) {
+    let sandbox = Sandbox::new();
+    let server = MariaDb::start(&sandbox);
+    server.sql(mariadb::SCHEMA);
+    (server, sandbox)
+}
+
+fn count(server: &MariaDb, name: &str) -> u64 {
+    let row = server.sql_as_root(&format!("SHOW GLOBAL STATUS LIKE '{name}'"));
+    row.split_whitespace().last().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_statement_is_one_round_trip() {
+    let (server, _sandbox) = start();
+    let database = opened(&server).await;
+    let pings = count(&server, "Com_admin_commands");
+    let prepared = count(&server, "Com_stmt_prepare");
+    let executed = count(&server, "Com_stmt_execute");
+    for _ in 0..20 {
+        database.users(1, 2).await.unwrap();
+    }
+    assert_eq!(count(&server, "Com_stmt_execute") - executed, 20);
+    assert_eq!(count(&server, "Com_stmt_prepare"), prepared, "a statement is prepared once a connection");
+    assert_eq!(count(&server, "Com_admin_commands"), pings, "no pings");
+}
+
+#[tokio::test]
+async fn connections_that_died_are_replaced_without_an_error() {
+    let (mut server, _sandbox) = start();
+    let database = opened(&server).await;
+    server.stop();
+    server.start_again();
+    database.users(1, 2).await.expect("after a new start");
+
+    let killed = server.sql_as_root(&format!(
+        "SELECT CONCAT('KILL ', id, ';') FROM information_schema.PROCESSLIST WHERE user = '{}'",
+        mariadb::GATE
+    ));
+    assert!(killed.contains("KILL"), "{killed}");
+    server.sql_as_root(&killed);
+    database.users(1, 2).await.expect("after its connection was killed");
+}
+
+#[tokio::test]
+async fn an_error_in_sql_costs_no_connection() {
+    let (server, _sandbox) = start();
+    let database = opened(&server).await;
+    let connections = count(&server, "Connections");
+    server.sql("RENAME TABLE piwigo_users TO elsewhere");
+    for _ in 0..5 {
+        assert!(database.users(1, 2).await.is_err());
+    }
+    server.sql("RENAME TABLE elsewhere TO piwigo_users");
+    database.users(1, 2).await.unwrap();
+    // The three are this test's own client.
+    assert_eq!(count(&server, "Connections") - connections, 3);
+}
+
+/// Piwigo's settings are read again once they are a second old; here reading them takes longer than that.
+#[tokio::test]
+async fn slow_settings_are_read_once_for_all_who_wait_for_them() {
+    const WAITING: u64 = 12;
+    let scene = Scene::start();
+    scene.database.sql(
+        "RENAME TABLE piwigo_config TO slow;
+         INSERT IGNORE INTO slow (param, value) VALUES ('guest_access', 'true');
+         CREATE VIEW piwigo_config AS SELECT * FROM slow WHERE IF(param = 'guest_access', SLEEP(1.1), 0) = 0",
+    );
+    let options = Options { gallery: Some(scene.sandbox.gallery()), ..Options::default() };
+    let gate = Gate::open(Settings::resolve(options, None).unwrap()).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let before = count(&scene.database, "Com_stmt_execute");
+    let ask = || async {
+        let request = Request {
+            method: Method::Get,
+            uri: b"/upload/none.jpg",
+            cookies: b"".into(),
+            remote_addr: "127.0.0.1",
+            server: Server::Nginx,
+            role: Role::Responder,
+            deliver: None,
+        };
+        gate.answer(&request).await.status()
+    };
+    let statuses = futures_util::future::join_all((0..WAITING).map(|_| ask())).await;
+    assert!(statuses.iter().all(|&status| status == 403), "{statuses:?}");
+    let settings = count(&scene.database, "Com_stmt_execute") - before - 4 * WAITING;
+    assert!(settings <= 2, "the settings were read {settings} times");
+}

@@ -1,0 +1,446 @@
+//! The gate in service: its database stopped and started, signals under load, a strange clock, hostile keys amid
+//! honest load. Real nginx and MariaDB throughout.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use support::files;
+use support::gate::Gate;
+use support::http::{self, Response};
+use support::mariadb::{self, MariaDb};
+use support::nginx::{self, Nginx};
+use support::process;
+use support::rows::Engine;
+use support::sandbox::Sandbox;
+use support::scene::{self, Scene};
+use support::world::World;
+
+/// Far longer than anything here takes; reaching it is a failure.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn get(address: SocketAddr, url: &str, cookie: &str) -> Response {
+    http::request(address, "GET", url, &[("Cookie", cookie)])
+}
+
+/// A picture that bob may have and a guest may not: its URL and bytes, and his cookie.
+fn private_picture(world: &World) -> (String, String, String) {
+    let image = world.private_image("bob");
+    let cookie = world.session("bob").cookie_header();
+    (http::url(image.original()), files::original_text(image.id), cookie)
+}
+
+/// Clients that ask for one picture over and over; ended by dropping.
+struct Load {
+    stop: Arc<AtomicBool>,
+    count: Arc<AtomicUsize>,
+    threads: Vec<std::thread::JoinHandle<Vec<(u16, String)>>>,
+}
+
+impl Load {
+    fn start(address: SocketAddr, url: &str, cookie: &str, clients: usize) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let count = Arc::new(AtomicUsize::new(0));
+        let threads = (0..clients)
+            .map(|_| {
+                let (stop, count) = (stop.clone(), count.clone());
+                let (url, cookie) = (url.to_owned(), cookie.to_owned());
+                std::thread::spawn(move || {
+                    let mut answers = Vec::new();
+                    while !stop.load(Ordering::Relaxed) && answers.len() < 20_000 {
+                        let answer = get(address, &url, &cookie);
+                        answers.push((answer.status, answer.text()));
+                        count.fetch_add(1, Ordering::Relaxed);
+                    }
+                    answers
+                })
+            })
+            .collect();
+        Load { stop, count, threads }
+    }
+
+    /// Waits until `more` further answers have come.
+    fn wait_for(&self, more: usize) {
+        let goal = self.count.load(Ordering::Relaxed) + more;
+        let start = Instant::now();
+        while self.count.load(Ordering::Relaxed) < goal {
+            assert!(start.elapsed() < PATIENCE, "the load stands still");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn end(mut self) -> Vec<(u16, String)> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.threads.drain(..).flat_map(|thread| thread.join().expect("a client")).collect()
+    }
+}
+
+#[test]
+fn a_database_that_is_away_gives_503_and_service_comes_back_by_itself() {
+    let mut scene = Scene::start();
+    let (url, text, cookie) = private_picture(&scene.world);
+    let gate = Gate::start(&scene.sandbox, &[], &[]);
+    let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
+    let load = Load::start(nginx.address(), &url, &cookie, 4);
+    load.wait_for(50);
+    for _ in 0..2 {
+        scene.database.stop();
+        load.wait_for(50);
+        let away = get(nginx.address(), &url, &cookie);
+        assert_eq!((away.status, away.header("retry-after")), (503, Some("5")), "{}", gate.log_text());
+        assert_eq!(get(nginx.address(), &http::url("upload/none.jpg"), "").status, 503);
+        scene.database.start_again();
+        let start = Instant::now();
+        while get(nginx.address(), &url, &cookie).status != 200 {
+            assert!(start.elapsed() < PATIENCE, "service does not come back: {}", gate.log_text());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        load.wait_for(50);
+    }
+    let answers = load.end();
+    for (status, body) in &answers {
+        match status {
+            200 => assert_eq!(*body, text),
+            503 => assert!(!body.contains("original"), "{body}"),
+            other => panic!("{other}: {body}"),
+        }
+    }
+    for expected in [200, 503] {
+        assert!(answers.iter().any(|(status, _)| *status == expected), "no {expected} among them");
+    }
+}
+
+/// Asks for a guest's picture so many times at once.
+fn burst(address: SocketAddr, url: &str, count: usize) -> Vec<u16> {
+    let one = || {
+        let url = url.to_owned();
+        std::thread::spawn(move || http::get(address, &url).status)
+    };
+    let threads: Vec<_> = (0..count).map(|_| one()).collect();
+    threads.into_iter().map(|thread| thread.join().expect("a client")).collect()
+}
+
+#[test]
+fn connections_that_the_database_has_closed_are_opened_anew_unnoticed() {
+    let scene = Scene::start();
+    let url = http::url(scene.world.image(1).original());
+    let gate = Gate::start(&scene.sandbox, &[], &[]);
+    let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
+    for round in 0..3 {
+        assert_eq!(burst(nginx.address(), &url, 32), [200; 32], "round {round}: {}", gate.log_text());
+        // As `wait_timeout` does it, without the wait.
+        scene.database.sql_as_root("KILL USER 'gate'@'localhost'");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn connections_that_fall_silent_are_given_up() {
+    let scene = Scene::start();
+    let url = http::url(scene.world.image(1).original());
+    let path = scene.database.socket();
+    let proxy = SilentProxy::start(&path);
+    let config = scene.sandbox.gallery().join("local/config/database.inc.php");
+    let text = std::fs::read_to_string(&config).expect("it is there");
+    let text = text.replace(&path.display().to_string(), &proxy.address.to_string());
+    std::fs::write(&config, text).expect("written");
+    let gate = Gate::start(&scene.sandbox, &[], &[]);
+    let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
+    assert_eq!(burst(nginx.address(), &url, 16), [200; 16], "{}", gate.log_text());
+    proxy.silence();
+    let start = Instant::now();
+    while burst(nginx.address(), &url, 8) != [200; 8] {
+        assert!(start.elapsed() < PATIENCE, "service does not come back: {}", gate.log_text());
+    }
+}
+
+/// Between the gate and the database: a network that can lose every connection without a word, as a firewall does, or
+/// a host that is gone. New ones work.
+struct SilentProxy {
+    address: SocketAddr,
+    generation: Arc<AtomicUsize>,
+}
+
+impl SilentProxy {
+    fn start(database: &Path) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let generation = Arc::new(AtomicUsize::new(0));
+        let (database, shared) = (database.to_owned(), generation.clone());
+        std::thread::spawn(move || {
+            while let Ok((client, _)) = listener.accept() {
+                let Ok(server) = UnixStream::connect(&database) else { continue };
+                let (Ok(from_client), Ok(from_server)) = (client.try_clone(), server.try_clone()) else {
+                    continue;
+                };
+                let generation = shared.load(Ordering::Relaxed);
+                for (from, to) in [
+                    (
+                        Box::new(from_client) as Box<dyn Read + Send>,
+                        Box::new(server) as Box<dyn Write + Send>,
+                    ),
+                    (Box::new(from_server), Box::new(client)),
+                ] {
+                    let shared = shared.clone();
+                    std::thread::spawn(move || forward(from, to, generation, &shared));
+                }
+            }
+        });
+        SilentProxy { address, generation }
+    }
+
+    /// From now on nothing passes on the connections there are, and none of them ends.
+    fn silence(&self) {
+        self.generation.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn forward(mut from: impl Read, mut to: impl Write, generation: usize, current: &AtomicUsize) {
+    let mut buffer = [0; 4096];
+    while let Ok(length) = from.read(&mut buffer) {
+        if length == 0 || current.load(Ordering::Relaxed) != generation {
+            break;
+        }
+        if to.write_all(&buffer[..length]).is_err() {
+            return;
+        }
+    }
+    while current.load(Ordering::Relaxed) != generation {
+        std::thread::park();
+    }
+}
+
+#[test]
+fn a_gate_that_starts_before_its_database_serves_once_it_is_there() {
+    let mut scene = Scene::start();
+    let (url, text, cookie) = private_picture(&scene.world);
+    scene.database.stop();
+    let gate = Gate::start(&scene.sandbox, &[], &[]);
+    let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
+    assert_eq!(get(nginx.address(), &url, &cookie).status, 503);
+    scene.database.start_again();
+    let start = Instant::now();
+    loop {
+        let answer = get(nginx.address(), &url, &cookie);
+        if answer.status == 200 {
+            assert_eq!(answer.text(), text);
+            break;
+        }
+        assert_eq!(answer.status, 503);
+        assert!(start.elapsed() < PATIENCE, "{}", gate.log_text());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_right_that_is_taken_away_is_gone_on_the_next_answer() {
+    let scene = Scene::start();
+    let world = &scene.world;
+    let (url, _, cookie) = private_picture(world);
+    let _gate = Gate::start(&scene.sandbox, &[], &[]);
+    let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
+    let status = || get(nginx.address(), &url, &cookie).status;
+    let bob = world.user("bob").id;
+    let row = &world.session("bob").row.as_ref().unwrap();
+    let changes = [
+        (format!("DELETE FROM piwigo_user_access WHERE user_id = {bob}"), 403),
+        (
+            world.user_access.iter().filter(|grant| grant.user_id == bob).fold(
+                String::new(),
+                |sql, grant| {
+                    sql + &format!(
+                        "INSERT INTO piwigo_user_access (user_id, cat_id) VALUES ({bob}, {});",
+                        grant.cat_id
+                    )
+                },
+            ),
+            200,
+        ),
+        ("UPDATE piwigo_config SET value = 'true' WHERE param = 'gallery_locked'".into(), 503),
+        ("UPDATE piwigo_config SET value = 'false' WHERE param = 'gallery_locked'".into(), 200),
+        ("UPDATE piwigo_config SET value = '1' WHERE param = 'gallery_locked'".into(), 503),
+        ("UPDATE piwigo_config SET value = '0' WHERE param = 'gallery_locked'".into(), 200),
+        ("UPDATE piwigo_categories SET visible = 'false'".into(), 403),
+        ("UPDATE piwigo_categories SET visible = 'true'".into(), 200),
+        (format!("UPDATE piwigo_user_infos SET status = 'guest' WHERE user_id = {bob}"), 403),
+        (format!("UPDATE piwigo_user_infos SET status = 'normal' WHERE user_id = {bob}"), 200),
+        ("UPDATE piwigo_images SET level = 8".into(), 403),
+        ("UPDATE piwigo_images SET level = 0".into(), 200),
+        (format!("DELETE FROM piwigo_sessions WHERE id = '{}'", row.id), 403),
+    ];
+    assert_eq!(status(), 200);
+    for (sql, expected) in changes {
+        scene.database.sql(&sql);
+        assert_eq!(status(), expected, "{sql}");
+    }
+}
+
+#[test]
+fn sessions_age_by_the_databases_own_clock() {
+    for zone in ["+11:00", "-09:30"] {
+        let sandbox = Sandbox::new();
+        let database = MariaDb::start_in_time_zone(&sandbox, zone);
+        let world = World::load();
+        database.sql(mariadb::SCHEMA);
+        database.sql(&world.sql(Engine::MariaDb));
+        scene::write_gallery(&sandbox, &world);
+        files::write_config(&sandbox.gallery(), &database.socket());
+        let (url, _, cookie) = private_picture(&world);
+        let _gate = Gate::start(&sandbox, &["--session-max-age", "3600"], &[]);
+        let nginx = Nginx::start_gallery(&sandbox, nginx::ACCEL);
+        for (age, expected) in [("0 MINUTE", 200), ("50 MINUTE", 200), ("70 MINUTE", 403), ("10 HOUR", 403)] {
+            database.sql(&format!("UPDATE piwigo_sessions SET expiration = NOW() - INTERVAL {age}"));
+            assert_eq!(get(nginx.address(), &url, &cookie).status, expected, "{age} at {zone}");
+        }
+    }
+}
+
+#[test]
+fn hostile_keys_amid_honest_requests_harm_nobody() {
+    let scene = Scene::start();
+    let (url, text, cookie) = private_picture(&scene.world);
+    let gate = Gate::start(&scene.sandbox, &[], &[]);
+    let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
+    let honest = Load::start(nginx.address(), &url, &cookie, 4);
+    let long = format!("/upload/{}.jpg", "a".repeat(2000));
+    let hostile = [
+        "/upload/%F0%9F%98%80.jpg",
+        "/upload/pwg_representative/%F0%9F%98%80.jpg",
+        "/_data/i/upload/%F0%9F%98%80-th.jpg",
+        "/upload/%FF%FE.jpg",
+        "/upload/%C3%28.jpg",
+        "/upload/%27%20OR%201=1%20--%20.jpg",
+        "/upload/100%25_.jpg",
+        &long,
+    ];
+    for target in hostile.iter().cycle().take(200) {
+        let answer = http::get(nginx.address(), target);
+        assert_eq!(answer.status, 403, "{target}: {}", gate.log_text());
+    }
+    honest.wait_for(100);
+    let answers = honest.end();
+    assert!(answers.len() >= 100);
+    assert!(answers.iter().all(|answer| *answer == (200, text.clone())), "an honest request was harmed");
+}
+
+#[test]
+fn sigterm_under_load_loses_no_request() {
+    let scene = Scene::start();
+    let (url, text, cookie) = private_picture(&scene.world);
+    let mut gate = Gate::start(&scene.sandbox, &[], &[]);
+    let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
+    let load = Load::start(nginx.address(), &url, &cookie, 8);
+    load.wait_for(100);
+    let status = gate.terminate();
+    assert_eq!(status.code(), Some(0), "{}", gate.log_text());
+    assert!(!gate.socket().exists(), "the socket's name goes with it");
+    // Whoever had connected was answered; whoever came later found no socket: 503 at once, by our nginx file.
+    load.wait_for(10);
+    let log = nginx.log_text();
+    let answers = load.end();
+    let first_away = answers.iter().filter(|(status, _)| *status == 503).count();
+    assert!(answers.iter().all(|(status, body)| *status == 503 || (*status, body) == (200, &text)));
+    assert!(first_away > 0);
+    for lost in ["prematurely closed", "reset by peer", "Broken pipe"] {
+        assert!(!log.contains(lost), "nginx says: {log}");
+    }
+    // A new gate takes over.
+    let _gate = Gate::start(&scene.sandbox, &[], &[]);
+    assert_eq!(get(nginx.address(), &url, &cookie).text(), text);
+}
+
+#[test]
+fn visitors_who_vanish_cost_nothing() {
+    let scene = Scene::start();
+    let (url, text, cookie) = private_picture(&scene.world);
+    let gate = Gate::start(&scene.sandbox, &["--max-connections", "4"], &[]);
+    let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
+    for _ in 0..200 {
+        let mut stream = TcpStream::connect(nginx.address()).unwrap();
+        write!(stream, "GET {url} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n").unwrap();
+    }
+    assert_eq!(get(nginx.address(), &url, &cookie).text(), text);
+    assert!(!gate.log_text().contains("panic"), "{}", gate.log_text());
+}
+
+#[test]
+fn sighup_reads_the_configuration_again_and_keeps_the_old_one_if_it_cannot_work() {
+    let scene = Scene::start();
+    let (url, _, cookie) = private_picture(&scene.world);
+    let gate = Gate::start(&scene.sandbox, &[], &[]);
+    let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
+    let guest = || get(nginx.address(), &url, "").status;
+    let settle = |text: &str, log: &str, expected: u16| {
+        scene.sandbox.write("gallery/local/config/gate.toml", text);
+        let before = gate.log_text().matches(log).count();
+        process::signal("HUP", gate.id());
+        let start = Instant::now();
+        while gate.log_text().matches(log).count() == before {
+            assert!(start.elapsed() < PATIENCE, "{}", gate.log_text());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(guest(), expected, "{text}");
+        assert_eq!(get(nginx.address(), &url, &cookie).status, 200, "{text}");
+    };
+    assert_eq!(guest(), 403);
+    settle("deny_status = 404\n", "configuration was read again\n", 404);
+    settle("deny_status = 200\n", "the old one stays", 404);
+    settle("deny_status = 401\n", "configuration was read again\n", 401);
+}
+
+#[test]
+fn gate_toml_says_what_is_logged_and_sighup_changes_it() {
+    let scene = Scene::start();
+    scene.sandbox.write("gallery/local/config/gate.toml", "log = \"error\"\n");
+    let gate = Gate::start(&scene.sandbox, &[], &[]);
+    assert_eq!(gate.log_text(), "");
+    scene.sandbox.write("gallery/local/config/gate.toml", "log = \"info\"\n");
+    process::signal("HUP", gate.id());
+    let start = Instant::now();
+    while !gate.log_text().contains("configuration was read again") {
+        assert!(start.elapsed() < PATIENCE, "{}", gate.log_text());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_session_that_cannot_be_read_makes_a_guest_and_one_line_in_the_log() {
+    let scene = Scene::start();
+    let (url, _, cookie) = private_picture(&scene.world);
+    let gate = Gate::start(&scene.sandbox, &[], &[]);
+    let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
+    // As PHP's handler php_serialize writes it.
+    scene.database.sql("UPDATE piwigo_sessions SET data = 'a:1:{s:7:\"pwg_uid\";i:1;}'");
+    for _ in 0..3 {
+        assert_eq!(get(nginx.address(), &url, &cookie).status, 403);
+    }
+    assert_eq!(gate.log_text().matches("session.serialize_handler").count(), 1, "{}", gate.log_text());
+}
+
+#[test]
+fn signals_are_heard_while_the_database_keeps_the_gate_waiting() {
+    let sandbox = Sandbox::new();
+    files::write_config(&sandbox.gallery(), &sandbox.path().join("unused.sock"));
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let database = format!("mysql://gate:x@{}/piwigo", silent.local_addr().unwrap());
+    let mut gate = sandbox
+        .command(support::gate::program_for(&sandbox))
+        .args(["serve", "--gallery"])
+        .arg(sandbox.gallery())
+        .arg("--listen")
+        .arg(format!("unix:{}", sandbox.gate_socket().display()))
+        .args(["--database", &database])
+        .spawn()
+        .unwrap();
+    let asked = silent.accept().unwrap();
+    process::signal("HUP", gate.id());
+    process::signal("TERM", gate.id());
+    assert_eq!(gate.wait().unwrap().code(), Some(0));
+    drop(asked);
+}

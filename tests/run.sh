@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Everything that must hold, on a fresh Debian or Ubuntu too: installs what is missing (nginx, Apache with mod_fcgid
+# and mod_xsendfile, MariaDB, php-cgi; none of their services is started), then format, lints, documentation and all
+# tests. Every server of the tests runs in a temporary directory, on a unix socket or a free port of the loopback
+# interface, and is ended by the test that started it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. tests/packages.sh
+
+modules=/usr/lib/apache2/modules
+need_programs nginx:nginx-light apache2 $modules/mod_fcgid.so:libapache2-mod-fcgid \
+    $modules/mod_xsendfile.so:libapache2-mod-xsendfile mariadbd:mariadb-server mariadb:mariadb-client php-cgi
+need_cargo
+
+step() { printf '\n== %s\n' "$*"; }
+
+step "format"
+cargo fmt --check
+step "lints"
+cargo clippy --locked --all-targets -- -D warnings
+step "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+step "tests, as $(id -un)"
+cargo test --locked
+
+# Root and an ordinary user meet different servers: as root they change their user, as anybody else they cannot.
+if [ "$(id -u)" -eq 0 ] && id nobody >/dev/null 2>&1 && have setpriv; then
+    step "tests that start servers, as nobody"
+    place=$(mktemp -d)
+    trap 'rm -rf "$place"' EXIT
+    chmod 755 "$place"
+    mkdir -m 1777 "$place/tmp"
+    built=$(cargo test --locked --no-run --message-format=json 2>/dev/null)
+    executable() { # executable KIND NAME: the path cargo gives for it
+        printf '%s\n' "$built" | grep "\"kind\":\[\"$1\"\]" | grep "\"name\":\"$2\"" |
+            sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1
+    }
+    cp "$(cargo build --locked --message-format=json 2>/dev/null |
+        sed -n 's/.*"executable":"\([^"]*piwigo-gate\)".*/\1/p' | tail -n 1)" "$place/piwigo-gate"
+    for name in servers_smoke servers_nginx servers_apache operation verdicts wrong_settings database_connections; do
+        cp "$(executable test "$name")" "$place/$name"
+        (cd "$place" && env -i PATH="$PATH" HOME="$place" TMPDIR="$place/tmp" RUST_BACKTRACE=0 \
+            PIWIGO_GATE_TEST_BINARY="$place/piwigo-gate" \
+            setpriv --reuid=nobody --regid="$(id -g nobody)" --clear-groups "$place/$name")
+    done
+fi
