@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Prints what the gate costs, on this machine, in one run: its own layers, the system calls of a request, and the
+# way through nginx against the unguarded file and against a responder that decides nothing.
+# Installs what it needs on Debian and Ubuntu (nginx, MariaDB, php-cgi, wrk, strace).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tests/packages.sh
+need_programs nginx mariadbd:mariadb-server php-cgi wrk strace
+need_cargo
+
+cargo bench --locked --no-run --bench layers --bench through_nginx
+layers=$(cargo bench --locked --no-run --bench layers --message-format=json 2>/dev/null |
+    sed -n 's/.*"executable":"\([^"]*layers[^"]*\)".*/\1/p' | tail -n 1)
+export LAYERS="$layers"
+
+"$layers"
+
+directory=$(mktemp -d)
+server=
+ending() { [ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$directory"; }
+trap ending EXIT
+# 1,000 requests, each on a connection of its own and then all on one, under strace: calls per request.
+for connections in new one; do
+    strace -f -c -o "$directory/calls" "$layers" serve "$directory/s" &
+    server=$!
+    for _ in $(seq 100); do [ -S "$directory/s" ] && break; sleep 0.05; done
+    "$layers" ask "$directory/s" "$connections" 1000
+    # SIGTERM to the responder itself: strace then writes its counts and ends.
+    for child in $(cat "/proc/$server/task/$server/children"); do kill "$child"; done
+    wait "$server" 2>/dev/null || true
+    server=
+    echo "system calls of 1,000 requests, connections: $connections"
+    awk '$4 ~ /^[0-9]+$/ && $4 >= 100 { printf "  %-14s %6d\n", $NF, $4 }' "$directory/calls"
+    rm -f "$directory/s" "$directory/calls"
+done
+
+cargo bench --locked --bench through_nginx
