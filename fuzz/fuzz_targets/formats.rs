@@ -1,0 +1,36 @@
+//! Any bytes as each of Piwigo's own formats: a configuration file, a session, a cookie header, stored sizes.
+#![no_main]
+#![allow(dead_code, unused_imports)]
+
+#[path = "../../src/derivative/mod.rs"]
+mod derivative;
+#[path = "../../src/piwigo/mod.rs"]
+mod piwigo;
+
+use libfuzzer_sys::fuzz_target;
+use piwigo::derivative_config::DerivativeConfig;
+use piwigo::php_config::PhpConfig;
+use piwigo::session;
+
+fuzz_target!(|input: &[u8]| {
+    let Some((&format, bytes)) = input.split_first() else { return };
+    match format % 4 {
+        0 => {
+            let mut config = PhpConfig::new();
+            config.read("config.inc.php", bytes);
+            let _ = (config.conf("db_host"), config.constant("PWG_LOCAL_DIR"), config.table_prefix());
+        }
+        1 => {
+            if let Ok(Some(user)) = session::session_user_id(bytes) {
+                assert!(user > 0);
+            }
+        }
+        2 => {
+            if let Some(id) = session::session_id(bytes, "pwg_id") {
+                assert!((16..=128).contains(&id.len()));
+                assert!(id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b',' || byte == b'-'));
+            }
+        }
+        _ => assert!(!DerivativeConfig::from_stored(Some(bytes)).0.enabled.is_empty()),
+    }
+});

@@ -1,0 +1,39 @@
+//! Any bytes as a `REQUEST_URI`: no panic, and what passes is canonical, so that no second reading of it (a web
+//! server's) could name another file.
+#![no_main]
+#![allow(dead_code, unused_imports)]
+
+#[path = "../../src/derivative/mod.rs"]
+mod derivative;
+#[path = "../../src/piwigo/mod.rs"]
+mod piwigo;
+#[path = "../../src/target.rs"]
+mod target;
+
+use libfuzzer_sys::fuzz_target;
+use piwigo::derivative_config::DerivativeConfig;
+use target::{Layout, Target};
+
+fuzz_target!(|uri: &[u8]| {
+    let layout = Layout {
+        url_prefix: String::new(),
+        derivative_dir: "_data/i/".into(),
+        data_dir: "_data/".into(),
+    };
+    let path = match Target::read(uri, &layout, &DerivativeConfig::default()) {
+        Ok(Target::File(source) | Target::Derivative { source, .. }) => source.path,
+        Ok(Target::Icon(icon)) => {
+            assert!(icon.source.contains("/icon/mimetypes/"));
+            icon.source
+        }
+        Err(_) => return,
+    };
+    assert!(path.len() <= target::MAX_PATH);
+    for segment in path.split('/') {
+        assert!(!segment.is_empty() && !segment.starts_with('.'), "{path:?}");
+    }
+    assert!(!path.bytes().any(|byte| byte < 0x20 || byte == 0x7f || byte == b'\\'), "{path:?}");
+    for private in ["local/", "_data/", "include/"] {
+        assert!(!path.starts_with(private), "{path:?}");
+    }
+});
