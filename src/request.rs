@@ -53,6 +53,14 @@ pub struct Request<'a> {
     pub role: Role,
     /// `GATE_DELIVER`, set by the server's own file.
     pub deliver: Option<Deliver>,
+    /// `REMOTE_USER`, or else `REDIRECT_REMOTE_USER`, but only where the server's own file says by
+    /// `GATE_REMOTE_USER=verified` that somebody checked the password: nginx passes on the name of any
+    /// `Authorization` header.
+    pub remote_user: Option<&'a [u8]>,
+    /// The header `X-PIWIGO-API`.
+    pub api_key: Option<&'a [u8]>,
+    /// `Sec-Fetch-Dest: document`: a person opens the address itself, it is no picture of a page.
+    pub is_navigation: bool,
 }
 
 /// Why params do not make a request.
@@ -76,6 +84,22 @@ pub enum Malformed {
 }
 
 impl<'a> Request<'a> {
+    /// A guest's GET of `uri` from `remote_addr`, before anything else is known.
+    pub fn new(uri: &'a [u8], remote_addr: &'a str) -> Self {
+        Request {
+            method: Method::Get,
+            uri,
+            cookies: Cow::Borrowed(b""),
+            remote_addr,
+            server: Server::Other,
+            role: Role::Responder,
+            deliver: None,
+            remote_user: None,
+            api_key: None,
+            is_navigation: false,
+        }
+    }
+
     /// Reads the variables out of `params`.
     ///
     /// # Errors
@@ -86,6 +110,9 @@ impl<'a> Request<'a> {
         let mut remote_addr: &[u8] = b"";
         let mut server = Server::Other;
         let mut deliver: Option<&[u8]> = None;
+        let (mut user, mut redirect_user, mut user_is_verified) = (None, None, false);
+        let mut api_key = None;
+        let mut is_navigation = false;
         // One pass; a name that comes twice overwrites, so the last one wins (SERVERS.md rule 6).
         for (name, value) in params {
             match name {
@@ -100,6 +127,11 @@ impl<'a> Request<'a> {
                 b"REMOTE_ADDR" => remote_addr = value,
                 b"SERVER_SOFTWARE" => server = Server::from_software(value),
                 b"GATE_DELIVER" => deliver = Some(value),
+                b"REMOTE_USER" => user = Some(value),
+                b"REDIRECT_REMOTE_USER" => redirect_user = Some(value),
+                b"GATE_REMOTE_USER" => user_is_verified = value == b"verified",
+                b"HTTP_X_PIWIGO_API" => api_key = Some(value),
+                b"HTTP_SEC_FETCH_DEST" => is_navigation = value == b"document",
                 _ => {}
             }
         }
@@ -119,7 +151,20 @@ impl<'a> Request<'a> {
             None | Some(b"") => None,
             Some(word) => Some(Deliver::from_param(word).ok_or(Malformed::UnknownDeliver)?),
         };
-        Ok(Request { method, uri, cookies, remote_addr, server, role, deliver })
+        let remote_user =
+            if user_is_verified { user.or(redirect_user).filter(|user| !user.is_empty()) } else { None };
+        Ok(Request {
+            method,
+            uri,
+            cookies,
+            remote_addr,
+            server,
+            role,
+            deliver,
+            remote_user,
+            api_key,
+            is_navigation,
+        })
     }
 }
 
@@ -194,6 +239,25 @@ mod tests {
         let bytes = encode(&with(&[("HTTP_GATE_DELIVER", "authorize"), ("HTTP_REMOTE_ADDR", "10.0.0.1")]));
         let request = Request::from_params(Role::Responder, &Params::parse(&bytes).unwrap()).unwrap();
         assert_eq!((request.deliver, request.remote_addr), (None, "192.0.2.7"));
+    }
+
+    #[test]
+    fn remote_user_counts_only_where_the_server_file_says_it_is_verified() {
+        type Row<'a> = (&'a [(&'a str, &'a str)], Option<&'a [u8]>);
+        let table: [Row; 6] = [
+            (&[("REMOTE_USER", "bob")], None),
+            (&[("REMOTE_USER", "bob"), ("GATE_REMOTE_USER", "")], None),
+            (&[("REMOTE_USER", "bob"), ("HTTP_GATE_REMOTE_USER", "verified")], None),
+            (&[("REMOTE_USER", "bob"), ("GATE_REMOTE_USER", "verified")], Some(b"bob")),
+            (&[("REDIRECT_REMOTE_USER", "bob"), ("GATE_REMOTE_USER", "verified")], Some(b"bob")),
+            (&[("REMOTE_USER", ""), ("GATE_REMOTE_USER", "verified")], None),
+        ];
+        for (extra, expected) in table {
+            let bytes = encode(&with(extra));
+            let params = Params::parse(&bytes).unwrap();
+            let request = Request::from_params(Role::Responder, &params).unwrap();
+            assert_eq!(request.remote_user, expected, "{extra:?}");
+        }
     }
 
     #[test]

@@ -3,9 +3,8 @@
 mod support;
 
 use piwigo_gate::database::{Address, Database, Tables};
-use piwigo_gate::fastcgi::Role;
 use piwigo_gate::gate::Gate;
-use piwigo_gate::request::{Method, Request, Server};
+use piwigo_gate::request::{Request, Server};
 use piwigo_gate::settings::{Options, Settings};
 use support::mariadb::{self, MariaDb};
 use support::sandbox::Sandbox;
@@ -100,15 +99,7 @@ async fn slow_settings_are_read_once_for_all_who_wait_for_them() {
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     let before = count(&scene.database, "Com_stmt_execute");
     let ask = || async {
-        let request = Request {
-            method: Method::Get,
-            uri: b"/upload/none.jpg",
-            cookies: b"".into(),
-            remote_addr: "127.0.0.1",
-            server: Server::Nginx,
-            role: Role::Responder,
-            deliver: None,
-        };
+        let request = Request { server: Server::Nginx, ..Request::new(b"/upload/none.jpg", "127.0.0.1") };
         gate.answer(&request).await.status()
     };
     let statuses = futures_util::future::join_all((0..WAITING).map(|_| ask())).await;

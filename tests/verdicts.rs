@@ -9,7 +9,7 @@ use piwigo_gate::database::{Address, Database, Tables};
 use piwigo_gate::fastcgi::Role;
 use piwigo_gate::gate::Gate;
 use piwigo_gate::reply::{Deliver, Handover, Reply};
-use piwigo_gate::request::{Method, Request, Server};
+use piwigo_gate::request::{Request, Server};
 use piwigo_gate::settings::{Options, Settings};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use support::http;
@@ -45,13 +45,10 @@ async fn gate(sandbox: &Sandbox, options: Options) -> Gate {
 async fn ask(gate: &Gate, path: &str, cookies: &str, address: &str) -> Reply {
     let url = http::url(path);
     let request = Request {
-        method: Method::Get,
-        uri: url.as_bytes(),
         cookies: cookies.as_bytes().into(),
-        remote_addr: address,
         server: Server::Nginx,
-        role: Role::Responder,
         deliver: Some(Deliver::XAccelRedirect),
+        ..Request::new(url.as_bytes(), address)
     };
     gate.answer(&request).await
 }
@@ -69,15 +66,7 @@ async fn lighttpd_as_authorizer_is_always_refused() {
         (Server::Other, Role::Authorizer, 200),
         (Server::Nginx, Role::Responder, 200),
     ] {
-        let request = Request {
-            method: Method::Get,
-            uri: url.as_bytes(),
-            cookies: b"".as_slice().into(),
-            remote_addr: "127.0.0.1",
-            server,
-            role,
-            deliver: None,
-        };
+        let request = Request { server, role, ..Request::new(url.as_bytes(), "127.0.0.1") };
         assert_eq!(gate.answer(&request).await.status(), expected, "{server:?} {role:?}");
     }
 }
@@ -176,15 +165,7 @@ async fn how_each_server_is_told_to_send_an_allowed_file() {
     for (setting, role, server, deliver, expected) in table {
         let options = Options { database: Some(database.clone()), deliver: setting, ..Options::default() };
         let gate = gate(&sandbox, options).await;
-        let request = Request {
-            method: Method::Get,
-            uri: url.as_bytes(),
-            cookies: b"".into(),
-            remote_addr: "127.0.0.1",
-            server,
-            role,
-            deliver,
-        };
+        let request = Request { server, role, deliver, ..Request::new(url.as_bytes(), "127.0.0.1") };
         let got = match gate.answer(&request).await {
             Reply::Allowed { handover: Handover::AccelFile { .. }, .. } => "accel".to_owned(),
             Reply::Allowed { handover: Handover::Sendfile { .. }, .. } => "sendfile".to_owned(),
