@@ -1,11 +1,14 @@
 //! Piwigo's own formats, read as text or bytes: configuration files, PHP's serialized values, session data, cookies,
 //! the stored derivative settings. Nothing here opens a file or asks the database.
 
+pub mod auth_key;
 pub mod cookie;
 pub mod derivative_config;
 pub mod php_config;
 pub mod php_unserialize;
 pub mod php_value;
+pub mod phpass;
+pub mod remember_me;
 pub mod session;
 
 mod php_expression;
