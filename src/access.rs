@@ -193,13 +193,13 @@ fn a_page_shows_the_original(image: &Image, gallery: &GalleryState<'_>) -> bool 
 mod tests {
     use super::*;
     use crate::derivative::name::CustomSize;
-    use crate::visitor::Status;
+    use crate::visitor::{Identity, Status};
 
     const ALL: Policy = Policy { admins: Admins::All, formats_need_high: true };
     const STRICT: Policy = Policy { admins: Admins::Strict, formats_need_high: true };
 
     fn visitor(status: Status, level: u32, enabled_high: bool) -> Visitor {
-        Visitor { id: 10, status, level, enabled_high }
+        Visitor { id: 10, status, level, enabled_high, identity: Identity::Session }
     }
 
     fn album(id: u32, private: bool, locked: bool, granted: bool) -> Album {

@@ -3,13 +3,16 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use crate::access::{self, Verdict};
-use crate::database::{DatabaseError, DoorAndSession};
+use crate::api_keys::Verifier;
+use crate::database::{Database, DatabaseError, DoorAndSession};
 use crate::deliver::Delivery;
 use crate::derivative::name::Kind;
 use crate::fastcgi::{Head, Role};
 use crate::image::{self, Claim};
+use crate::piwigo::auth_key::AuthKey;
 use crate::piwigo::session;
 use crate::ready::{Readiness, Ready};
 use crate::reply::{Deliver, DenyStatus, Reply};
@@ -17,7 +20,7 @@ use crate::request::{Method, Request, Server};
 use crate::serve::Handler;
 use crate::settings::{Settings, SettingsError};
 use crate::target::{Source, Target};
-use crate::visitor::{self, Visitor};
+use crate::visitor::{Evidence, Identity, KeysFrom, Named, Visitor};
 
 /// The gate: its settings, and its database once that has been reached.
 pub struct Gate {
@@ -25,6 +28,7 @@ pub struct Gate {
     readiness: Readiness,
     /// It was said that a session could not be read.
     session_was_unreadable: AtomicBool,
+    api_keys: Verifier,
 }
 
 /// What was found out about one request for a file with a row, and what follows from it.
@@ -46,7 +50,12 @@ impl Gate {
     pub async fn open(settings: Settings) -> Result<Self, SettingsError> {
         let settings = Arc::new(settings);
         let readiness = Readiness::open(settings.clone()).await?;
-        Ok(Gate { settings, readiness, session_was_unreadable: AtomicBool::new(false) })
+        Ok(Gate {
+            settings,
+            readiness,
+            session_was_unreadable: AtomicBool::new(false),
+            api_keys: Verifier::default(),
+        })
     }
 
     /// The settings in force.
@@ -137,24 +146,42 @@ impl Gate {
         kind: Option<Kind>,
     ) -> Result<Judgement, DatabaseError> {
         let Ready { database, gallery, .. } = ready;
-        let cookie = visitor::session_row_id(
-            &request.cookies,
-            &gallery.session_name,
-            gallery.session_use_ip_address,
-            request.remote_addr,
-        );
-        let (door, mut claims) = tokio::try_join!(
-            database.door_and_session(cookie.as_deref().unwrap_or_default()),
+        let keys = KeysFrom {
+            query: self.settings.auth_key_everywhere || Target::is_action_php(request.uri, &gallery.layout),
+            header: self.settings.api_key_header,
+        };
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let evidence = Evidence::read(request, gallery, keys, now);
+        let remembered = evidence.remember_me.is_some();
+        let (door, key, remote_user, mut claims) = tokio::try_join!(
+            database.door_and_session(evidence.session_row_id.as_deref().unwrap_or_default(), remembered),
+            self.key(database, evidence.key.as_ref()),
+            async {
+                match &evidence.remote_user {
+                    Some(name) => database.user_by_name(name).await.map(Some),
+                    None => Ok(None),
+                }
+            },
             image::find(database, source, kind.is_some(), gallery),
         )?;
-        let signed_in = self.signed_in(&door);
-        let id = signed_in.unwrap_or(gallery.guest_id);
+        let named = Named {
+            session: self.signed_in(&door),
+            remember_me: evidence.remember_me.as_ref().map(|cookie| cookie.user),
+            remote_user,
+            key,
+        };
+        let ids = named.ids(gallery);
         let images: Vec<u32> = claims.iter().map(|claim| claim.image.id).collect();
-        let (users, grants) = tokio::try_join!(
-            database.users(id, gallery.guest_id),
-            database.grants(&images, id, gallery.guest_id),
-        )?;
-        let visitor = Visitor::choose(&users, signed_in, gallery.guest_id);
+        let (users, grants) =
+            tokio::try_join!(database.users(ids, remembered), database.grants(&images, ids))?;
+        let visitor = named.choose(&users, gallery, |row| {
+            let signed = || {
+                let (cookie, secret) = (evidence.remember_me.as_ref()?, door.secret_key.as_ref()?);
+                let credentials = row.credentials.as_ref()?;
+                Some(cookie.is_signed_by(secret, &credentials.username, &credentials.password))
+            };
+            signed().unwrap_or(false)
+        });
         for album in claims.iter_mut().flat_map(|claim| &mut claim.image.albums) {
             album.granted = grants.iter().any(|grant| grant.user == visitor.id && grant.album == album.id);
         }
@@ -162,6 +189,23 @@ impl Gate {
         let state = gallery.state(door.gallery_locked);
         let verdict = access::decide(&visitor, &claims, kind, &state, &self.settings.policy);
         Ok(Judgement { visitor, claims, verdict })
+    }
+
+    /// The user of a key that is neither expired nor revoked and, for an API key, comes with its secret.
+    async fn key(
+        &self,
+        database: &Database,
+        key: Option<&AuthKey>,
+    ) -> Result<Option<(u32, Identity)>, DatabaseError> {
+        let Some(key) = key else { return Ok(None) };
+        let Some(row) = database.auth_key(key.id()).await?.filter(|row| row.valid) else { return Ok(None) };
+        Ok(match (key, &row.secret) {
+            (AuthKey::Mailed(_), _) => Some((row.user, Identity::MailedKey)),
+            (AuthKey::Api { secret, .. }, Some(hash)) if self.api_keys.verify(secret, hash).await => {
+                Some((row.user, Identity::ApiKey))
+            }
+            (AuthKey::Api { .. }, _) => None,
+        })
     }
 
     /// The user that a session's row names, if it is young enough.

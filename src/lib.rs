@@ -15,7 +15,8 @@
 //! | [`fastcgi`] | bytes → events, reply → bytes; sans-IO | none |
 //! | [`request`] | FastCGI params → `Request` | none |
 //! | [`target`] | raw URI → the file it names, or a refusal | none |
-//! | [`visitor`] | cookie and address → who is asking | none |
+//! | [`visitor`] | cookies, keys, address → who is asking | none |
+//! | [`api_keys`] | secret and hash → whether they belong together | none |
 //! | [`image`] | target → the rows that own the file | database |
 //! | [`access`] | visitor, rows, policy → `Verdict`; the only place that decides | none |
 //! | [`deliver`] | allowed file → how this server is told to send it | files |
@@ -32,6 +33,7 @@
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod access;
+pub mod api_keys;
 pub mod database;
 pub mod deliver;
 pub mod demo;

@@ -134,6 +134,12 @@ impl Target {
         file(path, layout).map(Target::File)
     }
 
+    /// Whether the request is for `action.php`, where Piwigo's mails send their keys.
+    pub fn is_action_php(uri: &[u8], layout: &Layout) -> bool {
+        let path = uri.split(|&byte| byte == b'?').next().unwrap_or_default();
+        path.strip_prefix(layout.url_prefix.as_bytes()) == Some(b"/action.php")
+    }
+
     /// Whether the request came in the form `i.php?/…`, which only Piwigo can answer and an authorizer cannot.
     pub fn is_script_form(uri: &[u8], layout: &Layout) -> bool {
         let path = uri.split(|&byte| byte == b'?').next().unwrap_or_default();

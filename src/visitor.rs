@@ -1,8 +1,15 @@
-//! The session cookie and the client's address in, a [`Visitor`] out: who Piwigo would say is asking
+//! Cookies, keys, the client's address and the server's own user in, a [`Visitor`] out: who Piwigo would say is asking
 //! (PIWIGO.md §1.8). Anything that is not certain is the guest, or nobody.
+//!
+//! Three steps, so that the database is asked in two rounds: [`Evidence`] is what a request brings, [`Named`] the
+//! accounts that it names, [`Named::choose`] says whose word counts.
 
-use crate::database::UserRow;
-use crate::piwigo::session;
+use crate::database::{IDS, UserInfos, UserRow};
+use crate::piwigo::auth_key::{self, AuthKey};
+use crate::piwigo::remember_me::RememberMe;
+use crate::piwigo::{cookie, session};
+use crate::request::Request;
+use crate::settings::gallery::Gallery;
 
 /// `user_infos.status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,90 +67,324 @@ pub struct Visitor {
     pub level: u32,
     /// `user_infos.enabled_high`: the right to originals.
     pub enabled_high: bool,
+    /// By what they are known.
+    pub identity: Identity,
+}
+
+/// By what a visitor is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// By nothing: the guest.
+    Guest,
+    /// The session cookie.
+    Session,
+    /// The remember-me cookie.
+    RememberMe,
+    /// The web server's own user.
+    RemoteUser,
+    /// A key that Piwigo mailed.
+    MailedKey,
+    /// An API key.
+    ApiKey,
 }
 
 impl Visitor {
     /// Who may see nothing: the account's rows are incomplete.
-    pub fn nobody(id: u32) -> Self {
-        Visitor { id, status: Status::Unknown, level: 0, enabled_high: false }
-    }
-
-    /// Picks the visitor out of the rows of `signed_in` (from the session, if any) and of the guest.
-    ///
-    /// A deleted account is the guest. An account whose status is `guest` is Piwigo's deactivated account: judged
-    /// as the guest, not by the grants it still has. A missing `user_infos` row is nobody.
-    pub fn choose(rows: &[UserRow], signed_in: Option<u32>, guest_id: u32) -> Self {
-        let row = |id: u32| rows.iter().find(|row| row.id == id);
-        if let Some(id) = signed_in.filter(|&id| id != guest_id)
-            && let Some(account) = row(id)
-        {
-            let Some(infos) = &account.infos else { return Visitor::nobody(id) };
-            let status = Status::from_column(&infos.status);
-            if status != Status::Guest {
-                return Visitor { id, status, level: infos.level, enabled_high: infos.enabled_high };
-            }
-        }
-        match row(guest_id).and_then(|guest| guest.infos.as_ref()) {
-            Some(infos) => Visitor {
-                id: guest_id,
-                status: Status::Guest,
-                level: infos.level,
-                enabled_high: infos.enabled_high,
-            },
-            None => Visitor::nobody(guest_id),
-        }
+    pub fn nobody(id: u32, identity: Identity) -> Self {
+        Visitor { id, status: Status::Unknown, level: 0, enabled_high: false, identity }
     }
 }
 
-/// The id of the row of `sessions` that a request's cookie names, if it names one.
-pub fn session_row_id(
-    cookies: &[u8],
-    cookie_name: &str,
-    use_ip_address: bool,
-    remote_addr: &str,
-) -> Option<String> {
-    let id = session::session_id(cookies, cookie_name)?;
-    session::session_row_id(use_ip_address, remote_addr, &id)
+/// What a request brings to say who asks. Nothing of it is believed yet.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    /// The id of the row of `sessions` that the session cookie names.
+    pub session_row_id: Option<String>,
+    /// The remember-me cookie, if it is neither too old nor from the future.
+    pub remember_me: Option<RememberMe>,
+    /// The name that the web server itself has verified, where Piwigo goes by it.
+    pub remote_user: Option<String>,
+    /// A key.
+    pub key: Option<AuthKey>,
+}
+
+/// Which of the keys that a request may bring are looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct KeysFrom {
+    /// The parameter `auth` of the query.
+    pub query: bool,
+    /// The header `X-PIWIGO-API`.
+    pub header: bool,
+}
+
+impl Evidence {
+    /// Reads the cookies, the query and what the server says; `now` in seconds since 1970 (PHP's clock, not the
+    /// database's: Piwigo compares the remember-me cookie's time with it).
+    pub fn read(request: &Request<'_>, gallery: &Gallery, keys: KeysFrom, now: u64) -> Self {
+        let session_row_id = session::session_id(&request.cookies, &gallery.session_name)
+            .and_then(|id| session::session_row_id(gallery.session_use_ip_address, request.remote_addr, &id));
+        let remember_me = cookie::cookie_value(&request.cookies, &gallery.remember_me_name)
+            .and_then(|value| RememberMe::parse(&value))
+            .filter(|cookie| cookie.is_current(now, gallery.remember_me_length));
+        let remote_user = request
+            .remote_user
+            .filter(|_| gallery.apache_authentication)
+            .map(|name| String::from_utf8_lossy(name).into_owned());
+        let query = request.uri.splitn(2, |&byte| byte == b'?').nth(1).filter(|_| keys.query);
+        let by_query = query.and_then(auth_key::parameter).and_then(|key| AuthKey::parse(&key));
+        let by_header = || request.api_key.filter(|_| keys.header).and_then(AuthKey::parse);
+        let only_api = |key: &AuthKey| matches!(key, AuthKey::Api { .. });
+        let key = by_query.or_else(|| by_header().filter(only_api));
+        Evidence { session_row_id, remember_me, remote_user, key }
+    }
+}
+
+/// The accounts that the evidence names, after the first round of questions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// The session's user.
+    pub session: Option<u32>,
+    /// The remember-me cookie's user; its signature is still to be verified.
+    pub remember_me: Option<u32>,
+    /// The server's own user: `Some(None)` if Piwigo has no such account, which makes a guest.
+    pub remote_user: Option<Option<u32>>,
+    /// The user of a key that is valid (secret, expiry, revocation), and whether it is an API key.
+    pub key: Option<(u32, Identity)>,
+}
+
+impl Named {
+    /// The ids of all accounts concerned.
+    pub fn ids(&self, gallery: &Gallery) -> [u32; IDS] {
+        let guest = gallery.guest_id;
+        [
+            self.session.unwrap_or(guest),
+            self.remember_me.unwrap_or(guest),
+            self.remote_user.flatten().unwrap_or(guest),
+            self.key.map_or(guest, |(id, _)| id),
+            guest,
+            gallery.default_user_id,
+        ]
+    }
+
+    /// Picks the visitor out of `rows`, in Piwigo's order. `remembers` says whether the remember-me cookie is signed for
+    /// this account.
+    ///
+    /// A deleted account is the guest. An account whose status is `guest` is Piwigo's deactivated account: judged
+    /// as the guest, not by the grants it still has. A missing `user_infos` row is nobody, unless accounts come from
+    /// elsewhere.
+    pub fn choose(
+        &self,
+        rows: &[UserRow],
+        gallery: &Gallery,
+        remembers: impl Fn(&UserRow) -> bool,
+    ) -> Visitor {
+        let accounts = Accounts { rows, gallery };
+        if let Some((id, identity)) = self.key
+            && let Some(visitor) = accounts.visitor(id, identity)
+        {
+            // Mailed keys are for ordinary accounts alone.
+            let ordinary = matches!(visitor.status, Status::Normal | Status::Generic);
+            if identity == Identity::ApiKey || ordinary {
+                return visitor;
+            }
+        }
+        if let Some(user) = self.remote_user {
+            return user
+                .and_then(|id| accounts.visitor(id, Identity::RemoteUser))
+                .unwrap_or_else(|| accounts.guest());
+        }
+        if let Some(id) = self.session.filter(|&id| id != gallery.guest_id) {
+            return accounts.visitor(id, Identity::Session).unwrap_or_else(|| accounts.guest());
+        }
+        if let Some(id) = self.remember_me
+            && accounts.row(id).is_some_and(remembers)
+            && let Some(visitor) = accounts.visitor(id, Identity::RememberMe)
+        {
+            return visitor;
+        }
+        accounts.guest()
+    }
+}
+
+/// The rows of all accounts concerned.
+struct Accounts<'a> {
+    rows: &'a [UserRow],
+    gallery: &'a Gallery,
+}
+
+impl<'a> Accounts<'a> {
+    fn row(&self, id: u32) -> Option<&'a UserRow> {
+        self.rows.iter().find(|row| row.id == id)
+    }
+
+    /// `None` if there is no such account.
+    fn visitor(&self, id: u32, identity: Identity) -> Option<Visitor> {
+        if id == self.gallery.guest_id {
+            return Some(self.guest());
+        }
+        let row = self.row(id)?;
+        let Some(infos) = row.infos.clone().or_else(|| self.new_infos(id)) else {
+            return Some(Visitor::nobody(id, identity));
+        };
+        let status = Status::from_column(&infos.status);
+        if status == Status::Guest {
+            return Some(self.guest());
+        }
+        Some(Visitor { id, status, level: infos.level, enabled_high: infos.enabled_high, identity })
+    }
+
+    /// What Piwigo would write for an account that comes from elsewhere and has no row of `user_infos` yet.
+    fn new_infos(&self, id: u32) -> Option<UserInfos> {
+        if !self.gallery.external_authentification {
+            return None;
+        }
+        let model = self.row(self.gallery.default_user_id)?.infos.as_ref()?;
+        let status = match id {
+            _ if id == self.gallery.webmaster_id => "webmaster",
+            _ if id == self.gallery.default_user_id => "guest",
+            _ => "normal",
+        };
+        Some(UserInfos { status: status.into(), ..model.clone() })
+    }
+
+    fn guest(&self) -> Visitor {
+        let id = self.gallery.guest_id;
+        match self.row(id).and_then(|row| row.infos.clone().or_else(|| self.new_infos(id))) {
+            Some(infos) => Visitor {
+                id,
+                status: Status::Guest,
+                level: infos.level,
+                enabled_high: infos.enabled_high,
+                identity: Identity::Guest,
+            },
+            None => Visitor::nobody(id, Identity::Guest),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::database::UserInfos;
+    use crate::settings::PiwigoFiles;
 
     fn row(id: u32, status: &str, level: u32, enabled_high: bool) -> UserRow {
-        UserRow { id, infos: Some(UserInfos { status: status.into(), level, enabled_high }) }
+        UserRow {
+            id,
+            infos: Some(UserInfos { status: status.into(), level, enabled_high }),
+            credentials: None,
+        }
+    }
+
+    fn gallery(config: &str) -> Gallery {
+        Gallery::resolve(&PiwigoFiles::from_text(config, "<?php"), &[], "").unwrap()
+    }
+
+    fn rows() -> Vec<UserRow> {
+        vec![
+            row(1, "webmaster", 8, true),
+            row(2, "admin", 3, true),
+            row(5, "normal", 4, false),
+            row(6, "guest", 8, true),
+            UserRow { id: 7, infos: None, credentials: None },
+            row(8, "superhero", 8, true),
+            row(9, "generic", 0, true),
+        ]
+    }
+
+    fn visitor(id: u32, status: Status, level: u32, enabled_high: bool, identity: Identity) -> Visitor {
+        Visitor { id, status, level, enabled_high, identity }
     }
 
     #[test]
-    fn who_is_asking() {
-        let rows = [
-            row(1, "webmaster", 8, true),
-            row(2, "admin", 8, true),
-            row(5, "normal", 4, false),
-            row(6, "guest", 8, true),
-            row(8, "superhero", 8, true),
-            UserRow { id: 7, infos: None },
-        ];
-        let guest = Visitor { id: 2, status: Status::Guest, level: 8, enabled_high: true };
+    fn what_a_session_makes_of_a_visitor() {
+        let guest = visitor(2, Status::Guest, 3, true, Identity::Guest);
+        let session = Identity::Session;
         let table = [
             (None, guest.clone(), "no session"),
             (Some(2), guest.clone(), "the guest's own id is forced to status guest"),
-            (
-                Some(1),
-                Visitor { id: 1, status: Status::Webmaster, level: 8, enabled_high: true },
-                "webmaster",
-            ),
-            (Some(5), Visitor { id: 5, status: Status::Normal, level: 4, enabled_high: false }, "normal"),
+            (Some(1), visitor(1, Status::Webmaster, 8, true, session), "webmaster"),
+            (Some(5), visitor(5, Status::Normal, 4, false, session), "normal"),
             (Some(6), guest.clone(), "a deactivated account is the guest"),
             (Some(99), guest, "a deleted account is the guest"),
-            (Some(7), Visitor::nobody(7), "no user_infos row"),
-            (Some(8), Visitor { id: 8, status: Status::Unknown, level: 8, enabled_high: true }, "status"),
+            (Some(7), Visitor::nobody(7, session), "no user_infos row"),
+            (Some(8), visitor(8, Status::Unknown, 8, true, session), "an unknown status"),
         ];
-        for (signed_in, expected, why) in table {
-            assert_eq!(Visitor::choose(&rows, signed_in, 2), expected, "{why}");
+        let gallery = gallery("<?php");
+        for (session, expected, why) in table {
+            let named = Named { session, ..Named::default() };
+            assert_eq!(named.choose(&rows(), &gallery, |_| false), expected, "{why}");
         }
-        assert_eq!(Visitor::choose(&[], None, 2), Visitor::nobody(2), "no guest account");
+        let nobody = Named::default().choose(&[], &gallery, |_| false);
+        assert_eq!(nobody, Visitor::nobody(2, Identity::Guest), "no guest account");
+    }
+
+    /// PIWIGO.md §1.8: the order in which identities count.
+    #[test]
+    fn whose_word_counts() {
+        let gallery = gallery("<?php");
+        let mailed = |id| Some((id, Identity::MailedKey));
+        let api = |id| Some((id, Identity::ApiKey));
+        let named = Named::default();
+        let table = [
+            (Named { session: Some(5), remember_me: Some(1), ..named }, (5, Identity::Session)),
+            (Named { remember_me: Some(1), ..named }, (1, Identity::RememberMe)),
+            (Named { session: Some(2), remember_me: Some(1), ..named }, (1, Identity::RememberMe)),
+            (Named { session: Some(99), remember_me: Some(1), ..named }, (2, Identity::Guest)),
+            (Named { remember_me: Some(5), ..named }, (2, Identity::Guest)),
+            (Named { session: Some(1), remote_user: Some(Some(5)), ..named }, (5, Identity::RemoteUser)),
+            (Named { session: Some(1), remote_user: Some(None), ..named }, (2, Identity::Guest)),
+            (Named { session: Some(1), key: mailed(5), ..named }, (5, Identity::MailedKey)),
+            (Named { remote_user: Some(Some(1)), key: mailed(9), ..named }, (9, Identity::MailedKey)),
+            (Named { session: Some(5), key: mailed(1), ..named }, (5, Identity::Session)),
+            (Named { session: Some(5), key: mailed(6), ..named }, (5, Identity::Session)),
+            (Named { session: Some(5), key: api(1), ..named }, (1, Identity::ApiKey)),
+        ];
+        for (named, expected) in table {
+            // The cookie is signed for the webmaster only.
+            let visitor = named.choose(&rows(), &gallery, |row| row.id == 1);
+            assert_eq!((visitor.id, visitor.identity), expected, "{named:?}");
+        }
+    }
+
+    #[test]
+    fn accounts_from_elsewhere_get_the_values_of_the_default_account() {
+        let gallery = gallery("<?php $conf['external_authentification'] = true; $conf['webmaster_id'] = 7;");
+        let named = Named { session: Some(7), ..Named::default() };
+        let webmaster = visitor(7, Status::Webmaster, 3, true, Identity::Session);
+        assert_eq!(named.choose(&rows(), &gallery, |_| false), webmaster);
+        let other = Gallery { webmaster_id: 1, ..gallery };
+        let normal = Visitor { status: Status::Normal, ..webmaster };
+        assert_eq!(named.choose(&rows(), &other, |_| false), normal);
+    }
+
+    #[test]
+    fn what_a_request_brings() {
+        let plain = gallery("<?php");
+        let apache = gallery("<?php $conf['apache_authentication'] = true;");
+        let all = KeysFrom { query: true, header: true };
+        let none = KeysFrom { query: false, header: false };
+        let key = "abcdefghijabcdefghijabcdefghi0";
+        let api = "pkid-20260102-abcdefghij0123456789:abcdefghijabcdefghijabcdefghijabcdefghij";
+        let uri = format!("/action.php?id=1&auth={key}");
+        let request = Request {
+            cookies: b"pwg_id=jtovfh7e4j5ba84nc25hca04tj; pwg_remember=5-1000-k".as_slice().into(),
+            remote_user: Some(b"bob"),
+            api_key: Some(api.as_bytes()),
+            ..Request::new(uri.as_bytes(), "127.0.0.1")
+        };
+        let evidence = Evidence::read(&request, &plain, all, 1000);
+        assert_eq!(evidence.session_row_id.as_deref(), Some("7F00jtovfh7e4j5ba84nc25hca04tj"));
+        assert_eq!(evidence.remember_me.map(|cookie| cookie.user), Some(5));
+        assert_eq!(evidence.remote_user, None, "Piwigo does not go by it");
+        assert_eq!(evidence.key, AuthKey::parse(key.as_bytes()));
+        let evidence = Evidence::read(&request, &apache, KeysFrom { query: false, header: true }, 999);
+        assert_eq!(evidence.remember_me, None, "from the future");
+        assert_eq!(evidence.remote_user.as_deref(), Some("bob"));
+        assert_eq!(evidence.key, AuthKey::parse(api.as_bytes()));
+        assert_eq!(Evidence::read(&request, &apache, none, 999).key, None);
+        let request =
+            Request { api_key: Some(key.as_bytes()), ..Request::new(b"/upload/a.jpg", "127.0.0.1") };
+        assert_eq!(Evidence::read(&request, &plain, all, 0).key, None, "the header is for API keys");
     }
 
     #[test]

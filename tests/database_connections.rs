@@ -2,7 +2,7 @@
 
 mod support;
 
-use piwigo_gate::database::{Address, Database, Tables};
+use piwigo_gate::database::{Address, Database, IDS, Tables};
 use piwigo_gate::gate::Gate;
 use piwigo_gate::request::{Request, Server};
 use piwigo_gate::settings::{Options, Settings};
@@ -20,7 +20,7 @@ async fn opened(server: &MariaDb) -> Database {
             .unwrap();
     let mut database = Database::new(&address, &Tables::with_prefix("piwigo_"), CONNECTIONS).unwrap();
     database.verify().await.unwrap();
-    let ask = || database.users(1, 2);
+    let ask = || database.users([1; IDS], false);
     tokio::try_join!(ask(), ask(), ask(), ask()).unwrap();
     database
 }
@@ -45,7 +45,7 @@ async fn a_statement_is_one_round_trip() {
     let prepared = count(&server, "Com_stmt_prepare");
     let executed = count(&server, "Com_stmt_execute");
     for _ in 0..20 {
-        database.users(1, 2).await.unwrap();
+        database.users([1; IDS], false).await.unwrap();
     }
     assert_eq!(count(&server, "Com_stmt_execute") - executed, 20);
     assert_eq!(count(&server, "Com_stmt_prepare"), prepared, "a statement is prepared once a connection");
@@ -58,7 +58,7 @@ async fn connections_that_died_are_replaced_without_an_error() {
     let database = opened(&server).await;
     server.stop();
     server.start_again();
-    database.users(1, 2).await.expect("after a new start");
+    database.users([1; IDS], false).await.expect("after a new start");
 
     let killed = server.sql_as_root(&format!(
         "SELECT CONCAT('KILL ', id, ';') FROM information_schema.PROCESSLIST WHERE user = '{}'",
@@ -66,7 +66,7 @@ async fn connections_that_died_are_replaced_without_an_error() {
     ));
     assert!(killed.contains("KILL"), "{killed}");
     server.sql_as_root(&killed);
-    database.users(1, 2).await.expect("after its connection was killed");
+    database.users([1; IDS], false).await.expect("after its connection was killed");
 }
 
 #[tokio::test]
@@ -76,10 +76,10 @@ async fn an_error_in_sql_costs_no_connection() {
     let connections = count(&server, "Connections");
     server.sql("RENAME TABLE piwigo_users TO elsewhere");
     for _ in 0..5 {
-        assert!(database.users(1, 2).await.is_err());
+        assert!(database.users([1; IDS], false).await.is_err());
     }
     server.sql("RENAME TABLE elsewhere TO piwigo_users");
-    database.users(1, 2).await.unwrap();
+    database.users([1; IDS], false).await.unwrap();
     // The three are this test's own client.
     assert_eq!(count(&server, "Connections") - connections, 3);
 }

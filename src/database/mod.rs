@@ -26,6 +26,7 @@ pub struct Database {
     engine: Engine,
     statements: Statements,
     path_charset: Charset,
+    auth_keys: AuthKeys,
     /// Owners are looked for with a few of the connections at most: see [`OWNER_SHARE`].
     owners: tokio::sync::Semaphore,
 }
@@ -34,6 +35,21 @@ pub struct Database {
 /// statements that one reads as many keys as there are files whose path begins with the owner's name and a dot: all
 /// of `2024.01.31/` and its like for a stranger who asks for `pwg_representative/2024.jpg`.
 const OWNER_SHARE: u32 = 4;
+
+/// How many accounts one request may concern: the session's, the remember-me cookie's, the key's, the server's own
+/// user's, the guest's and the one whose values new accounts get.
+pub const IDS: usize = 6;
+
+/// Which keys this version of Piwigo knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AuthKeys {
+    /// None: before 2.8.
+    None,
+    /// Mailed keys.
+    Mailed,
+    /// Mailed keys and API keys: since 16.
+    MailedAndApi,
+}
 
 /// Which characters the column `images.path` can hold. Asking for others is an SQL error on MySQL (1267), not an
 /// empty answer.
@@ -58,13 +74,45 @@ pub struct ImageRow {
     pub format: Option<String>,
 }
 
-/// A row of the users table with its `user_infos`.
-#[derive(Clone, Debug)]
+/// A row of the users table with its `user_infos`. Its `Debug` text holds no password hash.
+#[derive(Clone)]
 pub struct UserRow {
     /// `users.id`.
     pub id: u32,
     /// The columns of `user_infos`, if that row exists.
     pub infos: Option<UserInfos>,
+    /// `users.username` and `users.password`, if they were asked for.
+    pub credentials: Option<Credentials>,
+}
+
+/// What a remember-me cookie is signed with, beside the gallery's secret.
+#[derive(Clone)]
+pub struct Credentials {
+    /// `users.username`.
+    pub username: Vec<u8>,
+    /// `users.password`: a hash; empty for NULL.
+    pub password: Vec<u8>,
+}
+
+impl std::fmt::Debug for UserRow {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("UserRow")
+            .field("id", &self.id)
+            .field("infos", &self.infos)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A row of `user_auth_keys`, by the database's own clock.
+#[derive(Clone)]
+pub struct AuthKeyRow {
+    /// `user_id`.
+    pub user: u32,
+    /// Not expired and not revoked.
+    pub valid: bool,
+    /// `apikey_secret`: a hash, for API keys only.
+    pub secret: Option<Vec<u8>>,
 }
 
 /// A row of `user_infos`.
@@ -85,6 +133,8 @@ pub struct DoorAndSession {
     pub gallery_locked: bool,
     /// The session's row, if it exists.
     pub session: Option<SessionRow>,
+    /// `secret_key`, if it was asked for.
+    pub secret_key: Option<Vec<u8>>,
 }
 
 /// A row of `sessions`.
@@ -114,7 +164,13 @@ impl Database {
         let engine = Engine::open(address, connections);
         let statements = Statements::build(tables, engine.dialect())?;
         let owners = tokio::sync::Semaphore::new((connections / OWNER_SHARE).max(1) as usize);
-        Ok(Database { engine, statements, path_charset: Charset::Utf8mb3, owners })
+        Ok(Database {
+            engine,
+            statements,
+            path_charset: Charset::Utf8mb3,
+            auth_keys: AuthKeys::MailedAndApi,
+            owners,
+        })
     }
 
     /// Whether the database can be reached at all: one short attempt.
@@ -144,13 +200,28 @@ impl Database {
             }
             Engine::Sqlite(_) => Charset::Unicode,
         };
-        self.door_and_session("").await?;
+        self.door_and_session("", false).await?;
         self.images_by_path(vec![String::new()]).await?;
         self.images_by_representative(vec!["?".into()], "").await?;
-        self.users(0, 0).await?;
-        self.grants(&[0], 0, 0).await?;
+        self.users([0; IDS], true).await?;
+        self.user_by_name("").await?;
+        self.grants(&[0], [0; IDS]).await?;
         self.config().await?;
+        self.auth_keys = self.known_auth_keys().await?;
         Ok(())
+    }
+
+    /// Tries the newest form of `user_auth_keys` first.
+    async fn known_auth_keys(&mut self) -> Result<AuthKeys, DatabaseError> {
+        for form in [AuthKeys::MailedAndApi, AuthKeys::Mailed] {
+            self.auth_keys = form;
+            match self.auth_key("").await {
+                Ok(_) => return Ok(form),
+                Err(error) if error.trouble() == Trouble::Schema => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(AuthKeys::None)
     }
 
     /// Asks the table of formats once, where the gallery has formats switched on (Piwigo 2.8 and later).
@@ -178,13 +249,18 @@ impl Database {
         Ok(rows.iter().filter_map(|row| Some((row.text(0)?, row.bytes(1).unwrap_or_default()))).collect())
     }
 
-    /// Whether the gallery is locked, and the session with exactly this row id.
+    /// Whether the gallery is locked, the session with exactly this row id, and the gallery's secret if `with_secret`.
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn door_and_session(&self, session_row_id: &str) -> Result<DoorAndSession, DatabaseError> {
-        let rows =
-            self.rows(self.statements.door_and_session.clone(), vec![Value::text(session_row_id)]).await?;
+    pub async fn door_and_session(
+        &self,
+        session_row_id: &str,
+        with_secret: bool,
+    ) -> Result<DoorAndSession, DatabaseError> {
+        let secret_param = if with_secret { "secret_key" } else { "" };
+        let values = vec![Value::text(secret_param), Value::text(session_row_id)];
+        let rows = self.rows(self.statements.door_and_session.clone(), values).await?;
         // The config row is optional, the line is not: its absence is no reason to open the door.
         let row = rows.first().ok_or_else(DatabaseError::no_answer)?;
         // Piwigo reads `true` and `false` as such and takes the truth of any other text as PHP does.
@@ -194,7 +270,41 @@ impl Database {
             .text(1)
             .filter(|id| !id.is_empty() && id == session_row_id)
             .map(|_| SessionRow { data: row.bytes(2).unwrap_or_default(), age: row.int(3) });
-        Ok(DoorAndSession { gallery_locked, session })
+        Ok(DoorAndSession { gallery_locked, session, secret_key: row.bytes(4) })
+    }
+
+    /// The id of the account with exactly this name.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn user_by_name(&self, name: &str) -> Result<Option<u32>, DatabaseError> {
+        let rows = match self.rows(self.statements.user_by_name.clone(), vec![Value::text(name)]).await {
+            Err(error) if error.is_conversion() => return Ok(None),
+            answer => answer?,
+        };
+        // Piwigo compares names byte for byte; the column may be of any collation.
+        Ok(rows
+            .iter()
+            .find(|row| row.bytes(1).as_deref() == Some(name.as_bytes()))
+            .and_then(|row| row.unsigned(0)))
+    }
+
+    /// The row of a mailed key or an API key with exactly this id; `None` too where this Piwigo has no such keys.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn auth_key(&self, id: &str) -> Result<Option<AuthKeyRow>, DatabaseError> {
+        let statement = match self.auth_keys {
+            AuthKeys::None => return Ok(None),
+            AuthKeys::Mailed => &self.statements.mailed_key,
+            AuthKeys::MailedAndApi => &self.statements.auth_key,
+        };
+        let rows = self.rows(statement.clone(), vec![Value::text(id)]).await?;
+        // The column's collation folds case: compare again.
+        let row = rows.iter().find(|row| row.bytes(0).as_deref() == Some(id.as_bytes()));
+        Ok(row.and_then(|row| {
+            Some(AuthKeyRow { user: row.unsigned(1)?, valid: row.int(2) == Some(1), secret: row.bytes(3) })
+        }))
     }
 
     /// The rows whose path is one of `paths` in the eyes of the database; the caller compares bytes.
@@ -247,13 +357,19 @@ impl Database {
         self.images(statement, values).await
     }
 
-    /// The accounts with these two ids.
+    /// The accounts with these ids, with what their remember-me cookies are signed with if `with_credentials`.
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn users(&self, visitor: u32, guest: u32) -> Result<Vec<UserRow>, DatabaseError> {
-        let values = vec![Value::Int(visitor.into()), Value::Int(guest.into())];
-        let rows = self.rows(self.statements.users.clone(), values).await?;
+    pub async fn users(
+        &self,
+        ids: [u32; IDS],
+        with_credentials: bool,
+    ) -> Result<Vec<UserRow>, DatabaseError> {
+        let values = ids.map(|id| Value::Int(id.into())).to_vec();
+        let statement =
+            if with_credentials { &self.statements.users_with_credentials } else { &self.statements.users };
+        let rows = self.rows(statement.clone(), values).await?;
         Ok(rows
             .iter()
             .filter_map(|row| {
@@ -262,24 +378,24 @@ impl Database {
                     level: row.unsigned(2).unwrap_or(0),
                     enabled_high: row.text(3).as_deref() == Some("true"),
                 });
-                Some(UserRow { id: row.unsigned(0)?, infos })
+                let credentials = with_credentials.then(|| Credentials {
+                    username: row.bytes(4).unwrap_or_default(),
+                    password: row.bytes(5).unwrap_or_default(),
+                });
+                Some(UserRow { id: row.unsigned(0)?, infos, credentials })
             })
             .collect())
     }
 
-    /// The albums of these images that are granted to one of the two users.
+    /// The albums of these images that are granted to one of the users.
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn grants(
-        &self,
-        images: &[u32],
-        visitor: u32,
-        guest: u32,
-    ) -> Result<Vec<GrantRow>, DatabaseError> {
+    pub async fn grants(&self, images: &[u32], users: [u32; IDS]) -> Result<Vec<GrantRow>, DatabaseError> {
         let (statement, length) = self.statements.grants(images.len());
-        let half: Vec<i64> = [i64::from(visitor), i64::from(guest)]
+        let half: Vec<i64> = users
             .into_iter()
+            .map(i64::from)
             .chain((0..length).map(|index| images.get(index).or(images.last()).map_or(0, |&id| id.into())))
             .collect();
         let values = half.iter().chain(&half).map(|&id| Value::Int(id)).collect();

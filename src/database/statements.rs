@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use super::DatabaseError;
 use super::engine::{Dialect, Value};
+use super::{DatabaseError, IDS};
 
 /// The names of the tables a verdict is made from; full names, as Piwigo's own constants hold them.
 #[derive(Clone, Debug)]
@@ -32,8 +32,14 @@ pub struct Tables {
     pub user_infos: String,
     /// `$conf['users_table']`, or `users`.
     pub users: String,
+    /// `user_auth_keys`.
+    pub user_auth_keys: String,
     /// `$conf['user_fields']['id']`.
     pub users_id: String,
+    /// `$conf['user_fields']['username']`.
+    pub users_username: String,
+    /// `$conf['user_fields']['password']`.
+    pub users_password: String,
 }
 
 impl Tables {
@@ -52,15 +58,17 @@ impl Tables {
             user_group: name("user_group"),
             user_infos: name("user_infos"),
             users: name("users"),
+            user_auth_keys: name("user_auth_keys"),
             users_id: "id".into(),
+            users_username: "username".into(),
+            users_password: "password".into(),
         }
     }
 }
 
 /// The keys of the config table that the gate looks at.
-pub const CONFIG_KEYS: [&str; 16] = [
+pub const CONFIG_KEYS: [&str; 15] = [
     "derivatives",
-    "disabled_derivatives",
     "session_name",
     "session_save_handler",
     "session_use_ip_address",
@@ -68,12 +76,12 @@ pub const CONFIG_KEYS: [&str; 16] = [
     "guest_access",
     "picture_ext",
     "enable_formats",
-    "upload_dir",
     "data_location",
-    "question_mark_in_urls",
-    "php_extension_in_urls",
+    "remember_me_name",
+    "remember_me_length",
     "apache_authentication",
     "external_authentification",
+    "default_user_id",
     "webmaster_id",
 ];
 
@@ -88,6 +96,10 @@ pub(super) struct Statements {
     pub(super) images_by_representative: Arc<str>,
     pub(super) images_by_format: Arc<str>,
     pub(super) users: Arc<str>,
+    pub(super) users_with_credentials: Arc<str>,
+    pub(super) user_by_name: Arc<str>,
+    pub(super) auth_key: Arc<str>,
+    pub(super) mailed_key: Arc<str>,
     pub(super) path_charset: Arc<str>,
     /// One for each list length 1, 2, 4 … so that prepared statements are few.
     grants: Vec<Arc<str>>,
@@ -107,7 +119,10 @@ impl Statements {
         let user_group = quoted(&tables.user_group)?;
         let user_infos = quoted(&tables.user_infos)?;
         let users = quoted(&tables.users)?;
+        let user_auth_keys = quoted(&tables.user_auth_keys)?;
         let users_id = quoted(&tables.users_id)?;
+        let users_username = quoted(&tables.users_username)?;
+        let users_password = quoted(&tables.users_password)?;
 
         let keys = CONFIG_KEYS.map(|key| format!("'{key}'")).join(", ");
         let age = match dialect {
@@ -116,6 +131,15 @@ impl Statements {
                 "CAST(strftime('%s', 'now', 'localtime') - strftime('%s', s.expiration) AS INTEGER)"
             }
         };
+        let now = match dialect {
+            Dialect::MySql => "NOW()",
+            Dialect::Sqlite => "datetime('now', 'localtime')",
+        };
+        let ids = ["?"; IDS].join(", ");
+        let user_columns = format!("u.{users_id}, ui.status, ui.level, ui.enabled_high");
+        let user_rows = format!(
+            "FROM {users} u LEFT JOIN {user_infos} ui ON ui.user_id = u.{users_id} WHERE u.{users_id} IN ({ids})"
+        );
         let image_columns = "i.id, i.path, i.level, i.representative_ext, i.width, i.height, i.rotation, \
                              c.id, c.status, c.visible";
         let albums = format!(
@@ -133,12 +157,12 @@ impl Statements {
                 format!(
                     "SELECT ua.user_id, ua.cat_id FROM {user_access} ua \
                      JOIN {image_category} ic ON ic.category_id = ua.cat_id \
-                     WHERE ua.user_id IN (?, ?) AND ic.image_id IN ({list}) \
+                     WHERE ua.user_id IN ({ids}) AND ic.image_id IN ({list}) \
                      UNION ALL \
                      SELECT ug.user_id, ga.cat_id FROM {user_group} ug \
                      JOIN {group_access} ga ON ga.group_id = ug.group_id \
                      JOIN {image_category} ic ON ic.category_id = ga.cat_id \
-                     WHERE ug.user_id IN (?, ?) AND ic.image_id IN ({list})"
+                     WHERE ug.user_id IN ({ids}) AND ic.image_id IN ({list})"
                 )
                 .into(),
             );
@@ -148,8 +172,9 @@ impl Statements {
         Ok(Statements {
             config: format!("SELECT param, value FROM {config} WHERE param IN ({keys})").into(),
             door_and_session: format!(
-                "SELECT c.value, s.id, s.data, {age} FROM (SELECT 1 AS one) d \
-                 LEFT JOIN {config} c ON c.param = 'gallery_locked' LEFT JOIN {sessions} s ON s.id = ?"
+                "SELECT c.value, s.id, s.data, {age}, k.value FROM (SELECT 1 AS one) d \
+                 LEFT JOIN {config} c ON c.param = 'gallery_locked' LEFT JOIN {config} k ON k.param = ? \
+                 LEFT JOIN {sessions} s ON s.id = ?"
             )
             .into(),
             images_by_path: format!(
@@ -165,9 +190,22 @@ impl Statements {
                  WHERE {begins} AND f.ext = ?"
             )
             .into(),
-            users: format!(
-                "SELECT u.{users_id}, ui.status, ui.level, ui.enabled_high FROM {users} u \
-                 LEFT JOIN {user_infos} ui ON ui.user_id = u.{users_id} WHERE u.{users_id} IN (?, ?)"
+            users: format!("SELECT {user_columns} {user_rows}").into(),
+            users_with_credentials: format!(
+                "SELECT {user_columns}, u.{users_username}, u.{users_password} {user_rows}"
+            )
+            .into(),
+            user_by_name: format!(
+                "SELECT u.{users_id}, u.{users_username} FROM {users} u WHERE u.{users_username} = ?"
+            )
+            .into(),
+            auth_key: format!(
+                "SELECT k.auth_key, k.user_id, k.expired_on >= {now} AND k.revoked_on IS NULL, k.apikey_secret \
+                 FROM {user_auth_keys} k WHERE k.auth_key = ?"
+            )
+            .into(),
+            mailed_key: format!(
+                "SELECT k.auth_key, k.user_id, k.expired_on >= {now}, NULL FROM {user_auth_keys} k WHERE k.auth_key = ?"
             )
             .into(),
             path_charset: "SELECT CHARACTER_SET_NAME FROM information_schema.COLUMNS \
@@ -228,7 +266,7 @@ mod tests {
         for (images, length) in [(0, 1), (1, 1), (3, 4), (5, 8), (64, 64), (1000, 64)] {
             let (text, got) = statements.grants(images);
             assert_eq!(got, length);
-            assert_eq!(text.matches('?').count(), 2 * (2 + length));
+            assert_eq!(text.matches('?').count(), 2 * (IDS + length));
         }
     }
 }

@@ -18,7 +18,8 @@ pub fn verify(password: &[u8], stored: &[u8]) -> bool {
             None => return false,
         }
     } else if stored.len() == 32 {
-        Md5::digest(password).iter().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes()
+        let letter = |half: u8| b"0123456789abcdef"[usize::from(half)];
+        Md5::digest(password).iter().flat_map(|byte| [letter(byte >> 4), letter(byte & 15)]).collect()
     } else {
         return false;
     };

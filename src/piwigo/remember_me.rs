@@ -38,6 +38,10 @@ impl RememberMe {
     /// Whether the signature is the one that this gallery makes for the user. `username` and `password` are the
     /// columns as stored, an absent password is empty. Compared in constant time.
     pub fn is_signed_by(&self, secret_key: &[u8], username: &[u8], password: &[u8]) -> bool {
+        // Without a secret anybody could sign.
+        if secret_key.is_empty() {
+            return false;
+        }
         let key = [secret_key, password].concat();
         let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(&key) else { return false };
         mac.update(self.time.to_string().as_bytes());
@@ -96,6 +100,9 @@ mod tests {
             assert!(!cookie.is_signed_by(SECRET, b"other", password.as_bytes()), "{cookie:?}");
             assert!(!cookie.is_signed_by(SECRET, username.as_bytes(), b"other"), "{cookie:?}");
         }
+        let anybodys = Hmac::<Sha1>::new_from_slice(b"").unwrap().chain_update("17000000001bob").finalize();
+        let forged = format!("1-1700000000-{}", STANDARD.encode(anybodys.into_bytes()));
+        assert!(!RememberMe::parse(forged.as_bytes()).unwrap().is_signed_by(b"", b"bob", b""), "no secret");
         let real = RememberMe::parse(b"1-1795285412-/Dr4ioN0/eC/PrZA9ZoiSqlrQs8=").unwrap();
         assert!(real.is_signed_by(
             b"4d7203509cb8dd6c0c244f0b55f3b801292f98ab",

@@ -20,6 +20,18 @@ pub struct Gallery {
     pub session_use_ip_address: bool,
     /// The guest's user id.
     pub guest_id: u32,
+    /// Whose values an account gets that has none of its own (external authentication).
+    pub default_user_id: u32,
+    /// The gallery's owner.
+    pub webmaster_id: u32,
+    /// The remember-me cookie's name.
+    pub remember_me_name: String,
+    /// How long a remember-me cookie counts, in seconds.
+    pub remember_me_length: u64,
+    /// Whether the web server's own user is a Piwigo user of that name.
+    pub apache_authentication: bool,
+    /// Whether accounts come from elsewhere and may lack their row of `user_infos`.
+    pub external_authentification: bool,
     /// Whether guests may see anything at all.
     pub guest_access: bool,
     /// What Piwigo shows as a picture, lower case.
@@ -52,12 +64,19 @@ impl Gallery {
             Some(problem) if problem != DerivativeConfigProblem::Missing => tracing::warn!("{problem}"),
             _ => {}
         }
+        let guest_id = settings.number("guest_id", 2)?;
         Ok(Gallery {
             layout: Layout { url_prefix: url_prefix.to_owned(), derivative_dir, data_dir },
             derivatives,
             session_name: settings.text("session_name")?.unwrap_or_else(|| "pwg_id".into()),
             session_use_ip_address: settings.boolean("session_use_ip_address", true)?,
-            guest_id: settings.number("guest_id", 2)?,
+            default_user_id: settings.number("default_user_id", guest_id)?,
+            webmaster_id: settings.number("webmaster_id", 1)?,
+            remember_me_name: settings.text("remember_me_name")?.unwrap_or_else(|| "pwg_remember".into()),
+            remember_me_length: settings.number("remember_me_length", 5_184_000)?.into(),
+            apache_authentication: settings.boolean("apache_authentication", false)?,
+            external_authentification: settings.boolean("external_authentification", false)?,
+            guest_id,
             guest_access: settings.boolean("guest_access", true)?,
             picture_extensions: settings.words("picture_ext", &["jpg", "jpeg", "png", "gif", "webp"])?,
             formats: settings.boolean("enable_formats", false)?,

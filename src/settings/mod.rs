@@ -166,6 +166,10 @@ pub struct Settings {
     pub tables: Tables,
     /// The rules that may be chosen.
     pub policy: Policy,
+    /// Whether `?auth=` counts on every address.
+    pub auth_key_everywhere: bool,
+    /// Whether `X-PIWIGO-API` signs a visitor in.
+    pub api_key_header: bool,
     /// Status of a refusal.
     pub deny_status: DenyStatus,
     /// Age at which a session counts no more.
@@ -282,6 +286,8 @@ impl Settings {
                 admins: options.admins.unwrap_or(Admins::All),
                 formats_need_high: options.formats_need_high.unwrap_or(true),
             },
+            auth_key_everywhere: options.auth_key_everywhere.unwrap_or(false),
+            api_key_header: options.api_key_header.unwrap_or(false),
             deny_status: deny_status(options.deny_status.unwrap_or(403))?,
             session_max_age: options.session_max_age.map(Duration::from_secs),
             browser_cache: browser_cache(options.browser_cache.clone())?,

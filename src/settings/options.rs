@@ -53,6 +53,12 @@ pub struct Options {
     /// Go on although a settings file of Piwigo's includes another one, which is not read
     #[arg(long, env = "PIWIGO_GATE_IGNORE_INCLUDES", num_args = 0..=1, default_missing_value = "true")]
     pub ignore_includes: Option<bool>,
+    /// Whether ?auth= keys count on every address, not on action.php only [default: false]
+    #[arg(long, env = "PIWIGO_GATE_AUTH_KEY_EVERYWHERE", value_name = "BOOL")]
+    pub auth_key_everywhere: Option<bool>,
+    /// Whether the header X-PIWIGO-API signs a visitor in (Piwigo 16 honours it in ws.php only) [default: false]
+    #[arg(long, env = "PIWIGO_GATE_API_KEY_HEADER", value_name = "BOOL")]
+    pub api_key_header: Option<bool>,
     /// What admins may see: every file that has a record, or what Piwigo's permissions give them [default: all]
     #[arg(long, env = "PIWIGO_GATE_ADMINS")]
     pub admins: Option<Admins>,
@@ -167,6 +173,8 @@ impl Options {
             database: self.database.or(weaker.database),
             database_connections: self.database_connections.or(weaker.database_connections),
             ignore_includes: self.ignore_includes.or(weaker.ignore_includes),
+            auth_key_everywhere: self.auth_key_everywhere.or(weaker.auth_key_everywhere),
+            api_key_header: self.api_key_header.or(weaker.api_key_header),
             admins: self.admins.or(weaker.admins),
             deny_status: self.deny_status.or(weaker.deny_status),
             formats_need_high: self.formats_need_high.or(weaker.formats_need_high),

@@ -14,7 +14,7 @@ use crate::piwigo::php_value::{PhpArray, PhpKey, PhpValue};
 const MAX_FILE: u64 = 1024 * 1024;
 
 /// Every key that the table `[piwigo]` of `gate.toml` may hold: what this file and `gallery` ask for.
-const KEYS: [&str; 29] = [
+const KEYS: [&str; 36] = [
     "dblayer",
     "db_host",
     "db_user",
@@ -28,6 +28,12 @@ const KEYS: [&str; 29] = [
     "session_use_ip_address",
     "guest_id",
     "guest_access",
+    "default_user_id",
+    "webmaster_id",
+    "remember_me_name",
+    "remember_me_length",
+    "apache_authentication",
+    "external_authentification",
     "picture_ext",
     "enable_formats",
     "data_location",
@@ -42,6 +48,7 @@ const KEYS: [&str; 29] = [
     "SESSIONS_TABLE",
     "USERS_TABLE",
     "USER_ACCESS_TABLE",
+    "USER_AUTH_KEYS_TABLE",
     "USER_GROUP_TABLE",
     "USER_INFOS_TABLE",
 ];
@@ -95,7 +102,7 @@ impl PiwigoFiles {
 
     /// Both files from text.
     #[cfg(test)]
-    pub(super) fn from_text(local: &str, database: &str) -> Self {
+    pub(crate) fn from_text(local: &str, database: &str) -> Self {
         let mut config = PhpConfig::default();
         config.read("local/config/config.inc.php", local.as_bytes());
         config.read("local/config/database.inc.php", database.as_bytes());
@@ -172,7 +179,8 @@ impl PiwigoFiles {
             None => self.config.table_prefix().map_err(|error| not_understood(error, "prefixeTable"))?,
         };
         let mut tables = Tables::with_prefix(prefix.unwrap_or("piwigo_"));
-        let constants: [(&str, &mut String); 10] = [
+        let constants: [(&str, &mut String); 11] = [
+            ("USER_AUTH_KEYS_TABLE", &mut tables.user_auth_keys),
             ("CATEGORIES_TABLE", &mut tables.categories),
             ("CONFIG_TABLE", &mut tables.config),
             ("GROUP_ACCESS_TABLE", &mut tables.group_access),
@@ -199,12 +207,19 @@ impl PiwigoFiles {
             Some(value) => Some(value),
             None => self.conf("user_fields")?,
         };
-        if let Some(id) = fields.and_then(|fields| fields.element("id")) {
-            let column = id.as_str().ok_or_else(|| SettingsError::PiwigoType {
-                key: "user_fields".into(),
-                expected: "a map of column names",
-            })?;
-            column.clone_into(&mut tables.users_id);
+        let columns = [
+            ("id", &mut tables.users_id),
+            ("username", &mut tables.users_username),
+            ("password", &mut tables.users_password),
+        ];
+        for (field, column) in columns {
+            if let Some(name) = fields.and_then(|fields| fields.element(field)) {
+                let name = name.as_str().ok_or_else(|| SettingsError::PiwigoType {
+                    key: "user_fields".into(),
+                    expected: "a map of column names",
+                })?;
+                name.clone_into(column);
+            }
         }
         Ok(tables)
     }

@@ -1,0 +1,111 @@
+//! Whether an API key's secret is the one that was hashed. A hash takes up to 0.2 s of processor time, so it is computed
+//! apart from the async threads, one at a time, so many a second, and its result remembered; nothing else of a key is
+//! remembered: expiry and revocation are read from the database each time.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use sha1::{Digest as _, Sha1};
+
+use crate::piwigo::phpass;
+
+/// Results that are remembered; then all are forgotten.
+const REMEMBERED: usize = 1024;
+
+/// Hashes in one [`WINDOW`], at most: who tries secrets does not get the machine.
+const PER_WINDOW: u32 = 20;
+
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// Verifies secrets.
+pub struct Verifier {
+    results: Mutex<HashMap<[u8; 20], bool>>,
+    turn: tokio::sync::Mutex<Window>,
+}
+
+struct Window {
+    began: Instant,
+    hashes: u32,
+}
+
+impl Default for Verifier {
+    fn default() -> Self {
+        let turn = tokio::sync::Mutex::new(Window { began: Instant::now(), hashes: 0 });
+        Verifier { results: Mutex::default(), turn }
+    }
+}
+
+impl Verifier {
+    /// Whether `secret` was hashed to `stored`; false too if too many secrets were tried within the last second.
+    pub async fn verify(&self, secret: &str, stored: &[u8]) -> bool {
+        // The digest of both, not the secret, is what stays in memory.
+        let key: [u8; 20] = Sha1::new()
+            .chain_update((stored.len() as u64).to_be_bytes())
+            .chain_update(stored)
+            .chain_update(secret)
+            .finalize()
+            .into();
+        if let Some(known) = self.known(&key) {
+            return known;
+        }
+        let mut window = self.turn.lock().await;
+        if let Some(known) = self.known(&key) {
+            return known;
+        }
+        if window.began.elapsed() >= WINDOW {
+            *window = Window { began: Instant::now(), hashes: 0 };
+        }
+        if window.hashes >= PER_WINDOW {
+            return false;
+        }
+        window.hashes += 1;
+        let (password, hash) = (secret.to_owned(), stored.to_vec());
+        let verified = tokio::task::spawn_blocking(move || phpass::verify(password.as_bytes(), &hash)).await;
+        let Ok(verified) = verified else { return false };
+        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        if results.len() >= REMEMBERED {
+            results.clear();
+        }
+        results.insert(key, verified);
+        verified
+    }
+
+    fn known(&self, key: &[u8; 20]) -> Option<bool> {
+        self.results.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: &[u8] = b"$P$5abcdefghRQTwXLGkACWdXkqlmTP.k1";
+
+    #[tokio::test]
+    async fn a_result_is_remembered_and_tries_are_counted() {
+        let verifier = Verifier::default();
+        assert!(verifier.verify("secret", HASH).await);
+        for number in 0..PER_WINDOW {
+            assert!(!verifier.verify(&format!("wrong {number}"), HASH).await);
+        }
+        assert_eq!(verifier.turn.lock().await.hashes, PER_WINDOW, "the last one was not computed");
+        // What is known costs nothing and is not counted.
+        assert!(verifier.verify("secret", HASH).await);
+        assert!(!verifier.verify("secret", b"$P$5abcdefghRQTwXLGkACWdXkqlmTP.k2").await);
+        verifier.turn.lock().await.began -= WINDOW;
+        assert!(!verifier.verify("another", HASH).await);
+        assert_eq!(verifier.turn.lock().await.hashes, 1);
+    }
+
+    #[tokio::test]
+    async fn memory_is_bounded() {
+        let verifier = Verifier::default();
+        for number in 0..REMEMBERED {
+            let digest: [u8; 20] = Sha1::digest(number.to_be_bytes()).into();
+            verifier.results.lock().unwrap().insert(digest, true);
+        }
+        verifier.verify("secret", HASH).await;
+        assert_eq!(verifier.results.lock().unwrap().len(), 1);
+    }
+}

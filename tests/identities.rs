@@ -1,0 +1,185 @@
+//! A visitor known by each of Piwigo's identities, through real nginx and MariaDB; and each of them gone on the very next
+//! request once it is taken away.
+
+mod support;
+
+use support::gate::Gate;
+use support::http;
+use support::nginx::{self, Nginx};
+use support::scene::Scene;
+
+const MAILED: &str = "abcdefghijABCDEFGHIJ0123456789";
+const API: &str = "pkid-20260102-abcdefghij0123456789";
+/// The password of PIWIGO.md §8.1's second phpass vector.
+const SECRET: &str = "0123456789012345678901234567890123456789";
+const PHPASS: &str = "$P$GsaltSALTy7FdjwTugecfVynZTxe/j1";
+
+/// nginx, the gate and a private picture of bob's.
+struct Setting {
+    scene: Scene,
+    nginx: Nginx,
+    gate: Gate,
+    url: String,
+}
+
+impl Setting {
+    /// `config`: more lines for `local/config/config.inc.php`; `change`: what is changed in the shipped nginx file.
+    fn start(config: &str, arguments: &[&str], change: (&str, &str)) -> Self {
+        let scene = Scene::start();
+        // The recorded cookies are of one day; they count for a century here.
+        let config = format!("<?php\n$conf['remember_me_length'] = 3153600000;\n{config}\n");
+        scene.sandbox.write("gallery/local/config/config.inc.php", config);
+        let gate = Gate::start(&scene.sandbox, arguments, &[]);
+        assert!(nginx::ACCEL.contains(change.0));
+        let nginx = Nginx::start_gallery(&scene.sandbox, &nginx::ACCEL.replace(change.0, change.1));
+        let url = http::url(scene.world.private_image("bob").original());
+        Setting { scene, nginx, gate, url }
+    }
+
+    fn status(&self, query: &str, headers: &[(&str, &str)]) -> u16 {
+        let target = format!("{}{query}", self.url);
+        http::request(self.nginx.address(), "GET", &target, headers).status
+    }
+
+    fn sql(&self, text: &str) {
+        self.scene.database.sql(text);
+    }
+}
+
+#[test]
+fn a_remember_me_cookie_counts_until_password_or_secret_change() {
+    let setting = Setting::start("", &[], ("", ""));
+    let world = &setting.scene.world;
+    let session =
+        world.sessions.iter().find(|s| s.user == "bob_remember_me_login").expect("a recorded login");
+    let remember = format!("pwg_remember={}", session.cookies["pwg_remember"]);
+    let status = |cookie: &str| setting.status("", &[("Cookie", cookie)]);
+    assert_eq!(status(&remember), 200);
+    assert_eq!(status(&remember.replace("pwg_remember=4-", "pwg_remember=1-")), 403, "another user's id");
+    assert_eq!(status(&format!("{remember}x")), 403);
+    // A session that is gone does not stand in its way, one of somebody else does.
+    assert_eq!(status(&format!("pwg_id=aaaaaaaaaaaaaaaaaaaaaaaaaa; {remember}")), 200);
+    assert_eq!(status(&format!("{}; {remember}", world.session("alice").cookie_header())), 403);
+    let bob = world.user("bob");
+    let password = bob.password.as_deref().unwrap();
+    setting.sql(&format!("UPDATE piwigo_users SET password = 'other' WHERE id = {}", bob.id));
+    assert_eq!(status(&remember), 403, "another password");
+    setting.sql(&format!("UPDATE piwigo_users SET password = '{password}' WHERE id = {}", bob.id));
+    assert_eq!(status(&remember), 200);
+    setting.sql("UPDATE piwigo_config SET value = 'other' WHERE param = 'secret_key'");
+    assert_eq!(status(&remember), 403, "another secret");
+    setting.sql("DELETE FROM piwigo_config WHERE param = 'secret_key'");
+    assert_eq!(status(&remember), 403, "no secret");
+    assert!(!setting.gate.log_text().contains("R1VBDSB5"), "no key in the log");
+}
+
+#[test]
+fn an_old_remember_me_cookie_does_not_count() {
+    let setting = Setting::start("$conf['remember_me_length'] = 10;", &[], ("", ""));
+    let session = setting.scene.world.sessions.iter().find(|s| s.user == "bob_remember_me_login").unwrap();
+    let remember = format!("pwg_remember={}", session.cookies["pwg_remember"]);
+    assert_eq!(setting.status("", &[("Cookie", &remember)]), 403);
+}
+
+#[test]
+fn a_mailed_key_counts_for_ordinary_accounts_until_it_expires() {
+    let setting = Setting::start("", &["--auth-key-everywhere", "true"], ("", ""));
+    let bob = setting.scene.world.user("bob").id;
+    setting.sql(&format!(
+        "INSERT INTO piwigo_user_auth_keys (auth_key, user_id, created_on, expired_on) \
+         VALUES ('{MAILED}', {bob}, NOW(), NOW() + INTERVAL 1 HOUR)"
+    ));
+    let status = |key: &str| setting.status(&format!("?auth={key}"), &[]);
+    assert_eq!(status(MAILED), 200);
+    assert_eq!(status(&MAILED.to_lowercase()), 403, "the database folds case, the gate does not");
+    assert_eq!(status(&format!("{MAILED}&auth={MAILED}")), 403, "given twice");
+    let alice = setting.scene.world.session("alice").cookie_header();
+    assert_eq!(
+        setting.status(&format!("?auth={MAILED}"), &[("Cookie", &alice)]),
+        200,
+        "it overrides a session"
+    );
+    for (change, expected) in [
+        ("UPDATE piwigo_user_auth_keys SET expired_on = NOW() - INTERVAL 1 SECOND", 403),
+        ("UPDATE piwigo_user_auth_keys SET expired_on = NOW() + INTERVAL 1 HOUR", 200),
+        ("UPDATE piwigo_user_auth_keys SET user_id = 1", 403),
+    ] {
+        setting.sql(change);
+        assert_eq!(status(MAILED), expected, "{change}");
+    }
+    let elsewhere = Setting::start("", &[], ("", ""));
+    elsewhere.sql(&format!(
+        "INSERT INTO piwigo_user_auth_keys (auth_key, user_id, created_on, expired_on) \
+         VALUES ('{MAILED}', {bob}, NOW(), NOW() + INTERVAL 1 HOUR)"
+    ));
+    assert_eq!(elsewhere.status(&format!("?auth={MAILED}"), &[]), 403, "on action.php only, unless set");
+    for log in [setting.gate.log_text(), elsewhere.gate.log_text()] {
+        assert!(!log.contains(MAILED), "no key in the log");
+    }
+}
+
+#[test]
+fn an_api_key_counts_with_its_secret_until_it_is_revoked() {
+    let arguments = ["--auth-key-everywhere", "true", "--api-key-header", "true"];
+    let setting = Setting::start("", &arguments, ("", ""));
+    let admin = setting.scene.world.user("adm8").id;
+    setting.sql(&format!(
+        "INSERT INTO piwigo_user_auth_keys (auth_key, apikey_secret, apikey_name, key_type, user_id, created_on, expired_on) \
+         VALUES ('{API}', '{PHPASS}', 'app', 'api_key', {admin}, NOW(), NOW() + INTERVAL 1 HOUR)"
+    ));
+    let key = format!("{API}:{SECRET}");
+    let wrong = format!("{API}:{}", SECRET.replace('9', "8"));
+    assert_eq!(setting.status(&format!("?auth={key}"), &[]), 200, "admins too");
+    assert_eq!(setting.status("", &[("X-PIWIGO-API", &key)]), 200);
+    assert_eq!(setting.status("", &[("X-PIWIGO-API", &wrong)]), 403);
+    assert_eq!(setting.status("", &[("Authorization", &key)]), 403);
+    for (change, expected) in [
+        ("UPDATE piwigo_user_auth_keys SET revoked_on = NOW()", 403),
+        ("UPDATE piwigo_user_auth_keys SET revoked_on = NULL", 200),
+        ("UPDATE piwigo_user_auth_keys SET expired_on = NOW() - INTERVAL 1 SECOND", 403),
+        ("UPDATE piwigo_user_auth_keys SET expired_on = NOW() + INTERVAL 1 HOUR", 200),
+        ("UPDATE piwigo_user_auth_keys SET apikey_secret = 'other'", 403),
+    ] {
+        setting.sql(change);
+        assert_eq!(setting.status("", &[("X-PIWIGO-API", &key)]), expected, "{change}");
+    }
+    assert!(!setting.gate.log_text().contains(SECRET), "no secret in the log");
+    let off = Setting::start("", &[], ("", ""));
+    off.sql(&format!(
+        "INSERT INTO piwigo_user_auth_keys (auth_key, apikey_secret, apikey_name, key_type, user_id, created_on, expired_on) \
+         VALUES ('{API}', '{PHPASS}', 'app', 'api_key', {admin}, NOW(), NOW() + INTERVAL 1 HOUR)"
+    ));
+    assert_eq!(off.status("", &[("X-PIWIGO-API", &key)]), 403, "the header is off unless set");
+}
+
+#[test]
+fn the_servers_own_user_counts_only_where_piwigo_and_the_server_file_say_so() {
+    const UNVERIFIED: &str = "fastcgi_param REMOTE_USER     $http_x_test_user;";
+    const VERIFIED: &str =
+        "fastcgi_param REMOTE_USER     $http_x_test_user; fastcgi_param GATE_REMOTE_USER verified;";
+    let shipped = nginx::ACCEL.lines().find(|line| line.contains("fastcgi_param REMOTE_USER")).unwrap();
+    let shipped = shipped.split('#').next().unwrap().trim();
+    let on = "$conf['apache_authentication'] = true;";
+    for (config, param, expected) in [(on, VERIFIED, 200), (on, UNVERIFIED, 403), ("", VERIFIED, 403)] {
+        let setting = Setting::start(config, &[], (shipped, param));
+        assert_eq!(setting.status("", &[("X-Test-User", "bob")]), expected, "{config} {param}");
+        assert_eq!(setting.status("", &[("X-Test-User", "BOB")]), 403, "names are compared byte for byte");
+        let bob = setting.scene.world.session("bob").cookie_header();
+        let unknown = setting.status("", &[("X-Test-User", "nobody-here"), ("Cookie", &bob)]);
+        assert_eq!(unknown, if expected == 200 { 403 } else { 200 }, "an unknown name is a guest");
+    }
+}
+
+#[test]
+fn accounts_from_elsewhere_need_no_row_of_their_own() {
+    for (config, expected) in [("", 403), ("$conf['external_authentification'] = true;", 200)] {
+        let setting = Setting::start(config, &[], ("", ""));
+        let bob = setting.scene.world.user("bob");
+        let cookie = setting.scene.world.session("bob").cookie_header();
+        assert_eq!(setting.status("", &[("Cookie", &cookie)]), 200);
+        setting.sql(&format!("DELETE FROM piwigo_user_infos WHERE user_id = {}", bob.id));
+        assert_eq!(setting.status("", &[("Cookie", &cookie)]), expected, "{config}");
+        setting.sql(&format!("DELETE FROM piwigo_users WHERE id = {}", bob.id));
+        assert_eq!(setting.status("", &[("Cookie", &cookie)]), 403, "a deleted account is the guest");
+    }
+}
