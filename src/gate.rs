@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::access::{self, Verdict};
-use crate::database::{DatabaseError, DoorAndSession};
+use crate::database::{DatabaseError, DoorAndSession, Trouble};
 use crate::deliver::Delivery;
 use crate::derivative::name::Kind;
 use crate::fastcgi::{Head, Role};
@@ -70,7 +70,7 @@ impl Gate {
             );
             return Reply::Unavailable;
         };
-        let reply = match self.judge_and_deliver(request, deliver).await {
+        let reply = match self.judge_by_the_tables(request, deliver).await {
             Ok(reply) => reply,
             Err(error) => {
                 tracing::error!(%error, "no verdict: answered 503");
@@ -81,7 +81,8 @@ impl Gate {
         if deliver == Deliver::Authorize { reply.for_authorizer() } else { reply }
     }
 
-    async fn judge_and_deliver(
+    /// Where a table or column turns out to be missing, Piwigo was upgraded: its tables are looked at anew, once.
+    async fn judge_by_the_tables(
         &self,
         request: &Request<'_>,
         deliver: Deliver,
@@ -90,6 +91,22 @@ impl Gate {
             return Ok(Reply::MethodNotAllowed);
         }
         let ready = self.readiness.ready().await?;
+        match self.judge_and_deliver(&ready, request, deliver).await {
+            Err(error) if error.trouble() == Trouble::Schema => {
+                tracing::warn!(%error, "Piwigo's tables have changed; looking at them anew");
+                let ready = self.readiness.anew(&ready).await?;
+                self.judge_and_deliver(&ready, request, deliver).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn judge_and_deliver(
+        &self,
+        ready: &Ready,
+        request: &Request<'_>,
+        deliver: Deliver,
+    ) -> Result<Reply, DatabaseError> {
         let gallery = &*ready.gallery;
         let delivery = Delivery { settings: &self.settings, gallery, how: deliver };
 
@@ -107,7 +124,7 @@ impl Gate {
             Target::Derivative { source, kind } => (source, Some(*kind)),
         };
 
-        let Judgement { visitor, claims, verdict } = self.judge(&ready, request, source, kind).await?;
+        let Judgement { visitor, claims, verdict } = self.judge(ready, request, source, kind).await?;
         match verdict {
             Verdict::GalleryLocked => Ok(Reply::GalleryLocked),
             Verdict::Deny(denial) => Ok(self.refuse(request, Some(&visitor), &denial)),

@@ -5,10 +5,12 @@
 mod address;
 mod engine;
 mod pool;
+mod schema;
 mod statements;
 
 pub use address::{Address, AddressError};
 pub use engine::{DatabaseError, Trouble};
+pub use schema::{Charset, Schema};
 pub use statements::Tables;
 
 use std::time::Duration;
@@ -25,7 +27,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Database {
     engine: Engine,
     statements: Statements,
-    path_charset: Charset,
+    look: Statement,
+    tables: Tables,
+    schema: Schema,
     /// Owners are looked for with a few of the connections at most: see [`OWNER_SHARE`].
     owners: tokio::sync::Semaphore,
 }
@@ -34,18 +38,6 @@ pub struct Database {
 /// statements that one reads as many keys as there are files whose path begins with the owner's name and a dot: all
 /// of `2024.01.31/` and its like for a stranger who asks for `pwg_representative/2024.jpg`.
 const OWNER_SHARE: u32 = 4;
-
-/// Which characters the column `images.path` can hold. Asking for others is an SQL error on MySQL (1267), not an
-/// empty answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Charset {
-    /// Any.
-    Unicode,
-    /// Up to U+FFFF: MySQL's `utf8`.
-    Utf8mb3,
-    /// Anything else: ASCII is safe, the rest is tried, and an error of conversion means no such row.
-    Other,
-}
 
 /// A row of `images` with one of its albums and one of its formats.
 #[derive(Debug)]
@@ -114,7 +106,14 @@ impl Database {
         let engine = Engine::open(address, connections);
         let statements = Statements::build(tables, engine.dialect())?;
         let owners = tokio::sync::Semaphore::new((connections / OWNER_SHARE).max(1) as usize);
-        Ok(Database { engine, statements, path_charset: Charset::Utf8mb3, owners })
+        Ok(Database {
+            look: schema::statement(tables, engine.dialect())?,
+            engine,
+            statements,
+            tables: tables.clone(),
+            schema: Schema::default(),
+            owners,
+        })
     }
 
     /// Whether the database can be reached at all: one short attempt.
@@ -125,48 +124,29 @@ impl Database {
         Engine::probe(address).await
     }
 
-    /// Asks every statement once, so that a missing table, column or right is found at the start and not by a
-    /// visitor; and learns the character set of `images.path`.
+    /// Looks which tables and columns there are, and asks every statement once: what is missing, or kept from this
+    /// user, is found at the start and not by a visitor.
     ///
     /// # Errors
-    /// What the database said.
+    /// The first table or column that is missing, or what the database said.
     pub async fn verify(&mut self) -> Result<(), DatabaseError> {
-        self.path_charset = match self.engine {
-            Engine::MySql(_) => {
-                let rows = self
-                    .rows(self.statements.path_charset.clone(), vec![self.statements.images_table()])
-                    .await?;
-                match rows.first().and_then(|row| row.text(0)).as_deref() {
-                    Some("utf8mb4") => Charset::Unicode,
-                    Some("utf8" | "utf8mb3") => Charset::Utf8mb3,
-                    _ => Charset::Other,
-                }
-            }
-            Engine::Sqlite(_) => Charset::Unicode,
-        };
+        let columns = self.rows(self.look.clone(), Vec::new()).await?;
+        self.schema = Schema::read(&self.tables, &columns)?;
         self.door_and_session("").await?;
         self.images_by_path(vec![String::new()]).await?;
         self.images_by_representative(vec!["?".into()], "").await?;
         self.users(0, 0).await?;
         self.grants(&[0], 0, 0).await?;
         self.config().await?;
+        if self.schema.formats {
+            self.images_by_format(vec!["?".into()], "").await?;
+        }
         Ok(())
     }
 
-    /// Asks the table of formats once, where the gallery has formats switched on (Piwigo 2.8 and later).
-    ///
-    /// # Errors
-    /// What the database said.
-    pub async fn verify_formats(&self) -> Result<(), DatabaseError> {
-        self.images_by_format(vec!["?".into()], "").await.map(|_| ())
-    }
-
-    /// Whether `images.path` could hold this path at all.
-    pub fn can_hold(&self, path: &str) -> bool {
-        match self.path_charset {
-            Charset::Utf8mb3 => path.chars().all(|character| character <= '\u{ffff}'),
-            Charset::Unicode | Charset::Other => true,
-        }
+    /// What these tables hold; before [`Database::verify`], what Piwigo 16 has.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
     }
 
     /// The gallery's settings of the config table that the gate knows, as they are stored.

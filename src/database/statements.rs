@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::DatabaseError;
-use super::engine::{Dialect, Value};
+use super::engine::Dialect;
 
 /// The names of the tables a verdict is made from; full names, as Piwigo's own constants hold them.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct Tables {
     pub sessions: String,
     /// `user_access`.
     pub user_access: String,
+    /// `user_auth_keys`.
+    pub user_auth_keys: String,
     /// `user_group`.
     pub user_group: String,
     /// `user_infos`.
@@ -49,6 +51,7 @@ impl Tables {
             image_format: name("image_format"),
             sessions: name("sessions"),
             user_access: name("user_access"),
+            user_auth_keys: name("user_auth_keys"),
             user_group: name("user_group"),
             user_infos: name("user_infos"),
             users: name("users"),
@@ -58,7 +61,7 @@ impl Tables {
 }
 
 /// The keys of the config table that the gate looks at.
-pub const CONFIG_KEYS: [&str; 16] = [
+pub const CONFIG_KEYS: [&str; 17] = [
     "derivatives",
     "disabled_derivatives",
     "session_name",
@@ -75,6 +78,8 @@ pub const CONFIG_KEYS: [&str; 16] = [
     "apache_authentication",
     "external_authentification",
     "webmaster_id",
+    // Set at the end of an upgrade: the tables may have changed.
+    "piwigo_db_version",
 ];
 
 /// Largest number of images in one statement; a power of two.
@@ -88,10 +93,8 @@ pub(super) struct Statements {
     pub(super) images_by_representative: Arc<str>,
     pub(super) images_by_format: Arc<str>,
     pub(super) users: Arc<str>,
-    pub(super) path_charset: Arc<str>,
     /// One for each list length 1, 2, 4 … so that prepared statements are few.
     grants: Vec<Arc<str>>,
-    images_table: String,
 }
 
 impl Statements {
@@ -170,11 +173,7 @@ impl Statements {
                  LEFT JOIN {user_infos} ui ON ui.user_id = u.{users_id} WHERE u.{users_id} IN (?, ?)"
             )
             .into(),
-            path_charset: "SELECT CHARACTER_SET_NAME FROM information_schema.COLUMNS \
-                           WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? AND COLUMN_NAME = 'path'"
-                .into(),
             grants,
-            images_table: tables.images.clone(),
         })
     }
 
@@ -183,14 +182,10 @@ impl Statements {
         let length = images.clamp(1, MAX_IMAGES).next_power_of_two();
         (self.grants[length.trailing_zeros() as usize].clone(), length)
     }
-
-    pub(super) fn images_table(&self) -> Value {
-        Value::text(&self.images_table)
-    }
 }
 
 /// A table or column name as part of a statement. Backquotes are understood by MySQL and SQLite alike.
-fn quoted(name: &str) -> Result<String, DatabaseError> {
+pub(super) fn quoted(name: &str) -> Result<String, DatabaseError> {
     let part = |part: &str| {
         !part.is_empty()
             && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$'))

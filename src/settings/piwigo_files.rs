@@ -14,7 +14,7 @@ use crate::piwigo::php_value::{PhpArray, PhpKey, PhpValue};
 const MAX_FILE: u64 = 1024 * 1024;
 
 /// Every key that the table `[piwigo]` of `gate.toml` may hold: what this file and `gallery` ask for.
-const KEYS: [&str; 29] = [
+const KEYS: [&str; 30] = [
     "dblayer",
     "db_host",
     "db_user",
@@ -42,6 +42,7 @@ const KEYS: [&str; 29] = [
     "SESSIONS_TABLE",
     "USERS_TABLE",
     "USER_ACCESS_TABLE",
+    "USER_AUTH_KEYS_TABLE",
     "USER_GROUP_TABLE",
     "USER_INFOS_TABLE",
 ];
@@ -172,7 +173,7 @@ impl PiwigoFiles {
             None => self.config.table_prefix().map_err(|error| not_understood(error, "prefixeTable"))?,
         };
         let mut tables = Tables::with_prefix(prefix.unwrap_or("piwigo_"));
-        let constants: [(&str, &mut String); 10] = [
+        let constants: [(&str, &mut String); 11] = [
             ("CATEGORIES_TABLE", &mut tables.categories),
             ("CONFIG_TABLE", &mut tables.config),
             ("GROUP_ACCESS_TABLE", &mut tables.group_access),
@@ -181,6 +182,7 @@ impl PiwigoFiles {
             ("IMAGE_FORMAT_TABLE", &mut tables.image_format),
             ("SESSIONS_TABLE", &mut tables.sessions),
             ("USER_ACCESS_TABLE", &mut tables.user_access),
+            ("USER_AUTH_KEYS_TABLE", &mut tables.user_auth_keys),
             ("USER_GROUP_TABLE", &mut tables.user_group),
             ("USER_INFOS_TABLE", &mut tables.user_infos),
         ];
