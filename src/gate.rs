@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use crate::access::{self, Verdict};
 use crate::api_keys::Verifier;
-use crate::database::{Database, DatabaseError, DoorAndSession};
+use crate::database::{Database, DatabaseError, DoorAndSession, Trouble};
 use crate::deliver::Delivery;
 use crate::derivative::name::Kind;
 use crate::fastcgi::{Head, Role};
@@ -79,7 +79,7 @@ impl Gate {
             );
             return Reply::Unavailable;
         };
-        let reply = match self.judge_and_deliver(request, deliver).await {
+        let reply = match self.judge_by_the_tables(request, deliver).await {
             Ok(reply) => reply,
             Err(error) => {
                 tracing::error!(%error, "no verdict: answered 503");
@@ -90,7 +90,8 @@ impl Gate {
         if deliver == Deliver::Authorize { reply.for_authorizer() } else { reply }
     }
 
-    async fn judge_and_deliver(
+    /// Where a table or column turns out to be missing, Piwigo was upgraded: its tables are looked at anew, once.
+    async fn judge_by_the_tables(
         &self,
         request: &Request<'_>,
         deliver: Deliver,
@@ -99,6 +100,22 @@ impl Gate {
             return Ok(Reply::MethodNotAllowed);
         }
         let ready = self.readiness.ready().await?;
+        match self.judge_and_deliver(&ready, request, deliver).await {
+            Err(error) if error.trouble() == Trouble::Schema => {
+                tracing::warn!(%error, "Piwigo's tables have changed; looking at them anew");
+                let ready = self.readiness.anew(&ready).await?;
+                self.judge_and_deliver(&ready, request, deliver).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn judge_and_deliver(
+        &self,
+        ready: &Ready,
+        request: &Request<'_>,
+        deliver: Deliver,
+    ) -> Result<Reply, DatabaseError> {
         let gallery = &*ready.gallery;
         let delivery = Delivery { settings: &self.settings, gallery, how: deliver };
 
@@ -116,7 +133,7 @@ impl Gate {
             Target::Derivative { source, kind } => (source, Some(*kind)),
         };
 
-        let Judgement { visitor, claims, verdict } = self.judge(&ready, request, source, kind).await?;
+        let Judgement { visitor, claims, verdict } = self.judge(ready, request, source, kind).await?;
         match verdict {
             Verdict::GalleryLocked => Ok(Reply::GalleryLocked),
             Verdict::Deny(denial) => Ok(self.refuse(request, Some(&visitor), &denial)),

@@ -135,7 +135,7 @@ pub async fn find(
     of_derivative: bool,
     gallery: &Gallery,
 ) -> Result<Vec<Claim>, DatabaseError> {
-    if !database.can_hold(&source.path) {
+    if !database.schema().can_hold(&source.path) {
         return Ok(Vec::new());
     }
     let by_path = database.images_by_path(spellings(&source.path, of_derivative));

@@ -70,6 +70,16 @@ impl Readiness {
         Ok(readiness)
     }
 
+    /// The database and Piwigo's settings, looked at anew because a statement met a missing table or column: Piwigo may
+    /// have been upgraded under us. Of many requests that find so at once, the first looks.
+    ///
+    /// # Errors
+    /// When the database is away, or still lacks something.
+    pub async fn anew(&self, stale: &Ready) -> Result<Arc<Ready>, DatabaseError> {
+        self.forget(stale);
+        self.ready().await
+    }
+
     /// Hears of a question that the database did not answer.
     pub fn failed(&self, error: &DatabaseError) {
         match error.trouble() {
@@ -126,10 +136,8 @@ impl Readiness {
         let mut database = Database::new(database, tables, *database_connections)?;
         database.verify().await?;
         let config = database.config().await?;
-        let gallery = Gallery::resolve(&self.settings.piwigo, &config, &self.settings.url_prefix)?;
-        if gallery.formats {
-            database.verify_formats().await?;
-        }
+        let gallery = self.gallery(&database, &config)?;
+        database.schema().tell(tables);
         Ok(Ready {
             database: Arc::new(database),
             gallery: Arc::new(gallery),
@@ -144,12 +152,23 @@ impl Readiness {
         }
         let read_at = Instant::now();
         let config = ready.database.config().await?;
+        let version = |config: &[(String, Vec<u8>)]| {
+            config.iter().find(|(param, _)| param == "piwigo_db_version").map(|(_, value)| value.clone())
+        };
+        if version(&config) != version(&ready.config) {
+            return self.connect().await;
+        }
         let gallery = if config == ready.config {
             ready.gallery.clone()
         } else {
-            Arc::new(Gallery::resolve(&self.settings.piwigo, &config, &self.settings.url_prefix)?)
+            Arc::new(self.gallery(&ready.database, &config)?)
         };
         Ok(Ready { database: ready.database.clone(), gallery, config, read_at })
+    }
+
+    fn gallery(&self, database: &Database, config: &[(String, Vec<u8>)]) -> Result<Gallery, SettingsError> {
+        let gallery = Gallery::resolve(&self.settings.piwigo, config, &self.settings.url_prefix)?;
+        Ok(Gallery { formats: gallery.formats && database.schema().formats, ..gallery })
     }
 
     fn usable(&self) -> Option<Arc<Ready>> {
@@ -159,6 +178,11 @@ impl Readiness {
 
     fn current(&self) -> Option<Arc<Ready>> {
         self.ready.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn forget(&self, stale: &Ready) {
+        let mut ready = self.ready.write().unwrap_or_else(PoisonError::into_inner);
+        ready.take_if(|ready| Arc::ptr_eq(&ready.database, &stale.database));
     }
 
     fn keep(&self, ready: Option<Arc<Ready>>) {
@@ -192,7 +216,7 @@ fn advice(trouble: Trouble) -> Option<&'static str> {
             "check user, password and database name in local/config/database.inc.php, or set database in gate.toml",
         ),
         Trouble::Schema => Some(
-            "check the table prefix and that this is a Piwigo 2.8 or later, and grant the user SELECT on its tables",
+            "check the table prefix and that this is a Piwigo 2.7 or later, and grant the user SELECT on its tables",
         ),
     }
 }

@@ -121,7 +121,7 @@ fn what_the_database_refuses() {
         (
             "ALTER TABLE piwigo_images CHANGE level x INT",
             "ALTER TABLE piwigo_images CHANGE x level INT",
-            "i.level",
+            "piwigo_images has no column level",
         ),
         (
             "REVOKE SELECT ON piwigo.* FROM gate@localhost",
@@ -137,13 +137,41 @@ fn what_the_database_refuses() {
     ]
     .map(|(change, undo, names)| (change.to_owned(), undo.to_owned(), names.to_owned()))
     .into();
+    // A user who may read all tables but one, or all columns but some.
+    for (rights, names) in [
+        (
+            "GRANT SELECT ON piwigo_images TO gate@localhost; GRANT SELECT (id) ON piwigo_sessions TO gate@localhost",
+            "has no column data",
+        ),
+        (
+            "GRANT SELECT (id, data, expiration) ON piwigo_sessions TO gate@localhost",
+            "no table piwigo_images ",
+        ),
+    ] {
+        let all = [
+            "categories",
+            "config",
+            "group_access",
+            "image_category",
+            "user_access",
+            "user_group",
+            "user_infos",
+            "users",
+        ];
+        let grants: String =
+            all.iter().map(|table| format!("GRANT SELECT ON piwigo_{table} TO gate@localhost; ")).collect();
+        changes.push((
+            format!("REVOKE SELECT ON piwigo.* FROM gate@localhost; {grants}{rights}"),
+            "REVOKE ALL, GRANT OPTION FROM gate@localhost; GRANT SELECT ON piwigo.* TO gate@localhost".into(),
+            names.into(),
+        ));
+    }
     for table in [
         "categories",
         "config",
         "group_access",
         "images",
         "image_category",
-        "image_format",
         "sessions",
         "user_access",
         "user_group",
@@ -153,7 +181,7 @@ fn what_the_database_refuses() {
         changes.push((
             format!("RENAME TABLE piwigo_{table} TO elsewhere"),
             format!("RENAME TABLE elsewhere TO piwigo_{table}"),
-            format!("piwigo_{table}"),
+            format!("there is no table piwigo_{table} "),
         ));
     }
     for (change, undo, names) in changes {

@@ -220,6 +220,10 @@ impl DatabaseError {
         }
     }
 
+    pub(super) fn missing(message: String) -> Self {
+        DatabaseError { message, trouble: Trouble::Schema }
+    }
+
     pub(super) fn name(name: &str) -> Self {
         DatabaseError { message: format!("{name:?} cannot be a table's name"), trouble: Trouble::Schema }
     }

@@ -5,10 +5,12 @@
 mod address;
 mod engine;
 mod pool;
+mod schema;
 mod statements;
 
 pub use address::{Address, AddressError};
 pub use engine::{DatabaseError, Trouble};
+pub use schema::{Charset, Schema};
 pub use statements::Tables;
 
 use std::time::Duration;
@@ -25,8 +27,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Database {
     engine: Engine,
     statements: Statements,
-    path_charset: Charset,
-    auth_keys: AuthKeys,
+    look: Statement,
+    tables: Tables,
+    schema: Schema,
     /// Owners are looked for with a few of the connections at most: see [`OWNER_SHARE`].
     owners: tokio::sync::Semaphore,
 }
@@ -39,29 +42,6 @@ const OWNER_SHARE: u32 = 4;
 /// How many accounts one request may concern: the session's, the remember-me cookie's, the key's, the server's own
 /// user's, the guest's and the one whose values new accounts get.
 pub const IDS: usize = 6;
-
-/// Which keys this version of Piwigo knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum AuthKeys {
-    /// None: before 2.8.
-    None,
-    /// Mailed keys.
-    Mailed,
-    /// Mailed keys and API keys: since 16.
-    MailedAndApi,
-}
-
-/// Which characters the column `images.path` can hold. Asking for others is an SQL error on MySQL (1267), not an
-/// empty answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Charset {
-    /// Any.
-    Unicode,
-    /// Up to U+FFFF: MySQL's `utf8`.
-    Utf8mb3,
-    /// Anything else: ASCII is safe, the rest is tried, and an error of conversion means no such row.
-    Other,
-}
 
 /// A row of `images` with one of its albums and one of its formats.
 #[derive(Debug)]
@@ -165,10 +145,11 @@ impl Database {
         let statements = Statements::build(tables, engine.dialect())?;
         let owners = tokio::sync::Semaphore::new((connections / OWNER_SHARE).max(1) as usize);
         Ok(Database {
+            look: schema::statement(tables, engine.dialect())?,
             engine,
             statements,
-            path_charset: Charset::Utf8mb3,
-            auth_keys: AuthKeys::MailedAndApi,
+            tables: tables.clone(),
+            schema: Schema::default(),
             owners,
         })
     }
@@ -181,25 +162,14 @@ impl Database {
         Engine::probe(address).await
     }
 
-    /// Asks every statement once, so that a missing table, column or right is found at the start and not by a
-    /// visitor; and learns the character set of `images.path`.
+    /// Looks which tables and columns there are, and asks every statement once: what is missing, or kept from this
+    /// user, is found at the start and not by a visitor.
     ///
     /// # Errors
-    /// What the database said.
+    /// The first table or column that is missing, or what the database said.
     pub async fn verify(&mut self) -> Result<(), DatabaseError> {
-        self.path_charset = match self.engine {
-            Engine::MySql(_) => {
-                let rows = self
-                    .rows(self.statements.path_charset.clone(), vec![self.statements.images_table()])
-                    .await?;
-                match rows.first().and_then(|row| row.text(0)).as_deref() {
-                    Some("utf8mb4") => Charset::Unicode,
-                    Some("utf8" | "utf8mb3") => Charset::Utf8mb3,
-                    _ => Charset::Other,
-                }
-            }
-            Engine::Sqlite(_) => Charset::Unicode,
-        };
+        let columns = self.rows(self.look.clone(), Vec::new()).await?;
+        self.schema = Schema::read(&self.tables, &columns)?;
         self.door_and_session("", false).await?;
         self.images_by_path(vec![String::new()]).await?;
         self.images_by_representative(vec!["?".into()], "").await?;
@@ -207,37 +177,18 @@ impl Database {
         self.user_by_name("").await?;
         self.grants(&[0], [0; IDS]).await?;
         self.config().await?;
-        self.auth_keys = self.known_auth_keys().await?;
+        if self.schema.auth_keys {
+            self.auth_key("").await?;
+        }
+        if self.schema.formats {
+            self.images_by_format(vec!["?".into()], "").await?;
+        }
         Ok(())
     }
 
-    /// Tries the newest form of `user_auth_keys` first.
-    async fn known_auth_keys(&mut self) -> Result<AuthKeys, DatabaseError> {
-        for form in [AuthKeys::MailedAndApi, AuthKeys::Mailed] {
-            self.auth_keys = form;
-            match self.auth_key("").await {
-                Ok(_) => return Ok(form),
-                Err(error) if error.trouble() == Trouble::Schema => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(AuthKeys::None)
-    }
-
-    /// Asks the table of formats once, where the gallery has formats switched on (Piwigo 2.8 and later).
-    ///
-    /// # Errors
-    /// What the database said.
-    pub async fn verify_formats(&self) -> Result<(), DatabaseError> {
-        self.images_by_format(vec!["?".into()], "").await.map(|_| ())
-    }
-
-    /// Whether `images.path` could hold this path at all.
-    pub fn can_hold(&self, path: &str) -> bool {
-        match self.path_charset {
-            Charset::Utf8mb3 => path.chars().all(|character| character <= '\u{ffff}'),
-            Charset::Unicode | Charset::Other => true,
-        }
+    /// What these tables hold; before [`Database::verify`], what Piwigo 16 has.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
     }
 
     /// The gallery's settings of the config table that the gate knows, as they are stored.
@@ -294,11 +245,11 @@ impl Database {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn auth_key(&self, id: &str) -> Result<Option<AuthKeyRow>, DatabaseError> {
-        let statement = match self.auth_keys {
-            AuthKeys::None => return Ok(None),
-            AuthKeys::Mailed => &self.statements.mailed_key,
-            AuthKeys::MailedAndApi => &self.statements.auth_key,
-        };
+        if !self.schema.auth_keys {
+            return Ok(None);
+        }
+        let statement =
+            if self.schema.api_keys { &self.statements.auth_key } else { &self.statements.mailed_key };
         let rows = self.rows(statement.clone(), vec![Value::text(id)]).await?;
         // The column's collation folds case: compare again.
         let row = rows.iter().find(|row| row.bytes(0).as_deref() == Some(id.as_bytes()));

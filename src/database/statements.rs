@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::engine::{Dialect, Value};
+use super::engine::Dialect;
 use super::{DatabaseError, IDS};
 
 /// The names of the tables a verdict is made from; full names, as Piwigo's own constants hold them.
@@ -26,14 +26,14 @@ pub struct Tables {
     pub sessions: String,
     /// `user_access`.
     pub user_access: String,
+    /// `user_auth_keys`.
+    pub user_auth_keys: String,
     /// `user_group`.
     pub user_group: String,
     /// `user_infos`.
     pub user_infos: String,
     /// `$conf['users_table']`, or `users`.
     pub users: String,
-    /// `user_auth_keys`.
-    pub user_auth_keys: String,
     /// `$conf['user_fields']['id']`.
     pub users_id: String,
     /// `$conf['user_fields']['username']`.
@@ -55,10 +55,10 @@ impl Tables {
             image_format: name("image_format"),
             sessions: name("sessions"),
             user_access: name("user_access"),
+            user_auth_keys: name("user_auth_keys"),
             user_group: name("user_group"),
             user_infos: name("user_infos"),
             users: name("users"),
-            user_auth_keys: name("user_auth_keys"),
             users_id: "id".into(),
             users_username: "username".into(),
             users_password: "password".into(),
@@ -67,7 +67,7 @@ impl Tables {
 }
 
 /// The keys of the config table that the gate looks at.
-pub const CONFIG_KEYS: [&str; 15] = [
+pub const CONFIG_KEYS: [&str; 16] = [
     "derivatives",
     "session_name",
     "session_save_handler",
@@ -83,6 +83,8 @@ pub const CONFIG_KEYS: [&str; 15] = [
     "external_authentification",
     "default_user_id",
     "webmaster_id",
+    // Set at the end of an upgrade: the tables may have changed.
+    "piwigo_db_version",
 ];
 
 /// Largest number of images in one statement; a power of two.
@@ -100,10 +102,8 @@ pub(super) struct Statements {
     pub(super) user_by_name: Arc<str>,
     pub(super) auth_key: Arc<str>,
     pub(super) mailed_key: Arc<str>,
-    pub(super) path_charset: Arc<str>,
     /// One for each list length 1, 2, 4 … so that prepared statements are few.
     grants: Vec<Arc<str>>,
-    images_table: String,
 }
 
 impl Statements {
@@ -208,11 +208,7 @@ impl Statements {
                 "SELECT k.auth_key, k.user_id, k.expired_on >= {now}, NULL FROM {user_auth_keys} k WHERE k.auth_key = ?"
             )
             .into(),
-            path_charset: "SELECT CHARACTER_SET_NAME FROM information_schema.COLUMNS \
-                           WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? AND COLUMN_NAME = 'path'"
-                .into(),
             grants,
-            images_table: tables.images.clone(),
         })
     }
 
@@ -221,14 +217,10 @@ impl Statements {
         let length = images.clamp(1, MAX_IMAGES).next_power_of_two();
         (self.grants[length.trailing_zeros() as usize].clone(), length)
     }
-
-    pub(super) fn images_table(&self) -> Value {
-        Value::text(&self.images_table)
-    }
 }
 
 /// A table or column name as part of a statement. Backquotes are understood by MySQL and SQLite alike.
-fn quoted(name: &str) -> Result<String, DatabaseError> {
+pub(super) fn quoted(name: &str) -> Result<String, DatabaseError> {
     let part = |part: &str| {
         !part.is_empty()
             && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$'))

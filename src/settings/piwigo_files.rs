@@ -180,7 +180,6 @@ impl PiwigoFiles {
         };
         let mut tables = Tables::with_prefix(prefix.unwrap_or("piwigo_"));
         let constants: [(&str, &mut String); 11] = [
-            ("USER_AUTH_KEYS_TABLE", &mut tables.user_auth_keys),
             ("CATEGORIES_TABLE", &mut tables.categories),
             ("CONFIG_TABLE", &mut tables.config),
             ("GROUP_ACCESS_TABLE", &mut tables.group_access),
@@ -189,6 +188,7 @@ impl PiwigoFiles {
             ("IMAGE_FORMAT_TABLE", &mut tables.image_format),
             ("SESSIONS_TABLE", &mut tables.sessions),
             ("USER_ACCESS_TABLE", &mut tables.user_access),
+            ("USER_AUTH_KEYS_TABLE", &mut tables.user_auth_keys),
             ("USER_GROUP_TABLE", &mut tables.user_group),
             ("USER_INFOS_TABLE", &mut tables.user_infos),
         ];

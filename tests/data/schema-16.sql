@@ -1,4 +1,4 @@
--- The tables of Piwigo 16 that a gate reads, as its installer makes them on MariaDB or MySQL:
+-- The tables of Piwigo 16 (and of the beta of 17) that a gate reads, as its installer makes them on MariaDB or MySQL:
 -- same columns, types, keys and engine; utf8mb3, with `_bin` where Piwigo says BINARY.
 -- Facts: Piwigo 16, install/piwigo_structure-mysql.sql.
 
