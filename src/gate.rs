@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::access::{self, Verdict};
 use crate::database::{DatabaseError, DoorAndSession};
 use crate::deliver::Delivery;
-use crate::derivative::name::Kind;
+use crate::disposition::Disposition;
 use crate::fastcgi::{Head, Role};
 use crate::image::{self, Claim};
 use crate::piwigo::session;
@@ -16,7 +16,7 @@ use crate::reply::{Deliver, DenyStatus, Reply};
 use crate::request::{Method, Request, Server};
 use crate::serve::Handler;
 use crate::settings::{Settings, SettingsError};
-use crate::target::{Source, Target};
+use crate::target::Target;
 use crate::visitor::{self, Visitor};
 
 /// The gate: its settings, and its database once that has been reached.
@@ -101,13 +101,12 @@ impl Gate {
         if deliver == Deliver::Authorize && Target::is_script_form(request.uri, &gallery.layout) {
             return Ok(self.refuse(request, None, &"a script cannot be authorized, only a file"));
         }
-        let (source, kind) = match &target {
-            Target::Icon(icon) => return Ok(delivery.icon(icon).await),
-            Target::File(source) => (source, None),
-            Target::Derivative { source, kind } => (source, Some(*kind)),
-        };
+        if let Target::Icon(icon) = &target {
+            return Ok(delivery.icon(icon).await);
+        }
+        let kind = target.kind();
 
-        let Judgement { visitor, claims, verdict } = self.judge(&ready, request, source, kind).await?;
+        let Judgement { visitor, claims, verdict } = self.judge(&ready, request, &target).await?;
         match verdict {
             Verdict::GalleryLocked => Ok(Reply::GalleryLocked),
             Verdict::Deny(denial) => Ok(self.refuse(request, Some(&visitor), &denial)),
@@ -117,7 +116,11 @@ impl Gate {
                 let state = gallery.state(false);
                 let same_as_source =
                     kind.is_some_and(|kind| access::is_same_as_source(kind, &claim.image, &state));
-                Ok(delivery.claim(claim, kind, same_as_source).await)
+                let reply = delivery.claim(claim, kind, same_as_source).await;
+                Ok(match &target {
+                    Target::Record(record) => reply.named(Disposition::of(claim, record.download)),
+                    _ => reply,
+                })
             }
         }
     }
@@ -133,8 +136,7 @@ impl Gate {
         &self,
         ready: &Ready,
         request: &Request<'_>,
-        source: &Source,
-        kind: Option<Kind>,
+        target: &Target,
     ) -> Result<Judgement, DatabaseError> {
         let Ready { database, gallery, .. } = ready;
         let cookie = visitor::session_row_id(
@@ -145,7 +147,7 @@ impl Gate {
         );
         let (door, mut claims) = tokio::try_join!(
             database.door_and_session(cookie.as_deref().unwrap_or_default()),
-            image::find(database, source, kind.is_some(), gallery),
+            image::of_target(database, target, gallery),
         )?;
         let signed_in = self.signed_in(&door);
         let id = signed_in.unwrap_or(gallery.guest_id);
@@ -160,7 +162,7 @@ impl Gate {
         }
 
         let state = gallery.state(door.gallery_locked);
-        let verdict = access::decide(&visitor, &claims, kind, &state, &self.settings.policy);
+        let verdict = access::decide(&visitor, &claims, target.kind(), &state, &self.settings.policy);
         Ok(Judgement { visitor, claims, verdict })
     }
 
