@@ -35,6 +35,7 @@ impl Handler for Nothing {
         Reply::Allowed {
             handover: Handover::AccelFile { path: self.file.clone() },
             cache: "private, max-age=600".into(),
+            disposition: None,
         }
     }
 
@@ -77,6 +78,7 @@ fn measure() {
             let reply = Reply::Allowed {
                 handover: Handover::AccelFile { path: FILE.into() },
                 cache: "private, max-age=600".into(),
+                disposition: None,
             };
             head.clear();
             let body = reply.encode(false, &mut head);

@@ -217,7 +217,7 @@ mod tests {
             rotation: Some(0),
             albums: albums.to_vec(),
         };
-        Claim { image, ownership, file: path.into() }
+        Claim { image, ownership, file: path.into(), name: None }
     }
 
     fn picture(albums: &[Album]) -> Claim {

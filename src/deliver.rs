@@ -115,7 +115,7 @@ impl Delivery<'_> {
     }
 
     fn allowed(&self, handover: Handover) -> Reply {
-        Reply::Allowed { handover, cache: self.settings.browser_cache.clone() }
+        Reply::Allowed { handover, cache: self.settings.browser_cache.clone(), disposition: None }
     }
 
     /// What lies on disk for a derivative.

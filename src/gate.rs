@@ -9,7 +9,7 @@ use crate::access::{self, Verdict};
 use crate::api_keys::Verifier;
 use crate::database::{Database, DatabaseError, DoorAndSession, Trouble};
 use crate::deliver::Delivery;
-use crate::derivative::name::Kind;
+use crate::disposition::Disposition;
 use crate::fastcgi::{Head, Role};
 use crate::image::{self, Claim};
 use crate::piwigo::auth_key::AuthKey;
@@ -19,7 +19,7 @@ use crate::reply::{Deliver, DenyStatus, Reply};
 use crate::request::{Method, Request, Server};
 use crate::serve::Handler;
 use crate::settings::{Settings, SettingsError};
-use crate::target::{Source, Target};
+use crate::target::Target;
 use crate::visitor::{Evidence, Identity, KeysFrom, Named, Visitor};
 
 /// The gate: its settings, and its database once that has been reached.
@@ -127,13 +127,12 @@ impl Gate {
         if deliver == Deliver::Authorize && Target::is_script_form(request.uri, &gallery.layout) {
             return Ok(self.refuse(request, None, &"a script cannot be authorized, only a file"));
         }
-        let (source, kind) = match &target {
-            Target::Icon(icon) => return Ok(delivery.icon(icon).await),
-            Target::File(source) => (source, None),
-            Target::Derivative { source, kind } => (source, Some(*kind)),
-        };
+        if let Target::Icon(icon) = &target {
+            return Ok(delivery.icon(icon).await);
+        }
+        let kind = target.kind();
 
-        let Judgement { visitor, claims, verdict } = self.judge(ready, request, source, kind).await?;
+        let Judgement { visitor, claims, verdict } = self.judge(ready, request, &target).await?;
         match verdict {
             Verdict::GalleryLocked => Ok(Reply::GalleryLocked),
             Verdict::Deny(denial) => Ok(self.refuse(request, Some(&visitor), &denial)),
@@ -143,7 +142,11 @@ impl Gate {
                 let state = gallery.state(false);
                 let same_as_source =
                     kind.is_some_and(|kind| access::is_same_as_source(kind, &claim.image, &state));
-                Ok(delivery.claim(claim, kind, same_as_source).await)
+                let reply = delivery.claim(claim, kind, same_as_source).await;
+                Ok(match &target {
+                    Target::Record(record) => reply.named(Disposition::of(claim, record.download)),
+                    _ => reply,
+                })
             }
         }
     }
@@ -159,12 +162,11 @@ impl Gate {
         &self,
         ready: &Ready,
         request: &Request<'_>,
-        source: &Source,
-        kind: Option<Kind>,
+        target: &Target,
     ) -> Result<Judgement, DatabaseError> {
         let Ready { database, gallery, .. } = ready;
         let keys = KeysFrom {
-            query: self.settings.auth_key_everywhere || Target::is_action_php(request.uri, &gallery.layout),
+            query: self.settings.auth_key_everywhere || matches!(target, Target::Record(_)),
             header: self.settings.api_key_header,
         };
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -179,7 +181,7 @@ impl Gate {
                     None => Ok(None),
                 }
             },
-            image::find(database, source, kind.is_some(), gallery),
+            image::of_target(database, target, gallery),
         )?;
         let named = Named {
             session: self.signed_in(&door),
@@ -204,7 +206,7 @@ impl Gate {
         }
 
         let state = gallery.state(door.gallery_locked);
-        let verdict = access::decide(&visitor, &claims, kind, &state, &self.settings.policy);
+        let verdict = access::decide(&visitor, &claims, target.kind(), &state, &self.settings.policy);
         Ok(Judgement { visitor, claims, verdict })
     }
 

@@ -3,7 +3,7 @@
 
 use crate::database::{Database, DatabaseError, ImageRow};
 use crate::settings::gallery::Gallery;
-use crate::target::{Folder, Owner, Source};
+use crate::target::{self, Folder, Owner, Part, Source, Target};
 
 /// Rows that are looked at for one file, at most; Piwigo makes one, and a handful share a representative.
 pub const MAX_CLAIMS: usize = 64;
@@ -62,6 +62,8 @@ pub struct Claim {
     pub ownership: Ownership,
     /// The file's path, built from the row: relative to the root, without `./`.
     pub file: String,
+    /// `images.file`, the name that its owner gave it, where the request names the row and not the file.
+    pub name: Option<String>,
 }
 
 impl Image {
@@ -78,7 +80,7 @@ impl Image {
         // One leading `../` is a gallery beside the root, which shares its derivatives' names with the root.
         if self.path == source.path || self.path.strip_prefix("../") == Some(&source.path) {
             let file = self.path.clone();
-            return Some(Claim { image: self, ownership: Ownership::Original, file });
+            return Some(Claim { image: self, ownership: Ownership::Original, file, name: None });
         }
         let owner = source.owner.as_ref()?;
         let path = self.path.strip_prefix("../").unwrap_or(&self.path);
@@ -94,12 +96,18 @@ impl Image {
         if extension != owner.extension {
             return None;
         }
-        let folder = owner.folder.name();
-        let file = match self.path.rsplit_once('/') {
-            Some((directory, _)) => format!("{directory}/{folder}/{stem}.{extension}"),
-            None => format!("{folder}/{stem}.{extension}"),
+        let file = self.belonging(owner.folder, extension)?;
+        Some(Claim { ownership, file, image: self, name: None })
+    }
+
+    /// The path of a file that belongs to this row's (PIWIGO.md §3.4), relative to the root.
+    fn belonging(&self, folder: Folder, extension: &str) -> Option<String> {
+        let (directory, file_name) = match self.path.rsplit_once('/') {
+            Some((directory, file_name)) => (format!("{directory}/"), file_name),
+            None => (String::new(), &*self.path),
         };
-        Some(Claim { ownership, file, image: self })
+        let (stem, _) = file_name.rsplit_once('.')?;
+        Some(format!("{directory}{}/{stem}.{extension}", folder.name()))
     }
 }
 
@@ -120,6 +128,53 @@ pub fn spellings(path: &str, with_parent: bool) -> Vec<String> {
         spellings.push(format!("../{path}"));
     }
     spellings
+}
+
+/// Finds the rows that own what `target` names; an icon has none.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn of_target(
+    database: &Database,
+    target: &Target,
+    gallery: &Gallery,
+) -> Result<Vec<Claim>, DatabaseError> {
+    match target {
+        Target::File(source) => find(database, source, false, gallery).await,
+        Target::Derivative { source, .. } => find(database, source, true, gallery).await,
+        Target::Record(record) => find_part(database, record.part, gallery).await,
+        Target::Icon(_) => Ok(Vec::new()),
+    }
+}
+
+/// Finds the row that these numbers name, if the file is one that could be asked for by its path, too.
+async fn find_part(database: &Database, part: Part, gallery: &Gallery) -> Result<Vec<Claim>, DatabaseError> {
+    let rows = match part {
+        Part::Element(id) | Part::Representative(id) => database.images_by_id(id).await?,
+        Part::Format { format, .. } if gallery.formats => database.images_by_format_id(format).await?,
+        Part::Format { .. } => Vec::new(),
+    };
+    let name = rows.first().and_then(|row| row.file.clone());
+    let claim = |(image, formats): (Image, Vec<String>)| {
+        let format = formats.first().map(String::as_str).filter(|extension| !extension.is_empty());
+        let (ownership, file) = match part {
+            Part::Element(_) => (Ownership::Original, image.path.clone()),
+            Part::Representative(_) => {
+                let extension = image.representative_ext.as_deref()?;
+                (Ownership::Representative, image.belonging(Folder::Representative, extension)?)
+            }
+            Part::Format { image: Some(id), .. } if id != image.id => return None,
+            Part::Format { .. } => (Ownership::Format, image.belonging(Folder::Format, format?)?),
+        };
+        let source = target::servable(&file, &gallery.layout).ok()?;
+        let claim = image.claim(&source, format)?;
+        (claim.ownership == ownership && claim.file == file).then_some(claim)
+    };
+    let mut claims: Vec<Claim> = group(rows.into_iter()).into_iter().filter_map(claim).collect();
+    for claim in &mut claims {
+        claim.name.clone_from(&name);
+    }
+    Ok(claims)
 }
 
 /// Finds the rows that own `source`.

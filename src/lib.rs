@@ -20,6 +20,7 @@
 //! | [`image`] | target → the rows that own the file | database |
 //! | [`access`] | visitor, rows, policy → `Verdict`; the only place that decides | none |
 //! | [`deliver`] | allowed file → how this server is told to send it | files |
+//! | [`disposition`] | a photo's own name → how a browser is to save it | none |
 //! | [`reply`] | answer → status, headers, body for this server | none |
 //! | [`send`] | looks at a file before the server sends it | files |
 //! | [`derivative`] | names, sizes and state of resized pictures | files |
@@ -38,6 +39,7 @@ pub mod database;
 pub mod deliver;
 pub mod demo;
 pub mod derivative;
+pub mod disposition;
 pub mod fastcgi;
 pub mod gate;
 pub mod image;

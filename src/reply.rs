@@ -6,6 +6,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
+use crate::disposition::Disposition;
+
 /// Where the internal location for files begins on nginx; `nginx/*.conf` uses the same.
 pub const ACCEL_FILE_PREFIX: &str = "/_gate/file/";
 
@@ -105,6 +107,8 @@ pub enum Reply {
         handover: Handover,
         /// The `Cache-Control` value for the visitor's browser.
         cache: String,
+        /// Under which name the browser is to keep it, where that is not the URL's last part.
+        disposition: Option<Disposition>,
     },
     /// Denied, unknown or malformed: one answer for all.
     Refused(DenyStatus),
@@ -126,8 +130,8 @@ impl Reply {
     /// Appends the header block to `head` and returns the body, which is empty for a HEAD request.
     pub fn encode(&self, head_only: bool, head: &mut Vec<u8>) -> &'static [u8] {
         let (status, extra, body): (&str, &str, &'static str) = match self {
-            Reply::Allowed { handover, cache } => {
-                encode_allowed(handover, cache, head);
+            Reply::Allowed { handover, cache, disposition } => {
+                encode_allowed(handover, cache, disposition.as_ref(), head);
                 return b"";
             }
             Reply::Refused(DenyStatus::Forbidden) => ("403 Forbidden", "", "Forbidden\n"),
@@ -172,24 +176,41 @@ impl Reply {
         }
     }
 
+    /// The same answer with a name for the file, if it is one that sends a file.
+    #[must_use]
+    pub fn named(self, name: Disposition) -> Self {
+        match self {
+            Reply::Allowed { handover, cache, .. } => {
+                Reply::Allowed { handover, cache, disposition: Some(name) }
+            }
+            other => other,
+        }
+    }
+
     /// The same answer for a server that only asks: 200, 403 and 503 are the only words it knows
     /// (nginx turns any other status of an `auth_request` into a 500).
     #[must_use]
     pub fn for_authorizer(self) -> Self {
         match self {
-            Reply::Allowed { cache, .. } => Reply::Allowed { handover: Handover::Authorized, cache },
+            Reply::Allowed { cache, .. } => {
+                Reply::Allowed { handover: Handover::Authorized, cache, disposition: None }
+            }
             Reply::Unavailable | Reply::GalleryLocked => self,
             _ => Reply::Refused(DenyStatus::Forbidden),
         }
     }
 }
 
-fn encode_allowed(handover: &Handover, cache: &str, head: &mut Vec<u8>) {
+fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, head: &mut Vec<u8>) {
     let mut text = String::with_capacity(320);
+    // Only one `Content-Disposition` may go out: browsers refuse an answer with two different ones.
+    let mut must_be_saved = false;
     text.push_str("Status: 200 OK\r\n");
     match handover {
         Handover::AccelFile { path } => {
             let _ = write!(text, "X-Accel-Redirect: {ACCEL_FILE_PREFIX}{}\r\n", encode_path(path));
+            // nginx's own location says the rest: it drops the header of a sandbox that comes from here.
+            must_be_saved = is_active(path);
         }
         Handover::AccelIPhp { derivative } => {
             let _ = write!(text, "X-Accel-Redirect: {ACCEL_I_PHP}?/{}\r\n", encode_path(derivative));
@@ -197,7 +218,14 @@ fn encode_allowed(handover: &Handover, cache: &str, head: &mut Vec<u8>) {
         Handover::Sendfile { path, length, modified } => {
             // mod_xsendfile would otherwise answer conditionals with the validators of the gate's own file,
             // and mod_fcgid sends no Content-Type of its own (SERVERS.md §B3).
-            let _ = write!(text, "X-Sendfile: {path}\r\n{}", content_type(path));
+            let known = content_type(path);
+            must_be_saved = known.is_none() || is_active(path);
+            let _ = write!(
+                text,
+                "X-Sendfile: {path}\r\nContent-Type: {}\r\n{}",
+                known.unwrap_or("application/octet-stream"),
+                sandbox(path)
+            );
             let _ = match modified.duration_since(SystemTime::UNIX_EPOCH) {
                 Ok(since) => write!(text, "ETag: \"{:x}-{length:x}\"\r\n", since.as_micros()),
                 // Scans of old photos may bear the date of the photo.
@@ -211,12 +239,20 @@ fn encode_allowed(handover: &Handover, cache: &str, head: &mut Vec<u8>) {
         }
         Handover::LocalFile { prefix, path } => {
             let _ = write!(text, "Location: {}/{}\r\n", encode_path(prefix), encode_path(path));
-            text.push_str(active_content_guard(path));
+            text.push_str(sandbox(path));
+            must_be_saved = is_active(path);
         }
         Handover::LocalIPhp { prefix, derivative } => {
             let _ = write!(text, "Location: {}/i.php?/{}\r\n", encode_path(prefix), encode_path(derivative));
         }
         Handover::Authorized => text.push_str("Content-Length: 0\r\n"),
+    }
+    match name {
+        Some(name) => {
+            let _ = write!(text, "Content-Disposition: {}\r\n", name.value(must_be_saved));
+        }
+        None if must_be_saved => text.push_str("Content-Disposition: attachment\r\n"),
+        None => {}
     }
     let _ = write!(text, "Cache-Control: {cache}\r\nVary: Cookie\r\nX-Content-Type-Options: nosniff\r\n\r\n");
     head.extend_from_slice(text.as_bytes());
@@ -226,46 +262,67 @@ fn encode_path(path: &str) -> percent_encoding::PercentEncode<'_> {
     percent_encode(path.as_bytes(), ENCODED)
 }
 
-/// The `Content-Type` line, and what keeps anything that is no known picture, film or sound from running as a
-/// page in the gallery's own origin (PIWIGO.md §9.3, rule 7).
-fn content_type(path: &str) -> &'static str {
-    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
-    match extension.as_str() {
-        "jpg" | "jpeg" | "jpe" => "Content-Type: image/jpeg\r\n",
-        "png" => "Content-Type: image/png\r\n",
-        "gif" => "Content-Type: image/gif\r\n",
-        "webp" => "Content-Type: image/webp\r\n",
-        "avif" => "Content-Type: image/avif\r\n",
-        "heic" => "Content-Type: image/heic\r\n",
-        "tif" | "tiff" => "Content-Type: image/tiff\r\n",
-        "mp4" | "m4v" => "Content-Type: video/mp4\r\n",
-        "webm" => "Content-Type: video/webm\r\n",
-        "ogv" => "Content-Type: video/ogg\r\n",
-        "mov" => "Content-Type: video/quicktime\r\n",
-        "mp3" => "Content-Type: audio/mpeg\r\n",
-        "m4a" => "Content-Type: audio/mp4\r\n",
-        "oga" | "ogg" => "Content-Type: audio/ogg\r\n",
-        "wav" => "Content-Type: audio/wav\r\n",
-        "flac" => "Content-Type: audio/flac\r\n",
-        "pdf" => "Content-Type: application/pdf\r\n",
-        "svg" => {
-            "Content-Type: image/svg+xml\r\nContent-Disposition: attachment\r\n\
-             Content-Security-Policy: sandbox; default-src 'none'; style-src 'unsafe-inline'\r\n"
-        }
-        _ => "Content-Type: application/octet-stream\r\nContent-Disposition: attachment\r\n",
-    }
+fn extension(path: &str) -> String {
+    path.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase()
 }
 
-/// For a local redirect the server chooses the type itself: say how it may be used where it could be a page.
-fn active_content_guard(path: &str) -> &'static str {
-    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
-    match extension.as_str() {
-        "svg" | "svgz" | "htm" | "html" | "shtml" | "xhtml" | "xht" | "xml" | "xsl" | "mht" | "js"
-        | "mjs" => {
-            "Content-Disposition: attachment\r\n\
-             Content-Security-Policy: sandbox; default-src 'none'; style-src 'unsafe-inline'\r\n"
-        }
-        _ => "",
+/// The type of a picture, film, sound or document that may be shown as what it is; `None`: only saved.
+fn content_type(path: &str) -> Option<&'static str> {
+    Some(match extension(path).as_str() {
+        "jpg" | "jpeg" | "jpe" => "image/jpeg",
+        "png" => "image/png",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "avif" => "image/avif",
+        "heic" => "image/heic",
+        "tif" | "tiff" => "image/tiff",
+        "mp4" | "m4v" => "video/mp4",
+        "webm" => "video/webm",
+        "ogv" => "video/ogg",
+        "mov" => "video/quicktime",
+        "mp3" => "audio/mpeg",
+        "m4a" => "audio/mp4",
+        "oga" | "ogg" => "audio/ogg",
+        "wav" => "audio/wav",
+        "flac" => "audio/flac",
+        "pdf" => "application/pdf",
+        "vtt" => "text/vtt",
+        "svg" => "image/svg+xml",
+        _ => return None,
+    })
+}
+
+/// What could run as a page in the gallery's own origin (PIWIGO.md §9.3, rule 7): an attachment, whoever sends it.
+fn is_active(path: &str) -> bool {
+    matches!(
+        extension(path).as_str(),
+        "svg"
+            | "svgz"
+            | "htm"
+            | "html"
+            | "shtm"
+            | "shtml"
+            | "xhtm"
+            | "xhtml"
+            | "xht"
+            | "xml"
+            | "xsl"
+            | "xslt"
+            | "mht"
+            | "mhtml"
+            | "js"
+            | "mjs"
+            | "css"
+            | "swf"
+    )
+}
+
+/// What keeps active content from running, should a browser open it all the same.
+fn sandbox(path: &str) -> &'static str {
+    if is_active(path) {
+        "Content-Security-Policy: sandbox; default-src 'none'; style-src 'unsafe-inline'\r\n"
+    } else {
+        ""
     }
 }
 
@@ -280,7 +337,7 @@ mod tests {
     }
 
     fn allowed(handover: Handover) -> Reply {
-        Reply::Allowed { handover, cache: "private, max-age=600".into() }
+        Reply::Allowed { handover, cache: "private, max-age=600".into(), disposition: None }
     }
 
     const REDIRECTS: [&str; 3] = ["X-Accel-Redirect:", "X-Sendfile:", "Location:"];
@@ -389,11 +446,33 @@ mod tests {
 
     #[test]
     fn what_could_run_as_a_page_is_an_attachment() {
-        for name in ["a.svg", "a.html", "a.HTM", "a.xml", "a.xhtml"] {
-            assert!(content_type(name).contains("attachment"), "{name}");
-            assert!(active_content_guard(name).contains("attachment"), "{name}");
+        let modified = SystemTime::UNIX_EPOCH;
+        let claim = |file: &str| crate::disposition::Disposition::named(file, false);
+        for (path, saved_by_nginx, saved_by_sendfile) in [
+            ("a.svg", true, true),
+            ("a.html", true, true),
+            ("a.HTM", true, true),
+            ("a.xml", true, true),
+            ("a.xhtml", true, true),
+            ("a.cr2", false, true),
+            ("a.JPG", false, false),
+            ("a.mp4", false, false),
+            ("a.vtt", false, false),
+        ] {
+            let handovers = [
+                (Handover::AccelFile { path: path.into() }, saved_by_nginx),
+                (Handover::LocalFile { prefix: String::new(), path: path.into() }, saved_by_nginx),
+                (Handover::Sendfile { path: path.into(), length: 1, modified }, saved_by_sendfile),
+            ];
+            for (handover, saved) in handovers {
+                let by_path = header_block(&allowed(handover.clone()));
+                assert_eq!(by_path.contains("Content-Disposition: attachment\r\n"), saved, "{by_path}");
+                let by_number = header_block(&allowed(handover).named(claim(path)));
+                let expected = if saved { "attachment" } else { "inline" };
+                let line = format!("Content-Disposition: {expected}; filename=\"{path}\"\r\n");
+                assert!(by_number.contains(&line), "{by_number}");
+                assert_eq!(by_number.matches("Content-Disposition").count(), 1, "{by_number}");
+            }
         }
-        assert!(!content_type("a.JPG").contains("attachment"));
-        assert_eq!(active_content_guard("a.mp4"), "");
     }
 }

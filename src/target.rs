@@ -35,6 +35,33 @@ pub enum Target {
     },
     /// A picture of a file type, the same for everybody.
     Icon(Icon),
+    /// A file named by numbers: `action.php`.
+    Record(Record),
+}
+
+/// What a request for `action.php` asks for (PIWIGO.md §4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Which file of which row.
+    pub part: Part,
+    /// `download`: to be saved, not shown.
+    pub download: bool,
+}
+
+/// A file of a row, by numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// `id=N&part=e`: the original of this row of `images`.
+    Element(u32),
+    /// `id=N&part=r`: its representative.
+    Representative(u32),
+    /// `format=F`.
+    Format {
+        /// `image_format.format_id`.
+        format: u32,
+        /// `id=N`, if the request says it, too: the format must be that row's.
+        image: Option<u32>,
+    },
 }
 
 /// A path below the gallery's root, in the three ways in which a row of `images` can own it.
@@ -104,6 +131,9 @@ pub enum Refusal {
     /// More than one file named in one request.
     #[error("the request names more than one file")]
     Ambiguous,
+    /// `action.php` without an id and part, or a format, that could exist.
+    #[error("action.php without a number of a photo and a part, or of a format")]
+    Record,
 }
 
 impl Target {
@@ -124,6 +154,9 @@ impl Target {
         let path = path.strip_prefix(&layout.url_prefix).ok_or(Refusal::Outside)?;
         let path = path.strip_prefix('/').ok_or(Refusal::Outside)?;
 
+        if path == "action.php" {
+            return record(query.unwrap_or_default()).map(Target::Record);
+        }
         if let Some(requested) = i_php_request(path, query.unwrap_or_default())? {
             return derivative(&requested, layout, derivatives);
         }
@@ -134,13 +167,15 @@ impl Target {
         file(path, layout).map(Target::File)
     }
 
-    /// Whether the request is for `action.php`, where Piwigo's mails send their keys.
-    pub fn is_action_php(uri: &[u8], layout: &Layout) -> bool {
-        let path = uri.split(|&byte| byte == b'?').next().unwrap_or_default();
-        path.strip_prefix(layout.url_prefix.as_bytes()) == Some(b"/action.php")
+    /// The size asked for, if it is not the file as it is.
+    pub fn kind(&self) -> Option<Kind> {
+        match self {
+            Target::Derivative { kind, .. } => Some(*kind),
+            Target::File(_) | Target::Icon(_) | Target::Record(_) => None,
+        }
     }
 
-    /// Whether the request came in the form `i.php?/…`, which only Piwigo can answer and an authorizer cannot.
+    /// Whether the request came in a script's form (`i.php?/…`, `action.php?…`), which an authorizer cannot answer.
     pub fn is_script_form(uri: &[u8], layout: &Layout) -> bool {
         let path = uri.split(|&byte| byte == b'?').next().unwrap_or_default();
         decode_once(path).ok().is_some_and(|path| {
@@ -165,8 +200,9 @@ fn i_php_request(path: &str, query: &[u8]) -> Result<Option<String>, Refusal> {
     if !is_script(script) {
         return Ok(None);
     }
+    // Without a tail it was read before.
     if script == "action.php" {
-        return Err(Refusal::Private);
+        return Err(Refusal::Ambiguous);
     }
     let (first, rest) = match query.iter().position(|&byte| byte == b'&') {
         Some(at) => (&query[..at], &query[at + 1..]),
@@ -188,6 +224,45 @@ fn i_php_request(path: &str, query: &[u8]) -> Result<Option<String>, Refusal> {
     };
     canonical(&requested)?;
     Ok(Some(requested))
+}
+
+/// What the query of `action.php` asks for. Piwigo's other parameters (`pwg_token`, `auth`, `b`) name no file.
+fn record(query: &[u8]) -> Result<Record, Refusal> {
+    parameters(query)?;
+    let (mut id, mut part, mut format, mut download) = (None, None, None, false);
+    for parameter in query.split(|&byte| byte == b'&').filter(|parameter| !parameter.is_empty()) {
+        let mut halves = parameter.splitn(2, |&byte| byte == b'=');
+        let (name, value) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
+        // PHP reads `i%64`, `id[]` and `+id` as `id`.
+        if !name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_') {
+            return Err(Refusal::Ambiguous);
+        }
+        match name {
+            b"id" => id = Some(number(value)?),
+            b"format" => format = Some(number(value)?),
+            b"part" => part = Some(value),
+            b"download" => download = true,
+            _ => {}
+        }
+    }
+    let part = match (format, id, part) {
+        (Some(format), image, None | Some(b"f")) => Part::Format { format, image },
+        (Some(_), ..) => return Err(Refusal::Ambiguous),
+        (None, Some(id), Some(b"e")) => Part::Element(id),
+        (None, Some(id), Some(b"r")) => Part::Representative(id),
+        // `part=f` alone: Piwigo finds no file for it either.
+        _ => return Err(Refusal::Record),
+    };
+    Ok(Record { part, download })
+}
+
+/// Longest number that is read; the ids of Piwigo's tables have at most ten digits.
+const MAX_DIGITS: usize = 10;
+
+fn number(text: &[u8]) -> Result<u32, Refusal> {
+    let plain = (1..=MAX_DIGITS).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
+    let text = std::str::from_utf8(text).ok().filter(|_| plain);
+    text.and_then(|text| text.parse().ok()).ok_or(Refusal::Record)
 }
 
 /// The parameters behind the path may only be Piwigo's own, each at most once: a second path would be a second
@@ -240,6 +315,18 @@ fn is_mime_icon(path: &str) -> bool {
 /// Folders of Piwigo's own code and secrets: no row below them is believed, whatever the table says.
 const NEVER_PICTURES: [&str; 9] =
     ["local", "include", "admin", "install", "language", "plugins", "themes", "template-extension", "tools"];
+
+/// The rule for every file, whether a request names it or only a row does (`path`: relative to the root, without `./`).
+///
+/// # Errors
+/// A [`Refusal`] for a path that is not canonical (`http://…`, absolute, `../…`), a private folder or a script.
+pub fn servable(path: &str, layout: &Layout) -> Result<Source, Refusal> {
+    if path.bytes().any(is_forbidden) {
+        return Err(Refusal::Path);
+    }
+    canonical(path)?;
+    file(path, layout)
+}
 
 fn file(path: &str, layout: &Layout) -> Result<Source, Refusal> {
     let (directory, file_name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -320,7 +407,7 @@ fn decode(raw: &[u8]) -> Result<String, Refusal> {
         } else {
             byte
         };
-        if decoded < 0x20 || decoded == 0x7f || decoded == b'\\' {
+        if is_forbidden(decoded) {
             return Err(Refusal::Path);
         }
         bytes.push(decoded);
@@ -328,8 +415,96 @@ fn decode(raw: &[u8]) -> Result<String, Refusal> {
     String::from_utf8(bytes).map_err(|_| Refusal::Path)
 }
 
+/// Bytes that no path may hold.
+fn is_forbidden(byte: u8) -> bool {
+    byte < 0x20 || byte == 0x7f || byte == b'\\'
+}
+
 /// A path below the root that is already in its one canonical spelling.
 fn canonical(path: &str) -> Result<(), Refusal> {
     let plain = |segment: &str| !segment.is_empty() && !segment.starts_with('.');
     if path.len() <= MAX_PATH && path.split('/').all(plain) { Ok(()) } else { Err(Refusal::Path) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout() -> Layout {
+        Layout { url_prefix: String::new(), derivative_dir: "_data/i/".into(), data_dir: "_data/".into() }
+    }
+
+    fn read(uri: &str) -> Result<Target, Refusal> {
+        Target::read(uri.as_bytes(), &layout(), &DerivativeConfig::default())
+    }
+
+    #[test]
+    fn action_php_names_one_file_by_its_numbers() {
+        let ok = |part, download| Ok(Target::Record(Record { part, download }));
+        let (malformed, ambiguous) = (Err(Refusal::Record), Err(Refusal::Ambiguous));
+        let format = |format, image| Part::Format { format, image };
+        let table = [
+            ("?id=8&part=e", ok(Part::Element(8), false)),
+            ("?part=r&id=8", ok(Part::Representative(8), false)),
+            ("?id=8&part=e&download", ok(Part::Element(8), true)),
+            ("?id=8&part=e&download=", ok(Part::Element(8), true)),
+            ("?id=8&part=e&pwg_token=0a&auth=x%2f/&b=17", ok(Part::Element(8), false)),
+            ("?format=3", ok(format(3, None), false)),
+            ("?format=3&download", ok(format(3, None), true)),
+            ("?format=3&id=8&part=f", ok(format(3, Some(8)), false)),
+            ("?format=3&id=8&part=e", ambiguous.clone()),
+            ("?id=8&part=f", malformed.clone()),
+            ("?id=8", malformed.clone()),
+            ("?part=e", malformed.clone()),
+            ("", malformed.clone()),
+            ("?", malformed.clone()),
+            ("?id=8&part=E", malformed.clone()),
+            ("?id=&part=e", malformed.clone()),
+            ("?id=+8&part=e", malformed.clone()),
+            ("?id=-8&part=e", malformed.clone()),
+            ("?id=%38&part=e", malformed.clone()),
+            ("?id=1e0&part=e", malformed.clone()),
+            ("?id=1.0&part=e", malformed.clone()),
+            ("?id=0x1&part=e", malformed.clone()),
+            ("?id=4294967296&part=e", malformed.clone()),
+            ("?id=00000000008&part=e", malformed.clone()),
+            ("?id=8%20OR%201&part=e", malformed.clone()),
+            ("?format=&id=8&part=f", malformed),
+            ("?id=8&id=9&part=e", ambiguous.clone()),
+            ("?id=8&i%64=9&part=e", ambiguous.clone()),
+            ("?id=8&id[]=9&part=e", ambiguous.clone()),
+            ("?id=8&part=e&amp;download", ambiguous.clone()),
+            ("?id=8&part=e&part=r", ambiguous.clone()),
+            ("/upload/a.jpg?id=8&part=e", ambiguous.clone()),
+            ("/?id=8&part=e", ambiguous),
+            ("?id=8&part=e#", Err(Refusal::Path)),
+        ];
+        for (tail, expected) in table {
+            assert_eq!(read(&format!("/action.php{tail}")), expected, "{tail}");
+        }
+        assert!(Target::is_script_form(b"/action.php?id=8&part=e", &layout()));
+    }
+
+    #[test]
+    fn a_row_is_served_by_the_rule_for_paths() {
+        for (path, servable_) in [
+            ("upload/2024/a b.jpg", true),
+            ("galleries/x/50%.JPG", true),
+            ("http://elsewhere/a.jpg", false),
+            ("/etc/passwd", false),
+            ("../ext/p.png", false),
+            ("upload/../local/config/x.jpg", false),
+            ("upload/.hidden", false),
+            ("upload/a\n.jpg", false),
+            ("upload\\a.jpg", false),
+            ("upload/a.php", false),
+            ("upload/a.php.jpg", false),
+            ("local/config/database.inc.php", false),
+            ("_data/logs/log.txt", false),
+            ("include/a.jpg", false),
+            ("", false),
+        ] {
+            assert_eq!(servable(path, &layout()).is_ok(), servable_, "{path:?}");
+        }
+    }
 }

@@ -130,7 +130,7 @@ fn the_demo_shows_each_visitor_what_is_right_and_leaves_nothing_behind() {
         run(&sandbox, &["demo", "--once", "--port", "0"], &[("TMPDIR", temporary.to_str().unwrap())]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(text.contains("280 answers, all as they should be."), "{text}");
+    assert!(text.contains("290 answers, all as they should be."), "{text}");
     assert!(is_empty(&temporary));
     assert!(process::all_that_name(&temporary).is_empty());
 }

@@ -113,6 +113,11 @@ fn a_mailed_key_counts_for_ordinary_accounts_until_it_expires() {
          VALUES ('{MAILED}', {bob}, NOW(), NOW() + INTERVAL 1 HOUR)"
     ));
     assert_eq!(elsewhere.status(&format!("?auth={MAILED}"), &[]), 403, "on action.php only, unless set");
+    let image = elsewhere.scene.world.private_image("bob").id;
+    for (key, expected) in [(MAILED, 200), ("", 403)] {
+        let target = format!("/action.php?id={image}&part=e&auth={key}");
+        assert_eq!(http::get(elsewhere.nginx.address(), &target).status, expected, "{target}");
+    }
     for log in [setting.gate.log_text(), elsewhere.gate.log_text()] {
         assert!(!log.contains(MAILED), "no key in the log");
     }

@@ -10,7 +10,7 @@ use piwigo_gate::target::{Refusal, Target};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use support::sandbox::Sandbox;
 
-const ROWS: [(u32, &str, Option<&str>); 13] = [
+const ROWS: [(u32, &str, Option<&str>); 16] = [
     (1, "./upload/2024/01/02/20240102030405-0123abcd.jpg", None),
     (2, "./galleries/al-bum/a-b-c.JPG", None),
     (3, "./galleries/x/movie.mp4", Some("jpg")),
@@ -24,6 +24,9 @@ const ROWS: [(u32, &str, Option<&str>); 13] = [
     (11, "./upload/2024/01/02/20240102030406-0123abce.heic", Some("jpg")),
     (12, "./galleries/x/v.tar.gz", Some("png")),
     (13, "./galleries/x/logo.svg", None),
+    (14, "./galleries/x/shell.php", None),
+    (15, "./local/config/database.inc.php", None),
+    (16, "http://elsewhere/a.jpg", None),
 ];
 
 /// The stored sizes: Piwigo's own and four custom ones.
@@ -76,10 +79,11 @@ enum Expected {
     File(&'static [u32]),
     Derivative(&'static [u32]),
     Icon,
+    Record(&'static [u32]),
     Refused(Refusal),
     Unknown,
 }
-use Expected::{Derivative, File, Icon, Refused, Unknown};
+use Expected::{Derivative, File, Icon, Record, Refused, Unknown};
 
 #[tokio::test]
 async fn urls_and_the_rows_that_own_them() {
@@ -160,7 +164,21 @@ async fn urls_and_the_rows_that_own_them() {
         ("/i.php", Refused(Refusal::Path)),
         ("/i.php/_data/i/galleries/x/pic-th.jpg", Refused(Refusal::Private)),
         ("/_data/i/_data/i/galleries/x/pic-th-th.jpg", Refused(Refusal::Private)),
-        ("/action.php?id=8&part=e", Refused(Refusal::Private)),
+        ("/action.php?id=8&part=e", Record(&[8])),
+        ("/action.php?id=3&part=e&download", Record(&[3])),
+        ("/action.php?id=3&part=r", Record(&[3])),
+        ("/action.php?id=8&part=r", Unknown),
+        ("/action.php?format=1&download", Record(&[1])),
+        ("/action.php?format=1&id=1", Record(&[1])),
+        ("/action.php?format=1&id=2", Unknown),
+        ("/action.php?format=2", Unknown),
+        ("/action.php?id=8", Refused(Refusal::Record)),
+        ("/action.php?id=99&part=e", Unknown),
+        // A row for which the rule for paths has no good word.
+        ("/action.php?id=6&part=e", Unknown),
+        ("/action.php?id=14&part=e", Unknown),
+        ("/action.php?id=15&part=e", Unknown),
+        ("/action.php?id=16&part=e", Unknown),
         ("/local/config/database.inc.php", Refused(Refusal::Private)),
         ("/galleries/x/shell.php", Refused(Refusal::Script)),
         ("/galleries/x/shell.PhP7.jpg", Refused(Refusal::Script)),
@@ -175,6 +193,13 @@ async fn urls_and_the_rows_that_own_them() {
         let got = match Target::read(url.as_bytes(), &gallery.layout, &gallery.derivatives) {
             Err(refusal) => Refused(refusal),
             Ok(Target::Icon(_)) => Icon,
+            Ok(target @ Target::Record(_)) => {
+                let claims = image::of_target(&database, &target, &gallery).await.unwrap();
+                match claims.iter().map(|claim| claim.image.id).collect::<Vec<_>>() {
+                    ids if ids.is_empty() => Unknown,
+                    ids => Record(ids.leak()),
+                }
+            }
             Ok(Target::File(source)) => match ids(&database, &source, false, &gallery).await {
                 ids if ids.is_empty() => Unknown,
                 ids => File(ids.leak()),

@@ -229,12 +229,12 @@ fn denied_and_unknown_look_the_same() {
 
 #[test]
 fn the_rest_of_the_site_is_as_before() {
-    for file in [nginx::ACCEL, nginx::AUTH_REQUEST] {
+    for (file, action) in [(nginx::ACCEL, "original 1\n"), (nginx::AUTH_REQUEST, "action.php of Piwigo\n")] {
         let setting = Setting::start(file);
         for (target, status, text) in [
             ("/", 200, "a page of Piwigo\n"),
             ("/index.php?/category/1", 200, "a page of Piwigo\n"),
-            ("/action.php?id=1&part=e", 200, "action.php of Piwigo\n"),
+            ("/action.php?id=1&part=e", 200, action),
             ("/themes/default/theme.css", 200, "public style\n"),
             ("/_data/combined/a1.css", 200, "combined style\n"),
         ] {

@@ -39,6 +39,7 @@ impl Handler for Scripted {
             uri => Reply::Allowed {
                 handover: Handover::AccelFile { path: String::from_utf8_lossy(&uri[1..]).into_owned() },
                 cache: "private".into(),
+                disposition: None,
             },
         }
     }

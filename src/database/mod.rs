@@ -52,6 +52,8 @@ pub struct ImageRow {
     pub album: Option<Album>,
     /// The extension of one of its formats, if asked for.
     pub format: Option<String>,
+    /// `images.file`, if asked for.
+    pub file: Option<String>,
 }
 
 /// A row of the users table with its `user_infos`. Its `Debug` text holds no password hash.
@@ -172,6 +174,7 @@ impl Database {
         self.schema = Schema::read(&self.tables, &columns)?;
         self.door_and_session("", false).await?;
         self.images_by_path(vec![String::new()]).await?;
+        self.images_by_id(0).await?;
         self.images_by_representative(vec!["?".into()], "").await?;
         self.users([0; IDS], true).await?;
         self.user_by_name("").await?;
@@ -181,6 +184,7 @@ impl Database {
             self.auth_key("").await?;
         }
         if self.schema.formats {
+            self.images_by_format_id(0).await?;
             self.images_by_format(vec!["?".into()], "").await?;
         }
         Ok(())
@@ -290,6 +294,22 @@ impl Database {
         extension: &str,
     ) -> Result<Vec<ImageRow>, DatabaseError> {
         self.images_of_owner(self.statements.images_by_format.clone(), prefixes, extension).await
+    }
+
+    /// The row of `images` with this id, and its `file`.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn images_by_id(&self, id: u32) -> Result<Vec<ImageRow>, DatabaseError> {
+        self.images(self.statements.images_by_id.clone(), vec![Value::Int(id.into())]).await
+    }
+
+    /// The row of `images` whose format this is, and its `file`.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn images_by_format_id(&self, format: u32) -> Result<Vec<ImageRow>, DatabaseError> {
+        self.images(self.statements.images_by_format_id.clone(), vec![Value::Int(format.into())]).await
     }
 
     async fn images_of_owner(
@@ -419,7 +439,7 @@ fn image_row(row: &Row) -> Option<ImageRow> {
         locked: row.text(9).as_deref() != Some("true"),
         granted: false,
     });
-    Some(ImageRow { image, album, format: row.text(10) })
+    Some(ImageRow { image, album, format: row.text(10), file: row.text(11) })
 }
 
 #[cfg(test)]

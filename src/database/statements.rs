@@ -95,6 +95,8 @@ pub(super) struct Statements {
     pub(super) config: Arc<str>,
     pub(super) door_and_session: Arc<str>,
     pub(super) images_by_path: Arc<str>,
+    pub(super) images_by_id: Arc<str>,
+    pub(super) images_by_format_id: Arc<str>,
     pub(super) images_by_representative: Arc<str>,
     pub(super) images_by_format: Arc<str>,
     pub(super) users: Arc<str>,
@@ -179,6 +181,15 @@ impl Statements {
             .into(),
             images_by_path: format!(
                 "SELECT {image_columns}, NULL FROM {images} i {albums} WHERE i.path IN (?, ?, ?)"
+            )
+            .into(),
+            images_by_id: format!(
+                "SELECT {image_columns}, NULL, i.file FROM {images} i {albums} WHERE i.id = ?"
+            )
+            .into(),
+            images_by_format_id: format!(
+                "SELECT {image_columns}, f.ext, i.file FROM {image_format} f \
+                 JOIN {images} i ON i.id = f.image_id {albums} WHERE f.format_id = ?"
             )
             .into(),
             images_by_representative: format!(

@@ -243,6 +243,18 @@ pub fn doors() -> Vec<File> {
             Some(derivative("th")),
             rows::FAMILY,
         ),
+        File::door(
+            "action.php: “Behind the last ridge”",
+            "/action.php?id=6&part=e".to_owned(),
+            Some(original.clone()),
+            rows::FAMILY_HIGH,
+        ),
+        File::door(
+            "action.php: RAW file of “Dunes”, to save",
+            "/action.php?format=1&download".to_owned(),
+            Some(format!("{UPLOAD}/pwg_format/20260502194427-7cc85f01.cr2")),
+            rows::FAMILY_HIGH,
+        ),
         File::door("a size that was never made", url(&derivative("xx")), None, rows::FAMILY_NOT_MADE),
         File::door("a size that does not exist", url(&derivative("zz")), None, rows::NO_RECORD),
         File::door(

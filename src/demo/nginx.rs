@@ -25,7 +25,7 @@ pub const SOCKET: &str = "gate.sock";
 pub const COOKIE: &str = "pwg_id";
 
 /// The locations whose requests go to the gate. `^~` wins over any location with a regular expression.
-const GUARDED: [&str; 4] = ["^~ /upload", "^~ /galleries", "^~ /_data/i", "= /i.php"];
+const GUARDED: [&str; 5] = ["^~ /upload", "^~ /galleries", "^~ /_data/i", "= /i.php", "= /action.php"];
 
 const GATE: &str = "
             fastcgi_pass unix:gate.sock;

@@ -1,0 +1,251 @@
+//! `action.php` answered by the gate in Piwigo's place, through real nginx and Apache with the shipped files.
+
+#![allow(clippy::expect_used, clippy::doc_markdown)]
+
+mod support;
+
+use std::net::SocketAddr;
+
+use support::apache::{self, Apache};
+use support::files;
+use support::gate::Gate;
+use support::http::{self, Response};
+use support::nginx::{self, Nginx};
+use support::php::{self, PhpFcgi};
+use support::scene::Scene;
+
+/// What keeps a server running: the fields are there to be dropped.
+#[allow(dead_code)]
+enum Server {
+    Nginx(Box<Nginx>, Gate, PhpFcgi),
+    Apache(Apache),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Nginx,
+    XSendfile,
+    Htaccess,
+}
+
+const ALL: [Kind; 3] = [Kind::Nginx, Kind::XSendfile, Kind::Htaccess];
+
+/// A server in front of the gate, with the whole scene behind it.
+struct Setting {
+    server: Server,
+    scene: Scene,
+}
+
+/// Rows of this test's own: a name that needs care, its owner's page, a script and a secret. In a public album, except 903.
+const ROWS: &str = "
+    INSERT INTO piwigo_images (id, file, path, width, height, rotation) VALUES
+      (901, 'L&#039;été &quot;à&quot; 100%.jpg', './upload/test/a.jpg', 100, 80, 0),
+      (902, 'page.html', './upload/test/page.html', NULL, NULL, 0),
+      (903, 'none.jpg', './upload/test/none.jpg', 100, 80, 0),
+      (904, 'x.jpg', './upload/test/shell.php', 100, 80, 0),
+      (905, 'x.jpg', './local/config/database.inc.php', 100, 80, 0),
+      (906, 'x.jpg', './_data/logs/log.txt', 100, 80, 0),
+      (907, 'gone.jpg', './upload/test/gone.jpg', 100, 80, 0),
+      (908, 'logo.svg', './upload/test/logo.svg', NULL, NULL, 0);
+    INSERT INTO piwigo_image_category (image_id, category_id) VALUES
+      (901, 1), (902, 1), (904, 1), (905, 1), (906, 1), (907, 1), (908, 1);
+    INSERT INTO piwigo_image_format (format_id, image_id, ext) VALUES (90, 901, 'tif');";
+
+impl Setting {
+    fn start(kind: Kind) -> Self {
+        let scene = Scene::start();
+        let sandbox = &scene.sandbox;
+        scene.database.sql(ROWS);
+        for (name, text) in [
+            ("upload/test/a.jpg", "original 901\n"),
+            ("upload/test/pwg_format/a.tif", "format 901\n"),
+            ("upload/test/page.html", "<script>page</script>\n"),
+            ("upload/test/logo.svg", "<svg/>\n"),
+            ("upload/test/none.jpg", "original 903\n"),
+            ("upload/test/shell.php", "<?php echo 'run';\n"),
+            ("_data/logs/log.txt", "a log\n"),
+        ] {
+            sandbox.write(&format!("gallery/{name}"), text);
+        }
+        sandbox.hand_over_tree(&sandbox.gallery());
+        let server = match kind {
+            Kind::Nginx => {
+                let php = PhpFcgi::start(sandbox);
+                let gate = Gate::start(sandbox, &[], &[]);
+                Server::Nginx(Box::new(Nginx::start_gallery(sandbox, nginx::ACCEL)), gate, php)
+            }
+            Kind::XSendfile => {
+                php::write_scripts(sandbox);
+                let modules = ["fcgid", "xsendfile", "rewrite", "actions", "headers"];
+                Server::Apache(Apache::start(sandbox, &apache::xsendfile_host(sandbox, ""), &modules))
+            }
+            Kind::Htaccess => {
+                php::write_scripts(sandbox);
+                let host = apache::shared_host(sandbox, "");
+                apache::write_htaccess(sandbox, "", true);
+                Server::Apache(Apache::start(sandbox, &host, &["fcgid", "rewrite", "actions", "headers"]))
+            }
+        };
+        Self { server, scene }
+    }
+
+    fn address(&self) -> SocketAddr {
+        match &self.server {
+            Server::Nginx(nginx, ..) => nginx.address(),
+            Server::Apache(apache) => apache.address(),
+        }
+    }
+
+    fn get(&self, target: &str, user: Option<&str>) -> Response {
+        self.request("GET", target, user, &[])
+    }
+
+    fn request(&self, method: &str, target: &str, user: Option<&str>, headers: &[(&str, &str)]) -> Response {
+        let cookie = user.map(|user| self.scene.world.session(user).cookie_header());
+        let mut all = headers.to_vec();
+        if let Some(cookie) = &cookie {
+            all.push(("Cookie", cookie));
+        }
+        http::request(self.address(), method, target, &all)
+    }
+}
+
+#[test]
+fn every_part_of_a_photo_to_whom_may_have_it() {
+    for kind in ALL {
+        let setting = Setting::start(kind);
+        let table = [
+            ("/action.php?id=1&part=e", None, Some(files::original_text(1))),
+            ("/action.php?id=34&part=e", None, Some(files::original_text(34))),
+            ("/action.php?id=34&part=r", None, Some(files::representative_text(34))),
+            ("/action.php?format=2", None, Some(files::format_text(2, "cr2"))),
+            ("/action.php?format=2&id=2&part=f", None, Some(files::format_text(2, "cr2"))),
+            ("/action.php?id=2&part=e&pwg_token=0&auth=x&b=1", None, Some(files::original_text(2))),
+            // Album 2 is private.
+            ("/action.php?id=11&part=e", None, None),
+            ("/action.php?id=11&part=e", Some("lowres"), None),
+            ("/action.php?id=35&part=r", None, None),
+            ("/action.php?format=1", None, None),
+            // No right to originals: what pages show is no original.
+            ("/action.php?id=1&part=e", Some("lowres"), Some(files::original_text(1))),
+            ("/action.php?id=2&part=e", Some("lowres"), None),
+            ("/action.php?format=2", Some("lowres"), None),
+            ("/action.php?id=34&part=e", Some("lowres"), Some(files::original_text(34))),
+            // The record of everything is an administrator's; a token from the address is nobody's.
+            ("/action.php?id=903&part=e", Some("admin"), Some("original 903\n".to_owned())),
+            ("/action.php?id=903&part=e&pwg_token=0123456789abcdef", Some("erin"), None),
+            ("/action.php?id=904&part=e", Some("admin"), None),
+            ("/action.php?id=905&part=e", Some("admin"), None),
+            ("/action.php?id=906&part=e", Some("admin"), None),
+        ];
+        for (target, user, expected) in table {
+            let answer = setting.get(target, user);
+            let (status, text) = (answer.status, answer.text());
+            match expected {
+                Some(expected) => assert_eq!((status, text), (200, expected), "{kind:?} {target} {user:?}"),
+                None => assert_eq!((status, &*text), (403, "Forbidden\n"), "{kind:?} {target} {user:?}"),
+            }
+        }
+        let world = &setting.scene.world;
+        let private = world.private_image("erin").id;
+        let target = format!("/action.php?id={private}&part=e");
+        assert_eq!(setting.get(&target, Some("erin")).text(), files::original_text(private));
+        assert_eq!(setting.get(&target, None).status, 403);
+        assert_eq!(setting.get("/action.php?id=907&part=e", None).status, 404);
+    }
+}
+
+#[test]
+fn denied_unknown_and_malformed_look_the_same() {
+    let plain = |mut answer: Response| {
+        answer.headers.retain(|(name, _)| name != "date");
+        answer
+    };
+    for kind in ALL {
+        let setting = Setting::start(kind);
+        for method in ["GET", "HEAD"] {
+            let denied = plain(setting.request(method, "/action.php?id=11&part=e", None, &[]));
+            assert_eq!(denied.status, 403, "{kind:?}");
+            assert!(!denied.headers.iter().any(|(_, value)| value.contains("public")), "{denied:?}");
+            for target in [
+                "/action.php?id=99999&part=e",
+                "/action.php?id=99999&part=r",
+                "/action.php?id=1&part=r",
+                "/action.php?id=1&part=f",
+                "/action.php?format=99",
+                "/action.php?format=2&id=1",
+                "/action.php?format=2&id=2&part=e",
+                "/action.php?id=1",
+                "/action.php?id=1&id=1&part=e",
+                "/action.php?id=1e0&part=e",
+                "/action.php?id=1%20OR%201=1&part=e",
+                "/action.php/upload/test/a.jpg?id=1&part=e",
+                "/action.php",
+            ] {
+                assert_eq!(plain(setting.request(method, target, None, &[])), denied, "{kind:?} {target}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_download_has_the_name_that_its_owner_gave_it() {
+    let given =
+        "filename=\"L'_t_ __ 100_.jpg\"; filename*=UTF-8''L%27%C3%A9t%C3%A9%20%22%C3%A0%22%20100%25.jpg";
+    let given = given.replace("__ 100", "___ 100");
+    for kind in ALL {
+        let setting = Setting::start(kind);
+        for (query, expected) in [
+            ("id=901&part=e", format!("inline; {given}")),
+            ("id=901&part=e&download", format!("attachment; {given}")),
+            ("id=901&part=e&download=", format!("attachment; {given}")),
+            ("format=90&download", format!("attachment; {}", given.replace(".jpg", ".tif"))),
+            ("id=34&part=r&download", "attachment; filename=\"clip.jpg\"".to_owned()),
+            // Whatever could run as a page of the gallery.
+            ("id=902&part=e", "attachment; filename=\"page.html\"".to_owned()),
+            ("id=908&part=e", "attachment; filename=\"logo.svg\"".to_owned()),
+        ] {
+            let answer = setting.get(&format!("/action.php?{query}"), None);
+            assert_eq!(answer.status, 200, "{kind:?} {query}");
+            assert_eq!(answer.all("content-disposition"), [expected], "{kind:?} {query}");
+        }
+        let by_path = setting.get("/upload/test/page.html", None);
+        assert_eq!(by_path.all("content-disposition"), ["attachment"], "{kind:?}");
+        assert!(by_path.header("content-security-policy").is_some(), "{kind:?}");
+        let by_number = setting.get("/action.php?id=902&part=e", None);
+        assert!(by_number.header("content-security-policy").is_some(), "{kind:?}");
+    }
+}
+
+#[test]
+fn ranges_and_conditions_are_those_of_a_static_file() {
+    for kind in ALL {
+        let setting = Setting::start(kind);
+        let target = "/action.php?id=1&part=e";
+        let answer = setting.get(target, None);
+        assert_eq!(answer.all("cache-control"), ["private, max-age=600"], "{kind:?}");
+        assert!(answer.all("vary").contains(&"Cookie"), "{kind:?}");
+        assert_eq!(answer.all("content-type"), ["image/jpeg"], "{kind:?}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{kind:?}");
+        for leak in ["x-accel-redirect", "x-sendfile", "location"] {
+            assert_eq!(answer.header(leak), None, "{kind:?}");
+        }
+        let etag = answer.header("etag").expect("an ETag").to_owned();
+        let again = setting.request("GET", target, None, &[("If-None-Match", &etag)]);
+        assert_eq!((again.status, again.body.len()), (304, 0), "{kind:?}");
+        let part = setting.request("GET", target, None, &[("Range", "bytes=0-3")]);
+        assert_eq!((part.status, part.text().as_str()), (206, "orig"), "{kind:?}");
+        let end = setting.request("GET", target, None, &[("Range", "bytes=-2")]);
+        assert_eq!((end.status, end.text().as_str()), (206, "1\n"), "{kind:?}");
+        let head = setting.request("HEAD", target, None, &[]);
+        assert_eq!((head.status, head.body.len(), head.header("content-length")), (200, 0, Some("11")));
+        // A date does not prove a right (Piwigo answers 304 to any).
+        let since = [("If-Modified-Since", "Thu, 01 Jan 1970 00:00:01 GMT"), ("If-None-Match", &*etag)];
+        let denied = setting.request("GET", "/action.php?id=11&part=e", None, &since);
+        assert_eq!(denied.status, 403, "{kind:?}");
+        let old = setting.request("GET", target, None, &since[..1]);
+        assert_eq!(old.status, 200, "{kind:?}");
+        let posted = setting.request("POST", target, None, &[]);
+        assert_eq!((posted.status, posted.header("allow")), (405, Some("GET, HEAD")), "{kind:?}");
+    }
+}
