@@ -2,20 +2,18 @@
 
 mod support;
 
-use std::collections::BTreeMap;
-
 use piwigo_gate::access::Admins;
 use piwigo_gate::database::{Address, Database, Tables};
 use piwigo_gate::fastcgi::Role;
-use piwigo_gate::gate::Gate;
 use piwigo_gate::reply::{Deliver, Handover, Reply};
 use piwigo_gate::request::{Request, Server};
-use piwigo_gate::settings::{Options, Settings};
+use piwigo_gate::settings::Options;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use support::http;
 use support::rows::Engine;
 use support::sandbox::Sandbox;
 use support::scene::{self, Scene};
+use support::verdicts::{every_verdict, gate};
 use support::world::World;
 
 /// The world's gallery in an SQLite file, and the address of that file.
@@ -34,23 +32,6 @@ async fn sqlite(sandbox: &Sandbox, world: &World) -> String {
     connection.execute(AssertSqlSafe(rows)).await.unwrap();
     connection.close().await.unwrap();
     format!("sqlite://{}", file.display())
-}
-
-async fn gate(sandbox: &Sandbox, options: Options) -> Gate {
-    let options = Options { gallery: Some(sandbox.gallery()), ..options };
-    Gate::open(Settings::resolve(options, None).unwrap()).await.unwrap()
-}
-
-/// The answer to one request with nginx's delivery.
-async fn ask(gate: &Gate, path: &str, cookies: &str, address: &str) -> Reply {
-    let url = http::url(path);
-    let request = Request {
-        cookies: cookies.as_bytes().into(),
-        server: Server::Nginx,
-        deliver: Some(Deliver::XAccelRedirect),
-        ..Request::new(url.as_bytes(), address)
-    };
-    gate.answer(&request).await
 }
 
 /// Where the gate is silent, lighttpd's authorizer mode serves the file: the mode is not supported at all.
@@ -88,40 +69,6 @@ async fn an_owner_is_not_looked_for_in_folders_that_begin_like_it() {
         database.images_by_representative(vec!["./galleries/plain/movie.".into()], "jpg").await.unwrap();
     let found: Vec<u32> = rows.iter().map(|row| row.image.id).collect();
     assert_eq!(found, [41, 42], "movie.2.mp4 and movie.mp4");
-}
-
-/// The cookie of each user of the world; the guest has none.
-fn cookies(world: &World) -> BTreeMap<u32, String> {
-    world
-        .users
-        .iter()
-        .map(|user| match user.id {
-            2 => (2, String::new()),
-            id => (id, world.session(&user.username).cookie_header()),
-        })
-        .collect()
-}
-
-/// All 735 verdicts, for the original and (where Piwigo has a picture to show) for thumb and medium.
-async fn every_verdict(gate: &Gate, world: &World) {
-    let cookies = cookies(world);
-    let (mut asked, mut wrong) = (0, Vec::new());
-    for verdict in &world.verdicts {
-        let (user, image, see, original) = (verdict.0, verdict.1, verdict.2 == 1, verdict.3 == 1);
-        let image = world.image(image);
-        let mut files = vec![(image.original().to_owned(), original)];
-        files.extend(["th", "me"].into_iter().filter_map(|token| Some((image.derivative(token)?, see))));
-        files.extend(image.representative().map(|path| (path, see)));
-        for (path, expected) in files {
-            let reply = ask(gate, &path, &cookies[&user], "127.0.0.1").await;
-            asked += 1;
-            if reply.status() != if expected { 200 } else { 403 } {
-                wrong.push(format!("user {user}, {path}: {} instead of {expected}", reply.status()));
-            }
-        }
-    }
-    assert!(world.verdicts.len() == 735 && asked > 1500, "{asked} asked");
-    assert!(wrong.is_empty(), "{} of {asked} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[tokio::test]

@@ -20,4 +20,5 @@ pub mod process;
 pub mod rows;
 pub mod sandbox;
 pub mod scene;
+pub mod verdicts;
 pub mod world;

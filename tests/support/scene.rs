@@ -16,10 +16,14 @@ pub struct Scene {
 impl Scene {
     /// Starts MariaDB with the world's rows, and writes the gallery's files and Piwigo's `local/config`.
     pub fn start() -> Self {
+        Self::start_with(mariadb::SCHEMA, World::load())
+    }
+
+    /// The same with the tables of another version, and with such rows as they can hold.
+    pub fn start_with(schema: &str, world: World) -> Self {
         let sandbox = Sandbox::new();
         let database = MariaDb::start(&sandbox);
-        let world = World::load();
-        database.sql(mariadb::SCHEMA);
+        database.sql(schema);
         database.sql(&world.sql(Engine::MariaDb));
         write_gallery(&sandbox, &world);
         files::write_config(&sandbox.gallery(), &database.socket());
