@@ -1,4 +1,4 @@
-//! Any bytes as each of Piwigo's own formats: a configuration file, a session, a cookie header, stored sizes.
+//! Any bytes as each of Piwigo's own formats: a configuration file, a session, cookies, keys, stored sizes.
 #![no_main]
 #![allow(dead_code, unused_imports)]
 
@@ -8,13 +8,15 @@ mod derivative;
 mod piwigo;
 
 use libfuzzer_sys::fuzz_target;
+use piwigo::auth_key::{self, AuthKey};
 use piwigo::derivative_config::DerivativeConfig;
 use piwigo::php_config::PhpConfig;
+use piwigo::remember_me::RememberMe;
 use piwigo::session;
 
 fuzz_target!(|input: &[u8]| {
     let Some((&format, bytes)) = input.split_first() else { return };
-    match format % 4 {
+    match format % 5 {
         0 => {
             let mut config = PhpConfig::new();
             config.read("config.inc.php", bytes);
@@ -29,6 +31,14 @@ fuzz_target!(|input: &[u8]| {
             if let Some(id) = session::session_id(bytes, "pwg_id") {
                 assert!((16..=128).contains(&id.len()));
                 assert!(id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b',' || byte == b'-'));
+            }
+        }
+        3 => {
+            if let Some(cookie) = RememberMe::parse(bytes) {
+                assert!(cookie.user > 0 && !cookie.is_signed_by(b"", b"", b""));
+            }
+            if let Some(key) = auth_key::parameter(bytes).and_then(|key| AuthKey::parse(&key)) {
+                assert!(key.id().len() <= 34);
             }
         }
         _ => assert!(!DerivativeConfig::from_stored(Some(bytes)).0.enabled.is_empty()),

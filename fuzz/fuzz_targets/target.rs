@@ -26,7 +26,7 @@ fuzz_target!(|uri: &[u8]| {
             assert!(icon.source.contains("/icon/mimetypes/"));
             icon.source
         }
-        Err(_) => return,
+        Ok(Target::Record(_)) | Err(_) => return,
     };
     assert!(path.len() <= target::MAX_PATH);
     for segment in path.split('/') {
