@@ -221,6 +221,9 @@ pub async fn find(
     if claims.iter().any(|claim| !claim.file.starts_with("../")) {
         claims.retain(|claim| !claim.file.starts_with("../"));
     }
+    if source.row.is_some_and(|row| !claims.iter().any(|claim| claim.image.id == row)) {
+        claims.clear();
+    }
     Ok(claims)
 }
 

@@ -71,6 +71,8 @@ pub struct Source {
     pub path: String,
     /// The rows that own it by its stem, if it lies in one of Piwigo's own folders.
     pub owner: Option<Owner>,
+    /// A row that the request names beside the path: one of those that own it, or else nothing is found.
+    pub row: Option<u32>,
 }
 
 /// A file that belongs to a row through its folder and stem (PIWIGO.md §3.4).
@@ -160,11 +162,34 @@ impl Target {
         if let Some(requested) = i_php_request(path, query.unwrap_or_default())? {
             return derivative(&requested, layout, derivatives);
         }
+        if let Some((row, named)) = privacy_request(path, query.unwrap_or_default(), layout)? {
+            let target = match named.strip_prefix("i.php?/") {
+                Some(requested) => {
+                    canonical(requested)?;
+                    derivative(requested, layout, derivatives)
+                }
+                None => Self::named(&named, layout, derivatives),
+            };
+            return Ok(target?.of_row(row));
+        }
+        Self::named(path, layout, derivatives)
+    }
+
+    /// What a path below the root names.
+    fn named(path: &str, layout: &Layout, derivatives: &DerivativeConfig) -> Result<Self, Refusal> {
         canonical(path)?;
         if let Some(name) = path.strip_prefix(&layout.derivative_dir) {
             return derivative(name, layout, derivatives);
         }
         file(path, layout).map(Target::File)
+    }
+
+    fn of_row(mut self, row: u32) -> Self {
+        match &mut self {
+            Target::File(source) | Target::Derivative { source, .. } => source.row = Some(row),
+            Target::Icon(_) | Target::Record(_) => {}
+        }
+        self
     }
 
     /// The size asked for, if it is not the file as it is.
@@ -175,13 +200,18 @@ impl Target {
         }
     }
 
-    /// Whether the request came in a script's form (`i.php?/…`, `action.php?…`), which an authorizer cannot answer.
+    /// Whether the URL's path is not the file's own (`i.php?/…`, `action.php?…`, the forms of piwigo-privacy): an
+    /// authorizer cannot answer that, because the server would serve what it maps the path to.
     pub fn is_script_form(uri: &[u8], layout: &Layout) -> bool {
         let path = uri.split(|&byte| byte == b'?').next().unwrap_or_default();
         decode_once(path).ok().is_some_and(|path| {
-            path.strip_prefix(&layout.url_prefix)
-                .and_then(|path| path.strip_prefix('/'))
-                .is_some_and(|path| is_script(path.split('/').next().unwrap_or_default()))
+            path.strip_prefix(&layout.url_prefix).and_then(|path| path.strip_prefix('/')).is_some_and(
+                |path| {
+                    is_script(path.split('/').next().unwrap_or_default())
+                        || path.starts_with(PRIVACY_PLUGIN)
+                        || numbered(path, layout).is_some()
+                },
+            )
         })
     }
 }
@@ -226,17 +256,47 @@ fn i_php_request(path: &str, query: &[u8]) -> Result<Option<String>, Refusal> {
     Ok(Some(requested))
 }
 
+/// The directory of the plugin piwigo-privacy, whose links stay good after it was removed.
+const PRIVACY_PLUGIN: &str = "plugins/piwigo_privacy/";
+
+/// The row and the path, or `i.php?/` and a derivative's name, in a link that piwigo-privacy has made (PIWIGO.md §3.5),
+/// or `None` where it is not one.
+fn privacy_request(path: &str, query: &[u8], layout: &Layout) -> Result<Option<(u32, String)>, Refusal> {
+    if let Some((row, named)) = numbered(path, layout) {
+        return Ok(Some((number(row.as_bytes())?, named.to_owned())));
+    }
+    match path.strip_prefix(PRIVACY_PLUGIN) {
+        None => return Ok(None),
+        Some("get.php") => {}
+        Some(_) => return Err(Refusal::Private),
+    }
+    let (mut row, mut named) = (None, None);
+    for (name, value) in plain_parameters(query)? {
+        match name {
+            b"img_id" => row = Some(number(value)?),
+            // Pages hold it as it is, not encoded as a query's value: a `+` is a plus sign.
+            b"file" => named = Some(decode(value)?),
+            _ => {}
+        }
+    }
+    let (row, named) = row.zip(named).ok_or(Refusal::Record)?;
+    Ok(Some((row, named.strip_prefix("./").unwrap_or(&named).to_owned())))
+}
+
+/// `<id>/<path>`, the links of piwigo-privacy where the web server sends the files.
+fn numbered<'a>(path: &'a str, layout: &Layout) -> Option<(&'a str, &'a str)> {
+    let (row, named) = path.split_once('/')?;
+    let is_number = !row.is_empty() && row.bytes().all(|byte| byte.is_ascii_digit());
+    // Other directories of numbers may be the gallery's own, years for instance.
+    let is_guarded =
+        ["upload/", "galleries/", &layout.derivative_dir].iter().any(|&at| named.starts_with(at));
+    (is_number && is_guarded).then_some((row, named))
+}
+
 /// What the query of `action.php` asks for. Piwigo's other parameters (`pwg_token`, `auth`, `b`) name no file.
 fn record(query: &[u8]) -> Result<Record, Refusal> {
-    parameters(query)?;
     let (mut id, mut part, mut format, mut download) = (None, None, None, false);
-    for parameter in query.split(|&byte| byte == b'&').filter(|parameter| !parameter.is_empty()) {
-        let mut halves = parameter.splitn(2, |&byte| byte == b'=');
-        let (name, value) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
-        // PHP reads `i%64`, `id[]` and `+id` as `id`.
-        if !name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_') {
-            return Err(Refusal::Ambiguous);
-        }
+    for (name, value) in plain_parameters(query)? {
         match name {
             b"id" => id = Some(number(value)?),
             b"format" => format = Some(number(value)?),
@@ -254,6 +314,24 @@ fn record(query: &[u8]) -> Result<Record, Refusal> {
         _ => return Err(Refusal::Record),
     };
     Ok(Record { part, download })
+}
+
+/// Name and raw value.
+type Parameter<'a> = (&'a [u8], &'a [u8]);
+
+/// Names and raw values of a query, each name plain and there once: PHP reads `i%64`, `id[]` and `+id` as `id`.
+fn plain_parameters(query: &[u8]) -> Result<Vec<Parameter<'_>>, Refusal> {
+    parameters(query)?;
+    let plain = |name: &[u8]| name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    query
+        .split(|&byte| byte == b'&')
+        .filter(|parameter| !parameter.is_empty())
+        .map(|parameter| {
+            let mut halves = parameter.splitn(2, |&byte| byte == b'=');
+            let name = halves.next().unwrap_or_default();
+            if plain(name) { Ok((name, halves.next().unwrap_or_default())) } else { Err(Refusal::Ambiguous) }
+        })
+        .collect()
 }
 
 /// Longest number that is read; the ids of Piwigo's tables have at most ten digits.
@@ -337,7 +415,7 @@ fn file(path: &str, layout: &Layout) -> Result<Source, Refusal> {
     if could_be_executed(file_name) {
         return Err(Refusal::Script);
     }
-    Ok(Source { path: path.to_owned(), owner: owner(directory, file_name) })
+    Ok(Source { path: path.to_owned(), owner: owner(directory, file_name), row: None })
 }
 
 fn owner(directory: &str, file_name: &str) -> Option<Owner> {
@@ -483,6 +561,51 @@ mod tests {
             assert_eq!(read(&format!("/action.php{tail}")), expected, "{tail}");
         }
         assert!(Target::is_script_form(b"/action.php?id=8&part=e", &layout()));
+    }
+
+    #[test]
+    fn links_of_piwigo_privacy_name_a_path_and_a_row() {
+        let with_row = |uri: &str, row| read(uri).map(|target| target.of_row(row));
+        let plain = with_row("/upload/a b.jpg", 8);
+        let thumb = with_row("/_data/i/upload/a-th.jpg", 8);
+        let table = [
+            ("/8/upload/a b.jpg", plain.clone()),
+            ("/8/_data/i/upload/a-th.jpg", thumb.clone()),
+            ("/plugins/piwigo_privacy/get.php?img_id=8&file=upload/a%20b.jpg", plain.clone()),
+            ("/plugins/piwigo_privacy/get.php?img_id=8&file=./upload/a b.jpg", plain),
+            ("/plugins/piwigo_privacy/get.php?img_id=8&file=_data/i/upload/a-th.jpg", thumb.clone()),
+            ("/plugins/piwigo_privacy/get.php?img_id=8&file=i.php?/upload/a-th.jpg", thumb),
+            ("/plugins/piwigo_privacy/get.php?img_id=8&file=upload/a+b.jpg", with_row("/upload/a+b.jpg", 8)),
+            // A directory of the gallery.
+            ("/2019/a.jpg", read("/2019/a.jpg")),
+            ("/99999999999/upload/a.jpg", Err(Refusal::Record)),
+            ("/plugins/piwigo_privacy/get.php?img_id=8", Err(Refusal::Record)),
+            ("/plugins/piwigo_privacy/get.php?file=upload/a.jpg", Err(Refusal::Record)),
+            ("/plugins/piwigo_privacy/get.php?img_id=8%20OR%201&file=upload/a.jpg", Err(Refusal::Record)),
+            ("/plugins/piwigo_privacy/get.php?img_id=8&img_id=9&file=upload/a.jpg", Err(Refusal::Ambiguous)),
+            (
+                "/plugins/piwigo_privacy/get.php?img_id=8&file=upload/a.jpg&file=upload/b.jpg",
+                Err(Refusal::Ambiguous),
+            ),
+            ("/plugins/piwigo_privacy/get.php?img_id=8&file=upload/../a.jpg", Err(Refusal::Path)),
+            ("/plugins/piwigo_privacy/get.php?img_id=8&file=/upload/a.jpg", Err(Refusal::Path)),
+            ("/plugins/piwigo_privacy/get.php?img_id=8&file=8/upload/a.php", Err(Refusal::Script)),
+            ("/plugins/piwigo_privacy/get.php?img_id=8&file=local/a.jpg", Err(Refusal::Private)),
+            ("/plugins/piwigo_privacy/get.php/8/upload/a.jpg", Err(Refusal::Private)),
+            ("/plugins/piwigo_privacy/main.inc.php", Err(Refusal::Private)),
+        ];
+        for (uri, expected) in table {
+            assert_eq!(read(uri), expected, "{uri}");
+        }
+        for (uri, other_path) in [
+            ("/8/upload/a.jpg", true),
+            ("/plugins/piwigo_privacy/get.php?img_id=8&file=upload/a.jpg", true),
+            ("/i.php?/upload/a-th.jpg", true),
+            ("/upload/a.jpg", false),
+            ("/2019/a.jpg", false),
+        ] {
+            assert_eq!(Target::is_script_form(uri.as_bytes(), &layout()), other_path, "{uri}");
+        }
     }
 
     #[test]

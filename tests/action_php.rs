@@ -218,6 +218,35 @@ fn a_download_has_the_name_that_its_owner_gave_it() {
 }
 
 #[test]
+fn links_of_piwigo_privacy_stay_good() {
+    for kind in ALL {
+        let setting = Setting::start(kind);
+        let world = &setting.scene.world;
+        for (id, user) in [(1, None), (11, Some("bob"))] {
+            let path = world.image(id).original();
+            let thumb = world.image(id).derivative("th").expect("a picture");
+            for (path, text) in [(path, files::original_text(id)), (&thumb, files::derivative_text(id, "th"))]
+            {
+                for (named, good) in [(id, true), (id + 1, false)] {
+                    for target in [
+                        format!("/{named}/{path}"),
+                        format!("/plugins/piwigo_privacy/get.php?img_id={named}&file={path}"),
+                    ] {
+                        let answer = setting.get(&target, user);
+                        let expected = if good { (200, &*text) } else { (403, "Forbidden\n") };
+                        let got = answer.text();
+                        assert_eq!((answer.status, &*got), expected, "{kind:?} {target} {user:?}");
+                        if user.is_some() {
+                            assert_eq!(setting.get(&target, None).status, 403, "{kind:?} {target}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn ranges_and_conditions_are_those_of_a_static_file() {
     for kind in ALL {
         let setting = Setting::start(kind);
