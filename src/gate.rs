@@ -15,6 +15,7 @@ use crate::ready::{Readiness, Ready};
 use crate::reply::{Deliver, DenyStatus, Reply};
 use crate::request::{Method, Request, Server};
 use crate::serve::Handler;
+use crate::settings::gallery::Gallery;
 use crate::settings::{Settings, SettingsError};
 use crate::target::{Source, Target};
 use crate::visitor::{self, Visitor};
@@ -160,11 +161,12 @@ impl Gate {
             gallery.session_use_ip_address,
             request.remote_addr,
         );
-        let (door, mut claims) = tokio::try_join!(
+        let (door, mut claims, by_file) = tokio::try_join!(
             database.door_and_session(cookie.as_deref().unwrap_or_default()),
             image::find(database, source, kind.is_some(), gallery),
+            async { Ok(self.session_file_user(gallery, request).await) },
         )?;
-        let signed_in = self.signed_in(&door);
+        let signed_in = if gallery.foreign_sessions.is_some() { by_file } else { self.signed_in(&door) };
         let id = signed_in.unwrap_or(gallery.guest_id);
         let images: Vec<u32> = claims.iter().map(|claim| claim.image.id).collect();
         let (users, grants) = tokio::try_join!(
@@ -179,6 +181,12 @@ impl Gate {
         let state = gallery.state(door.gallery_locked);
         let verdict = access::decide(&visitor, &claims, kind, &state, &self.settings.policy);
         Ok(Judgement { visitor, claims, verdict })
+    }
+
+    /// The user that a session's file names, where PHP keeps the sessions.
+    async fn session_file_user(&self, gallery: &Gallery, request: &Request<'_>) -> Option<u32> {
+        gallery.foreign_sessions.as_ref()?;
+        self.settings.session_files.as_ref()?.user_id(&request.cookies).await
     }
 
     /// The user that a session's row names, if it is young enough.

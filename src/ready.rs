@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::database::{Database, DatabaseError, Trouble};
-use crate::settings::gallery::Gallery;
+use crate::settings::gallery::{ConfigRows, Gallery};
 use crate::settings::{Settings, SettingsError};
 
 /// Age at which Piwigo's settings in the config table are read again (DESIGN.md, Database access).
@@ -47,7 +47,7 @@ impl Readiness {
     /// would not help.
     pub async fn open(settings: Arc<Settings>) -> Result<Self, SettingsError> {
         // What the files say must make sense now, not when the database comes.
-        Gallery::resolve(&settings.piwigo, &[], &settings.url_prefix)?;
+        resolve(&settings, &[])?;
         let readiness = Readiness {
             settings,
             ready: RwLock::default(),
@@ -138,6 +138,12 @@ impl Readiness {
         let config = database.config().await?;
         let gallery = self.gallery(&database, &config)?;
         database.schema().tell(tables);
+        if gallery.foreign_sessions.is_none() && self.settings.session_files.is_some() {
+            tracing::warn!(
+                "session_files means nothing to this Piwigo, which keeps its sessions in its database \
+                 (session_save_handler is 'db')"
+            );
+        }
         Ok(Ready {
             database: Arc::new(database),
             gallery: Arc::new(gallery),
@@ -152,7 +158,7 @@ impl Readiness {
         }
         let read_at = Instant::now();
         let config = ready.database.config().await?;
-        let version = |config: &[(String, Vec<u8>)]| {
+        let version = |config: &ConfigRows| {
             config.iter().find(|(param, _)| param == "piwigo_db_version").map(|(_, value)| value.clone())
         };
         if version(&config) != version(&ready.config) {
@@ -167,7 +173,7 @@ impl Readiness {
     }
 
     fn gallery(&self, database: &Database, config: &[(String, Vec<u8>)]) -> Result<Gallery, SettingsError> {
-        let gallery = Gallery::resolve(&self.settings.piwigo, config, &self.settings.url_prefix)?;
+        let gallery = resolve(&self.settings, config)?;
         Ok(Gallery { formats: gallery.formats && database.schema().formats, ..gallery })
     }
 
@@ -187,6 +193,17 @@ impl Readiness {
 
     fn keep(&self, ready: Option<Arc<Ready>>) {
         *self.ready.write().unwrap_or_else(PoisonError::into_inner) = ready;
+    }
+}
+
+/// Piwigo's settings, with sessions that can be read wherever they are.
+fn resolve(settings: &Settings, rows: &ConfigRows) -> Result<Gallery, SettingsError> {
+    let gallery = Gallery::resolve(&settings.piwigo, rows, &settings.url_prefix)?;
+    match &gallery.foreign_sessions {
+        Some(handler) if settings.session_files.is_none() => {
+            Err(SettingsError::SessionsElsewhere(handler.clone()))
+        }
+        _ => Ok(gallery),
     }
 }
 

@@ -158,8 +158,7 @@ fn what_the_database_refuses() {
             "user_infos",
             "users",
         ];
-        let grants: String =
-            all.iter().map(|table| format!("GRANT SELECT ON piwigo_{table} TO gate@localhost; ")).collect();
+        let grants = all.map(|table| format!("GRANT SELECT ON piwigo_{table} TO gate@localhost; ")).concat();
         changes.push((
             format!("REVOKE SELECT ON piwigo.* FROM gate@localhost; {grants}{rights}"),
             "REVOKE ALL, GRANT OPTION FROM gate@localhost; GRANT SELECT ON piwigo.* TO gate@localhost".into(),
