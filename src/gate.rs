@@ -94,7 +94,7 @@ impl Gate {
         let ready = self.readiness.ready().await?;
         match self.judge_and_deliver(&ready, request, deliver).await {
             Err(error) if error.trouble() == Trouble::Schema => {
-                tracing::warn!(%error, "Piwigo's tables have changed; looking at them anew");
+                tracing::warn!(%error, "a statement does not fit the tables; looking at them anew");
                 let ready = self.readiness.anew(&ready).await?;
                 self.judge_and_deliver(&ready, request, deliver).await
             }

@@ -2,7 +2,7 @@
 //! older than a second, and asked for by one request at a time while the database is away.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::database::{Database, DatabaseError, Trouble};
@@ -32,6 +32,8 @@ pub struct Readiness {
     /// The database did not answer lately: the next request looks whether it is there before it asks.
     suspect: AtomicBool,
     refresh: tokio::sync::Mutex<Refresh>,
+    /// When a statement that did not fit the tables made the gate look at them anew.
+    looked_anew_at: Mutex<Option<Instant>>,
 }
 
 #[derive(Default)]
@@ -53,6 +55,7 @@ impl Readiness {
             ready: RwLock::default(),
             suspect: AtomicBool::new(false),
             refresh: tokio::sync::Mutex::default(),
+            looked_anew_at: Mutex::default(),
         };
         match readiness.connect().await {
             Ok(ready) => readiness.keep(Some(Arc::new(ready))),
@@ -71,7 +74,8 @@ impl Readiness {
     }
 
     /// The database and Piwigo's settings, looked at anew because a statement met a missing table or column: Piwigo may
-    /// have been upgraded under us. Of many requests that find so at once, the first looks.
+    /// have been upgraded under us. Of many requests that find so at once, the first looks; and where looking does not
+    /// help, it is not done more often than twice a second.
     ///
     /// # Errors
     /// When the database is away, or still lacks something.
@@ -82,14 +86,13 @@ impl Readiness {
 
     /// Hears of a question that the database did not answer.
     pub fn failed(&self, error: &DatabaseError) {
-        match error.trouble() {
-            // Piwigo may have been upgraded under us: look at its tables anew.
-            Trouble::Schema => self.keep(None),
-            _ => self.suspect.store(true, Ordering::Relaxed),
+        // Where its tables do not fit, the database is there.
+        if error.trouble() != Trouble::Schema {
+            self.suspect.store(true, Ordering::Relaxed);
         }
     }
 
-    /// The database and Piwigo's settings, at most [`SETTINGS_AGE`] old.
+    /// The database and Piwigo's settings, at most a second old.
     ///
     /// # Errors
     /// When the database is away.
@@ -109,7 +112,11 @@ impl Readiness {
             return Err(DatabaseError::still_away());
         }
         let renewed = match self.current() {
-            Some(ready) => self.renew(&ready).await,
+            Some(ready) => match self.renew(&ready).await {
+                // Meanwhile a statement did not fit its tables.
+                Ok(_) if self.current().is_none() => self.connect().await,
+                renewed => renewed,
+            },
             None => self.connect().await,
         };
         match renewed {
@@ -188,7 +195,12 @@ impl Readiness {
 
     fn forget(&self, stale: &Ready) {
         let mut ready = self.ready.write().unwrap_or_else(PoisonError::into_inner);
-        ready.take_if(|ready| Arc::ptr_eq(&ready.database, &stale.database));
+        let mut looked_at = self.looked_anew_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_stale = ready.as_ref().is_some_and(|ready| Arc::ptr_eq(&ready.database, &stale.database));
+        if is_stale && looked_at.is_none_or(|at| at.elapsed() >= RETRY_AFTER) {
+            *looked_at = Some(Instant::now());
+            *ready = None;
+        }
     }
 
     fn keep(&self, ready: Option<Arc<Ready>>) {

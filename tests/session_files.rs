@@ -96,7 +96,7 @@ fn a_directory_that_cannot_be_read_makes_guests_and_one_line_in_the_log() {
     let ask =
         |path: &str| http::request(nginx.address(), "GET", http::url(path), &[("Cookie", &cookie)]).status;
     assert_eq!(ask(image.original()), 200);
-    fs::set_permissions(&directory, Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&directory, Permissions::from_mode(0o0)).unwrap();
     for _ in 0..3 {
         assert_eq!((ask(image.original()), ask(public.original())), (403, 200));
     }
