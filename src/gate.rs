@@ -18,6 +18,7 @@ use crate::ready::{Readiness, Ready};
 use crate::reply::{Deliver, DenyStatus, Reply};
 use crate::request::{Method, Request, Server};
 use crate::serve::Handler;
+use crate::settings::gallery::Gallery;
 use crate::settings::{Settings, SettingsError};
 use crate::target::Target;
 use crate::visitor::{Evidence, Identity, KeysFrom, Named, Visitor};
@@ -102,7 +103,7 @@ impl Gate {
         let ready = self.readiness.ready().await?;
         match self.judge_and_deliver(&ready, request, deliver).await {
             Err(error) if error.trouble() == Trouble::Schema => {
-                tracing::warn!(%error, "Piwigo's tables have changed; looking at them anew");
+                tracing::warn!(%error, "a statement does not fit the tables; looking at them anew");
                 let ready = self.readiness.anew(&ready).await?;
                 self.judge_and_deliver(&ready, request, deliver).await
             }
@@ -172,8 +173,9 @@ impl Gate {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let evidence = Evidence::read(request, gallery, keys, now);
         let remembered = evidence.remember_me.is_some();
-        let (door, key, remote_user, mut claims) = tokio::try_join!(
+        let (door, by_file, key, remote_user, mut claims) = tokio::try_join!(
             database.door_and_session(evidence.session_row_id.as_deref().unwrap_or_default(), remembered),
+            async { Ok(self.session_file_user(gallery, request).await) },
             self.key(database, evidence.key.as_ref()),
             async {
                 match &evidence.remote_user {
@@ -184,7 +186,7 @@ impl Gate {
             image::of_target(database, target, gallery),
         )?;
         let named = Named {
-            session: self.signed_in(&door),
+            session: if gallery.foreign_sessions.is_some() { by_file } else { self.signed_in(&door) },
             remember_me: evidence.remember_me.as_ref().map(|cookie| cookie.user),
             remote_user,
             key,
@@ -225,6 +227,12 @@ impl Gate {
             }
             (AuthKey::Api { .. }, _) => None,
         })
+    }
+
+    /// The user that a session's file names, where PHP keeps the sessions.
+    async fn session_file_user(&self, gallery: &Gallery, request: &Request<'_>) -> Option<u32> {
+        gallery.foreign_sessions.as_ref()?;
+        self.settings.session_files.as_ref()?.user_id(&request.cookies).await
     }
 
     /// The user that a session's row names, if it is young enough.

@@ -17,6 +17,7 @@
 //! | [`target`] | raw URI → the file it names, or a refusal | none |
 //! | [`visitor`] | cookies, keys, address → who is asking | none |
 //! | [`api_keys`] | secret and hash → whether they belong together | none |
+//! | [`session_files`] | cookie → user, where PHP keeps the sessions | files |
 //! | [`image`] | target → the rows that own the file | database |
 //! | [`access`] | visitor, rows, policy → `Verdict`; the only place that decides | none |
 //! | [`deliver`] | allowed file → how this server is told to send it | files |
@@ -50,6 +51,7 @@ pub mod reply;
 pub mod request;
 pub mod send;
 pub mod serve;
+pub mod session_files;
 pub mod settings;
 pub mod target;
 pub mod visitor;

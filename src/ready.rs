@@ -2,11 +2,11 @@
 //! older than a second, and asked for by one request at a time while the database is away.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::database::{Database, DatabaseError, Trouble};
-use crate::settings::gallery::Gallery;
+use crate::settings::gallery::{ConfigRows, Gallery};
 use crate::settings::{Settings, SettingsError};
 
 /// Age at which Piwigo's settings in the config table are read again (DESIGN.md, Database access).
@@ -32,6 +32,8 @@ pub struct Readiness {
     /// The database did not answer lately: the next request looks whether it is there before it asks.
     suspect: AtomicBool,
     refresh: tokio::sync::Mutex<Refresh>,
+    /// When a statement that did not fit the tables made the gate look at them anew.
+    looked_anew_at: Mutex<Option<Instant>>,
 }
 
 #[derive(Default)]
@@ -47,12 +49,13 @@ impl Readiness {
     /// would not help.
     pub async fn open(settings: Arc<Settings>) -> Result<Self, SettingsError> {
         // What the files say must make sense now, not when the database comes.
-        Gallery::resolve(&settings.piwigo, &[], &settings.url_prefix)?;
+        resolve(&settings, &[])?;
         let readiness = Readiness {
             settings,
             ready: RwLock::default(),
             suspect: AtomicBool::new(false),
             refresh: tokio::sync::Mutex::default(),
+            looked_anew_at: Mutex::default(),
         };
         match readiness.connect().await {
             Ok(ready) => readiness.keep(Some(Arc::new(ready))),
@@ -71,7 +74,8 @@ impl Readiness {
     }
 
     /// The database and Piwigo's settings, looked at anew because a statement met a missing table or column: Piwigo may
-    /// have been upgraded under us. Of many requests that find so at once, the first looks.
+    /// have been upgraded under us. Of many requests that find so at once, the first looks; and where looking does not
+    /// help, it is not done more often than twice a second.
     ///
     /// # Errors
     /// When the database is away, or still lacks something.
@@ -82,14 +86,13 @@ impl Readiness {
 
     /// Hears of a question that the database did not answer.
     pub fn failed(&self, error: &DatabaseError) {
-        match error.trouble() {
-            // Piwigo may have been upgraded under us: look at its tables anew.
-            Trouble::Schema => self.keep(None),
-            _ => self.suspect.store(true, Ordering::Relaxed),
+        // Where its tables do not fit, the database is there.
+        if error.trouble() != Trouble::Schema {
+            self.suspect.store(true, Ordering::Relaxed);
         }
     }
 
-    /// The database and Piwigo's settings, at most [`SETTINGS_AGE`] old.
+    /// The database and Piwigo's settings, at most a second old.
     ///
     /// # Errors
     /// When the database is away.
@@ -109,7 +112,11 @@ impl Readiness {
             return Err(DatabaseError::still_away());
         }
         let renewed = match self.current() {
-            Some(ready) => self.renew(&ready).await,
+            Some(ready) => match self.renew(&ready).await {
+                // Meanwhile a statement did not fit its tables.
+                Ok(_) if self.current().is_none() => self.connect().await,
+                renewed => renewed,
+            },
             None => self.connect().await,
         };
         match renewed {
@@ -138,6 +145,12 @@ impl Readiness {
         let config = database.config().await?;
         let gallery = self.gallery(&database, &config)?;
         database.schema().tell(tables);
+        if gallery.foreign_sessions.is_none() && self.settings.session_files.is_some() {
+            tracing::warn!(
+                "session_files means nothing to this Piwigo, which keeps its sessions in its database \
+                 (session_save_handler is 'db')"
+            );
+        }
         Ok(Ready {
             database: Arc::new(database),
             gallery: Arc::new(gallery),
@@ -152,7 +165,7 @@ impl Readiness {
         }
         let read_at = Instant::now();
         let config = ready.database.config().await?;
-        let version = |config: &[(String, Vec<u8>)]| {
+        let version = |config: &ConfigRows| {
             config.iter().find(|(param, _)| param == "piwigo_db_version").map(|(_, value)| value.clone())
         };
         if version(&config) != version(&ready.config) {
@@ -167,7 +180,7 @@ impl Readiness {
     }
 
     fn gallery(&self, database: &Database, config: &[(String, Vec<u8>)]) -> Result<Gallery, SettingsError> {
-        let gallery = Gallery::resolve(&self.settings.piwigo, config, &self.settings.url_prefix)?;
+        let gallery = resolve(&self.settings, config)?;
         Ok(Gallery { formats: gallery.formats && database.schema().formats, ..gallery })
     }
 
@@ -182,11 +195,27 @@ impl Readiness {
 
     fn forget(&self, stale: &Ready) {
         let mut ready = self.ready.write().unwrap_or_else(PoisonError::into_inner);
-        ready.take_if(|ready| Arc::ptr_eq(&ready.database, &stale.database));
+        let mut looked_at = self.looked_anew_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_stale = ready.as_ref().is_some_and(|ready| Arc::ptr_eq(&ready.database, &stale.database));
+        if is_stale && looked_at.is_none_or(|at| at.elapsed() >= RETRY_AFTER) {
+            *looked_at = Some(Instant::now());
+            *ready = None;
+        }
     }
 
     fn keep(&self, ready: Option<Arc<Ready>>) {
         *self.ready.write().unwrap_or_else(PoisonError::into_inner) = ready;
+    }
+}
+
+/// Piwigo's settings, with sessions that can be read wherever they are.
+fn resolve(settings: &Settings, rows: &ConfigRows) -> Result<Gallery, SettingsError> {
+    let gallery = Gallery::resolve(&settings.piwigo, rows, &settings.url_prefix)?;
+    match &gallery.foreign_sessions {
+        Some(handler) if settings.session_files.is_none() => {
+            Err(SettingsError::SessionsElsewhere(handler.clone()))
+        }
+        _ => Ok(gallery),
     }
 }
 

@@ -14,7 +14,9 @@ pub struct Gallery {
     pub layout: Layout,
     /// Its enabled sizes.
     pub derivatives: DerivativeConfig,
-    /// The session cookie's name.
+    /// `session_save_handler` if it is not `db`: PHP keeps the sessions itself.
+    pub foreign_sessions: Option<String>,
+    /// The session cookie's name, of sessions in the database.
     pub session_name: String,
     /// Whether a session is bound to the visitor's address.
     pub session_use_ip_address: bool,
@@ -50,9 +52,6 @@ impl Gallery {
     /// The first setting that cannot be used.
     pub fn resolve(files: &PiwigoFiles, rows: &ConfigRows, url_prefix: &str) -> Result<Self, SettingsError> {
         let settings = Layers { files, rows };
-        if let Some(handler) = settings.text("session_save_handler")?.filter(|handler| handler != "db") {
-            return Err(SettingsError::SessionsElsewhere(handler));
-        }
         let data_dir = settings.directory("data_location", "_data/")?;
         let derivative_dir = match files.constant_directory("PWG_DERIVATIVE_DIR")? {
             Some(directory) => directory,
@@ -68,6 +67,7 @@ impl Gallery {
         Ok(Gallery {
             layout: Layout { url_prefix: url_prefix.to_owned(), derivative_dir, data_dir },
             derivatives,
+            foreign_sessions: settings.text("session_save_handler")?.filter(|handler| handler != "db"),
             session_name: settings.text("session_name")?.unwrap_or_else(|| "pwg_id".into()),
             session_use_ip_address: settings.boolean("session_use_ip_address", true)?,
             default_user_id: settings.number("default_user_id", guest_id)?,
@@ -231,12 +231,25 @@ mod tests {
             "<?php $conf['data_location'] = '../elsewhere/';",
             "<?php $conf['picture_ext'] = 'jpg';",
             "<?php $conf['guest_id'] = 'two';",
-            "<?php $conf['session_save_handler'] = 'files';",
-            "<?php $conf['session_save_handler'] = '';",
             "<?php $conf['guest_access'] = getenv('GUESTS');",
         ];
         for config in table {
             assert!(resolve(config, &[]).is_err(), "{config}");
+        }
+    }
+
+    #[test]
+    fn any_session_handler_but_db_is_phps_own() {
+        let table = [
+            ("", None),
+            ("$conf['session_save_handler'] = 'db';", None),
+            ("$conf['session_save_handler'] = 'files';", Some("files")),
+            ("$conf['session_save_handler'] = '';", Some("")),
+            ("$conf['session_save_handler'] = null;", Some("")),
+        ];
+        for (config, handler) in table {
+            let gallery = resolve(&format!("<?php {config}"), &[]).unwrap();
+            assert_eq!(gallery.foreign_sessions.as_deref(), handler, "{config}");
         }
     }
 

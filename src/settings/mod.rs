@@ -20,6 +20,7 @@ use crate::access::{Admins, Policy};
 use crate::database::{Address, AddressError, DatabaseError, Tables};
 use crate::listen::{Listen, ListenError};
 use crate::reply::{Deliver, DenyStatus};
+use crate::session_files::{self, SessionFiles};
 
 /// A set-up that cannot work, in a sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -115,8 +116,9 @@ pub enum SettingsError {
     PiwigoMissing(String),
     /// Sessions are not in the database.
     #[error(
-        "session_save_handler is {0:?}: PHP keeps the sessions itself and the gate cannot read them yet; \
-         remove that line from local/config/config.inc.php (Piwigo's default is 'db')"
+        "session_save_handler is {0:?}: PHP keeps the sessions itself; if it keeps them in files, set session_files in \
+         gate.toml to their directory (session.save_path of the gallery's PHP), else remove that line from \
+         local/config/config.inc.php (Piwigo's default is 'db')"
     )]
     SessionsElsewhere(String),
     /// The system does not let this process hear of signals.
@@ -174,6 +176,8 @@ pub struct Settings {
     pub deny_status: DenyStatus,
     /// Age at which a session counts no more.
     pub session_max_age: Option<Duration>,
+    /// Where PHP keeps its sessions, for a Piwigo that does not keep them in its database.
+    pub session_files: Option<SessionFiles>,
     /// `Cache-Control` of allowed files.
     pub browser_cache: String,
     /// What a missing derivative leads to.
@@ -290,6 +294,7 @@ impl Settings {
             api_key_header: options.api_key_header.unwrap_or(false),
             deny_status: deny_status(options.deny_status.unwrap_or(403))?,
             session_max_age: options.session_max_age.map(Duration::from_secs),
+            session_files: session_files(&options)?,
             browser_cache: browser_cache(options.browser_cache.clone())?,
             derivatives: options.derivatives.unwrap_or(Derivatives::Piwigo),
             limits: Limits::resolve(&options)?,
@@ -370,6 +375,39 @@ fn deny_status(code: u16) -> Result<DenyStatus, SettingsError> {
             expected: "403, 401 or 404",
         }),
     }
+}
+
+fn session_files(options: &Options) -> Result<Option<SessionFiles>, SettingsError> {
+    let Some(directory) = options.session_files.clone() else { return Ok(None) };
+    let unusable =
+        |value: String, expected| SettingsError::Value { setting: "session_files", value, expected };
+    let metadata = std::fs::metadata(&directory)
+        .map_err(|error| SettingsError::Unreadable { path: directory.clone(), error })?;
+    if !directory.is_absolute() || !metadata.is_dir() {
+        let value = directory.to_string_lossy().into_owned();
+        return Err(unusable(value, "the absolute path of a directory, such as /var/lib/php/sessions"));
+    }
+    let depth = within(
+        "session_files_depth",
+        options.session_files_depth,
+        0,
+        0..=session_files::MAX_DEPTH,
+        "a number from 0 to 5",
+    )?;
+    let cookie =
+        options.session_files_cookie.clone().unwrap_or_else(|| session_files::DEFAULT_COOKIE.to_owned());
+    // PHP turns dots into `_`, and a name of digits is none.
+    let is_name = cookie.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        && !cookie.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_name {
+        return Err(SettingsError::Value {
+            setting: "session_files_cookie",
+            value: cookie,
+            expected: "a cookie's name of letters, digits, _ and -, as session.name in php.ini",
+        });
+    }
+    let max_age = options.session_max_age.map(Duration::from_secs);
+    Ok(Some(SessionFiles::new(directory, depth, cookie, max_age)))
 }
 
 fn browser_cache(value: Option<String>) -> Result<String, SettingsError> {

@@ -71,6 +71,15 @@ pub struct Options {
     /// Seconds after its last use at which a session counts no more [default: as Piwigo, while its row exists]
     #[arg(long, env = "PIWIGO_GATE_SESSION_MAX_AGE", value_name = "SECONDS")]
     pub session_max_age: Option<u64>,
+    /// Directory in which PHP keeps its sessions, where Piwigo does not keep them in its database
+    #[arg(long, env = "PIWIGO_GATE_SESSION_FILES", value_name = "DIR")]
+    pub session_files: Option<PathBuf>,
+    /// Levels of directories below it: the number before the semicolon of the save path in php.ini [default: 0]
+    #[arg(long, env = "PIWIGO_GATE_SESSION_FILES_DEPTH", value_name = "N")]
+    pub session_files_depth: Option<usize>,
+    /// Name of those sessions' cookie: session.name in php.ini [default: PHPSESSID]
+    #[arg(long, env = "PIWIGO_GATE_SESSION_FILES_COOKIE", value_name = "NAME")]
+    pub session_files_cookie: Option<String>,
     /// Cache-Control of allowed files [default: private, max-age=600]
     #[arg(long, env = "PIWIGO_GATE_BROWSER_CACHE", value_name = "VALUE")]
     pub browser_cache: Option<String>,
@@ -179,6 +188,9 @@ impl Options {
             deny_status: self.deny_status.or(weaker.deny_status),
             formats_need_high: self.formats_need_high.or(weaker.formats_need_high),
             session_max_age: self.session_max_age.or(weaker.session_max_age),
+            session_files: self.session_files.or(weaker.session_files),
+            session_files_depth: self.session_files_depth.or(weaker.session_files_depth),
+            session_files_cookie: self.session_files_cookie.or(weaker.session_files_cookie),
             browser_cache: self.browser_cache.or(weaker.browser_cache),
             derivatives: self.derivatives.or(weaker.derivatives),
             max_connections: self.max_connections.or(weaker.max_connections),

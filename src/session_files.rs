@@ -1,0 +1,268 @@
+//! Sessions that PHP itself keeps, as files (`$conf['session_save_handler']` other than `db`): the request's cookie in,
+//! the id of the user who is signed in out. Read-only, and no file but a session of PHP's is ever opened: the rules are
+//! those of PHP's own handler `files`, and there is no prefix made of the visitor's address (PIWIGO.md §1.1).
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::OFlags;
+
+use crate::piwigo::session::{self, UnreadableSession};
+
+/// Largest session file, in bytes; Piwigo's are of some hundred.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// Deepest tree of directories by the first characters of the id: PHP's `session.save_path = "N;/path"`.
+pub const MAX_DEPTH: usize = 5;
+
+/// PHP's `session.name` unless php.ini says otherwise.
+pub const DEFAULT_COOKIE: &str = "PHPSESSID";
+
+/// Where PHP keeps its sessions.
+#[derive(Clone, Debug)]
+pub struct SessionFiles {
+    /// The directory of PHP's `session.save_path`.
+    pub directory: PathBuf,
+    /// Levels of directories below it.
+    pub depth: usize,
+    /// The cookie's name: PHP's `session.name`.
+    pub cookie: String,
+    /// Age since the last use at which a session counts no more.
+    pub max_age: Option<Duration>,
+    /// It was said that a session could not be read.
+    was_unreadable: Arc<AtomicBool>,
+}
+
+/// Why a session's file signs nobody in, although it is there.
+#[derive(Debug, thiserror::Error)]
+enum SessionFileError {
+    /// The system does not let the gate read it.
+    #[error("{0}; let the gate run as the user that the gallery's PHP runs as")]
+    Unreadable(#[from] io::Error),
+    /// A link, a directory, a pipe.
+    #[error("it is no regular file")]
+    NotAFile,
+    /// PHP would not read it either: anybody may have put it there.
+    #[error(
+        "it belongs to user {0}, who is neither the gate's user nor root nor the directory's owner; let the gate run \
+         as the user that the gallery's PHP runs as"
+    )]
+    Strangers(u32),
+    /// More than any session holds.
+    #[error("it is larger than {MAX_FILE} bytes")]
+    TooLarge,
+    /// Another encoding.
+    #[error(transparent)]
+    Data(#[from] UnreadableSession),
+}
+
+impl SessionFiles {
+    /// Sessions below `directory`, in trees of `depth` levels, named by the cookie `cookie`.
+    pub fn new(directory: PathBuf, depth: usize, cookie: String, max_age: Option<Duration>) -> Self {
+        SessionFiles { directory, depth, cookie, max_age, was_unreadable: Arc::default() }
+    }
+
+    /// The user whom the request's session signs in. Whatever is in the way makes a guest; the first time, the log
+    /// says so.
+    pub async fn user_id(&self, cookie_header: &[u8]) -> Option<u32> {
+        let path = self.path(&session::session_id(cookie_header, &self.cookie)?)?;
+        let (max_age, directory) = (self.max_age, self.directory.clone());
+        let reading = tokio::task::spawn_blocking(move || read(&path, &directory, max_age));
+        match reading.await.unwrap_or_else(|error| Err(io::Error::other(error).into())) {
+            Ok(user) => user,
+            Err(error) => {
+                if !self.was_unreadable.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        directory = %self.directory.display(),
+                        %error,
+                        "a session file cannot be used and its visitor counts as a guest; this is said once"
+                    );
+                }
+                None
+            }
+        }
+    }
+
+    /// The file of a session's id, as PHP's `ps_files_path_create` builds its name. The id holds letters, digits, commas
+    /// and dashes only: no part of it can lead elsewhere.
+    fn path(&self, id: &str) -> Option<PathBuf> {
+        let mut path = self.directory.clone();
+        for place in 0..self.depth {
+            path.push(id.get(place..=place)?);
+        }
+        path.push(format!("sess_{id}"));
+        Some(path)
+    }
+}
+
+/// Reads one session. A file that is not there is no session, and no error: it was signed out.
+fn read(path: &Path, directory: &Path, max_age: Option<Duration>) -> Result<Option<u32>, SessionFileError> {
+    let Some(file) = open(path, directory)? else { return Ok(None) };
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(SessionFileError::NotAFile);
+    }
+    // Directories of sessions are often writable for everybody: who owns a file is all that vouches for it.
+    let trusted = [0, rustix::process::geteuid().as_raw()];
+    if !trusted.contains(&metadata.uid()) && metadata.uid() != fs::metadata(directory)?.uid() {
+        return Err(SessionFileError::Strangers(metadata.uid()));
+    }
+    // PHP touches the file at the end of each request; a time in the future is no age.
+    let age = SystemTime::now().duration_since(metadata.modified()?).unwrap_or_default();
+    if max_age.is_some_and(|max_age| age > max_age) {
+        return Ok(None);
+    }
+    let mut data = Vec::new();
+    file.take(MAX_FILE + 1).read_to_end(&mut data)?;
+    if data.len() as u64 > MAX_FILE {
+        return Err(SessionFileError::TooLarge);
+    }
+    Ok(session::session_user_id(&data)?)
+}
+
+/// Opens a file that is no link, without waiting for a pipe's other end.
+fn open(path: &Path, directory: &Path) -> Result<Option<File>, SessionFileError> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    match OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path) {
+        Ok(file) => Ok(Some(file)),
+        // With the directory missing, nothing at all can be read: that is worth a word.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && directory.is_dir() => Ok(None),
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+            Err(SessionFileError::NotAFile)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+
+    use super::*;
+
+    const ID: &str = "jtovfh7e4j5ba84nc25hca04tj";
+
+    fn cookie() -> Vec<u8> {
+        format!("a=b; PHPSESSID={ID}").into_bytes()
+    }
+
+    fn sessions(directory: &Path, depth: usize, max_age: Option<u64>) -> SessionFiles {
+        let max_age = max_age.map(Duration::from_secs);
+        SessionFiles::new(directory.to_owned(), depth, DEFAULT_COOKIE.to_owned(), max_age)
+    }
+
+    #[tokio::test]
+    async fn what_a_file_holds_is_who_is_signed_in() {
+        let directory = tempfile::tempdir().unwrap();
+        let sessions = sessions(directory.path(), 0, None);
+        let path = directory.path().join(format!("sess_{ID}"));
+        assert_eq!(sessions.user_id(&cookie()).await, None, "no file");
+        assert!(!sessions.was_unreadable.load(Ordering::Relaxed), "a session that was signed out is no news");
+        let table = [
+            ("pwg_uid|i:5;".to_owned(), Some(5)),
+            (String::new(), None),
+            ("pwg_uid|i:5;junk".to_owned(), None),
+            ("a:1:{s:7:\"pwg_uid\";i:1;}".to_owned(), None),
+            (format!("pwg_uid|i:5;x|s:1000000:\"{}\";", "x".repeat(1_000_000)), Some(5)),
+            (format!("pwg_uid|i:5;x|s:1100000:\"{}\";", "x".repeat(1_100_000)), None),
+        ];
+        for (data, user) in table {
+            fs::write(&path, &data).unwrap();
+            assert_eq!(sessions.user_id(&cookie()).await, user, "{} bytes", data.len());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_id_is_nothing_but_a_name_in_the_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let inner = directory.path().join("in");
+        fs::create_dir_all(inner.join("sess_aaaaaaaaaaaaaaaaaaaa")).unwrap();
+        fs::write(directory.path().join("sess_aaaaaaaaaaaaaaaaaaaaa"), "pwg_uid|i:5;").unwrap();
+        fs::write(inner.join("sess_short"), "pwg_uid|i:5;").unwrap();
+        fs::write(inner.join("sess_aaaaaaaaaaaaaaa.aaaaaa"), "pwg_uid|i:5;").unwrap();
+        for id in [
+            "../sess_aaaaaaaaaaaaaaaaaaaaa",
+            "aaaaaaaaaaaaaaaaaaaa/../../sess_aaaaaaaaaaaaaaaaaaaaa",
+            "%2e%2e%2fsess_aaaaaaaaaaaaaaaaaaaaa",
+            "short",
+            "aaaaaaaaaaaaaaa.aaaaaa",
+            "aaaaaaaaaaaaaaaaaaaa",
+            "",
+        ] {
+            let header = format!("PHPSESSID={id}");
+            assert_eq!(sessions(&inner, 0, None).user_id(header.as_bytes()).await, None, "{id}");
+        }
+    }
+
+    #[tokio::test]
+    async fn directories_by_the_first_characters_of_the_id() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir_all(directory.path().join("j/t")).unwrap();
+        fs::write(directory.path().join(format!("j/t/sess_{ID}")), "pwg_uid|i:5;").unwrap();
+        for (depth, user) in [(0, None), (1, None), (2, Some(5)), (3, None)] {
+            assert_eq!(sessions(directory.path(), depth, None).user_id(&cookie()).await, user, "{depth}");
+        }
+    }
+
+    #[test]
+    fn only_regular_files_of_trusted_owners() {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path();
+        let path = directory.join("sess_x");
+        let outcome = || match read(&path, directory, None) {
+            Ok(Some(_)) => "user",
+            Ok(None) => "none",
+            Err(SessionFileError::NotAFile) => "no file",
+            Err(SessionFileError::Strangers(_)) => "stranger's",
+            Err(_) => "error",
+        };
+        let real = directory.join("real");
+        fs::write(&real, "pwg_uid|i:5;").unwrap();
+        symlink(&real, &path).unwrap();
+        assert_eq!(outcome(), "no file", "a link");
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert_eq!(outcome(), "no file", "a directory");
+        fs::remove_dir(&path).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert_eq!(outcome(), "no file", "a pipe that nobody writes to");
+        fs::remove_file(&path).unwrap();
+        assert_eq!(outcome(), "none");
+        fs::rename(&real, &path).unwrap();
+        assert_eq!(outcome(), "user");
+        // Another user's file can only be made by root.
+        if rustix::process::geteuid().is_root() {
+            fs::set_permissions(directory, fs::Permissions::from_mode(0o1733)).unwrap();
+            chown(&path, Some(65534), None).unwrap();
+            assert_eq!(outcome(), "stranger's");
+            chown(directory, Some(65534), None).unwrap();
+            assert_eq!(outcome(), "user", "the directory's owner");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_ages_since_its_last_use() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(format!("sess_{ID}"));
+        fs::write(&path, "pwg_uid|i:5;").unwrap();
+        for (age, max_age, user) in [
+            (7200, None, Some(5)),
+            (7200, Some(3600), None),
+            (1800, Some(3600), Some(5)),
+            (0, Some(60), Some(5)),
+        ] {
+            let time = SystemTime::now() - Duration::from_secs(age);
+            OpenOptions::new().append(true).open(&path).unwrap().set_modified(time).unwrap();
+            assert_eq!(
+                sessions(directory.path(), 0, max_age).user_id(&cookie()).await,
+                user,
+                "{age} {max_age:?}"
+            );
+        }
+    }
+}
