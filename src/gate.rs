@@ -4,19 +4,20 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::access::{self, Verdict};
+use crate::access::{self, Policy, Verdict};
 use crate::database::{DatabaseError, DoorAndSession};
 use crate::deliver::Delivery;
 use crate::derivative::name::Kind;
 use crate::fastcgi::{Head, Role};
-use crate::image::{self, Claim};
+use crate::image::{self, Album, Claim};
 use crate::piwigo::session;
 use crate::ready::{Readiness, Ready};
+use crate::refusal::{self, Why};
 use crate::reply::{Deliver, DenyStatus, Reply};
 use crate::request::{Method, Request, Server};
 use crate::serve::Handler;
-use crate::settings::{Settings, SettingsError};
-use crate::target::{Source, Target};
+use crate::settings::{Deny, Settings, SettingsError};
+use crate::target::{self, Source, Target};
 use crate::visitor::{self, Visitor};
 
 /// The gate: its settings, and its database once that has been reached.
@@ -27,11 +28,27 @@ pub struct Gate {
     session_was_unreadable: AtomicBool,
 }
 
+/// One request up to its verdict.
+pub struct Considered {
+    /// Database and settings that it was judged by.
+    pub ready: Arc<Ready>,
+    /// The file that it names.
+    pub target: Result<Target, target::Refusal>,
+    /// The verdict on a file that can have a row; an icon has none.
+    pub judgement: Option<Judgement>,
+}
+
 /// What was found out about one request for a file with a row, and what follows from it.
 #[derive(Debug)]
 pub struct Judgement {
     /// Who asks.
     pub visitor: Visitor,
+    /// The account that the visitor's session, or `check`, names; the visitor need not be that account.
+    pub signed_in: Option<u32>,
+    /// The session's cookie names a row that exists.
+    pub has_session: bool,
+    /// The gallery is locked.
+    pub locked: bool,
     /// The rows that own the file.
     pub claims: Vec<Claim>,
     /// What follows.
@@ -73,7 +90,6 @@ impl Gate {
         let reply = match self.judge_and_deliver(request, deliver).await {
             Ok(reply) => reply,
             Err(error) => {
-                tracing::error!(%error, "no verdict: answered 503");
                 self.readiness.failed(&error);
                 Reply::Unavailable
             }
@@ -89,35 +105,63 @@ impl Gate {
         if request.method == Method::Other {
             return Ok(Reply::MethodNotAllowed);
         }
-        let ready = self.readiness.ready().await?;
-        let gallery = &*ready.gallery;
-        let delivery = Delivery { settings: &self.settings, gallery, how: deliver };
+        let considered = self.consider(request, None).await?;
+        Ok(self.reply(request, &considered, deliver).await)
+    }
 
-        let target = match Target::read(request.uri, &gallery.layout, &gallery.derivatives) {
+    /// Everything up to the verdict: reads the request, finds visitor and rows, decides. `as_user` stands in for the
+    /// visitor's own words: judged as a session of that user would be (`check`).
+    ///
+    /// # Errors
+    /// When the database did not answer: then there is no verdict.
+    pub async fn consider(
+        &self,
+        request: &Request<'_>,
+        as_user: Option<u32>,
+    ) -> Result<Considered, DatabaseError> {
+        let ready = self.readiness.ready().await?;
+        let target = Target::read(request.uri, &ready.gallery.layout, &ready.gallery.derivatives);
+        let judgement = match &target {
+            Err(_) | Ok(Target::Icon(_)) => None,
+            Ok(Target::File(source)) => Some(self.judge(&ready, request, as_user, source, None).await?),
+            Ok(Target::Derivative { source, kind }) => {
+                Some(self.judge(&ready, request, as_user, source, Some(*kind)).await?)
+            }
+        };
+        Ok(Considered { ready, target, judgement })
+    }
+
+    /// Everything after the verdict: the answer for a server that is told by `deliver`. Refusals go to the log.
+    pub async fn reply(&self, request: &Request<'_>, considered: &Considered, deliver: Deliver) -> Reply {
+        let gallery = &*considered.ready.gallery;
+        let delivery = Delivery { settings: &self.settings, gallery, how: deliver };
+        let target = match &considered.target {
             Ok(target) => target,
-            Err(refusal) => return Ok(self.refuse(request, None, &refusal)),
+            Err(refusal) => return self.refuse(request, considered, (*refusal).into()),
         };
         // The server would serve what it maps `/i.php` to, not what was judged.
         if deliver == Deliver::Authorize && Target::is_script_form(request.uri, &gallery.layout) {
-            return Ok(self.refuse(request, None, &"a script cannot be authorized, only a file"));
+            return self.refuse(request, considered, Why::Script);
         }
-        let (source, kind) = match &target {
-            Target::Icon(icon) => return Ok(delivery.icon(icon).await),
-            Target::File(source) => (source, None),
-            Target::Derivative { source, kind } => (source, Some(*kind)),
+        let (Some(judgement), kind) = (&considered.judgement, target.kind()) else {
+            let Target::Icon(icon) = target else { return Reply::Unavailable };
+            return match delivery.icon(icon).await {
+                Reply::Refused(_) | Reply::RefusedByPicture(_) => {
+                    self.refuse(request, considered, Why::NoIcon)
+                }
+                reply => reply,
+            };
         };
-
-        let Judgement { visitor, claims, verdict } = self.judge(&ready, request, source, kind).await?;
-        match verdict {
-            Verdict::GalleryLocked => Ok(Reply::GalleryLocked),
-            Verdict::Deny(denial) => Ok(self.refuse(request, Some(&visitor), &denial)),
+        match judgement.verdict {
+            Verdict::GalleryLocked => Reply::GalleryLocked,
+            Verdict::Deny(denial) => self.refuse(request, considered, denial.into()),
             Verdict::Allow { claim, because } => {
-                let claim = &claims[claim];
-                tracing::debug!(user = visitor.id, image = claim.image.id, ?because, "allowed");
+                let claim = &judgement.claims[claim];
+                tracing::debug!(user = judgement.visitor.id, image = claim.image.id, ?because, "allowed");
                 let state = gallery.state(false);
                 let same_as_source =
                     kind.is_some_and(|kind| access::is_same_as_source(kind, &claim.image, &state));
-                Ok(delivery.claim(claim, kind, same_as_source).await)
+                delivery.claim(claim, kind, same_as_source).await
             }
         }
     }
@@ -133,6 +177,7 @@ impl Gate {
         &self,
         ready: &Ready,
         request: &Request<'_>,
+        as_user: Option<u32>,
         source: &Source,
         kind: Option<Kind>,
     ) -> Result<Judgement, DatabaseError> {
@@ -147,21 +192,41 @@ impl Gate {
             database.door_and_session(cookie.as_deref().unwrap_or_default()),
             image::find(database, source, kind.is_some(), gallery),
         )?;
-        let signed_in = self.signed_in(&door);
+        let signed_in = as_user.or_else(|| self.signed_in(&door));
         let id = signed_in.unwrap_or(gallery.guest_id);
         let images: Vec<u32> = claims.iter().map(|claim| claim.image.id).collect();
-        let (users, grants) = tokio::try_join!(
+        let covers = async {
+            match covered(&claims, kind, &self.settings.policy) {
+                images if images.is_empty() => Ok(Vec::new()),
+                images => database.covers(&images, id, gallery.guest_id).await,
+            }
+        };
+        let (users, grants, covers) = tokio::try_join!(
             database.users(id, gallery.guest_id),
             database.grants(&images, id, gallery.guest_id),
+            covers,
         )?;
         let visitor = Visitor::choose(&users, signed_in, gallery.guest_id);
         for album in claims.iter_mut().flat_map(|claim| &mut claim.image.albums) {
             album.granted = grants.iter().any(|grant| grant.user == visitor.id && grant.album == album.id);
         }
+        let whose = usize::from(visitor.id == gallery.guest_id);
+        for claim in &mut claims {
+            let of_this = covers.iter().filter(|cover| cover.image == claim.image.id);
+            claim.cover_of =
+                of_this.map(|cover| Album { granted: cover.granted[whose], ..cover.album }).collect();
+        }
 
         let state = gallery.state(door.gallery_locked);
         let verdict = access::decide(&visitor, &claims, kind, &state, &self.settings.policy);
-        Ok(Judgement { visitor, claims, verdict })
+        Ok(Judgement {
+            visitor,
+            signed_in,
+            has_session: door.session.is_some(),
+            locked: door.gallery_locked,
+            claims,
+            verdict,
+        })
     }
 
     /// The user that a session's row names, if it is young enough.
@@ -189,17 +254,49 @@ impl Gate {
         self.settings.deliver.or(request.deliver).or(by_server)
     }
 
-    /// The one refusal, with its reason in the log only.
-    fn refuse(&self, request: &Request<'_>, visitor: Option<&Visitor>, why: &dyn std::fmt::Display) -> Reply {
-        tracing::info!(
-            client = request.remote_addr,
-            user = visitor.map_or(0, |visitor| visitor.id),
-            path = %request.uri.split(|&byte| byte == b'?').next().unwrap_or_default().escape_ascii(),
-            reason = %why,
-            "refused"
-        );
-        Reply::Refused(self.settings.deny_status)
+    /// The one refusal, with its reason in the log only. With `deny = "login"`, who is not signed in and opens the
+    /// address itself is sent to sign in, for a file that exists as for one that does not.
+    fn refuse(&self, request: &Request<'_>, considered: &Considered, why: Why) -> Reply {
+        let visitor = considered.judgement.as_ref().map(|judgement| &judgement.visitor);
+        let gallery = &considered.ready.gallery;
+        let sign_in = || {
+            visitor.filter(|visitor| visitor.id == gallery.guest_id)?;
+            refusal::sign_in_page(considered.target.as_ref().ok()?, &gallery.layout)
+        };
+        let reply = if self.settings.deny == Deny::Login && request.is_navigation {
+            sign_in().map(|location| Reply::SignIn { location })
+        } else {
+            None
+        };
+        let reply = reply.unwrap_or_else(|| self.settings.refusal());
+        let user = visitor.map_or(0, |visitor| visitor.id);
+        refusal::log(request.remote_addr, user, reply.status(), request.uri, why);
+        reply
     }
+
+    /// The id of the account with exactly this name, or else with this number.
+    ///
+    /// # Errors
+    /// When the database did not answer.
+    pub async fn user(&self, name_or_id: &str) -> Result<Option<u32>, DatabaseError> {
+        let ready = self.readiness.ready().await?;
+        if let Some(id) = ready.database.user_by_name(name_or_id).await? {
+            return Ok(Some(id));
+        }
+        let Ok(id) = name_or_id.parse::<u32>() else { return Ok(None) };
+        let users = ready.database.users(id, id).await?;
+        Ok(users.iter().any(|user| user.id == id).then_some(id))
+    }
+}
+
+/// The images of which it must be known whose covers they are: where the policy asks for it, and no album of theirs is
+/// open to everybody anyhow.
+fn covered(claims: &[Claim], kind: Option<Kind>, policy: &Policy) -> Vec<u32> {
+    if !policy.covers || kind.is_none() {
+        return Vec::new();
+    }
+    let is_closed = |claim: &&Claim| claim.image.albums.iter().all(|album| album.private || album.locked);
+    claims.iter().filter(is_closed).map(|claim| claim.image.id).collect()
 }
 
 /// A gate that can be replaced while it serves (SIGHUP).
@@ -227,7 +324,7 @@ impl Handler for Replaceable {
     }
 
     fn refuse(&self, _head: &Head, why: &dyn std::fmt::Display) -> Reply {
-        tracing::info!(reason = %why, "refused");
-        Reply::Refused(self.current().settings.deny_status)
+        tracing::info!(class = "malformed", reason = %format_args!("\"{why}\""), "refused");
+        self.current().settings.refusal()
     }
 }

@@ -62,6 +62,8 @@ pub struct Claim {
     pub ownership: Ownership,
     /// The file's path, built from the row: relative to the root, without `./`.
     pub file: String,
+    /// The albums whose cover the image is; looked up only where the policy `covers` asks for it.
+    pub cover_of: Vec<Album>,
 }
 
 impl Image {
@@ -78,7 +80,7 @@ impl Image {
         // One leading `../` is a gallery beside the root, which shares its derivatives' names with the root.
         if self.path == source.path || self.path.strip_prefix("../") == Some(&source.path) {
             let file = self.path.clone();
-            return Some(Claim { image: self, ownership: Ownership::Original, file });
+            return Some(Claim { image: self, ownership: Ownership::Original, file, cover_of: Vec::new() });
         }
         let owner = source.owner.as_ref()?;
         let path = self.path.strip_prefix("../").unwrap_or(&self.path);
@@ -99,7 +101,7 @@ impl Image {
             Some((directory, _)) => format!("{directory}/{folder}/{stem}.{extension}"),
             None => format!("{folder}/{stem}.{extension}"),
         };
-        Some(Claim { ownership, file, image: self })
+        Some(Claim { ownership, file, image: self, cover_of: Vec::new() })
     }
 }
 

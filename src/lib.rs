@@ -20,18 +20,21 @@
 //! | [`access`] | visitor, rows, policy → `Verdict`; the only place that decides | none |
 //! | [`deliver`] | allowed file → how this server is told to send it | files |
 //! | [`reply`] | answer → status, headers, body for this server | none |
+//! | [`refusal`] | what is not allowed → one log line, one answer | none |
 //! | [`send`] | looks at a file before the server sends it | files |
 //! | [`derivative`] | names, sizes and state of resized pictures | files |
 //! | [`piwigo`] | Piwigo's own formats: PHP literals, sessions, settings | none |
 //! | [`database`] | the statements, on MySQL/MariaDB and SQLite | database |
 //! | [`ready`] | the database and Piwigo's settings, at most a second old | database |
 //! | [`settings`] | flags, environment, `gate.toml`, Piwigo's files → one checked configuration | files |
+//! | [`check`] | a URL and a visitor → why they may or may not have it, in words | – |
 //! | [`demo`] | a sample gallery behind a private nginx | all |
 
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod access;
+pub mod check;
 pub mod database;
 pub mod deliver;
 pub mod demo;
@@ -42,6 +45,7 @@ pub mod image;
 pub mod listen;
 pub mod piwigo;
 pub mod ready;
+pub mod refusal;
 pub mod reply;
 pub mod request;
 pub mod send;

@@ -31,6 +31,8 @@ pub struct Readiness {
     ready: RwLock<Option<Arc<Ready>>>,
     /// The database did not answer lately: the next request looks whether it is there before it asks.
     suspect: AtomicBool,
+    /// It was said that there are no verdicts, and not yet that there are again.
+    outage: AtomicBool,
     refresh: tokio::sync::Mutex<Refresh>,
 }
 
@@ -52,6 +54,7 @@ impl Readiness {
             settings,
             ready: RwLock::default(),
             suspect: AtomicBool::new(false),
+            outage: AtomicBool::new(false),
             refresh: tokio::sync::Mutex::default(),
         };
         match readiness.connect().await {
@@ -63,15 +66,20 @@ impl Readiness {
                     let address = format!("{address:?}");
                     return Err(SettingsError::Database { address, error, advice });
                 }
-                tracing::warn!(database = ?address, %error,
+                readiness.outage.store(true, Ordering::Relaxed);
+                tracing::error!(database = ?address, %error,
                     "the database is away; every request is answered 503 until it is back");
             }
         }
         Ok(readiness)
     }
 
-    /// Hears of a question that the database did not answer.
+    /// Hears of a question that the database did not answer. Says so in the log, once until it answers again: a page
+    /// of thumbnails is no reason for a hundred lines.
     pub fn failed(&self, error: &DatabaseError) {
+        if !self.outage.swap(true, Ordering::Relaxed) {
+            tracing::error!(%error, "no verdict: requests are answered 503 until the database answers again");
+        }
         match error.trouble() {
             // Piwigo may have been upgraded under us: look at its tables anew.
             Trouble::Schema => self.keep(None),
@@ -108,6 +116,9 @@ impl Readiness {
                 self.suspect.store(false, Ordering::Relaxed);
                 let ready = Arc::new(ready);
                 self.keep(Some(ready.clone()));
+                if self.outage.swap(false, Ordering::Relaxed) {
+                    tracing::warn!("the database answers again");
+                }
                 Ok(ready)
             }
             Err(error) => {
@@ -127,6 +138,9 @@ impl Readiness {
         database.verify().await?;
         let config = database.config().await?;
         let gallery = Gallery::resolve(&self.settings.piwigo, &config, &self.settings.url_prefix)?;
+        if self.settings.policy.covers {
+            database.covers(&[0], 0, 0).await?;
+        }
         if gallery.formats {
             database.verify_formats().await?;
         }

@@ -134,6 +134,15 @@ impl Target {
         file(path, layout).map(Target::File)
     }
 
+    /// The size of the resized picture that it names, if it names one.
+    pub fn kind(&self) -> Option<Kind> {
+        match self {
+            Target::File(_) => None,
+            Target::Derivative { kind, .. } => Some(*kind),
+            Target::Icon(icon) => Some(icon.kind),
+        }
+    }
+
     /// Whether the request came in the form `i.php?/…`, which only Piwigo can answer and an authorizer cannot.
     pub fn is_script_form(uri: &[u8], layout: &Layout) -> bool {
         let path = uri.split(|&byte| byte == b'?').next().unwrap_or_default();

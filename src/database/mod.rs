@@ -105,6 +105,17 @@ pub struct GrantRow {
     pub album: u32,
 }
 
+/// An album and the image that is its cover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CoverRow {
+    /// `representative_picture_id`.
+    pub image: u32,
+    /// The album, not yet granted to anybody.
+    pub album: Album,
+    /// Whether the visitor, then the guest, holds a grant for it.
+    pub granted: [bool; 2],
+}
+
 impl Database {
     /// Prepares the statements and a place for `connections` connections; none is made yet.
     ///
@@ -290,6 +301,43 @@ impl Database {
             .collect())
     }
 
+    /// The albums whose cover is one of these images, with what is granted to the two users. Piwigo has no index for
+    /// it: this reads the table of albums.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn covers(
+        &self,
+        images: &[u32],
+        visitor: u32,
+        guest: u32,
+    ) -> Result<Vec<CoverRow>, DatabaseError> {
+        let (statement, length) = self.statements.covers(images.len());
+        let ids = (0..length).map(|index| images.get(index).or(images.last()).map_or(0, |&id| id));
+        let values = [visitor, visitor, guest, guest].into_iter().chain(ids);
+        let rows = self.rows(statement, values.map(|id| Value::Int(id.into())).collect()).await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| {
+                let album = album(row.unsigned(1)?, row.text(2).as_deref(), row.text(3).as_deref());
+                let granted = [4, 5].map(|column| row.int(column) == Some(1));
+                Some(CoverRow { image: row.unsigned(0)?, album, granted })
+            })
+            .collect())
+    }
+
+    /// The id of the account with exactly this name.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn user_by_name(&self, name: &str) -> Result<Option<u32>, DatabaseError> {
+        let rows = match self.rows(self.statements.users_by_name.clone(), vec![Value::text(name)]).await {
+            Err(error) if error.is_conversion() => return Ok(None),
+            answer => answer?,
+        };
+        Ok(rows.iter().find(|row| row.text(1).as_deref() == Some(name)).and_then(|row| row.unsigned(0)))
+    }
+
     async fn images(&self, statement: Statement, values: Vec<Value>) -> Result<Vec<ImageRow>, DatabaseError> {
         let rows = match self.rows(statement, values).await {
             // What the column's character set cannot hold is no row's path.
@@ -345,14 +393,13 @@ fn image_row(row: &Row) -> Option<ImageRow> {
         rotation: row.unsigned(6),
         albums: Vec::new(),
     };
-    let album = row.unsigned(7).map(|id| Album {
-        id,
-        // Only the two words that open an album open it.
-        private: row.text(8).as_deref() != Some("public"),
-        locked: row.text(9).as_deref() != Some("true"),
-        granted: false,
-    });
+    let album = row.unsigned(7).map(|id| album(id, row.text(8).as_deref(), row.text(9).as_deref()));
     Some(ImageRow { image, album, format: row.text(10) })
+}
+
+/// Only the two words that open an album open it.
+fn album(id: u32, status: Option<&str>, visible: Option<&str>) -> Album {
+    Album { id, private: status != Some("public"), locked: visible != Some("true"), granted: false }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! The text of every statement, built once from the names of Piwigo's tables. Each probes an index of Piwigo's
-//! own (the exceptions: `image_format` has none by image, `user_group` none by user); none depends on the number
+//! own (the exceptions: `image_format` has none by image, `user_group` none by user, `categories` none by cover); none but the one for covers depends on the number
 //! of albums, grants or images.
 
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub struct Tables {
     pub users: String,
     /// `$conf['user_fields']['id']`.
     pub users_id: String,
+    /// `$conf['user_fields']['username']`.
+    pub users_name: String,
 }
 
 impl Tables {
@@ -53,6 +55,7 @@ impl Tables {
             user_infos: name("user_infos"),
             users: name("users"),
             users_id: "id".into(),
+            users_name: "username".into(),
         }
     }
 }
@@ -88,9 +91,11 @@ pub(super) struct Statements {
     pub(super) images_by_representative: Arc<str>,
     pub(super) images_by_format: Arc<str>,
     pub(super) users: Arc<str>,
+    pub(super) users_by_name: Arc<str>,
     pub(super) path_charset: Arc<str>,
     /// One for each list length 1, 2, 4 … so that prepared statements are few.
     grants: Vec<Arc<str>>,
+    covers: Vec<Arc<str>>,
     images_table: String,
 }
 
@@ -108,6 +113,7 @@ impl Statements {
         let user_infos = quoted(&tables.user_infos)?;
         let users = quoted(&tables.users)?;
         let users_id = quoted(&tables.users_id)?;
+        let users_name = quoted(&tables.users_name)?;
 
         let keys = CONFIG_KEYS.map(|key| format!("'{key}'")).join(", ");
         let age = match dialect {
@@ -125,7 +131,7 @@ impl Statements {
         let begins = "(i.path LIKE ? ESCAPE '|' OR i.path LIKE ? ESCAPE '|' OR i.path LIKE ? ESCAPE '|') \
                       AND i.path NOT LIKE ? ESCAPE '|' AND i.path NOT LIKE ? ESCAPE '|' AND i.path NOT LIKE ? ESCAPE '|'";
 
-        let mut grants = Vec::new();
+        let (mut grants, mut covers) = (Vec::new(), Vec::new());
         let mut length = 1;
         while length <= MAX_IMAGES {
             let list = vec!["?"; length].join(", ");
@@ -139,6 +145,18 @@ impl Statements {
                      JOIN {group_access} ga ON ga.group_id = ug.group_id \
                      JOIN {image_category} ic ON ic.category_id = ga.cat_id \
                      WHERE ug.user_id IN (?, ?) AND ic.image_id IN ({list})"
+                )
+                .into(),
+            );
+            let granted = format!(
+                "EXISTS (SELECT 1 FROM {user_access} ua WHERE ua.user_id = ? AND ua.cat_id = c.id) OR \
+                 EXISTS (SELECT 1 FROM {group_access} ga JOIN {user_group} ug ON ug.group_id = ga.group_id \
+                 WHERE ug.user_id = ? AND ga.cat_id = c.id)"
+            );
+            covers.push(
+                format!(
+                    "SELECT c.representative_picture_id, c.id, c.status, c.visible, ({granted}), ({granted}) \
+                     FROM {categories} c WHERE c.representative_picture_id IN ({list})"
                 )
                 .into(),
             );
@@ -170,10 +188,15 @@ impl Statements {
                  LEFT JOIN {user_infos} ui ON ui.user_id = u.{users_id} WHERE u.{users_id} IN (?, ?)"
             )
             .into(),
+            users_by_name: format!(
+                "SELECT u.{users_id}, u.{users_name} FROM {users} u WHERE u.{users_name} = ?"
+            )
+            .into(),
             path_charset: "SELECT CHARACTER_SET_NAME FROM information_schema.COLUMNS \
                            WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? AND COLUMN_NAME = 'path'"
                 .into(),
             grants,
+            covers,
             images_table: tables.images.clone(),
         })
     }
@@ -182,6 +205,12 @@ impl Statements {
     pub(super) fn grants(&self, images: usize) -> (Arc<str>, usize) {
         let length = images.clamp(1, MAX_IMAGES).next_power_of_two();
         (self.grants[length.trailing_zeros() as usize].clone(), length)
+    }
+
+    /// The same for the albums whose covers they are.
+    pub(super) fn covers(&self, images: usize) -> (Arc<str>, usize) {
+        let length = images.clamp(1, MAX_IMAGES).next_power_of_two();
+        (self.covers[length.trailing_zeros() as usize].clone(), length)
     }
 
     pub(super) fn images_table(&self) -> Value {

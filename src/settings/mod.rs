@@ -13,13 +13,13 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use options::{Derivatives, LogLevel, Options};
+pub use options::{Deny, Derivatives, LogFormat, LogLevel, Options};
 pub use piwigo_files::PiwigoFiles;
 
 use crate::access::{Admins, Policy};
 use crate::database::{Address, AddressError, DatabaseError, Tables};
 use crate::listen::{Listen, ListenError};
-use crate::reply::{Deliver, DenyStatus};
+use crate::reply::{Deliver, DenyStatus, Reply};
 
 /// A set-up that cannot work, in a sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -168,6 +168,8 @@ pub struct Settings {
     pub policy: Policy,
     /// Status of a refusal.
     pub deny_status: DenyStatus,
+    /// What a refusal looks like.
+    pub deny: Deny,
     /// Age at which a session counts no more.
     pub session_max_age: Option<Duration>,
     /// `Cache-Control` of allowed files.
@@ -178,6 +180,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What to log.
     pub log: LogLevel,
+    /// How to log it.
+    pub log_format: LogFormat,
     /// Piwigo's own files, read; the config table is still to be laid over them.
     pub piwigo: PiwigoFiles,
 }
@@ -235,6 +239,14 @@ impl Limits {
 }
 
 impl Settings {
+    /// The answer to what is denied, unknown or malformed: one for all.
+    pub fn refusal(&self) -> Reply {
+        match self.deny {
+            Deny::Image => Reply::RefusedByPicture(self.deny_status),
+            Deny::Status | Deny::Login => Reply::Refused(self.deny_status),
+        }
+    }
+
     /// Resolves the options: `given` (flags and environment) over `gate.toml` over Piwigo's files over defaults.
     ///
     /// # Errors
@@ -281,13 +293,16 @@ impl Settings {
             policy: Policy {
                 admins: options.admins.unwrap_or(Admins::All),
                 formats_need_high: options.formats_need_high.unwrap_or(true),
+                covers: options.covers.unwrap_or(false),
             },
             deny_status: deny_status(options.deny_status.unwrap_or(403))?,
+            deny: options.deny.unwrap_or_default(),
             session_max_age: options.session_max_age.map(Duration::from_secs),
             browser_cache: browser_cache(options.browser_cache.clone())?,
             derivatives: options.derivatives.unwrap_or(Derivatives::Piwigo),
             limits: Limits::resolve(&options)?,
             log: options.log.unwrap_or_default(),
+            log_format: options.log_format.unwrap_or_default(),
             gallery,
             piwigo,
         })

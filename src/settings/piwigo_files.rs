@@ -199,12 +199,14 @@ impl PiwigoFiles {
             Some(value) => Some(value),
             None => self.conf("user_fields")?,
         };
-        if let Some(id) = fields.and_then(|fields| fields.element("id")) {
-            let column = id.as_str().ok_or_else(|| SettingsError::PiwigoType {
-                key: "user_fields".into(),
-                expected: "a map of column names",
-            })?;
-            column.clone_into(&mut tables.users_id);
+        for (field, name) in [("id", &mut tables.users_id), ("username", &mut tables.users_name)] {
+            if let Some(column) = fields.and_then(|fields| fields.element(field)) {
+                let column = column.as_str().ok_or_else(|| SettingsError::PiwigoType {
+                    key: "user_fields".into(),
+                    expected: "a map of column names",
+                })?;
+                column.clone_into(name);
+            }
         }
         Ok(tables)
     }
