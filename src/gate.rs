@@ -324,7 +324,7 @@ impl Handler for Replaceable {
     }
 
     fn refuse(&self, _head: &Head, why: &dyn std::fmt::Display) -> Reply {
-        tracing::info!(class = "malformed", reason = %format_args!("\"{why}\""), "refused");
+        tracing::info!(class = "malformed", reason = why.to_string(), "refused");
         self.current().settings.refusal()
     }
 }

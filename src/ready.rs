@@ -87,7 +87,7 @@ impl Readiness {
         }
     }
 
-    /// The database and Piwigo's settings, at most [`SETTINGS_AGE`] old.
+    /// The database and Piwigo's settings, at most a second old.
     ///
     /// # Errors
     /// When the database is away.

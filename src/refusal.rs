@@ -48,7 +48,7 @@ pub fn log(client: &str, user: u32, status: u16, uri: &[u8], why: Why) {
         class = %why.class(),
         status,
         path = %Path(uri),
-        reason = %format_args!("\"{why}\""),
+        reason = why.to_string(),
         "refused"
     );
 }
