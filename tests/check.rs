@@ -5,6 +5,7 @@ mod support;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use support::gate;
 use support::sandbox::Sandbox;
 use support::scene;
@@ -23,6 +24,15 @@ impl Gallery {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let database = runtime.block_on(scene::sqlite(&sandbox, &world));
         Self { sandbox, database, world }
+    }
+
+    fn sql(&self, text: &str) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut connection = sqlx::SqliteConnection::connect(&self.database).await.unwrap();
+            connection.execute(AssertSqlSafe(text.to_owned())).await.unwrap();
+            connection.close().await.unwrap();
+        });
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -142,6 +152,48 @@ fn every_rule_that_fails_is_named() {
             assert!(out.contains(part), "{arguments:?} lacks {part:?}:\n{out}");
         }
     }
+}
+
+#[test]
+fn covers_and_closed_galleries_are_explained() {
+    let gallery = Gallery::new();
+    // The cover of a public album, of one that is granted to bob by hand, and of one that is granted to carol's group.
+    gallery.sql("UPDATE piwigo_categories SET representative_picture_id = 21 WHERE id IN (1, 2, 3)");
+    let thumb = format!("/{}", gallery.world.image(21).derivative("th").unwrap());
+    let (_, out, _) = gallery.check(&["--covers", "--", &thumb]);
+    assert!(out.contains("ALLOWED: it is the cover of album 1,"), "{out}");
+    gallery.sql("UPDATE piwigo_categories SET representative_picture_id = NULL WHERE id = 1");
+    for (user, parts) in [
+        ("guest", ["album 11      closed  private", "cover of 2    closed  private", "DENIED"]),
+        (
+            "bob",
+            [
+                "cover of 2    opens   private, and granted",
+                "cover of 3    closed",
+                "ALLOWED: it is the cover of album 2",
+            ],
+        ),
+        ("carol", ["cover of 2    closed", "cover of 3    opens", "ALLOWED: it is the cover of album 3"]),
+    ] {
+        let (_, out, _) = gallery.check(&["--covers", "true", "--user", user, &thumb]);
+        for part in parts {
+            assert!(out.contains(part), "{user} lacks {part}:\n{out}");
+        }
+        let (code, out, _) = gallery.check(&["--user", user, &thumb]);
+        assert!(code == Some(1) && !out.contains("cover"), "{user}:\n{out}");
+    }
+    let open = format!("/{}", gallery.world.image(1).original());
+    gallery.sql("UPDATE piwigo_config SET value = 'true' WHERE param = 'gallery_locked'");
+    let (code, out, _) = gallery.check(&["--user", "bob", &open]);
+    assert_eq!(code, Some(1));
+    assert!(out.contains("gallery   locked") && out.contains(": 503, the gallery is locked"), "{out}");
+    gallery.sql("UPDATE piwigo_config SET value = 'false' WHERE param = 'gallery_locked'");
+    gallery.sql("INSERT INTO piwigo_config (param, value) VALUES ('guest_access', 'false')");
+    let (code, out, _) = gallery.check(&[&open]);
+    assert!(code == Some(1) && out.contains("gallery   closed to visitors of this status"), "{out}");
+    gallery.sql("UPDATE piwigo_user_infos SET status = 'guest' WHERE user_id = 4");
+    let (_, out, _) = gallery.check(&["--user", "bob", &open]);
+    assert!(out.contains("account 4 is deleted, or deactivated"), "{out}");
 }
 
 /// What `check` says of a visitor's session is what the gate answers to it.
