@@ -2,6 +2,10 @@
 //! [`Verdict`] with its reason out. Pure, and meant to be checked against PIWIGO.md §0, §2.3 and §4.1 by
 //! someone who has never seen Rust.
 
+mod explain;
+
+pub use explain::{AlbumRule, ClaimRules, Explanation, HighRule, explain};
+
 use crate::derivative::name::Kind;
 use crate::derivative::size;
 use crate::image::{Album, Claim, Image, Ownership};
@@ -16,6 +20,8 @@ pub struct Policy {
     pub admins: Admins,
     /// Whether RAW and other formats need the right to originals.
     pub formats_need_high: bool,
+    /// Whether who may see an album may see the resized pictures of its cover, wherever that lies.
+    pub covers: bool,
 }
 
 /// The `admins` setting.
@@ -64,6 +70,8 @@ pub enum Grant {
     Administrator,
     /// The album with this id is open to the visitor.
     Album(u32),
+    /// The image is the cover of the album with this id, which is open to the visitor; policy `covers`.
+    Cover(u32),
 }
 
 /// Why it is not. Kept from the visitor: every denial is answered alike.
@@ -123,14 +131,45 @@ fn judge(
     if visitor.status.is_admin() && policy.admins == Admins::All {
         return Ok(Grant::Administrator);
     }
-    let album = image.albums.iter().find(|album| is_open(**album, visitor)).ok_or(Denial::Album)?;
+    let grant = opening(visitor, claim, derivative, gallery, policy).ok_or(Denial::Album)?;
     if image.level > visitor.level {
         return Err(Denial::Level);
     }
     if needs_high(claim, derivative, gallery, policy) && !visitor.enabled_high {
         return Err(Denial::High);
     }
-    Ok(Grant::Album(album.id))
+    Ok(grant)
+}
+
+/// The album that opens the image to the visitor, or else the one whose cover it is.
+fn opening(
+    visitor: &Visitor,
+    claim: &Claim,
+    derivative: Option<Kind>,
+    gallery: &GalleryState<'_>,
+    policy: &Policy,
+) -> Option<Grant> {
+    let open = |albums: &[Album]| albums.iter().find(|album| is_open(**album, visitor)).map(|album| album.id);
+    open(&claim.image.albums).map(Grant::Album).or_else(|| {
+        let shown = shows_covers(claim, derivative, gallery, policy);
+        if shown { open(&claim.cover_of).map(Grant::Cover) } else { None }
+    })
+}
+
+/// Piwigo shows an album's cover without regard to the albums that the cover lies in (PIWIGO.md §2.7). Resized pictures
+/// only, and none that is the source in another guise.
+fn shows_covers(
+    claim: &Claim,
+    derivative: Option<Kind>,
+    gallery: &GalleryState<'_>,
+    policy: &Policy,
+) -> bool {
+    policy.covers
+        && claim.ownership != Ownership::Format
+        && derivative.is_some_and(|kind| {
+            !is_same_as_source(kind, &claim.image, gallery)
+                && !is_as_large_as_source(kind, &claim.image, gallery)
+        })
 }
 
 /// Each album is judged by its own row: Piwigo inherits nothing when it checks (PIWIGO.md §2.1).
@@ -195,8 +234,8 @@ mod tests {
     use crate::derivative::name::CustomSize;
     use crate::visitor::{Identity, Status};
 
-    const ALL: Policy = Policy { admins: Admins::All, formats_need_high: true };
-    const STRICT: Policy = Policy { admins: Admins::Strict, formats_need_high: true };
+    const ALL: Policy = Policy { admins: Admins::All, formats_need_high: true, covers: false };
+    const STRICT: Policy = Policy { admins: Admins::Strict, ..ALL };
 
     fn visitor(status: Status, level: u32, enabled_high: bool) -> Visitor {
         Visitor { id: 10, status, level, enabled_high, identity: Identity::Session }
@@ -217,7 +256,7 @@ mod tests {
             rotation: Some(0),
             albums: albums.to_vec(),
         };
-        Claim { image, ownership, file: path.into(), name: None }
+        Claim { image, ownership, file: path.into(), name: None, cover_of: Vec::new() }
     }
 
     fn picture(albums: &[Album]) -> Claim {
@@ -433,6 +472,59 @@ mod tests {
             let visitor = visitor(Status::Normal, 0, false);
             let verdict = decide(&visitor, &[claim], Some(Kind::Custom(size)), &state, &ALL);
             assert_eq!(opens(verdict), expected, "{width:?}x{height:?} {rotation:?} {size:?}");
+        }
+    }
+
+    #[test]
+    fn a_cover_opens_its_resized_pictures_and_nothing_else() {
+        use Ownership::{Format, Original, Representative};
+        type Row<'a> =
+            (&'a str, Ownership, Option<Kind>, Album, u32, Option<u32>, &'a Policy, Result<Grant, Denial>);
+        let covers = Policy { covers: true, ..ALL };
+        let (open, locked, closed) =
+            (album(7, false, false, false), album(7, false, true, false), album(7, true, false, false));
+        let granted = album(7, true, false, true);
+        let custom = Some(Kind::Custom(CustomSize::from_key("s9999").unwrap()));
+        let (cover, album_denied) = (Ok(Grant::Cover(7)), Err(Denial::Album));
+        let thumb = Some(Kind::Thumb);
+        #[rustfmt::skip]
+        let table: [Row; 13] = [
+            ("a.jpg", Original, thumb, open, 0, Some(3000), &covers, cover),
+            ("a.jpg", Original, thumb, granted, 0, Some(3000), &covers, cover),
+            ("a.mp4", Representative, thumb, open, 0, Some(3000), &covers, cover),
+            ("a.jpg", Original, thumb, open, 0, Some(3000), &ALL, album_denied),
+            ("a.jpg", Original, thumb, closed, 0, Some(3000), &covers, album_denied),
+            ("a.jpg", Original, thumb, locked, 0, Some(3000), &covers, album_denied),
+            ("a.jpg", Original, thumb, open, 1, Some(3000), &covers, Err(Denial::Level)),
+            ("a.jpg", Original, None, open, 0, Some(3000), &covers, album_denied),
+            ("a.mp4", Original, None, open, 0, Some(3000), &covers, album_denied),
+            ("a.mp4", Representative, None, open, 0, Some(3000), &covers, album_denied),
+            ("a.jpg", Format, None, open, 0, Some(3000), &covers, album_denied),
+            // Small: its thumb is the original itself.
+            ("a.jpg", Original, thumb, open, 0, Some(10), &covers, album_denied),
+            ("a.jpg", Original, custom, open, 0, Some(3000), &covers, album_denied),
+        ];
+        let mut derivatives = DerivativeConfig::default();
+        derivatives.customs.extend([CustomSize::from_key("s9999").unwrap()]);
+        let pictures = ["jpg".to_owned()];
+        let state = GalleryState {
+            locked: false,
+            guest_access: true,
+            picture_extensions: &pictures,
+            derivatives: &derivatives,
+        };
+        let private = [album(1, true, false, false)];
+        for (path, ownership, kind, cover_of, level, width, policy, expected) in table {
+            let mut claim = claim(path, level, &private, ownership);
+            (claim.image.width, claim.image.height) = (width, width);
+            claim.cover_of = vec![cover_of];
+            let expected = match expected {
+                Ok(because) => Verdict::Allow { claim: 0, because },
+                Err(denial) => Verdict::Deny(denial),
+            };
+            let visitor = visitor(Status::Normal, 0, true);
+            let got = decide(&visitor, &[claim], kind, &state, policy);
+            assert_eq!(got, expected, "{path} {ownership:?} {kind:?} {cover_of:?} level {level}");
         }
     }
 

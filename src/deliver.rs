@@ -51,7 +51,7 @@ impl Delivery<'_> {
         let Some(derivative) = derivative_path(&icon.source, icon.kind) else { return Reply::Missing };
         match self.stored(&derivative, &icon.source, icon.kind).await {
             Stored::Fresh => self.derivative(&derivative).await,
-            Stored::NoSource => Reply::Refused(self.settings.deny_status),
+            Stored::NoSource => self.settings.refusal(),
             Stored::Absent => self.hand_to_piwigo(derivative),
         }
     }
@@ -129,7 +129,7 @@ impl Delivery<'_> {
 }
 
 /// The derivative's path below the derivatives' folder, from its source's.
-fn derivative_path(source: &str, kind: Kind) -> Option<String> {
+pub(crate) fn derivative_path(source: &str, kind: Kind) -> Option<String> {
     String::from_utf8(name::derivative_path(source.as_bytes(), kind)?).ok()
 }
 

@@ -111,7 +111,7 @@ mod tests {
             rotation: None,
             albums: Vec::new(),
         };
-        Claim { image, ownership, file: file.into(), name: name.map(Into::into) }
+        Claim { image, ownership, file: file.into(), name: name.map(Into::into), cover_of: Vec::new() }
     }
 
     #[test]

@@ -5,22 +5,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use crate::access::{self, Verdict};
+use crate::access::{self, Denial, Verdict};
 use crate::api_keys::Verifier;
-use crate::database::{Database, DatabaseError, DoorAndSession, Trouble};
+use crate::database::{Database, DatabaseError, DoorAndSession, IDS, Trouble};
 use crate::deliver::Delivery;
 use crate::disposition::Disposition;
 use crate::fastcgi::{Head, Role};
-use crate::image::{self, Claim};
+use crate::image::{self, Album, Claim};
 use crate::piwigo::auth_key::AuthKey;
 use crate::piwigo::session;
 use crate::ready::{Readiness, Ready};
+use crate::refusal::{self, Why};
 use crate::reply::{Deliver, DenyStatus, Reply};
 use crate::request::{Method, Request, Server};
 use crate::serve::Handler;
 use crate::settings::gallery::Gallery;
-use crate::settings::{Settings, SettingsError};
-use crate::target::Target;
+use crate::settings::{Deny, Settings, SettingsError};
+use crate::target::{self, Target};
 use crate::visitor::{Evidence, Identity, KeysFrom, Named, Visitor};
 
 /// The gate: its settings, and its database once that has been reached.
@@ -32,11 +33,27 @@ pub struct Gate {
     api_keys: Verifier,
 }
 
+/// One request up to its verdict.
+pub struct Considered {
+    /// Database and settings that it was judged by.
+    pub ready: Arc<Ready>,
+    /// The file that it names.
+    pub target: Result<Target, target::Refusal>,
+    /// The verdict on a file that can have a row; an icon has none.
+    pub judgement: Option<Judgement>,
+}
+
 /// What was found out about one request for a file with a row, and what follows from it.
 #[derive(Debug)]
 pub struct Judgement {
     /// Who asks.
     pub visitor: Visitor,
+    /// The account that the visitor's session, or `check`, names; the visitor need not be that account.
+    pub signed_in: Option<u32>,
+    /// The session's cookie names a row that exists.
+    pub has_session: bool,
+    /// The gallery is locked.
+    pub locked: bool,
     /// The rows that own the file.
     pub claims: Vec<Claim>,
     /// What follows.
@@ -80,10 +97,9 @@ impl Gate {
             );
             return Reply::Unavailable;
         };
-        let reply = match self.judge_by_the_tables(request, deliver).await {
+        let reply = match self.answer_file(request, deliver).await {
             Ok(reply) => reply,
             Err(error) => {
-                tracing::error!(%error, "no verdict: answered 503");
                 self.readiness.failed(&error);
                 Reply::Unavailable
             }
@@ -92,62 +108,85 @@ impl Gate {
     }
 
     /// Where a table or column turns out to be missing, Piwigo was upgraded: its tables are looked at anew, once.
-    async fn judge_by_the_tables(
-        &self,
-        request: &Request<'_>,
-        deliver: Deliver,
-    ) -> Result<Reply, DatabaseError> {
+    async fn answer_file(&self, request: &Request<'_>, deliver: Deliver) -> Result<Reply, DatabaseError> {
         if request.method == Method::Other {
             return Ok(Reply::MethodNotAllowed);
         }
+        let considered = self.consider(request, None).await?;
+        Ok(self.reply(request, &considered, deliver).await)
+    }
+
+    /// Everything up to the verdict: reads the request, finds visitor and rows, decides. `as_user` stands in for the
+    /// visitor's own words: judged as a session of that user would be (`check`).
+    ///
+    /// # Errors
+    /// When the database did not answer: then there is no verdict.
+    pub async fn consider(
+        &self,
+        request: &Request<'_>,
+        as_user: Option<u32>,
+    ) -> Result<Considered, DatabaseError> {
         let ready = self.readiness.ready().await?;
-        match self.judge_and_deliver(&ready, request, deliver).await {
+        match self.consider_by(ready.clone(), request, as_user).await {
             Err(error) if error.trouble() == Trouble::Schema => {
                 tracing::warn!(%error, "a statement does not fit the tables; looking at them anew");
                 let ready = self.readiness.anew(&ready).await?;
-                self.judge_and_deliver(&ready, request, deliver).await
+                self.consider_by(ready, request, as_user).await
             }
             answer => answer,
         }
     }
 
-    async fn judge_and_deliver(
+    async fn consider_by(
         &self,
-        ready: &Ready,
+        ready: Arc<Ready>,
         request: &Request<'_>,
-        deliver: Deliver,
-    ) -> Result<Reply, DatabaseError> {
-        let gallery = &*ready.gallery;
-        let delivery = Delivery { settings: &self.settings, gallery, how: deliver };
+        as_user: Option<u32>,
+    ) -> Result<Considered, DatabaseError> {
+        let target = Target::read(request.uri, &ready.gallery.layout, &ready.gallery.derivatives);
+        let judgement = match &target {
+            Err(_) | Ok(Target::Icon(_)) => None,
+            Ok(target) => Some(self.judge(&ready, request, as_user, target).await?),
+        };
+        Ok(Considered { ready, target, judgement })
+    }
 
-        let target = match Target::read(request.uri, &gallery.layout, &gallery.derivatives) {
+    /// Everything after the verdict: the answer for a server that is told by `deliver`. Refusals go to the log.
+    pub async fn reply(&self, request: &Request<'_>, considered: &Considered, deliver: Deliver) -> Reply {
+        let gallery = &*considered.ready.gallery;
+        let delivery = Delivery { settings: &self.settings, gallery, how: deliver };
+        let target = match &considered.target {
             Ok(target) => target,
-            Err(refusal) => return Ok(self.refuse(request, None, &refusal)),
+            Err(refusal) => return self.refuse(request, considered, (*refusal).into()),
         };
         // The server would serve what it maps `/i.php` to, not what was judged.
         if deliver == Deliver::Authorize && Target::is_script_form(request.uri, &gallery.layout) {
-            return Ok(self.refuse(request, None, &"a script cannot be authorized, only a file"));
+            return self.refuse(request, considered, Why::Script);
         }
-        if let Target::Icon(icon) = &target {
-            return Ok(delivery.icon(icon).await);
-        }
+        let Some(judgement) = &considered.judgement else {
+            let Target::Icon(icon) = target else { return Reply::Unavailable };
+            return match delivery.icon(icon).await {
+                Reply::Refused(_) | Reply::RefusedByPicture(_) => {
+                    self.refuse(request, considered, Why::NoIcon)
+                }
+                reply => reply,
+            };
+        };
         let kind = target.kind();
-
-        let Judgement { visitor, claims, verdict } = self.judge(ready, request, &target).await?;
-        match verdict {
-            Verdict::GalleryLocked => Ok(Reply::GalleryLocked),
-            Verdict::Deny(denial) => Ok(self.refuse(request, Some(&visitor), &denial)),
+        match judgement.verdict {
+            Verdict::GalleryLocked => Reply::GalleryLocked,
+            Verdict::Deny(denial) => self.refuse(request, considered, denial.into()),
             Verdict::Allow { claim, because } => {
-                let claim = &claims[claim];
-                tracing::debug!(user = visitor.id, image = claim.image.id, ?because, "allowed");
+                let claim = &judgement.claims[claim];
+                tracing::debug!(user = judgement.visitor.id, image = claim.image.id, ?because, "allowed");
                 let state = gallery.state(false);
                 let same_as_source =
                     kind.is_some_and(|kind| access::is_same_as_source(kind, &claim.image, &state));
                 let reply = delivery.claim(claim, kind, same_as_source).await;
-                Ok(match &target {
+                match target {
                     Target::Record(record) => reply.named(Disposition::of(claim, record.download)),
                     _ => reply,
-                })
+                }
             }
         }
     }
@@ -163,6 +202,7 @@ impl Gate {
         &self,
         ready: &Ready,
         request: &Request<'_>,
+        as_user: Option<u32>,
         target: &Target,
     ) -> Result<Judgement, DatabaseError> {
         let Ready { database, gallery, .. } = ready;
@@ -185,11 +225,14 @@ impl Gate {
             },
             image::of_target(database, target, gallery),
         )?;
-        let named = Named {
-            session: if gallery.foreign_sessions.is_some() { by_file } else { self.signed_in(&door) },
-            remember_me: evidence.remember_me.as_ref().map(|cookie| cookie.user),
-            remote_user,
-            key,
+        let named = match as_user {
+            Some(_) => Named { session: as_user, ..Named::default() },
+            None => Named {
+                session: if gallery.foreign_sessions.is_some() { by_file } else { self.signed_in(&door) },
+                remember_me: evidence.remember_me.as_ref().map(|cookie| cookie.user),
+                remote_user,
+                key,
+            },
         };
         let ids = named.ids(gallery);
         let images: Vec<u32> = claims.iter().map(|claim| claim.image.id).collect();
@@ -208,8 +251,28 @@ impl Gate {
         }
 
         let state = gallery.state(door.gallery_locked);
-        let verdict = access::decide(&visitor, &claims, target.kind(), &state, &self.settings.policy);
-        Ok(Judgement { visitor, claims, verdict })
+        let decide =
+            |claims: &[Claim]| access::decide(&visitor, claims, target.kind(), &state, &self.settings.policy);
+        let mut verdict = decide(&claims);
+        // Covers cost a third round, so they are asked for only where it could help, and for unknown files as well.
+        let cover_could_help = matches!(verdict, Verdict::Deny(Denial::Unknown | Denial::Album));
+        if self.settings.policy.covers && target.kind().is_some() && cover_could_help {
+            let covers = database.covers(&images, visitor.id).await?;
+            for claim in &mut claims {
+                let of_this = covers.iter().filter(|cover| cover.image == claim.image.id);
+                claim.cover_of =
+                    of_this.map(|cover| Album { granted: cover.granted, ..cover.album }).collect();
+            }
+            verdict = decide(&claims);
+        }
+        Ok(Judgement {
+            visitor,
+            signed_in: named.session,
+            has_session: door.session.is_some(),
+            locked: door.gallery_locked,
+            claims,
+            verdict,
+        })
     }
 
     /// The user of a key that is neither expired nor revoked and, for an API key, comes with its secret.
@@ -260,16 +323,38 @@ impl Gate {
         self.settings.deliver.or(request.deliver).or(by_server)
     }
 
-    /// The one refusal, with its reason in the log only.
-    fn refuse(&self, request: &Request<'_>, visitor: Option<&Visitor>, why: &dyn std::fmt::Display) -> Reply {
-        tracing::info!(
-            client = request.remote_addr,
-            user = visitor.map_or(0, |visitor| visitor.id),
-            path = %request.uri.split(|&byte| byte == b'?').next().unwrap_or_default().escape_ascii(),
-            reason = %why,
-            "refused"
-        );
-        Reply::Refused(self.settings.deny_status)
+    /// The one refusal, with its reason in the log only. With `deny = "login"`, who is not signed in and opens the
+    /// address itself is sent to sign in, for a file that exists as for one that does not.
+    fn refuse(&self, request: &Request<'_>, considered: &Considered, why: Why) -> Reply {
+        let visitor = considered.judgement.as_ref().map(|judgement| &judgement.visitor);
+        let gallery = &considered.ready.gallery;
+        let sign_in = || {
+            visitor.filter(|visitor| visitor.id == gallery.guest_id)?;
+            refusal::sign_in_page(considered.target.as_ref().ok()?, &gallery.layout)
+        };
+        let reply = if self.settings.deny == Deny::Login && request.is_navigation {
+            sign_in().map(|location| Reply::SignIn { location })
+        } else {
+            None
+        };
+        let reply = reply.unwrap_or_else(|| self.settings.refusal());
+        let user = visitor.map_or(0, |visitor| visitor.id);
+        refusal::log(request.remote_addr, user, reply.status(), request.uri, why);
+        reply
+    }
+
+    /// The id of the account with exactly this name, or else with this number.
+    ///
+    /// # Errors
+    /// When the database did not answer.
+    pub async fn user(&self, name_or_id: &str) -> Result<Option<u32>, DatabaseError> {
+        let ready = self.readiness.ready().await?;
+        if let Some(id) = ready.database.user_by_name(name_or_id).await? {
+            return Ok(Some(id));
+        }
+        let Ok(id) = name_or_id.parse::<u32>() else { return Ok(None) };
+        let users = ready.database.users([id; IDS], false).await?;
+        Ok(users.iter().any(|user| user.id == id).then_some(id))
     }
 }
 
@@ -298,7 +383,7 @@ impl Handler for Replaceable {
     }
 
     fn refuse(&self, _head: &Head, why: &dyn std::fmt::Display) -> Reply {
-        tracing::info!(reason = %why, "refused");
-        Reply::Refused(self.current().settings.deny_status)
+        tracing::info!(class = "malformed", reason = why.to_string(), "refused");
+        self.current().settings.refusal()
     }
 }

@@ -64,6 +64,8 @@ pub struct Claim {
     pub file: String,
     /// `images.file`, the name that its owner gave it, where the request names the row and not the file.
     pub name: Option<String>,
+    /// The albums whose cover the image is; looked up only where the policy `covers` asks for it.
+    pub cover_of: Vec<Album>,
 }
 
 impl Image {
@@ -80,7 +82,13 @@ impl Image {
         // One leading `../` is a gallery beside the root, which shares its derivatives' names with the root.
         if self.path == source.path || self.path.strip_prefix("../") == Some(&source.path) {
             let file = self.path.clone();
-            return Some(Claim { image: self, ownership: Ownership::Original, file, name: None });
+            return Some(Claim {
+                image: self,
+                ownership: Ownership::Original,
+                file,
+                name: None,
+                cover_of: Vec::new(),
+            });
         }
         let owner = source.owner.as_ref()?;
         let path = self.path.strip_prefix("../").unwrap_or(&self.path);
@@ -97,7 +105,7 @@ impl Image {
             return None;
         }
         let file = self.belonging(owner.folder, extension)?;
-        Some(Claim { ownership, file, image: self, name: None })
+        Some(Claim { ownership, file, image: self, name: None, cover_of: Vec::new() })
     }
 
     /// The path of a file that belongs to this row's (PIWIGO.md §3.4), relative to the root.

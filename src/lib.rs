@@ -23,12 +23,14 @@
 //! | [`deliver`] | allowed file → how this server is told to send it | files |
 //! | [`disposition`] | a photo's own name → how a browser is to save it | none |
 //! | [`reply`] | answer → status, headers, body for this server | none |
+//! | [`refusal`] | what is not allowed → one log line, one answer | none |
 //! | [`send`] | looks at a file before the server sends it | files |
 //! | [`derivative`] | names, sizes and state of resized pictures | files |
 //! | [`piwigo`] | Piwigo's own formats: PHP literals, sessions, settings | none |
 //! | [`database`] | the statements, on MySQL/MariaDB and SQLite | database |
 //! | [`ready`] | the database and Piwigo's settings, at most a second old | database |
 //! | [`settings`] | flags, environment, `gate.toml`, Piwigo's files → one checked configuration | files |
+//! | [`check`] | a URL and a visitor → why they may or may not have it, in words | – |
 //! | [`demo`] | a sample gallery behind a private nginx | all |
 
 #![forbid(unsafe_code)]
@@ -36,6 +38,7 @@
 
 pub mod access;
 pub mod api_keys;
+pub mod check;
 pub mod database;
 pub mod deliver;
 pub mod demo;
@@ -47,6 +50,7 @@ pub mod image;
 pub mod listen;
 pub mod piwigo;
 pub mod ready;
+pub mod refusal;
 pub mod reply;
 pub mod request;
 pub mod send;

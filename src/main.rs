@@ -3,19 +3,24 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
+use piwigo_gate::check::{self, Colour, Who};
 use piwigo_gate::demo;
 use piwigo_gate::gate::{Gate, Replaceable};
 use piwigo_gate::listen::{self, Listen};
+use piwigo_gate::request::MAX_COOKIES;
 use piwigo_gate::serve;
-use piwigo_gate::settings::{LogLevel, Options, Settings, SettingsError};
+use piwigo_gate::settings::{LogFormat, LogLevel, Options, Settings, SettingsError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 /// Guards the files of a Piwigo photo gallery.
 ///
@@ -31,6 +36,10 @@ struct CommandLine {
 enum Command {
     /// Answer the web server's requests
     Serve(Box<Serve>),
+    /// Say why a visitor may or may not see a file (exit code: 0 all allowed, 1 one denied, 2 no verdict)
+    ///
+    /// Asks the same code and database as `serve`, and changes nothing. Without --user and --cookie: as a guest.
+    Check(Box<Check>),
     /// Show a sample gallery behind a private nginx, as each visitor sees it
     Demo {
         /// Port on 127.0.0.1
@@ -51,6 +60,27 @@ struct Serve {
     options: Options,
 }
 
+#[derive(Args)]
+struct Check {
+    /// Addresses as in the browser, with or without scheme and host
+    #[arg(required = true, value_name = "URL")]
+    urls: Vec<String>,
+    /// Judge as a session of this account would be: its name, or else its number
+    #[arg(long, value_name = "NAME|ID", conflicts_with_all = ["cookie", "ip"])]
+    user: Option<String>,
+    /// Judge as who sends these cookies: `pwg_id=…`, or - to read them from standard input
+    #[arg(long, value_name = "COOKIES", requires = "ip")]
+    cookie: Option<String>,
+    /// The address that the cookies come from, as PHP sees it
+    #[arg(long, value_name = "ADDRESS", requires = "cookie")]
+    ip: Option<std::net::IpAddr>,
+    /// Print JSON: a list with one object for each URL
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    serve: Serve,
+}
+
 /// Exit code for a usage or set-up error.
 const SETUP_ERROR: u8 = 2;
 
@@ -67,11 +97,13 @@ fn main() -> ExitCode {
             return ExitCode::from(SETUP_ERROR);
         }
     };
-    let log = match &command {
-        Command::Serve(serve) => serve.options.log.unwrap_or_default(),
-        Command::Demo { .. } => LogLevel::Error,
+    let (log, format) = match &command {
+        Command::Serve(serve) => {
+            (serve.options.log.unwrap_or_default(), serve.options.log_format.unwrap_or_default())
+        }
+        Command::Demo { .. } | Command::Check(_) => (LogLevel::Error, LogFormat::Text),
     };
-    let log_at = start_logging(log);
+    let log_at = start_logging(log, format);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return setup_error(&error),
@@ -80,6 +112,11 @@ fn main() -> ExitCode {
         Command::Serve(serve) => match runtime.block_on(run(&serve, by_server, &log_at)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => setup_error(&error),
+        },
+        Command::Check(asked) => match runtime.block_on(explain(*asked)) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => setup_error(&*error),
         },
         Command::Demo { port, once } => {
             let options = demo::Options { port, once };
@@ -118,11 +155,51 @@ async fn serve_sample(gallery: &Path, socket: &Path) -> Result<watch::Sender<boo
     Ok(stop)
 }
 
+/// Prints the reports of `check`; false if a URL is denied.
+async fn explain(asked: Check) -> Result<bool, Box<dyn std::error::Error>> {
+    let who = match (asked.user, asked.cookie, asked.ip) {
+        (Some(user), ..) => Who::User(user),
+        (None, Some(cookie), Some(ip)) => Who::Cookies { cookies: cookies(cookie)?, ip },
+        _ => Who::Guest,
+    };
+    let gate = Gate::open(Settings::resolve(asked.serve.options, asked.serve.config.as_deref())?).await?;
+    let reports = check::reports(&gate, &who, &asked.urls).await?;
+    let mut text = String::new();
+    if asked.json {
+        text = serde_json::to_string_pretty(&reports)?;
+        text.push('\n');
+    } else {
+        let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        for (index, report) in reports.iter().enumerate() {
+            if index > 0 {
+                text.push('\n');
+            }
+            check::write(report, if colour { Colour::On } else { Colour::Off }, &mut text)?;
+        }
+    }
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(reports.iter().all(|report| report.allowed))
+}
+
+/// What `--cookie` says; `-` keeps it out of the list of processes.
+fn cookies(given: String) -> std::io::Result<String> {
+    if given != "-" {
+        return Ok(given);
+    }
+    let mut line = String::new();
+    std::io::stdin().lock().take(MAX_COOKIES as u64 + 2).read_line(&mut line)?;
+    Ok(line.trim_end().to_owned())
+}
+
 /// Serves until SIGTERM or SIGINT.
-async fn run(serve: &Serve, by_server: bool, log_at: &impl Fn(LogLevel)) -> Result<(), SettingsError> {
+async fn run(
+    serve: &Serve,
+    by_server: bool,
+    log_at: &impl Fn(LogLevel, LogFormat),
+) -> Result<(), SettingsError> {
     let resolve = || Settings::resolve(serve.options.clone(), serve.config.as_deref());
     let settings = resolve()?;
-    log_at(settings.log);
+    log_at(settings.log, settings.log_format);
     let listen = match &settings.listen {
         Some(listen) => listen.clone(),
         None if by_server => Listen::Fd0,
@@ -160,14 +237,18 @@ async fn run(serve: &Serve, by_server: bool, log_at: &impl Fn(LogLevel)) -> Resu
 
 /// SIGHUP: a configuration that cannot work leaves the old one in force. Where it listens, how many connections it
 /// takes and its timeouts stay what they are.
-async fn reload(gate: &Replaceable, settings: Result<Settings, SettingsError>, log_at: &impl Fn(LogLevel)) {
+async fn reload(
+    gate: &Replaceable,
+    settings: Result<Settings, SettingsError>,
+    log_at: &impl Fn(LogLevel, LogFormat),
+) {
     let renewed = match settings {
         Ok(settings) => Gate::open(settings).await,
         Err(error) => Err(error),
     };
     match renewed {
         Ok(renewed) => {
-            log_at(renewed.settings().log);
+            log_at(renewed.settings().log, renewed.settings().log_format);
             gate.replace(renewed);
             tracing::info!("the configuration was read again");
         }
@@ -178,18 +259,25 @@ async fn reload(gate: &Replaceable, settings: Result<Settings, SettingsError>, l
 }
 
 /// Starts to log to standard error (systemd's journal, or the web server's error log), and returns what changes the
-/// level: `gate.toml` may name another than the command line, and another one at SIGHUP.
-fn start_logging(level: LogLevel) -> impl Fn(LogLevel) {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(log_filter(level))
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .with_filter_reloading();
-    let handle = builder.reload_handle();
-    builder.init();
-    move |level| {
-        let _ = handle.reload(log_filter(level));
+/// level and form: `gate.toml` may name others than the command line, and others again at SIGHUP.
+fn start_logging(level: LogLevel, format: LogFormat) -> impl Fn(LogLevel, LogFormat) {
+    let (lines, line_format) = reload::Layer::new(log_lines(format));
+    let (filter, log_level) = reload::Layer::new(log_filter(level));
+    tracing_subscriber::registry().with(lines).with(filter).init();
+    move |level, format| {
+        let _ = line_format.reload(log_lines(format));
+        let _ = log_level.reload(log_filter(level));
+    }
+}
+
+/// How a line is written (docs/logs.md).
+fn log_lines(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
+    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    match format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => {
+            lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+        }
     }
 }
 

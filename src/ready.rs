@@ -31,6 +31,8 @@ pub struct Readiness {
     ready: RwLock<Option<Arc<Ready>>>,
     /// The database did not answer lately: the next request looks whether it is there before it asks.
     suspect: AtomicBool,
+    /// It was said that there are no verdicts, and not yet that there are again.
+    outage: AtomicBool,
     refresh: tokio::sync::Mutex<Refresh>,
     /// When a statement that did not fit the tables made the gate look at them anew.
     looked_anew_at: Mutex<Option<Instant>>,
@@ -54,6 +56,7 @@ impl Readiness {
             settings,
             ready: RwLock::default(),
             suspect: AtomicBool::new(false),
+            outage: AtomicBool::new(false),
             refresh: tokio::sync::Mutex::default(),
             looked_anew_at: Mutex::default(),
         };
@@ -66,7 +69,8 @@ impl Readiness {
                     let address = format!("{address:?}");
                     return Err(SettingsError::Database { address, error, advice });
                 }
-                tracing::warn!(database = ?address, %error,
+                readiness.outage.store(true, Ordering::Relaxed);
+                tracing::error!(database = ?address, %error,
                     "the database is away; every request is answered 503 until it is back");
             }
         }
@@ -84,8 +88,12 @@ impl Readiness {
         self.ready().await
     }
 
-    /// Hears of a question that the database did not answer.
+    /// Hears of a question that the database did not answer. Says so in the log, once until it answers again: a page
+    /// of thumbnails is no reason for a hundred lines.
     pub fn failed(&self, error: &DatabaseError) {
+        if !self.outage.swap(true, Ordering::Relaxed) {
+            tracing::error!(%error, "no verdict: requests are answered 503 until the database answers again");
+        }
         // Where its tables do not fit, the database is there.
         if error.trouble() != Trouble::Schema {
             self.suspect.store(true, Ordering::Relaxed);
@@ -125,6 +133,9 @@ impl Readiness {
                 self.suspect.store(false, Ordering::Relaxed);
                 let ready = Arc::new(ready);
                 self.keep(Some(ready.clone()));
+                if self.outage.swap(false, Ordering::Relaxed) {
+                    tracing::warn!("the database answers again");
+                }
                 Ok(ready)
             }
             Err(error) => {
@@ -144,6 +155,9 @@ impl Readiness {
         database.verify().await?;
         let config = database.config().await?;
         let gallery = self.gallery(&database, &config)?;
+        if self.settings.policy.covers {
+            database.covers(&[0], 0).await?;
+        }
         database.schema().tell(tables);
         if gallery.foreign_sessions.is_none() && self.settings.session_files.is_some() {
             tracing::warn!(

@@ -20,6 +20,12 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// The time from 1970 to the year 10000, which no HTTP date can say (`httpdate` panics there, and before 1970).
 const END_OF_HTTP_DATES: Duration = Duration::from_hours(70_389_528);
 
+/// The picture of a refusal (`deny = "image"`): a grey padlock.
+const REFUSED_PNG: &[u8] = include_bytes!("refused.png");
+
+const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
+const SIGN_IN: &str = "Please sign in\n";
+
 /// How the web server is told to send an allowed file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -56,6 +62,41 @@ pub enum DenyStatus {
     Unauthorized,
     /// `404 Not Found`.
     NotFound,
+}
+
+impl DenyStatus {
+    fn line(self) -> &'static str {
+        match self {
+            DenyStatus::Forbidden => "403 Forbidden",
+            DenyStatus::Unauthorized => "401 Unauthorized",
+            DenyStatus::NotFound => "404 Not Found",
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            DenyStatus::Forbidden => "Forbidden\n",
+            DenyStatus::Unauthorized => "Unauthorized\n",
+            DenyStatus::NotFound => "Not found\n",
+        }
+    }
+
+    /// A 401 must name a scheme; this one makes no browser ask for a password.
+    fn extra(self) -> &'static str {
+        match self {
+            DenyStatus::Unauthorized => "WWW-Authenticate: Piwigo realm=\"gallery\"\r\n",
+            DenyStatus::Forbidden | DenyStatus::NotFound => "",
+        }
+    }
+
+    /// The number.
+    pub fn code(self) -> u16 {
+        match self {
+            DenyStatus::Forbidden => 403,
+            DenyStatus::Unauthorized => 401,
+            DenyStatus::NotFound => 404,
+        }
+    }
 }
 
 /// An allowed file, as the web server needs to be told of it.
@@ -112,6 +153,13 @@ pub enum Reply {
     },
     /// Denied, unknown or malformed: one answer for all.
     Refused(DenyStatus),
+    /// The same answer with a picture in the place of the text.
+    RefusedByPicture(DenyStatus),
+    /// Refused, and the visitor is not signed in but may do so here.
+    SignIn {
+        /// Path and query of Piwigo's sign-in page, percent-encoded.
+        location: String,
+    },
     /// The visitor may have the file, but it is not on disk.
     Missing,
     /// Neither GET nor HEAD.
@@ -129,16 +177,25 @@ pub enum Reply {
 impl Reply {
     /// Appends the header block to `head` and returns the body, which is empty for a HEAD request.
     pub fn encode(&self, head_only: bool, head: &mut Vec<u8>) -> &'static [u8] {
+        if let Reply::RefusedByPicture(status) = self {
+            encode_refusal(status.line(), status.extra(), "image/png", REFUSED_PNG.len(), head);
+            return if head_only { b"" } else { REFUSED_PNG };
+        }
         let (status, extra, body): (&str, &str, &'static str) = match self {
             Reply::Allowed { handover, cache, disposition } => {
                 encode_allowed(handover, cache, disposition.as_ref(), head);
                 return b"";
             }
-            Reply::Refused(DenyStatus::Forbidden) => ("403 Forbidden", "", "Forbidden\n"),
-            Reply::Refused(DenyStatus::Unauthorized) => {
-                ("401 Unauthorized", "WWW-Authenticate: Piwigo realm=\"gallery\"\r\n", "Unauthorized\n")
+            Reply::Refused(status) | Reply::RefusedByPicture(status) => {
+                (status.line(), status.extra(), status.words())
             }
-            Reply::Refused(DenyStatus::NotFound) | Reply::Missing => ("404 Not Found", "", "Not found\n"),
+            // Never a local redirect: those have status 200 or none (RFC 3875 §6.2.2, SERVERS.md §B2).
+            Reply::SignIn { location } => {
+                let location = format!("Location: {location}\r\n");
+                encode_refusal("302 Found", &location, PLAIN_TEXT, SIGN_IN.len(), head);
+                return if head_only { b"" } else { SIGN_IN.as_bytes() };
+            }
+            Reply::Missing => ("404 Not Found", "", "Not found\n"),
             Reply::MethodNotAllowed => {
                 ("405 Method Not Allowed", "Allow: GET, HEAD\r\n", "Method not allowed\n")
             }
@@ -151,14 +208,7 @@ impl Reply {
             }
             Reply::BadRequest => ("400 Bad Request", "", "Bad request\n"),
         };
-        let mut text = String::with_capacity(256);
-        let _ = write!(
-            text,
-            "Status: {status}\r\n{extra}Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
-             Cache-Control: no-store\r\nVary: Cookie\r\nX-Content-Type-Options: nosniff\r\n\r\n",
-            body.len()
-        );
-        head.extend_from_slice(text.as_bytes());
+        encode_refusal(status, extra, PLAIN_TEXT, body.len(), head);
         if head_only { b"" } else { body.as_bytes() }
     }
 
@@ -166,9 +216,9 @@ impl Reply {
     pub fn status(&self) -> u16 {
         match self {
             Reply::Allowed { .. } => 200,
-            Reply::Refused(DenyStatus::Forbidden) => 403,
-            Reply::Refused(DenyStatus::Unauthorized) => 401,
-            Reply::Refused(DenyStatus::NotFound) | Reply::Missing => 404,
+            Reply::Refused(status) | Reply::RefusedByPicture(status) => status.code(),
+            Reply::SignIn { .. } => 302,
+            Reply::Missing => 404,
             Reply::MethodNotAllowed => 405,
             Reply::Unavailable | Reply::GalleryLocked => 503,
             Reply::HeadersTooLarge => 431,
@@ -199,6 +249,17 @@ impl Reply {
             _ => Reply::Refused(DenyStatus::Forbidden),
         }
     }
+}
+
+/// The one form of everything that is not an allowed file.
+fn encode_refusal(status: &str, extra: &str, content_type: &str, length: usize, head: &mut Vec<u8>) {
+    let mut text = String::with_capacity(256);
+    let _ = write!(
+        text,
+        "Status: {status}\r\n{extra}Content-Type: {content_type}\r\nContent-Length: {length}\r\n\
+         Cache-Control: no-store\r\nVary: Cookie\r\nX-Content-Type-Options: nosniff\r\n\r\n"
+    );
+    head.extend_from_slice(text.as_bytes());
 }
 
 fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, head: &mut Vec<u8>) {
@@ -258,7 +319,8 @@ fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, 
     head.extend_from_slice(text.as_bytes());
 }
 
-fn encode_path(path: &str) -> percent_encoding::PercentEncode<'_> {
+/// Percent-encodes a path for a header; a slash stays a slash.
+pub fn encode_path(path: &str) -> percent_encoding::PercentEncode<'_> {
     percent_encode(path.as_bytes(), ENCODED)
 }
 
@@ -347,6 +409,8 @@ mod tests {
             Reply::Refused(DenyStatus::Forbidden),
             Reply::Refused(DenyStatus::Unauthorized),
             Reply::Refused(DenyStatus::NotFound),
+            Reply::RefusedByPicture(DenyStatus::Forbidden),
+            Reply::RefusedByPicture(DenyStatus::NotFound),
             Reply::Missing,
             Reply::MethodNotAllowed,
             Reply::Unavailable,
@@ -433,6 +497,32 @@ mod tests {
         }
         let text = header_block(&allowed(Handover::AccelFile { path: "x".into() }).for_authorizer());
         assert!(!REDIRECTS.iter().any(|header| text.contains(header)), "{text}");
+    }
+
+    #[test]
+    fn a_picture_of_a_refusal_has_its_status_and_is_not_kept() {
+        for (status, line) in [(DenyStatus::Forbidden, "403 "), (DenyStatus::NotFound, "404 ")] {
+            let mut head = Vec::new();
+            let body = Reply::RefusedByPicture(status).encode(false, &mut head);
+            let text = String::from_utf8(head).unwrap();
+            assert!(body.starts_with(b"\x89PNG\r\n") && body.len() < 2048);
+            assert!(text.starts_with(&format!("Status: {line}")), "{text}");
+            assert!(text.contains("Content-Type: image/png\r\n") && text.contains("no-store"), "{text}");
+            assert!(text.contains(&format!("Content-Length: {}\r\n", body.len())), "{text}");
+        }
+    }
+
+    /// Status 302 makes it an answer for the browser: only a 200 (or none) is a local redirect.
+    #[test]
+    fn the_way_to_the_sign_in_page_is_no_local_redirect() {
+        let text = header_block(&Reply::SignIn { location: "/identification.php?redirect=x".into() });
+        assert!(
+            text.starts_with("Status: 302 Found\r\nLocation: /identification.php?redirect=x\r\n"),
+            "{text}"
+        );
+        assert!(text.contains("Cache-Control: no-store\r\n"), "{text}");
+        let asked = Reply::SignIn { location: "/x".into() }.for_authorizer();
+        assert_eq!(asked, Reply::Refused(DenyStatus::Forbidden));
     }
 
     #[test]

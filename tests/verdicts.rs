@@ -8,31 +8,11 @@ use piwigo_gate::fastcgi::Role;
 use piwigo_gate::reply::{Deliver, Handover, Reply};
 use piwigo_gate::request::{Request, Server};
 use piwigo_gate::settings::Options;
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use support::http;
-use support::rows::Engine;
 use support::sandbox::Sandbox;
-use support::scene::{self, Scene};
+use support::scene::{Scene, sqlite};
 use support::verdicts::{every_verdict, gate};
 use support::world::World;
-
-/// The world's gallery in an SQLite file, and the address of that file.
-async fn sqlite(sandbox: &Sandbox, world: &World) -> String {
-    scene::write_gallery(sandbox, world);
-    sandbox.write(
-        "gallery/local/config/database.inc.php",
-        "<?php $prefixeTable = 'piwigo_'; define('PHPWG_INSTALLED', true);",
-    );
-    sandbox.write("gallery/local/config/config.inc.php", "<?php $conf['enable_formats'] = true;");
-    let file = sandbox.path().join("piwigo.sqlite");
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file).create_if_missing(true);
-    let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
-    connection.execute(include_str!("data/schema-sqlite.sql")).await.unwrap();
-    let rows = format!("BEGIN; {} COMMIT;", world.sql(Engine::Sqlite));
-    connection.execute(AssertSqlSafe(rows)).await.unwrap();
-    connection.close().await.unwrap();
-    format!("sqlite://{}", file.display())
-}
 
 /// Where the gate is silent, lighttpd's authorizer mode serves the file: the mode is not supported at all.
 #[tokio::test]

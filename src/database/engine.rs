@@ -176,7 +176,8 @@ impl Row {
                 .try_get::<i64, _>(column)
                 .ok()
                 .or_else(|| row.try_get::<u64, _>(column).ok().and_then(|number| number.try_into().ok())),
-            Row::Sqlite(row) => row.try_get(column).ok(),
+            // The driver reads NULL as 0 unless it is asked for an option.
+            Row::Sqlite(row) => row.try_get::<Option<i64>, _>(column).ok().flatten(),
         }
     }
 

@@ -137,6 +137,17 @@ pub struct GrantRow {
     pub album: u32,
 }
 
+/// An album and the image that is its cover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CoverRow {
+    /// `representative_picture_id`.
+    pub image: u32,
+    /// The album, not yet granted to anybody.
+    pub album: Album,
+    /// Whether the visitor holds a grant for it.
+    pub granted: bool,
+}
+
 impl Database {
     /// Prepares the statements and a place for `connections` connections; none is made yet.
     ///
@@ -377,6 +388,25 @@ impl Database {
             .collect())
     }
 
+    /// The albums whose cover is one of these images, with what is granted to the visitor. Piwigo has no index for
+    /// it: this reads the table of albums.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn covers(&self, images: &[u32], visitor: u32) -> Result<Vec<CoverRow>, DatabaseError> {
+        let (statement, length) = self.statements.covers(images.len());
+        let ids = (0..length).map(|index| images.get(index).or(images.last()).map_or(0, |&id| id));
+        let values = [visitor, visitor].into_iter().chain(ids);
+        let rows = self.rows(statement, values.map(|id| Value::Int(id.into())).collect()).await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| {
+                let album = album(row.unsigned(1)?, row.text(2).as_deref(), row.text(3).as_deref());
+                Some(CoverRow { image: row.unsigned(0)?, album, granted: row.int(4) == Some(1) })
+            })
+            .collect())
+    }
+
     async fn images(&self, statement: Statement, values: Vec<Value>) -> Result<Vec<ImageRow>, DatabaseError> {
         let rows = match self.rows(statement, values).await {
             // What the column's character set cannot hold is no row's path.
@@ -432,14 +462,13 @@ fn image_row(row: &Row) -> Option<ImageRow> {
         rotation: row.unsigned(6),
         albums: Vec::new(),
     };
-    let album = row.unsigned(7).map(|id| Album {
-        id,
-        // Only the two words that open an album open it.
-        private: row.text(8).as_deref() != Some("public"),
-        locked: row.text(9).as_deref() != Some("true"),
-        granted: false,
-    });
+    let album = row.unsigned(7).map(|id| album(id, row.text(8).as_deref(), row.text(9).as_deref()));
     Some(ImageRow { image, album, format: row.text(10), file: row.text(11) })
+}
+
+/// Only the two words that open an album open it.
+fn album(id: u32, status: Option<&str>, visible: Option<&str>) -> Album {
+    Album { id, private: status != Some("public"), locked: visible != Some("true"), granted: false }
 }
 
 #[cfg(test)]

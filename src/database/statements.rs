@@ -1,5 +1,5 @@
 //! The text of every statement, built once from the names of Piwigo's tables. Each probes an index of Piwigo's
-//! own (the exceptions: `image_format` has none by image, `user_group` none by user); none depends on the number
+//! own (the exceptions: `image_format` has none by image, `user_group` none by user, `categories` none by cover); none but the one for covers depends on the number
 //! of albums, grants or images.
 
 use std::sync::Arc;
@@ -106,6 +106,7 @@ pub(super) struct Statements {
     pub(super) mailed_key: Arc<str>,
     /// One for each list length 1, 2, 4 … so that prepared statements are few.
     grants: Vec<Arc<str>>,
+    covers: Vec<Arc<str>>,
 }
 
 impl Statements {
@@ -151,7 +152,7 @@ impl Statements {
         let begins = "(i.path LIKE ? ESCAPE '|' OR i.path LIKE ? ESCAPE '|' OR i.path LIKE ? ESCAPE '|') \
                       AND i.path NOT LIKE ? ESCAPE '|' AND i.path NOT LIKE ? ESCAPE '|' AND i.path NOT LIKE ? ESCAPE '|'";
 
-        let mut grants = Vec::new();
+        let (mut grants, mut covers) = (Vec::new(), Vec::new());
         let mut length = 1;
         while length <= MAX_IMAGES {
             let list = vec!["?"; length].join(", ");
@@ -165,6 +166,18 @@ impl Statements {
                      JOIN {group_access} ga ON ga.group_id = ug.group_id \
                      JOIN {image_category} ic ON ic.category_id = ga.cat_id \
                      WHERE ug.user_id IN ({ids}) AND ic.image_id IN ({list})"
+                )
+                .into(),
+            );
+            let granted = format!(
+                "EXISTS (SELECT 1 FROM {user_access} ua WHERE ua.user_id = ? AND ua.cat_id = c.id) OR \
+                 EXISTS (SELECT 1 FROM {group_access} ga JOIN {user_group} ug ON ug.group_id = ga.group_id \
+                 WHERE ug.user_id = ? AND ga.cat_id = c.id)"
+            );
+            covers.push(
+                format!(
+                    "SELECT c.representative_picture_id, c.id, c.status, c.visible, ({granted}) \
+                     FROM {categories} c WHERE c.representative_picture_id IN ({list})"
                 )
                 .into(),
             );
@@ -220,6 +233,7 @@ impl Statements {
             )
             .into(),
             grants,
+            covers,
         })
     }
 
@@ -227,6 +241,12 @@ impl Statements {
     pub(super) fn grants(&self, images: usize) -> (Arc<str>, usize) {
         let length = images.clamp(1, MAX_IMAGES).next_power_of_two();
         (self.grants[length.trailing_zeros() as usize].clone(), length)
+    }
+
+    /// The same for the albums whose covers they are.
+    pub(super) fn covers(&self, images: usize) -> (Arc<str>, usize) {
+        let length = images.clamp(1, MAX_IMAGES).next_power_of_two();
+        (self.covers[length.trailing_zeros() as usize].clone(), length)
     }
 }
 

@@ -13,13 +13,13 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use options::{Derivatives, LogLevel, Options};
+pub use options::{Deny, Derivatives, LogFormat, LogLevel, Options};
 pub use piwigo_files::PiwigoFiles;
 
 use crate::access::{Admins, Policy};
 use crate::database::{Address, AddressError, DatabaseError, Tables};
 use crate::listen::{Listen, ListenError};
-use crate::reply::{Deliver, DenyStatus};
+use crate::reply::{Deliver, DenyStatus, Reply};
 use crate::session_files::{self, SessionFiles};
 
 /// A set-up that cannot work, in a sentence that says what to do.
@@ -174,6 +174,8 @@ pub struct Settings {
     pub api_key_header: bool,
     /// Status of a refusal.
     pub deny_status: DenyStatus,
+    /// What a refusal looks like.
+    pub deny: Deny,
     /// Age at which a session counts no more.
     pub session_max_age: Option<Duration>,
     /// Where PHP keeps its sessions, for a Piwigo that does not keep them in its database.
@@ -186,6 +188,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What to log.
     pub log: LogLevel,
+    /// How to log it.
+    pub log_format: LogFormat,
     /// Piwigo's own files, read; the config table is still to be laid over them.
     pub piwigo: PiwigoFiles,
 }
@@ -243,6 +247,14 @@ impl Limits {
 }
 
 impl Settings {
+    /// The answer to what is denied, unknown or malformed: one for all.
+    pub fn refusal(&self) -> Reply {
+        match self.deny {
+            Deny::Image => Reply::RefusedByPicture(self.deny_status),
+            Deny::Status | Deny::Login => Reply::Refused(self.deny_status),
+        }
+    }
+
     /// Resolves the options: `given` (flags and environment) over `gate.toml` over Piwigo's files over defaults.
     ///
     /// # Errors
@@ -289,16 +301,19 @@ impl Settings {
             policy: Policy {
                 admins: options.admins.unwrap_or(Admins::All),
                 formats_need_high: options.formats_need_high.unwrap_or(true),
+                covers: options.covers.unwrap_or(false),
             },
             auth_key_everywhere: options.auth_key_everywhere.unwrap_or(false),
             api_key_header: options.api_key_header.unwrap_or(false),
             deny_status: deny_status(options.deny_status.unwrap_or(403))?,
+            deny: options.deny.unwrap_or_default(),
             session_max_age: options.session_max_age.map(Duration::from_secs),
             session_files: session_files(&options)?,
             browser_cache: browser_cache(options.browser_cache.clone())?,
             derivatives: options.derivatives.unwrap_or(Derivatives::Piwigo),
             limits: Limits::resolve(&options)?,
             log: options.log.unwrap_or_default(),
+            log_format: options.log_format.unwrap_or_default(),
             gallery,
             piwigo,
         })

@@ -68,6 +68,12 @@ pub struct Options {
     /// Whether RAW and other formats need the right to originals [default: true]
     #[arg(long, env = "PIWIGO_GATE_FORMATS_NEED_HIGH", value_name = "BOOL")]
     pub formats_need_high: Option<bool>,
+    /// How a refusal looks to people: the bare status, a small picture, or the sign-in page [default: status]
+    #[arg(long, env = "PIWIGO_GATE_DENY")]
+    pub deny: Option<Deny>,
+    /// Whether who may see an album may see the resized pictures of its cover [default: false]
+    #[arg(long, env = "PIWIGO_GATE_COVERS", num_args = 0..=1, default_missing_value = "true")]
+    pub covers: Option<bool>,
     /// Seconds after its last use at which a session counts no more [default: as Piwigo, while its row exists]
     #[arg(long, env = "PIWIGO_GATE_SESSION_MAX_AGE", value_name = "SECONDS")]
     pub session_max_age: Option<u64>,
@@ -101,6 +107,9 @@ pub struct Options {
     /// What to log [default: info]
     #[arg(long, env = "PIWIGO_GATE_LOG", value_name = "LEVEL")]
     pub log: Option<LogLevel>,
+    /// How log lines are written [default: text]
+    #[arg(long, env = "PIWIGO_GATE_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
     /// Settings of Piwigo's own, where they cannot be read from its files (only in gate.toml, table `piwigo`)
     #[arg(skip)]
     pub piwigo: BTreeMap<String, toml::Value>,
@@ -114,6 +123,30 @@ pub enum Derivatives {
     Piwigo,
     /// Only what exists is served.
     Existing,
+}
+
+/// The `deny` setting: what a refusal looks like, beside its status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deny {
+    /// The status with a word of text.
+    #[default]
+    Status,
+    /// The status with a small picture, the same for every refusal.
+    Image,
+    /// Who is not signed in and opens the address itself goes to Piwigo's sign-in page; all else gets the status.
+    Login,
+}
+
+/// The `log_format` setting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// Lines for people and fail2ban.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 /// The `log` setting: how important a message must be.
@@ -187,6 +220,8 @@ impl Options {
             admins: self.admins.or(weaker.admins),
             deny_status: self.deny_status.or(weaker.deny_status),
             formats_need_high: self.formats_need_high.or(weaker.formats_need_high),
+            deny: self.deny.or(weaker.deny),
+            covers: self.covers.or(weaker.covers),
             session_max_age: self.session_max_age.or(weaker.session_max_age),
             session_files: self.session_files.or(weaker.session_files),
             session_files_depth: self.session_files_depth.or(weaker.session_files_depth),
@@ -198,6 +233,7 @@ impl Options {
             idle_timeout: self.idle_timeout.or(weaker.idle_timeout),
             write_timeout: self.write_timeout.or(weaker.write_timeout),
             log: self.log.or(weaker.log),
+            log_format: self.log_format.or(weaker.log_format),
             piwigo,
         }
     }
@@ -212,6 +248,8 @@ mod tests {
         let table = [
             ("admins = \"strict\"\ndeny_status = 404\n[piwigo]\nsession_name = \"x\"", true),
             ("derivatives = \"existing\"", true),
+            ("deny = \"login\"\ncovers = true\nlog_format = \"json\"", true),
+            ("deny = \"no\"", false),
             ("admin = \"strict\"", false),
             ("admins = \"some\"", false),
             ("deny_status = \"404\"", false),

@@ -1,8 +1,10 @@
 //! The usual scene of a test: the small gallery with its rows in MariaDB and its files on disk.
 
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
+
 use super::files;
 use super::mariadb::{self, MariaDb};
-use super::rows::Engine;
+use super::rows::{self, Engine};
 use super::sandbox::Sandbox;
 use super::world::World;
 
@@ -37,4 +39,22 @@ pub fn write_gallery(sandbox: &Sandbox, world: &World) {
     sandbox.write("gallery/themes/default/theme.css", "public style\n");
     sandbox.write("gallery/_data/combined/a1.css", "combined style\n");
     sandbox.hand_over_tree(&sandbox.gallery());
+}
+
+/// The world's gallery in an SQLite file, and the address of that file.
+pub async fn sqlite(sandbox: &Sandbox, world: &World) -> String {
+    write_gallery(sandbox, world);
+    sandbox.write(
+        "gallery/local/config/database.inc.php",
+        "<?php $prefixeTable = 'piwigo_'; define('PHPWG_INSTALLED', true);",
+    );
+    sandbox.write("gallery/local/config/config.inc.php", "<?php $conf['enable_formats'] = true;");
+    let file = sandbox.path().join("piwigo.sqlite");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file).create_if_missing(true);
+    let mut connection = sqlx::SqliteConnection::connect_with(&options).await.expect("SQLite");
+    connection.execute(rows::SQLITE_SCHEMA).await.expect("SQLite");
+    let rows = format!("BEGIN; {} COMMIT;", world.sql(Engine::Sqlite));
+    connection.execute(AssertSqlSafe(rows)).await.expect("SQLite");
+    connection.close().await.expect("SQLite");
+    format!("sqlite://{}", file.display())
 }

@@ -1,0 +1,235 @@
+//! The same decision as [`decide`](super::decide), told rule by rule: for `check`, which explains a verdict to an
+//! administrator. A test asks both about random visitors, rows and policies: they never differ.
+
+use super::{Admins, Denial, GalleryState, Grant, Policy, Verdict, needs_high, shows_covers};
+use crate::derivative::name::Kind;
+use crate::image::{Album, Claim};
+use crate::visitor::Visitor;
+
+/// Every rule that bears on a verdict, with what it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The gallery is locked for this visitor.
+    pub locked_out: bool,
+    /// The visitor's status may see something at all.
+    pub may_enter: bool,
+    /// Each row that owns the file.
+    pub claims: Vec<ClaimRules>,
+}
+
+/// What the rules say of one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimRules {
+    /// The visitor is an administrator, who sees every record; no other rule is asked.
+    pub administrator: bool,
+    /// The image's albums.
+    pub albums: Vec<(u32, AlbumRule)>,
+    /// The albums whose cover it is, where that counts (policy `covers`, resized pictures).
+    pub covers: Vec<(u32, AlbumRule)>,
+    /// The image's level.
+    pub level: u32,
+    /// The level is not above the visitor's.
+    pub level_passes: bool,
+    /// The right to originals.
+    pub high: HighRule,
+}
+
+/// Why an album opens or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlbumRule {
+    /// It is public.
+    Public,
+    /// It is private and granted to the visitor, or to one of the visitor's groups.
+    Granted,
+    /// It is locked, but the visitor is an administrator; else as public or granted.
+    LockedButAdmin,
+    /// It is private and not granted to the visitor.
+    Private,
+    /// It is locked.
+    Locked,
+}
+
+/// What the right to originals has to do with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HighRule {
+    /// This file needs no such right.
+    NotNeeded,
+    /// It is needed, and the visitor has it.
+    Held,
+    /// It is needed, and the visitor has it not.
+    Lacking,
+}
+
+impl AlbumRule {
+    fn of(album: Album, visitor: &Visitor) -> Self {
+        match (album.locked, album.private && !album.granted) {
+            (true, _) if !visitor.status.is_admin() => AlbumRule::Locked,
+            (_, true) => AlbumRule::Private,
+            (true, false) => AlbumRule::LockedButAdmin,
+            (false, false) if album.private => AlbumRule::Granted,
+            (false, false) => AlbumRule::Public,
+        }
+    }
+
+    /// Whether the album opens what is in it.
+    pub fn opens(self) -> bool {
+        matches!(self, AlbumRule::Public | AlbumRule::Granted | AlbumRule::LockedButAdmin)
+    }
+}
+
+impl ClaimRules {
+    /// What follows for this row alone.
+    ///
+    /// # Errors
+    /// The first rule that is not passed.
+    pub fn outcome(&self) -> Result<Grant, Denial> {
+        let opening =
+            |albums: &[(u32, AlbumRule)]| albums.iter().find(|(_, rule)| rule.opens()).map(|(id, _)| *id);
+        if self.administrator {
+            return Ok(Grant::Administrator);
+        }
+        let grant = match (opening(&self.albums), opening(&self.covers)) {
+            (Some(album), _) => Grant::Album(album),
+            (None, Some(album)) => Grant::Cover(album),
+            (None, None) => return Err(Denial::Album),
+        };
+        if !self.level_passes {
+            Err(Denial::Level)
+        } else if self.high == HighRule::Lacking {
+            Err(Denial::High)
+        } else {
+            Ok(grant)
+        }
+    }
+}
+
+impl Explanation {
+    /// What follows from the rules as they are told here.
+    pub fn verdict(&self) -> Verdict {
+        if self.locked_out {
+            return Verdict::GalleryLocked;
+        }
+        if !self.may_enter {
+            return Verdict::Deny(Denial::NoAccess);
+        }
+        let outcomes: Vec<_> = self.claims.iter().map(ClaimRules::outcome).collect();
+        let allowed = outcomes
+            .iter()
+            .enumerate()
+            .find_map(|(claim, outcome)| outcome.ok().map(|because| Verdict::Allow { claim, because }));
+        allowed.unwrap_or_else(|| {
+            let denials = outcomes.into_iter().filter_map(Result::err);
+            Verdict::Deny(denials.max().unwrap_or(Denial::Unknown))
+        })
+    }
+}
+
+/// Tells every rule that [`decide`](super::decide) goes by; same arguments.
+pub fn explain(
+    visitor: &Visitor,
+    claims: &[Claim],
+    derivative: Option<Kind>,
+    gallery: &GalleryState<'_>,
+    policy: &Policy,
+) -> Explanation {
+    let rules = |albums: &[Album]| {
+        albums.iter().map(|&album| (album.id, AlbumRule::of(album, visitor))).collect::<Vec<_>>()
+    };
+    let claims = claims.iter().map(|claim| ClaimRules {
+        administrator: visitor.status.is_admin() && policy.admins == Admins::All,
+        albums: rules(&claim.image.albums),
+        covers: if shows_covers(claim, derivative, gallery, policy) {
+            rules(&claim.cover_of)
+        } else {
+            Vec::new()
+        },
+        level: claim.image.level,
+        level_passes: claim.image.level <= visitor.level,
+        high: match needs_high(claim, derivative, gallery, policy) {
+            false => HighRule::NotNeeded,
+            true if visitor.enabled_high => HighRule::Held,
+            true => HighRule::Lacking,
+        },
+    });
+    Explanation {
+        locked_out: gallery.locked && !visitor.status.is_admin(),
+        may_enter: visitor.status.may_enter(gallery.guest_access),
+        claims: claims.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{decide, is_open};
+    use crate::derivative::name::CustomSize;
+    use crate::image::{Image, Ownership};
+    use crate::piwigo::derivative_config::DerivativeConfig;
+    use crate::visitor::{Identity, Status};
+    use proptest::prelude::*;
+
+    fn statuses() -> impl Strategy<Value = Status> {
+        use Status::{Admin, Generic, Guest, Normal, Unknown, Webmaster};
+        proptest::sample::select(vec![Webmaster, Admin, Normal, Generic, Guest, Unknown])
+    }
+
+    fn albums() -> impl Strategy<Value = Vec<Album>> {
+        let album = (1..9u32, any::<[bool; 3]>());
+        let album = album.prop_map(|(id, [private, locked, granted])| Album { id, private, locked, granted });
+        proptest::collection::vec(album, 0..4)
+    }
+
+    fn claims() -> impl Strategy<Value = Claim> {
+        use Ownership::{Format, Original, Representative};
+        let size = || proptest::option::of(proptest::sample::select(vec![0, 100, 1600, 3000]));
+        let ownership = proptest::sample::select(vec![Original, Representative, Format]);
+        let path = proptest::sample::select(vec!["upload/a.jpg", "upload/a.mp4"]);
+        (ownership, path, 0..3u32, albums(), albums(), size(), size(), proptest::option::of(0..5u32))
+            .prop_map(|(ownership, path, level, albums, cover_of, width, height, rotation)| Claim {
+                image: Image {
+                    id: 1,
+                    path: path.into(),
+                    level,
+                    representative_ext: None,
+                    width,
+                    height,
+                    rotation,
+                    albums,
+                },
+                name: None,
+                ownership,
+                file: path.into(),
+                cover_of,
+            })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+        #[test]
+        fn what_is_explained_is_what_was_decided(
+            (status, level, enabled_high) in (statuses(), 0..3u32, any::<bool>()),
+            claims in proptest::collection::vec(claims(), 0..4),
+            kind in 0..4usize,
+            (locked, guest_access) in (proptest::bool::weighted(0.1), any::<bool>()),
+            (strict, formats_need_high, covers) in (any::<bool>(), any::<bool>(), any::<bool>()),
+        ) {
+            let custom = CustomSize::from_key("s9999").unwrap();
+            let kind = [None, Some(Kind::Thumb), Some(Kind::XxLarge), Some(Kind::Custom(custom))][kind];
+            let mut derivatives = DerivativeConfig::default();
+            derivatives.customs.extend([custom]);
+            let pictures = ["jpg".to_owned()];
+            let gallery =
+                GalleryState { locked, guest_access, picture_extensions: &pictures, derivatives: &derivatives };
+            let admins = if strict { Admins::Strict } else { Admins::All };
+            let policy = Policy { admins, formats_need_high, covers };
+            let visitor = Visitor { id: 10, status, level, enabled_high, identity: Identity::Session };
+            let explained = explain(&visitor, &claims, kind, &gallery, &policy);
+            prop_assert_eq!(explained.verdict(), decide(&visitor, &claims, kind, &gallery, &policy));
+            for (claim, rules) in claims.iter().zip(&explained.claims) {
+                for (album, (_, rule)) in claim.image.albums.iter().zip(&rules.albums) {
+                    prop_assert_eq!(rule.opens(), is_open(*album, &visitor));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! What `check` has found out about one URL, as data: the JSON of `--json`, and what the text is written from.
+
+use serde::Serialize;
+
+use super::{CheckError, Who};
+use crate::access::{self, AlbumRule, Grant, HighRule, Verdict};
+use crate::derivative::name::Kind;
+use crate::gate::{Considered, Gate, Judgement};
+use crate::image::Ownership;
+use crate::refusal;
+use crate::reply::{Deliver, Reply};
+use crate::request::Request;
+use crate::settings::Deny;
+use crate::target::Target;
+use crate::visitor::Status;
+
+/// One URL, one visitor, one verdict.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The path asked for, percent-encoded as given; without host and without any key.
+    pub path: String,
+    /// How it was read.
+    pub read_as: ReadAs,
+    /// Who asks; missing where nobody need be looked up.
+    pub visitor: Option<Person>,
+    /// What the gallery as a whole says to this visitor.
+    pub gallery: Option<Door>,
+    /// The rows that own the file.
+    pub records: Vec<Record>,
+    /// Whether the visitor may have the file.
+    pub allowed: bool,
+    /// Why, in words.
+    pub reason: String,
+    /// What each kind of server is told.
+    pub answers: Vec<Answer>,
+    /// What a person who is not signed in is told, where that differs.
+    pub sign_in: Option<String>,
+}
+
+/// How a URL was read.
+#[derive(Debug, Serialize)]
+pub struct ReadAs {
+    /// `file`, `derivative`, `icon` or `nothing`.
+    pub what: &'static str,
+    /// The file's path, or of a resized picture its source's, relative to the gallery.
+    pub source: Option<String>,
+    /// The size's token, such as `th`.
+    pub size: Option<String>,
+    /// Why it names nothing.
+    pub problem: Option<String>,
+}
+
+/// The visitor.
+#[derive(Debug, Serialize)]
+pub struct Person {
+    /// The account that counts.
+    pub id: u32,
+    /// Its name, where `--user` gave it.
+    pub name: Option<String>,
+    /// Its status, as it counts.
+    pub status: &'static str,
+    /// Its level.
+    pub level: u32,
+    /// Its right to originals.
+    pub enabled_high: bool,
+    /// How the visitor was recognised: `user`, `session` or `none`.
+    pub by: &'static str,
+    /// The same in words.
+    pub how: String,
+}
+
+/// The gallery as a whole.
+#[derive(Debug, Serialize)]
+pub struct Door {
+    /// It is locked (and the visitor is no administrator).
+    pub locked_out: bool,
+    /// A visitor of this status may see something.
+    pub may_enter: bool,
+}
+
+/// One row that owns the file.
+#[derive(Debug, Serialize)]
+pub struct Record {
+    /// `images.id`.
+    pub image: u32,
+    /// Its path, relative to the gallery.
+    pub path: String,
+    /// What the file is to it: `original`, `representative` or `format`.
+    pub owns_as: &'static str,
+    /// An administrator sees every record.
+    pub administrator: bool,
+    /// Its albums.
+    pub albums: Vec<Rule>,
+    /// The albums whose cover it is, where that counts.
+    pub covers: Vec<Rule>,
+    /// Its level.
+    pub level: u32,
+    /// Whether the level is not above the visitor's.
+    pub level_passes: bool,
+    /// The right to originals: `not needed`, `held` or `lacking`.
+    pub originals: &'static str,
+    /// Whether this row alone opens the file.
+    pub opens: bool,
+}
+
+/// What one album says.
+#[derive(Debug, Serialize)]
+pub struct Rule {
+    /// `categories.id`.
+    pub album: u32,
+    /// Whether it opens what is in it.
+    pub opens: bool,
+    /// Why, in words.
+    pub why: &'static str,
+}
+
+/// What a server is told.
+#[derive(Debug, Serialize)]
+pub struct Answer {
+    /// Which server, in words.
+    pub server: &'static str,
+    /// The setting `deliver` that makes it so.
+    pub deliver: &'static str,
+    /// The status.
+    pub status: u16,
+    /// The header that makes the server send the file, if any.
+    pub header: Option<String>,
+    /// What that means.
+    pub meaning: &'static str,
+}
+
+const SERVERS: [(Deliver, &str, &str); 4] = [
+    (Deliver::XAccelRedirect, "nginx", "x-accel-redirect"),
+    (Deliver::XSendfile, "Apache, mod_xsendfile", "x-sendfile"),
+    (Deliver::Location, "Apache, .htaccess", "location"),
+    (Deliver::Authorize, "auth_request, authorizers", "authorize"),
+];
+
+/// Considers the request as `serve` does and tells what came out.
+pub(super) async fn report(
+    gate: &Gate,
+    who: &Who,
+    as_user: Option<u32>,
+    request: &Request<'_>,
+) -> Result<Report, CheckError> {
+    let considered = gate.consider(request, as_user).await?;
+    let mut answers = Vec::new();
+    for (deliver, server, name) in SERVERS {
+        let reply = gate.reply(request, &considered, deliver).await;
+        let reply = if deliver == Deliver::Authorize { reply.for_authorizer() } else { reply };
+        let mut answer = answer(server, name, &reply);
+        if deliver == Deliver::Authorize
+            && Target::is_script_form(request.uri, &considered.ready.gallery.layout)
+        {
+            answer.meaning = "refused: where the server only asks, i.php cannot be guarded, only files";
+        }
+        answers.push(answer);
+    }
+    let navigation = Request { is_navigation: true, cookies: request.cookies.clone(), ..*request };
+    let sign_in = match gate.reply(&navigation, &considered, Deliver::XAccelRedirect).await {
+        Reply::SignIn { location } if gate.settings().deny == Deny::Login => Some(location),
+        _ => None,
+    };
+    let explained = considered.judgement.as_ref().map(|judgement| {
+        let state = considered.ready.gallery.state(judgement.locked);
+        let kind = considered.target.as_ref().ok().and_then(Target::kind);
+        let policy = &gate.settings().policy;
+        access::explain(&judgement.visitor, &judgement.claims, kind, &state, policy)
+    });
+    let (allowed, reason) = outcome(&considered, &answers);
+    let records = match (&considered.judgement, &explained) {
+        (Some(judgement), Some(explained)) => judgement
+            .claims
+            .iter()
+            .zip(&explained.claims)
+            .map(|(claim, rules)| record(claim, rules))
+            .collect(),
+        _ => Vec::new(),
+    };
+    Ok(Report {
+        path: refusal::Path(request.uri).to_string(),
+        read_as: read_as(&considered),
+        visitor: considered.judgement.as_ref().map(|judgement| person(who, judgement)),
+        gallery: explained.map(|rules| Door { locked_out: rules.locked_out, may_enter: rules.may_enter }),
+        records,
+        allowed,
+        reason,
+        answers,
+        sign_in,
+    })
+}
+
+fn read_as(considered: &Considered) -> ReadAs {
+    let (what, source, kind, problem) = match &considered.target {
+        Ok(Target::File(source)) => ("file", Some(&source.path), None, None),
+        Ok(Target::Derivative { source, kind }) => ("derivative", Some(&source.path), Some(*kind), None),
+        Ok(Target::Icon(icon)) => ("icon", Some(&icon.source), Some(icon.kind), None),
+        Ok(Target::Record(_)) => ("record", None, None, None),
+        Err(refusal) => ("nothing", None, None, Some(refusal.to_string())),
+    };
+    ReadAs { what, source: source.cloned(), size: kind.map(Kind::token), problem }
+}
+
+fn person(who: &Who, judgement: &Judgement) -> Person {
+    let visitor = &judgement.visitor;
+    let named = matches!(who, Who::User(_));
+    let (by, how) = match (who, judgement.signed_in) {
+        (_, Some(id)) if id != visitor.id => (
+            "none",
+            format!("account {id} is deleted, or deactivated by status guest: it counts as the guest"),
+        ),
+        (Who::User(_), _) => ("user", "judged as a session of this account would be".to_owned()),
+        (_, Some(_)) => ("session", "by the session that the cookie names".to_owned()),
+        (Who::Cookies { .. }, None) if judgement.has_session => (
+            "none",
+            "the guest: the cookie's session exists, but nobody is signed in with it, or it is too old".to_owned(),
+        ),
+        (Who::Cookies { .. }, None) => (
+            "none",
+            "the guest: no session belongs to this cookie and address (sessions are bound to the first half of an \
+             IPv4 address)"
+                .to_owned(),
+        ),
+        (Who::Guest, None) => ("none", "the guest: nobody is named (--user or --cookie)".to_owned()),
+    };
+    let name = match who {
+        Who::User(name) if named && judgement.signed_in == Some(visitor.id) => Some(name.clone()),
+        _ => None,
+    };
+    Person {
+        id: visitor.id,
+        name,
+        status: match visitor.status {
+            Status::Webmaster => "webmaster",
+            Status::Admin => "admin",
+            Status::Normal => "normal",
+            Status::Generic => "generic",
+            Status::Guest => "guest",
+            Status::Unknown => "unknown",
+        },
+        level: visitor.level,
+        enabled_high: visitor.enabled_high,
+        by,
+        how,
+    }
+}
+
+fn record(claim: &crate::image::Claim, rules: &access::ClaimRules) -> Record {
+    let told = |albums: &[(u32, AlbumRule)]| {
+        albums.iter().map(|&(album, rule)| Rule { album, opens: rule.opens(), why: why(rule) }).collect()
+    };
+    Record {
+        image: claim.image.id,
+        path: claim.image.path.clone(),
+        owns_as: match claim.ownership {
+            Ownership::Original => "original",
+            Ownership::Representative => "representative",
+            Ownership::Format => "format",
+        },
+        administrator: rules.administrator,
+        albums: told(&rules.albums),
+        covers: told(&rules.covers),
+        level: rules.level,
+        level_passes: rules.level_passes,
+        originals: match rules.high {
+            HighRule::NotNeeded => "not needed",
+            HighRule::Held => "held",
+            HighRule::Lacking => "lacking",
+        },
+        opens: rules.outcome().is_ok(),
+    }
+}
+
+fn why(rule: AlbumRule) -> &'static str {
+    match rule {
+        AlbumRule::Public => "public",
+        AlbumRule::Granted => "private, and granted to the visitor or to one of their groups",
+        AlbumRule::LockedButAdmin => "locked, but the visitor is an administrator",
+        AlbumRule::Private => "private, and granted neither to the visitor nor to one of their groups",
+        AlbumRule::Locked => "locked: only administrators see it, whatever was granted",
+    }
+}
+
+fn outcome(considered: &Considered, answers: &[Answer]) -> (bool, String) {
+    match (&considered.target, &considered.judgement) {
+        (Err(refusal), _) => (false, refusal.to_string()),
+        (Ok(_), None) if answers.first().is_some_and(|answer| answer.header.is_some()) => {
+            (true, "a picture of a file type, the same for everybody".into())
+        }
+        (Ok(_), None) => (false, "there is no such picture of a file type".into()),
+        (Ok(_), Some(judgement)) => match judgement.verdict {
+            Verdict::GalleryLocked => {
+                (false, "the gallery is locked: administrators alone get anything".into())
+            }
+            Verdict::Deny(denial) => (false, denial.to_string()),
+            Verdict::Allow { because, claim } => (
+                true,
+                match because {
+                    Grant::Administrator => {
+                        "administrators see every file that has a record (setting admins = all)".into()
+                    }
+                    Grant::Album(id) => {
+                        let image = judgement.claims[claim].image.id;
+                        format!("album {id} opens image {image} to the visitor")
+                    }
+                    Grant::Cover(id) => {
+                        format!(
+                            "it is the cover of album {id}, which is open to the visitor (setting covers)"
+                        )
+                    }
+                },
+            ),
+        },
+    }
+}
+
+const REDIRECTS: [&str; 3] = ["X-Accel-Redirect: ", "X-Sendfile: ", "Location: "];
+
+fn answer(server: &'static str, deliver: &'static str, reply: &Reply) -> Answer {
+    let mut head = Vec::new();
+    reply.encode(true, &mut head);
+    let text = String::from_utf8_lossy(&head);
+    let header = text.lines().find(|line| REDIRECTS.iter().any(|redirect| line.starts_with(redirect)));
+    let to_piwigo = header.is_some_and(|header| header.contains("i.php?/"));
+    let meaning = match reply {
+        Reply::Allowed { .. } if to_piwigo => "Piwigo makes this size first and sends it",
+        Reply::Allowed { .. } if header.is_some() => "the server sends this file",
+        Reply::Allowed { .. } => "the server sends what it was asked for",
+        Reply::Missing => "the visitor may have the file, but it is not on disk",
+        Reply::GalleryLocked => "the gallery is locked",
+        Reply::Unavailable => "something failed",
+        _ => "refused, like a file that does not exist",
+    };
+    Answer { server, deliver, status: reply.status(), header: header.map(str::to_owned), meaning }
+}

@@ -1,0 +1,156 @@
+//! Why a request is refused, in; one line for the log and the way to the sign-in page out. The reason stays in the
+//! log: what the visitor is told does not depend on it. The line's format is documented in `docs/logs.md`, and
+//! `fail2ban/filter.d/piwigo-gate.conf` matches it.
+
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::access::Denial;
+use crate::deliver::derivative_path;
+use crate::reply::encode_path;
+use crate::target::{self, Layout, Target};
+
+/// Why a request for a file is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    /// Its address names no file that could be served.
+    #[error(transparent)]
+    Address(#[from] target::Refusal),
+    /// A script's address where the server serves what it maps the address to.
+    #[error("a script cannot be authorized, only a file")]
+    Script,
+    /// There is no such picture of a file type.
+    #[error("no such icon")]
+    NoIcon,
+    /// The visitor may not.
+    #[error(transparent)]
+    Denied(#[from] Denial),
+}
+
+impl Why {
+    /// The word for programs that read the log: `malformed` and `unknown` are names that no page of Piwigo holds,
+    /// `denied` is a file that exists.
+    pub fn class(self) -> &'static str {
+        match self {
+            Why::Address(_) | Why::Script => "malformed",
+            Why::NoIcon | Why::Denied(Denial::Unknown) => "unknown",
+            Why::Denied(_) => "denied",
+        }
+    }
+}
+
+/// Writes the line of one refusal. `user` is 0 where nobody was looked up.
+pub fn log(client: &str, user: u32, status: u16, uri: &[u8], why: Why) {
+    tracing::info!(
+        client = %client,
+        user,
+        class = %why.class(),
+        status,
+        path = %Path(uri),
+        reason = why.to_string(),
+        "refused"
+    );
+}
+
+/// Longest path in a log line, in bytes before escaping.
+const MAX_LOGGED: usize = 1024;
+
+/// What of a request's URI goes into the log: its path, and its query only as far as that is a path, too
+/// (`i.php?/…`). Keys (`?auth=…`) never do. One word of printable ASCII whatever it holds: it can forge no line, no
+/// field and no colour.
+pub struct Path<'a>(pub &'a [u8]);
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = match self.0.iter().position(|&byte| byte == b'?') {
+            Some(at) if self.0.get(at + 1) == Some(&b'/') => {
+                let rest = self.0[at..].iter().position(|&byte| byte == b'&');
+                rest.map_or(self.0.len(), |length| at + length)
+            }
+            Some(at) => at,
+            None => self.0.len(),
+        };
+        for &byte in &self.0[..end.min(MAX_LOGGED)] {
+            match byte {
+                b'"' | b'\\' | 0..=b' ' | 0x7f.. => write!(f, "\\x{byte:02x}")?,
+                _ => write!(f, "{}", char::from(byte))?,
+            }
+        }
+        if end > MAX_LOGGED { f.write_str("...") } else { Ok(()) }
+    }
+}
+
+/// Everything but what needs no encoding anywhere.
+const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Piwigo's sign-in page with the way back to the file: built from the canonical path alone, never from the request's
+/// own words, so that it can lead to no other site. Piwigo decodes `redirect` twice (Piwigo: `redirect_http` callers
+/// and identification.php) and wants it to begin with the gallery's own path.
+pub fn sign_in_page(target: &Target, layout: &Layout) -> Option<String> {
+    let prefix = encode_path(&layout.url_prefix).to_string();
+    let derivative = |source: &str, kind| {
+        derivative_path(source, kind).map(|name| format!("{}{name}", layout.derivative_dir))
+    };
+    let path = match target {
+        Target::File(source) => source.path.clone(),
+        Target::Derivative { source, kind } => derivative(&source.path, *kind)?,
+        Target::Icon(icon) => derivative(&icon.source, icon.kind)?,
+        // The numbers of `action.php` are no path to come back to.
+        Target::Record(_) => return None,
+    };
+    let back = format!("{prefix}/{}", encode_path(&path));
+    let once = utf8_percent_encode(&back, IN_QUERY).to_string();
+    Some(format!("{prefix}/identification.php?redirect={}", utf8_percent_encode(&once, IN_QUERY)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::piwigo::derivative_config::DerivativeConfig;
+
+    #[test]
+    fn a_path_in_the_log_is_one_harmless_word() {
+        let table: [(&[u8], &str); 8] = [
+            (b"/upload/a.jpg", "/upload/a.jpg"),
+            (b"/a%0aINFO%20refused", "/a%0aINFO%20refused"),
+            (b"/a\nINFO refused\r\"", "/a\\x0aINFO\\x20refused\\x0d\\x22"),
+            (b"/\x1b[31m\xc3\xa9\\", "/\\x1b[31m\\xc3\\xa9\\x5c"),
+            (b"/upload/a.jpg?auth=s3cret", "/upload/a.jpg"),
+            (b"/i.php?/upload/a-th.jpg", "/i.php?/upload/a-th.jpg"),
+            (b"/i.php?/upload/a-th.jpg&auth=s3cret", "/i.php?/upload/a-th.jpg"),
+            (b"/action.php?id=1&auth=s3cret", "/action.php"),
+        ];
+        for (uri, expected) in table {
+            assert_eq!(Path(uri).to_string(), expected);
+        }
+        let long = Path(&[b'a'; 2 * MAX_LOGGED]).to_string();
+        assert_eq!(long.len(), MAX_LOGGED + 3);
+    }
+
+    #[test]
+    fn the_way_back_from_the_sign_in_page_is_the_canonical_path() {
+        let derivatives = DerivativeConfig::default();
+        let table = [
+            ("", "/upload/a%20b.jpg", "/upload/a%20b.jpg"),
+            ("", "/upload/%61+.jpg?x=//evil.example", "/upload/a%2B.jpg"),
+            ("/piwigo", "/piwigo/upload/a.jpg", "/piwigo/upload/a.jpg"),
+            ("/piwigo", "/piwigo/i.php?/upload/a-th.jpg&b=1", "/piwigo/_data/i/upload/a-th.jpg"),
+            ("", "/_data/i/upload/%C3%A9-th.jpg", "/_data/i/upload/%C3%A9-th.jpg"),
+        ];
+        for (prefix, uri, expected) in table {
+            let layout = Layout {
+                url_prefix: prefix.into(),
+                derivative_dir: "_data/i/".into(),
+                data_dir: "_data/".into(),
+            };
+            let target = Target::read(uri.as_bytes(), &layout, &derivatives).unwrap();
+            let page = sign_in_page(&target, &layout).unwrap();
+            let redirect = page.strip_prefix(&format!("{prefix}/identification.php?redirect=")).unwrap();
+            let decode =
+                |text: &str| percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned();
+            assert_eq!(decode(&decode(redirect)), expected, "{uri}");
+            assert!(page.bytes().all(|byte| byte.is_ascii_graphic()), "{page}");
+        }
+    }
+}
