@@ -122,6 +122,11 @@ impl Folder {
 
 /// What a file of the root and its name may look like in `images.path` (PIWIGO.md §3.2): with `./`, bare where
 /// `upload_dir` has no dot, and with `../` where a derivative may belong to a gallery beside the root.
+fn spellings_of(source: &Source, path: &str, of_derivative: bool) -> Vec<String> {
+    if source.beside_the_root { vec![format!("../{path}")] } else { spellings(path, of_derivative) }
+}
+
+/// The same for a path below the root; `with_parent`: or perhaps beside it.
 pub fn spellings(path: &str, with_parent: bool) -> Vec<String> {
     let mut spellings = vec![format!("./{path}"), path.to_owned()];
     if with_parent {
@@ -193,11 +198,11 @@ pub async fn find(
     if !database.can_hold(&source.path) {
         return Ok(Vec::new());
     }
-    let by_path = database.images_by_path(spellings(&source.path, of_derivative));
+    let by_path = database.images_by_path(spellings_of(source, &source.path, of_derivative));
     let by_owner = async {
         match &source.owner {
             Some(owner) if owner.folder == Folder::Format && !gallery.formats => Ok(Vec::new()),
-            Some(owner) => images_of_owner(database, owner, of_derivative).await,
+            Some(owner) => images_of_owner(database, source, owner, of_derivative).await,
             None => Ok(Vec::new()),
         }
     };
@@ -218,7 +223,9 @@ pub async fn find(
         }
     }
     // `./x` and `../x` share the derivative's name; the row below the root owns it (PIWIGO.md §3.6, rule 4).
-    if claims.iter().any(|claim| !claim.file.starts_with("../")) {
+    if source.beside_the_root {
+        claims.retain(|claim| claim.file.starts_with("../"));
+    } else if claims.iter().any(|claim| !claim.file.starts_with("../")) {
         claims.retain(|claim| !claim.file.starts_with("../"));
     }
     if source.row.is_some_and(|row| !claims.iter().any(|claim| claim.image.id == row)) {
@@ -229,11 +236,12 @@ pub async fn find(
 
 async fn images_of_owner(
     database: &Database,
+    source: &Source,
     owner: &Owner,
     of_derivative: bool,
 ) -> Result<Vec<ImageRow>, DatabaseError> {
     let directory = if owner.directory.is_empty() { String::new() } else { format!("{}/", owner.directory) };
-    let prefixes = spellings(&format!("{directory}{}.", owner.stem), of_derivative);
+    let prefixes = spellings_of(source, &format!("{directory}{}.", owner.stem), of_derivative);
     match owner.folder {
         Folder::Representative => database.images_by_representative(prefixes, &owner.extension).await,
         Folder::Format => database.images_by_format(prefixes, &owner.extension).await,

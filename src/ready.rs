@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::database::{Database, DatabaseError, Trouble};
-use crate::settings::gallery::Gallery;
+use crate::settings::gallery::{Gallery, SITE};
 use crate::settings::{Settings, SettingsError};
 
 /// Age at which Piwigo's settings in the config table are read again (DESIGN.md, Database access).
@@ -125,7 +125,7 @@ impl Readiness {
         Database::probe(database).await?;
         let mut database = Database::new(database, tables, *database_connections)?;
         database.verify().await?;
-        let config = database.config().await?;
+        let config = self.config(&database).await?;
         let gallery = Gallery::resolve(&self.settings.piwigo, &config, &self.settings.url_prefix)?;
         if gallery.formats {
             database.verify_formats().await?;
@@ -143,13 +143,23 @@ impl Readiness {
             Database::probe(&self.settings.database).await?;
         }
         let read_at = Instant::now();
-        let config = ready.database.config().await?;
+        let config = self.config(&ready.database).await?;
         let gallery = if config == ready.config {
             ready.gallery.clone()
         } else {
             Arc::new(Gallery::resolve(&self.settings.piwigo, &config, &self.settings.url_prefix)?)
         };
         Ok(Ready { database: ready.database.clone(), gallery, config, read_at })
+    }
+
+    /// The config table's settings and, if they are asked for, the sites as rows of it: both are Piwigo's settings.
+    async fn config(&self, database: &Database) -> Result<Vec<(String, Vec<u8>)>, DatabaseError> {
+        let mut config = database.config().await?;
+        if self.settings.parent_sites {
+            let sites = database.sites().await?;
+            config.extend(sites.into_iter().map(|site| (SITE.to_owned(), site.into_bytes())));
+        }
+        Ok(config)
     }
 
     fn usable(&self) -> Option<Arc<Ready>> {

@@ -182,6 +182,15 @@ impl Database {
         Ok(rows.iter().filter_map(|row| Some((row.text(0)?, row.bytes(1).unwrap_or_default()))).collect())
     }
 
+    /// The directories that Piwigo synchronises with, as it stores them: `./galleries/`, `../photos/`.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn sites(&self) -> Result<Vec<String>, DatabaseError> {
+        let rows = self.rows(self.statements.sites.clone(), Vec::new()).await?;
+        Ok(rows.iter().filter_map(|row| row.text(0)).collect())
+    }
+
     /// Whether the gallery is locked, and the session with exactly this row id.
     ///
     /// # Errors

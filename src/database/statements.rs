@@ -24,6 +24,8 @@ pub struct Tables {
     pub image_format: String,
     /// `sessions`.
     pub sessions: String,
+    /// `sites`.
+    pub sites: String,
     /// `user_access`.
     pub user_access: String,
     /// `user_group`.
@@ -48,6 +50,7 @@ impl Tables {
             image_category: name("image_category"),
             image_format: name("image_format"),
             sessions: name("sessions"),
+            sites: name("sites"),
             user_access: name("user_access"),
             user_group: name("user_group"),
             user_infos: name("user_infos"),
@@ -77,6 +80,9 @@ pub const CONFIG_KEYS: [&str; 16] = [
     "webmaster_id",
 ];
 
+/// Directories of synchronisation that are looked at, at most; a gallery has one or two.
+const MAX_SITES: usize = 256;
+
 /// Largest number of images in one statement; a power of two.
 const MAX_IMAGES: usize = 64;
 
@@ -90,6 +96,7 @@ pub(super) struct Statements {
     pub(super) images_by_representative: Arc<str>,
     pub(super) images_by_format: Arc<str>,
     pub(super) users: Arc<str>,
+    pub(super) sites: Arc<str>,
     pub(super) path_charset: Arc<str>,
     /// One for each list length 1, 2, 4 … so that prepared statements are few.
     grants: Vec<Arc<str>>,
@@ -104,6 +111,7 @@ impl Statements {
         let images = quoted(&tables.images)?;
         let image_category = quoted(&tables.image_category)?;
         let image_format = quoted(&tables.image_format)?;
+        let sites = quoted(&tables.sites)?;
         let sessions = quoted(&tables.sessions)?;
         let user_access = quoted(&tables.user_access)?;
         let user_group = quoted(&tables.user_group)?;
@@ -181,6 +189,7 @@ impl Statements {
                  LEFT JOIN {user_infos} ui ON ui.user_id = u.{users_id} WHERE u.{users_id} IN (?, ?)"
             )
             .into(),
+            sites: format!("SELECT galleries_url FROM {sites} ORDER BY id LIMIT {MAX_SITES}").into(),
             path_charset: "SELECT CHARACTER_SET_NAME FROM information_schema.COLUMNS \
                            WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? AND COLUMN_NAME = 'path'"
                 .into(),

@@ -154,6 +154,8 @@ pub struct Settings {
     pub gallery: PathBuf,
     /// Empty, or the path under which the gallery is mounted: `/piwigo`.
     pub url_prefix: String,
+    /// Whether galleries beside Piwigo's directory (`../` sites) are served.
+    pub parent_sites: bool,
     /// Where to listen, if said.
     pub listen: Option<Listen>,
     /// How the server is told to send a file; `None`: what the server itself says.
@@ -265,8 +267,18 @@ impl Settings {
             Some(url) => Address::from_url(url)?,
             None => piwigo.database()?,
         };
+        let url_prefix = url_prefix(options.url_prefix.as_deref().unwrap_or_default())?;
+        let parent_sites = options.parent_sites.unwrap_or(false);
+        if parent_sites && url_prefix.is_empty() {
+            return Err(SettingsError::Value {
+                setting: "parent_sites",
+                value: "true".into(),
+                expected: "a gallery at the root of its site has no URL beside it: only possible with url_prefix",
+            });
+        }
         Ok(Settings {
-            url_prefix: url_prefix(options.url_prefix.as_deref().unwrap_or_default())?,
+            url_prefix,
+            parent_sites,
             listen: Listen::resolve(&options)?,
             deliver: options.deliver,
             database,
