@@ -147,7 +147,7 @@ impl Gate {
         );
         let (door, mut claims) = tokio::try_join!(
             database.door_and_session(cookie.as_deref().unwrap_or_default()),
-            image::of_target(database, target, gallery),
+            image::of_target(database, target, gallery, &self.settings.companions),
         )?;
         let signed_in = self.signed_in(&door);
         let id = signed_in.unwrap_or(gallery.guest_id);

@@ -17,6 +17,7 @@
 //! | [`target`] | raw URI → the file it names, or a refusal | none |
 //! | [`visitor`] | cookie and address → who is asking | none |
 //! | [`image`] | target → the rows that own the file | database |
+//! | [`companion`] | a path → the videos whose subtitles or the like it may be | none |
 //! | [`access`] | visitor, rows, policy → `Verdict`; the only place that decides | none |
 //! | [`deliver`] | allowed file → how this server is told to send it | files |
 //! | [`disposition`] | a photo's own name → how a browser is to save it | none |
@@ -33,6 +34,7 @@
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod access;
+pub mod companion;
 pub mod database;
 pub mod deliver;
 pub mod demo;

@@ -466,7 +466,7 @@ fn owner(directory: &str, file_name: &str) -> Option<Owner> {
 
 /// Whether any part of the name is an extension that a badly set-up server would run: Apache's `mod_mime` looks
 /// at every extension, so `a.php.jpg` counts.
-fn could_be_executed(file_name: &str) -> bool {
+pub(crate) fn could_be_executed(file_name: &str) -> bool {
     file_name.split('.').skip(1).any(|extension| {
         let extension = extension.to_ascii_lowercase();
         let php = extension.strip_prefix("php").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));

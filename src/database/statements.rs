@@ -83,6 +83,9 @@ pub const CONFIG_KEYS: [&str; 16] = [
 /// Directories of synchronisation that are looked at, at most; a gallery has one or two.
 const MAX_SITES: usize = 256;
 
+/// Beginnings of paths in one statement: each stem of a companion's owners in its two spellings.
+pub(super) const MAX_STEM_PREFIXES: usize = 2 * crate::companion::MAX_STEMS;
+
 /// Largest number of images in one statement; a power of two.
 const MAX_IMAGES: usize = 64;
 
@@ -95,6 +98,7 @@ pub(super) struct Statements {
     pub(super) images_by_format_id: Arc<str>,
     pub(super) images_by_representative: Arc<str>,
     pub(super) images_by_format: Arc<str>,
+    pub(super) images_by_stem: Arc<str>,
     pub(super) users: Arc<str>,
     pub(super) sites: Arc<str>,
     pub(super) path_charset: Arc<str>,
@@ -182,6 +186,12 @@ impl Statements {
             images_by_format: format!(
                 "SELECT {image_columns}, f.ext FROM {images} i JOIN {image_format} f ON f.image_id = i.id {albums} \
                  WHERE {begins} AND f.ext = ?"
+            )
+            .into(),
+            images_by_stem: format!(
+                "SELECT {image_columns}, NULL FROM {images} i {albums} WHERE ({}) AND {}",
+                ["i.path LIKE ? ESCAPE '|'"; MAX_STEM_PREFIXES].join(" OR "),
+                ["i.path NOT LIKE ? ESCAPE '|'"; MAX_STEM_PREFIXES].join(" AND "),
             )
             .into(),
             users: format!(

@@ -17,6 +17,7 @@ pub use options::{Derivatives, LogLevel, Options};
 pub use piwigo_files::PiwigoFiles;
 
 use crate::access::{Admins, Policy};
+use crate::companion::{MAX_PATTERNS, Pattern};
 use crate::database::{Address, AddressError, DatabaseError, Tables};
 use crate::listen::{Listen, ListenError};
 use crate::reply::{Deliver, DenyStatus};
@@ -156,6 +157,8 @@ pub struct Settings {
     pub url_prefix: String,
     /// Whether galleries beside Piwigo's directory (`../` sites) are served.
     pub parent_sites: bool,
+    /// Files without a row that are judged as the video beside them.
+    pub companions: Vec<Pattern>,
     /// Where to listen, if said.
     pub listen: Option<Listen>,
     /// How the server is told to send a file; `None`: what the server itself says.
@@ -279,6 +282,7 @@ impl Settings {
         Ok(Settings {
             url_prefix,
             parent_sites,
+            companions: companions(options.companions.as_deref().unwrap_or_default())?,
             listen: Listen::resolve(&options)?,
             deliver: options.deliver,
             database,
@@ -363,6 +367,17 @@ fn url_prefix(text: &str) -> Result<String, SettingsError> {
             expected: "a path such as /piwigo, or nothing",
         }),
     }
+}
+
+fn companions(patterns: &[String]) -> Result<Vec<Pattern>, SettingsError> {
+    let wrong = |value: String, expected| SettingsError::Value { setting: "companions", value, expected };
+    if patterns.len() > MAX_PATTERNS {
+        return Err(wrong(format!("{} patterns", patterns.len()), "at most 16 of them"));
+    }
+    patterns
+        .iter()
+        .map(|text| Pattern::parse(text).map_err(|expected| wrong(text.clone(), expected)))
+        .collect()
 }
 
 fn deny_status(code: u16) -> Result<DenyStatus, SettingsError> {

@@ -89,6 +89,9 @@ pub struct Options {
     /// What to log [default: info]
     #[arg(long, env = "PIWIGO_GATE_LOG", value_name = "LEVEL")]
     pub log: Option<LogLevel>,
+    /// Files without a row that are judged as the video beside them: patterns such as `{stem}.vtt` (only in gate.toml)
+    #[arg(skip)]
+    pub companions: Option<Vec<String>>,
     /// Settings of Piwigo's own, where they cannot be read from its files (only in gate.toml, table `piwigo`)
     #[arg(skip)]
     pub piwigo: BTreeMap<String, toml::Value>,
@@ -182,6 +185,7 @@ impl Options {
             idle_timeout: self.idle_timeout.or(weaker.idle_timeout),
             write_timeout: self.write_timeout.or(weaker.write_timeout),
             log: self.log.or(weaker.log),
+            companions: self.companions.or(weaker.companions),
             piwigo,
         }
     }
