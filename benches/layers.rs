@@ -58,8 +58,12 @@ fn main() {
 }
 
 fn measure() {
-    let layout =
-        Layout { url_prefix: String::new(), derivative_dir: "_data/i/".into(), data_dir: "_data/".into() };
+    let layout = Layout {
+        url_prefix: String::new(),
+        derivative_dir: "_data/i/".into(),
+        data_dir: "_data/".into(),
+        parent_sites: Vec::new(),
+    };
     let sizes = DerivativeConfig::default();
     let uri = format!("/{FILE}");
     let mut decoder = Decoder::new(1);

@@ -181,7 +181,7 @@ fn is_open(album: Album, visitor: &Visitor) -> bool {
 fn needs_high(claim: &Claim, derivative: Option<Kind>, gallery: &GalleryState<'_>, policy: &Policy) -> bool {
     let image = &claim.image;
     match claim.ownership {
-        Ownership::Representative => false,
+        Ownership::Representative | Ownership::Companion => false,
         Ownership::Format => policy.formats_need_high,
         Ownership::Original if !image.is_picture(gallery.picture_extensions) => false,
         Ownership::Original => {

@@ -26,18 +26,16 @@ pub struct Delivery<'a> {
 impl Delivery<'_> {
     /// The file of `claim`, or its derivative `kind`; `same_as_source`: Piwigo shows the source in that size's place.
     pub async fn claim(&self, claim: &Claim, kind: Option<Kind>, same_as_source: bool) -> Reply {
+        let Some(kind) = kind else { return self.file(&claim.file).await };
         if self.how == Deliver::Authorize {
             return self.allowed(Handover::Authorized);
         }
-        let Some(kind) = kind else { return self.file(&claim.file).await };
         let Some(derivative) = derivative_path(&claim.file, kind) else { return Reply::Missing };
         match self.stored(&derivative, &claim.file, kind).await {
             Stored::Fresh => self.derivative(&derivative).await,
             Stored::NoSource => Reply::Missing,
             // Piwigo makes no derivative of a picture that is small enough: it shows the picture itself.
-            Stored::Absent if same_as_source && !claim.file.starts_with("../") => {
-                self.file(&claim.file).await
-            }
+            Stored::Absent if same_as_source && self.can_send(&claim.file) => self.file(&claim.file).await,
             Stored::Absent if self.would_be_another(&derivative, kind).await => Reply::Missing,
             Stored::Absent => self.hand_to_piwigo(derivative),
         }
@@ -60,7 +58,20 @@ impl Delivery<'_> {
         self.file(&format!("{}{derivative}", self.gallery.layout.derivative_dir)).await
     }
 
+    /// Whether a file beside the root is in a directory that may be served, and this server can be told of it: a local
+    /// redirect and an authorizer's yes lead to wherever the server itself maps the URL.
+    fn can_send(&self, path: &str) -> bool {
+        path.strip_prefix("../").is_none_or(|beside| {
+            matches!(self.how, Deliver::XAccelRedirect | Deliver::XSendfile)
+                && self.gallery.layout.is_in_parent_site(beside)
+        })
+    }
+
     async fn file(&self, path: &str) -> Reply {
+        if !self.can_send(path) {
+            tracing::info!("a file beside the gallery's directory cannot be sent in this way: refused");
+            return Reply::Refused(self.settings.deny_status);
+        }
         let path = path.to_owned();
         match self.how {
             Deliver::XAccelRedirect => self.allowed(Handover::AccelFile { path }),
@@ -70,7 +81,11 @@ impl Delivery<'_> {
             Deliver::Authorize => self.allowed(Handover::Authorized),
             Deliver::XSendfile => {
                 let root = self.settings.gallery.clone();
-                match blocking(move || send::inspect(&root, &path)).await {
+                let inspect = move || match (path.strip_prefix("../"), root.parent()) {
+                    (Some(beside), Some(parent)) => send::inspect(parent, beside),
+                    _ => send::inspect(&root, &path),
+                };
+                match blocking(inspect).await {
                     Some(Ok(file)) => self.allowed(Handover::Sendfile {
                         path: file.path,
                         length: file.length,

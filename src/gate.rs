@@ -127,11 +127,12 @@ impl Gate {
         as_user: Option<u32>,
     ) -> Result<Considered, DatabaseError> {
         let ready = self.readiness.ready().await?;
-        match self.consider_by(ready.clone(), request, as_user).await {
+        // Boxed: the many questions make a large future, which a connection need not hold while it waits for a request.
+        match Box::pin(self.consider_by(ready.clone(), request, as_user)).await {
             Err(error) if error.trouble() == Trouble::Schema => {
                 tracing::warn!(%error, "a statement does not fit the tables; looking at them anew");
                 let ready = self.readiness.anew(&ready).await?;
-                self.consider_by(ready, request, as_user).await
+                Box::pin(self.consider_by(ready, request, as_user)).await
             }
             answer => answer,
         }
@@ -223,7 +224,7 @@ impl Gate {
                     None => Ok(None),
                 }
             },
-            image::of_target(database, target, gallery),
+            image::of_target(database, target, gallery, &self.settings.companions),
         )?;
         let named = match as_user {
             Some(_) => Named { session: as_user, ..Named::default() },

@@ -1,6 +1,7 @@
 //! A target in, the rows of `images` that own its file out, with the albums they are in. MySQL compares paths
 //! without regard to case, accents and trailing spaces, so every row is compared again here, byte for byte.
 
+use crate::companion::{self, Candidate, Pattern};
 use crate::database::{Database, DatabaseError, ImageRow};
 use crate::settings::gallery::Gallery;
 use crate::target::{self, Folder, Owner, Part, Source, Target};
@@ -51,6 +52,8 @@ pub enum Ownership {
     Representative,
     /// It is the same photo in another format.
     Format,
+    /// It has no row; it lies beside that file, which is no picture, and the setting `companions` names it.
+    Companion,
 }
 
 /// One row with the file that it owns.
@@ -130,6 +133,11 @@ impl Folder {
 
 /// What a file of the root and its name may look like in `images.path` (PIWIGO.md §3.2): with `./`, bare where
 /// `upload_dir` has no dot, and with `../` where a derivative may belong to a gallery beside the root.
+fn spellings_of(source: &Source, path: &str, of_derivative: bool) -> Vec<String> {
+    if source.beside_the_root { vec![format!("../{path}")] } else { spellings(path, of_derivative) }
+}
+
+/// The same for a path below the root; `with_parent`: or perhaps beside it.
 pub fn spellings(path: &str, with_parent: bool) -> Vec<String> {
     let mut spellings = vec![format!("./{path}"), path.to_owned()];
     if with_parent {
@@ -146,13 +154,62 @@ pub async fn of_target(
     database: &Database,
     target: &Target,
     gallery: &Gallery,
+    companions: &[Pattern],
 ) -> Result<Vec<Claim>, DatabaseError> {
     match target {
-        Target::File(source) => find(database, source, false, gallery).await,
+        Target::File(source) => {
+            let candidates = companion::candidates(companions, &source.path);
+            if candidates.is_empty() {
+                return find(database, source, false, gallery).await;
+            }
+            // In the same round, so that an unknown file takes no longer.
+            let (own, owners) = tokio::try_join!(
+                find(database, source, false, gallery),
+                find_owners(database, source, &candidates, gallery)
+            )?;
+            // What has a row of its own is judged by that row alone.
+            Ok(if own.is_empty() { owners } else { own })
+        }
         Target::Derivative { source, .. } => find(database, source, true, gallery).await,
         Target::Record(record) => find_part(database, record.part, gallery).await,
         Target::Icon(_) => Ok(Vec::new()),
     }
+}
+
+/// Finds the rows beside whose file `source` lies as a companion: films, sounds and documents, no pictures.
+async fn find_owners(
+    database: &Database,
+    source: &Source,
+    candidates: &[Candidate],
+    gallery: &Gallery,
+) -> Result<Vec<Claim>, DatabaseError> {
+    if !database.schema().can_hold(&source.path) {
+        return Ok(Vec::new());
+    }
+    let prefix = |candidate: &Candidate| {
+        spellings_of(source, &format!("{}{}.", candidate.directory, candidate.stem), false)
+    };
+    let rows = database.images_by_stem(candidates.iter().flat_map(prefix).collect()).await?;
+    let claim = |(image, _): (Image, Vec<String>)| {
+        let above = if source.beside_the_root { "../" } else { "" };
+        let path = image.path.strip_prefix(above)?;
+        let name_at = path.rfind('/').map_or(0, |at| at + 1);
+        let (directory, file_name) = path.split_at(name_at);
+        let (stem, _) = file_name.rsplit_once('.')?;
+        let Candidate { folder, rest, .. } =
+            candidates.iter().find(|candidate| candidate.directory == directory && candidate.stem == stem)?;
+        let file = format!("{above}{directory}{folder}{stem}{rest}");
+        let is_named = source.row.is_none_or(|row| row == image.id);
+        let owns = is_named && !image.is_picture(&gallery.picture_extensions);
+        owns.then_some(Claim {
+            image,
+            ownership: Ownership::Companion,
+            file,
+            name: None,
+            cover_of: Vec::new(),
+        })
+    };
+    Ok(group(rows.into_iter()).into_iter().filter_map(claim).take(MAX_CLAIMS).collect())
 }
 
 /// Finds the row that these numbers name, if the file is one that could be asked for by its path, too.
@@ -201,11 +258,11 @@ pub async fn find(
     if !database.schema().can_hold(&source.path) {
         return Ok(Vec::new());
     }
-    let by_path = database.images_by_path(spellings(&source.path, of_derivative));
+    let by_path = database.images_by_path(spellings_of(source, &source.path, of_derivative));
     let by_owner = async {
         match &source.owner {
             Some(owner) if owner.folder == Folder::Format && !gallery.formats => Ok(Vec::new()),
-            Some(owner) => images_of_owner(database, owner, of_derivative).await,
+            Some(owner) => images_of_owner(database, source, owner, of_derivative).await,
             None => Ok(Vec::new()),
         }
     };
@@ -219,14 +276,16 @@ pub async fn find(
         let is_source_picture = match claim.ownership {
             Ownership::Original => claim.image.is_picture(&gallery.picture_extensions),
             Ownership::Representative => !claim.image.is_picture(&gallery.picture_extensions),
-            Ownership::Format => false,
+            Ownership::Format | Ownership::Companion => false,
         };
         if (!of_derivative || is_source_picture) && claims.len() < MAX_CLAIMS {
             claims.push(claim);
         }
     }
     // `./x` and `../x` share the derivative's name; the row below the root owns it (PIWIGO.md §3.6, rule 4).
-    if claims.iter().any(|claim| !claim.file.starts_with("../")) {
+    if source.beside_the_root {
+        claims.retain(|claim| claim.file.starts_with("../"));
+    } else if claims.iter().any(|claim| !claim.file.starts_with("../")) {
         claims.retain(|claim| !claim.file.starts_with("../"));
     }
     if source.row.is_some_and(|row| !claims.iter().any(|claim| claim.image.id == row)) {
@@ -237,11 +296,12 @@ pub async fn find(
 
 async fn images_of_owner(
     database: &Database,
+    source: &Source,
     owner: &Owner,
     of_derivative: bool,
 ) -> Result<Vec<ImageRow>, DatabaseError> {
     let directory = if owner.directory.is_empty() { String::new() } else { format!("{}/", owner.directory) };
-    let prefixes = spellings(&format!("{directory}{}.", owner.stem), of_derivative);
+    let prefixes = spellings_of(source, &format!("{directory}{}.", owner.stem), of_derivative);
     match owner.folder {
         Folder::Representative => database.images_by_representative(prefixes, &owner.extension).await,
         Folder::Format => database.images_by_format(prefixes, &owner.extension).await,

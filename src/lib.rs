@@ -19,6 +19,7 @@
 //! | [`api_keys`] | secret and hash → whether they belong together | none |
 //! | [`session_files`] | cookie → user, where PHP keeps the sessions | files |
 //! | [`image`] | target → the rows that own the file | database |
+//! | [`companion`] | a path → the videos whose subtitles or the like it may be | none |
 //! | [`access`] | visitor, rows, policy → `Verdict`; the only place that decides | none |
 //! | [`deliver`] | allowed file → how this server is told to send it | files |
 //! | [`disposition`] | a photo's own name → how a browser is to save it | none |
@@ -39,6 +40,7 @@
 pub mod access;
 pub mod api_keys;
 pub mod check;
+pub mod companion;
 pub mod database;
 pub mod deliver;
 pub mod demo;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::database::{Database, DatabaseError, Trouble};
-use crate::settings::gallery::{ConfigRows, Gallery};
+use crate::settings::gallery::{ConfigRows, Gallery, SITE};
 use crate::settings::{Settings, SettingsError};
 
 /// Age at which Piwigo's settings in the config table are read again (DESIGN.md, Database access).
@@ -153,7 +153,7 @@ impl Readiness {
         Database::probe(database).await?;
         let mut database = Database::new(database, tables, *database_connections)?;
         database.verify().await?;
-        let config = database.config().await?;
+        let config = self.config(&database).await?;
         let gallery = self.gallery(&database, &config)?;
         if self.settings.policy.covers {
             database.covers(&[0], 0).await?;
@@ -178,7 +178,7 @@ impl Readiness {
             Database::probe(&self.settings.database).await?;
         }
         let read_at = Instant::now();
-        let config = ready.database.config().await?;
+        let config = self.config(&ready.database).await?;
         let version = |config: &ConfigRows| {
             config.iter().find(|(param, _)| param == "piwigo_db_version").map(|(_, value)| value.clone())
         };
@@ -196,6 +196,16 @@ impl Readiness {
     fn gallery(&self, database: &Database, config: &[(String, Vec<u8>)]) -> Result<Gallery, SettingsError> {
         let gallery = resolve(&self.settings, config)?;
         Ok(Gallery { formats: gallery.formats && database.schema().formats, ..gallery })
+    }
+
+    /// The config table's settings and, if they are asked for, the sites as rows of it: both are Piwigo's settings.
+    async fn config(&self, database: &Database) -> Result<Vec<(String, Vec<u8>)>, DatabaseError> {
+        let mut config = database.config().await?;
+        if self.settings.parent_sites {
+            let sites = database.sites().await?;
+            config.extend(sites.into_iter().map(|site| (SITE.to_owned(), site.into_bytes())));
+        }
+        Ok(config)
     }
 
     fn usable(&self) -> Option<Arc<Ready>> {

@@ -143,6 +143,7 @@ mod tests {
                 url_prefix: prefix.into(),
                 derivative_dir: "_data/i/".into(),
                 data_dir: "_data/".into(),
+                parent_sites: Vec::new(),
             };
             let target = Target::read(uri.as_bytes(), &layout, &derivatives).unwrap();
             let page = sign_in_page(&target, &layout).unwrap();

@@ -11,6 +11,9 @@ use crate::disposition::Disposition;
 /// Where the internal location for files begins on nginx; `nginx/*.conf` uses the same.
 pub const ACCEL_FILE_PREFIX: &str = "/_gate/file/";
 
+/// The internal location for files beside the gallery's root (`../` sites).
+pub const ACCEL_PARENT_PREFIX: &str = "/_gate/parent/";
+
 /// The internal location for a derivative that Piwigo's `i.php` is to make.
 pub const ACCEL_I_PHP: &str = "/_gate/i.php";
 
@@ -104,7 +107,7 @@ impl DenyStatus {
 pub enum Handover {
     /// nginx serves `<gallery>/<path>` through its internal location.
     AccelFile {
-        /// Relative to the gallery's root, without a leading slash.
+        /// Relative to the gallery's root, without a leading slash; or with one `../`.
         path: String,
     },
     /// nginx asks PHP to make a derivative.
@@ -269,7 +272,11 @@ fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, 
     text.push_str("Status: 200 OK\r\n");
     match handover {
         Handover::AccelFile { path } => {
-            let _ = write!(text, "X-Accel-Redirect: {ACCEL_FILE_PREFIX}{}\r\n", encode_path(path));
+            let (prefix, path) = match path.strip_prefix("../") {
+                Some(beside) => (ACCEL_PARENT_PREFIX, beside),
+                None => (ACCEL_FILE_PREFIX, path.as_str()),
+            };
+            let _ = write!(text, "X-Accel-Redirect: {prefix}{}\r\n", encode_path(path));
             // nginx's own location says the rest: it drops the header of a sandbox that comes from here.
             must_be_saved = is_active(path);
         }
@@ -443,6 +450,10 @@ mod tests {
             (
                 Handover::AccelFile { path: path.clone() },
                 "X-Accel-Redirect: /_gate/file/upload/a%20b%25%3F%23%C3%A9%2B.jpg\r\n",
+            ),
+            (
+                Handover::AccelFile { path: "../ext/a b.jpg".into() },
+                "X-Accel-Redirect: /_gate/parent/ext/a%20b.jpg\r\n",
             ),
             (
                 Handover::AccelIPhp { derivative: derivative.clone() },

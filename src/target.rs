@@ -19,6 +19,24 @@ pub struct Layout {
     pub derivative_dir: String,
     /// Piwigo's data directory with its trailing slash: `_data/`.
     pub data_dir: String,
+    /// Directories beside the gallery's own, each with a trailing slash: `photos/` for the site `../photos/`
+    /// (PIWIGO.md §3.5, multi-root). Empty unless the setting `parent_sites` is on.
+    pub parent_sites: Vec<String>,
+}
+
+impl Layout {
+    /// Whether a path relative to the root's parent is in a directory that Piwigo synchronises.
+    pub fn is_in_parent_site(&self, path: &str) -> bool {
+        self.parent_sites.iter().any(|site| path.starts_with(site))
+    }
+
+    /// The path relative to the root's parent, of a URL's path that is in such a directory: browsers make `/ext/p.png` of
+    /// Piwigo's `/piwigo/../ext/p.png`.
+    fn beside_the_root<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let (above, _) = self.url_prefix.rsplit_once('/')?;
+        let path = path.strip_prefix(above)?.strip_prefix('/')?;
+        self.is_in_parent_site(path).then_some(path)
+    }
 }
 
 /// The file that a request names.
@@ -73,6 +91,8 @@ pub struct Source {
     pub owner: Option<Owner>,
     /// A row that the request names beside the path: one of those that own it, or else nothing is found.
     pub row: Option<u32>,
+    /// The path is relative to the root's parent: only rows that begin with `../` own it.
+    pub beside_the_root: bool,
 }
 
 /// A file that belongs to a row through its folder and stem (PIWIGO.md §3.4).
@@ -153,6 +173,9 @@ impl Target {
             None => (uri, None),
         };
         let path = decode_once(path)?;
+        if let Some(path) = layout.beside_the_root(&path) {
+            return servable(&format!("../{path}"), layout).map(Target::File);
+        }
         let path = path.strip_prefix(&layout.url_prefix).ok_or(Refusal::Outside)?;
         let path = path.strip_prefix('/').ok_or(Refusal::Outside)?;
 
@@ -402,8 +425,10 @@ pub fn servable(path: &str, layout: &Layout) -> Result<Source, Refusal> {
     if path.bytes().any(is_forbidden) {
         return Err(Refusal::Path);
     }
+    let beside = path.strip_prefix("../").filter(|path| layout.is_in_parent_site(path));
+    let path = beside.unwrap_or(path);
     canonical(path)?;
-    file(path, layout)
+    Ok(Source { beside_the_root: beside.is_some(), ..file(path, layout)? })
 }
 
 fn file(path: &str, layout: &Layout) -> Result<Source, Refusal> {
@@ -415,7 +440,12 @@ fn file(path: &str, layout: &Layout) -> Result<Source, Refusal> {
     if could_be_executed(file_name) {
         return Err(Refusal::Script);
     }
-    Ok(Source { path: path.to_owned(), owner: owner(directory, file_name), row: None })
+    Ok(Source {
+        path: path.to_owned(),
+        owner: owner(directory, file_name),
+        row: None,
+        beside_the_root: false,
+    })
 }
 
 fn owner(directory: &str, file_name: &str) -> Option<Owner> {
@@ -436,7 +466,7 @@ fn owner(directory: &str, file_name: &str) -> Option<Owner> {
 
 /// Whether any part of the name is an extension that a badly set-up server would run: Apache's `mod_mime` looks
 /// at every extension, so `a.php.jpg` counts.
-fn could_be_executed(file_name: &str) -> bool {
+pub(crate) fn could_be_executed(file_name: &str) -> bool {
     file_name.split('.').skip(1).any(|extension| {
         let extension = extension.to_ascii_lowercase();
         let php = extension.strip_prefix("php").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
@@ -509,7 +539,12 @@ mod tests {
     use super::*;
 
     fn layout() -> Layout {
-        Layout { url_prefix: String::new(), derivative_dir: "_data/i/".into(), data_dir: "_data/".into() }
+        Layout {
+            url_prefix: String::new(),
+            derivative_dir: "_data/i/".into(),
+            data_dir: "_data/".into(),
+            parent_sites: Vec::new(),
+        }
     }
 
     fn read(uri: &str) -> Result<Target, Refusal> {
@@ -605,6 +640,38 @@ mod tests {
             ("/2019/a.jpg", false),
         ] {
             assert_eq!(Target::is_script_form(uri.as_bytes(), &layout()), other_path, "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_directory_beside_the_gallery_has_its_url_beside_the_gallerys() {
+        let sites = vec!["ext/".to_owned(), "more photos/2019/".to_owned()];
+        let table = [
+            ("/piwigo", "/ext/p.png", Some("ext/p.png")),
+            ("/a/piwigo", "/a/ext/p.png", Some("ext/p.png")),
+            ("/piwigo", "/more%20photos/2019/p.png", Some("more photos/2019/p.png")),
+            ("/piwigo", "/more%20photos/2020/p.png", None),
+            ("/piwigo", "/piwigo/../ext/p.png", None),
+            ("/piwigo", "/extra/p.png", None),
+            ("/piwigo", "/ext/../etc/p.png", None),
+            ("/piwigo", "/ext//p.png", None),
+            ("/piwigo", "/ext/", None),
+            ("/piwigo", "/ext/p.php", None),
+            ("/piwigo", "/x/ext/p.png", None),
+            ("", "/ext/p.png", None),
+        ];
+        for (prefix, uri, expected) in table {
+            let layout = Layout { url_prefix: prefix.into(), parent_sites: sites.clone(), ..layout() };
+            let beside = match Target::read(uri.as_bytes(), &layout, &DerivativeConfig::default()) {
+                Ok(Target::File(source)) if source.beside_the_root => Some(source.path),
+                _ => None,
+            };
+            assert_eq!(beside.as_deref(), expected, "{prefix} {uri}");
+        }
+        let layout = Layout { parent_sites: sites, ..layout() };
+        for (path, is_served) in [("../ext/p.png", true), ("../etc/p.png", false), ("../../ext/p.png", false)]
+        {
+            assert_eq!(servable(path, &layout).is_ok(), is_served, "{path}");
         }
     }
 

@@ -247,6 +247,50 @@ fn links_of_piwigo_privacy_stay_good() {
 }
 
 #[test]
+fn companions_are_judged_as_their_video() {
+    let scene = Scene::start();
+    let sandbox = &scene.sandbox;
+    // 34 is open to all, 35 is not (bob may see it), 2 is a picture.
+    let beside = |id: u32, folder: &str, rest: &str| {
+        let path = scene.world.image(id).original();
+        let (directory, name) = path.rsplit_once('/').expect("a directory");
+        let (stem, _) = name.rsplit_once('.').expect("an extension");
+        format!("{directory}/{folder}{stem}{rest}")
+    };
+    let files = [
+        (beside(34, "", ".vtt"), 200, 200),
+        (beside(34, "", ".pt-BR.vtt"), 200, 200),
+        (beside(34, "pwg_representative/", "-th_0001.jpg"), 200, 200),
+        (beside(35, "", ".vtt"), 403, 200),
+        (beside(35, "", ".en.vtt"), 403, 200),
+        (beside(35, "pwg_representative/", "-th_0001.jpg"), 403, 200),
+        // No pattern, no video, another name.
+        (beside(34, "", ".srt"), 403, 403),
+        (beside(2, "", ".vtt"), 403, 403),
+        (beside(34, "", "x.vtt"), 403, 403),
+        (beside(34, "", ".e%n.vtt"), 403, 403),
+    ];
+    for (path, ..) in &files {
+        sandbox.write(&format!("gallery/{path}"), "beside\n");
+    }
+    sandbox.write(
+        "gallery/local/config/gate.toml",
+        "companions = [\"{stem}.vtt\", \"{stem}.*.vtt\", \"pwg_representative/{stem}-th_*.jpg\"]\n",
+    );
+    sandbox.hand_over_tree(&sandbox.gallery());
+    let _php = PhpFcgi::start(sandbox);
+    let _gate = Gate::start(sandbox, &[], &[]);
+    let nginx = Nginx::start_gallery(sandbox, nginx::ACCEL);
+    let bob = scene.world.session("bob").cookie_header();
+    for (path, guest, user) in &files {
+        let url = http::url(path);
+        assert_eq!(http::get(nginx.address(), &url).status, *guest, "{path}");
+        let answer = http::request(nginx.address(), "GET", &url, &[("Cookie", &bob)]);
+        assert_eq!(answer.status, *user, "{path}");
+    }
+}
+
+#[test]
 fn ranges_and_conditions_are_those_of_a_static_file() {
     for kind in ALL {
         let setting = Setting::start(kind);

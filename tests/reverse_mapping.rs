@@ -194,7 +194,7 @@ async fn urls_and_the_rows_that_own_them() {
             Err(refusal) => Refused(refusal),
             Ok(Target::Icon(_)) => Icon,
             Ok(target @ Target::Record(_)) => {
-                let claims = image::of_target(&database, &target, &gallery).await.unwrap();
+                let claims = image::of_target(&database, &target, &gallery, &[]).await.unwrap();
                 match claims.iter().map(|claim| claim.image.id).collect::<Vec<_>>() {
                     ids if ids.is_empty() => Unknown,
                     ids => Record(ids.leak()),

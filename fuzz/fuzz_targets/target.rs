@@ -19,6 +19,7 @@ fuzz_target!(|uri: &[u8]| {
         url_prefix: String::new(),
         derivative_dir: "_data/i/".into(),
         data_dir: "_data/".into(),
+        parent_sites: Vec::new(),
     };
     let path = match Target::read(uri, &layout, &DerivativeConfig::default()) {
         Ok(Target::File(source) | Target::Derivative { source, .. }) => source.path,

@@ -256,6 +256,7 @@ fn record(claim: &crate::image::Claim, rules: &access::ClaimRules) -> Record {
             Ownership::Original => "original",
             Ownership::Representative => "representative",
             Ownership::Format => "format",
+            Ownership::Companion => "companion",
         },
         administrator: rules.administrator,
         albums: told(&rules.albums),

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::image::{Album, Image};
 use engine::{Engine, Row, Value};
-use statements::Statements;
+use statements::{MAX_STEM_PREFIXES, Statements};
 
 /// Longest wait for one answer of the database before the request is answered 503.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -186,6 +186,7 @@ impl Database {
         self.door_and_session("", false).await?;
         self.images_by_path(vec![String::new()]).await?;
         self.images_by_id(0).await?;
+        self.images_by_stem(vec!["?".into()]).await?;
         self.images_by_representative(vec!["?".into()], "").await?;
         self.users([0; IDS], true).await?;
         self.user_by_name("").await?;
@@ -213,6 +214,15 @@ impl Database {
     pub async fn config(&self) -> Result<Vec<(String, Vec<u8>)>, DatabaseError> {
         let rows = self.rows(self.statements.config.clone(), Vec::new()).await?;
         Ok(rows.iter().filter_map(|row| Some((row.text(0)?, row.bytes(1).unwrap_or_default()))).collect())
+    }
+
+    /// The directories that Piwigo synchronises with, as it stores them: `./galleries/`, `../photos/`.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn sites(&self) -> Result<Vec<String>, DatabaseError> {
+        let rows = self.rows(self.statements.sites.clone(), Vec::new()).await?;
+        Ok(rows.iter().filter_map(|row| row.text(0)).collect())
     }
 
     /// Whether the gallery is locked, the session with exactly this row id, and the gallery's secret if `with_secret`.
@@ -321,6 +331,21 @@ impl Database {
     /// When the database cannot be asked.
     pub async fn images_by_format_id(&self, format: u32) -> Result<Vec<ImageRow>, DatabaseError> {
         self.images(self.statements.images_by_format_id.clone(), vec![Value::Int(format.into())]).await
+    }
+
+    /// The rows whose path begins with one of `prefixes` and lies in no folder below, in the eyes of the database.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn images_by_stem(&self, mut prefixes: Vec<String>) -> Result<Vec<ImageRow>, DatabaseError> {
+        let Some(first) = prefixes.first().cloned() else { return Ok(Vec::new()) };
+        prefixes.resize(MAX_STEM_PREFIXES, first);
+        let in_folders = prefixes.iter().map(|prefix| format!("{}/%", begins_with(prefix)));
+        let values =
+            prefixes.iter().map(|prefix| begins_with(prefix)).chain(in_folders).map(Value::Text).collect();
+        let turn = tokio::time::timeout(ANSWER_TIMEOUT, self.owners.acquire()).await;
+        let _turn = turn.map_err(|_| DatabaseError::timeout(ANSWER_TIMEOUT))?;
+        self.images(self.statements.images_by_stem.clone(), values).await
     }
 
     async fn images_of_owner(

@@ -24,6 +24,8 @@ pub struct Tables {
     pub image_format: String,
     /// `sessions`.
     pub sessions: String,
+    /// `sites`.
+    pub sites: String,
     /// `user_access`.
     pub user_access: String,
     /// `user_auth_keys`.
@@ -54,6 +56,7 @@ impl Tables {
             image_category: name("image_category"),
             image_format: name("image_format"),
             sessions: name("sessions"),
+            sites: name("sites"),
             user_access: name("user_access"),
             user_auth_keys: name("user_auth_keys"),
             user_group: name("user_group"),
@@ -87,6 +90,12 @@ pub const CONFIG_KEYS: [&str; 16] = [
     "piwigo_db_version",
 ];
 
+/// Directories of synchronisation that are looked at, at most; a gallery has one or two.
+const MAX_SITES: usize = 256;
+
+/// Beginnings of paths in one statement: each stem of a companion's owners in its two spellings.
+pub(super) const MAX_STEM_PREFIXES: usize = 2 * crate::companion::MAX_STEMS;
+
 /// Largest number of images in one statement; a power of two.
 const MAX_IMAGES: usize = 64;
 
@@ -99,11 +108,13 @@ pub(super) struct Statements {
     pub(super) images_by_format_id: Arc<str>,
     pub(super) images_by_representative: Arc<str>,
     pub(super) images_by_format: Arc<str>,
+    pub(super) images_by_stem: Arc<str>,
     pub(super) users: Arc<str>,
     pub(super) users_with_credentials: Arc<str>,
     pub(super) user_by_name: Arc<str>,
     pub(super) auth_key: Arc<str>,
     pub(super) mailed_key: Arc<str>,
+    pub(super) sites: Arc<str>,
     /// One for each list length 1, 2, 4 … so that prepared statements are few.
     grants: Vec<Arc<str>>,
     covers: Vec<Arc<str>>,
@@ -117,6 +128,7 @@ impl Statements {
         let images = quoted(&tables.images)?;
         let image_category = quoted(&tables.image_category)?;
         let image_format = quoted(&tables.image_format)?;
+        let sites = quoted(&tables.sites)?;
         let sessions = quoted(&tables.sessions)?;
         let user_access = quoted(&tables.user_access)?;
         let user_group = quoted(&tables.user_group)?;
@@ -232,6 +244,13 @@ impl Statements {
                 "SELECT k.auth_key, k.user_id, k.expired_on >= {now}, NULL FROM {user_auth_keys} k WHERE k.auth_key = ?"
             )
             .into(),
+            images_by_stem: format!(
+                "SELECT {image_columns}, NULL FROM {images} i {albums} WHERE ({}) AND {}",
+                ["i.path LIKE ? ESCAPE '|'"; MAX_STEM_PREFIXES].join(" OR "),
+                ["i.path NOT LIKE ? ESCAPE '|'"; MAX_STEM_PREFIXES].join(" AND "),
+            )
+            .into(),
+            sites: format!("SELECT galleries_url FROM {sites} ORDER BY id LIMIT {MAX_SITES}").into(),
             grants,
             covers,
         })

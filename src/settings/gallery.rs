@@ -42,6 +42,9 @@ pub struct Gallery {
     pub formats: bool,
 }
 
+/// Under this name the directories of the table `sites` stand among the rows of the config table, where no setting has it.
+pub const SITE: &str = "sites.galleries_url";
+
 /// Rows of the config table: param and value.
 pub type ConfigRows = [(String, Vec<u8>)];
 
@@ -64,8 +67,14 @@ impl Gallery {
             _ => {}
         }
         let guest_id = settings.number("guest_id", 2)?;
+        let layout = Layout {
+            url_prefix: url_prefix.to_owned(),
+            derivative_dir,
+            data_dir,
+            parent_sites: parent_sites(rows, url_prefix),
+        };
         Ok(Gallery {
-            layout: Layout { url_prefix: url_prefix.to_owned(), derivative_dir, data_dir },
+            layout,
             derivatives,
             foreign_sessions: settings.text("session_save_handler")?.filter(|handler| handler != "db"),
             session_name: settings.text("session_name")?.unwrap_or_else(|| "pwg_id".into()),
@@ -184,6 +193,18 @@ pub(super) fn relative_directory(text: &str) -> Option<String> {
     trimmed.split('/').all(plain).then(|| format!("{trimmed}/"))
 }
 
+/// The directories beside the gallery's own. One that leads back into the gallery would give its files a second URL.
+fn parent_sites(rows: &ConfigRows, url_prefix: &str) -> Vec<String> {
+    let own = url_prefix.rsplit_once('/').map(|(_, own)| format!("{own}/"));
+    rows.iter()
+        .filter(|(param, _)| param == SITE)
+        .filter_map(|(_, site)| {
+            std::str::from_utf8(site).ok()?.strip_prefix("../").and_then(relative_directory)
+        })
+        .filter(|site| own.as_ref().is_none_or(|own| !site.starts_with(own)))
+        .collect()
+}
+
 fn wrong_type(key: &str, expected: &'static str) -> SettingsError {
     SettingsError::PiwigoType { key: key.to_owned(), expected }
 }
@@ -251,6 +272,16 @@ mod tests {
             let gallery = resolve(&format!("<?php {config}"), &[]).unwrap();
             assert_eq!(gallery.foreign_sessions.as_deref(), handler, "{config}");
         }
+    }
+
+    #[test]
+    fn only_directories_beside_the_gallery_are_parent_sites() {
+        let files = PiwigoFiles::from_text("<?php", "<?php $prefixeTable = 'piwigo_';");
+        let sites =
+            ["./galleries/", "../ext/", "../a b/c/", "../../up/", "../", "/abs/", "../piwigo/x/", "../.ssh/"];
+        let rows: Vec<_> = sites.map(|site| (SITE.to_owned(), site.as_bytes().to_vec())).into();
+        let gallery = Gallery::resolve(&files, &rows, "/piwigo").unwrap();
+        assert_eq!(gallery.layout.parent_sites, ["ext/", "a b/c/"]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub use options::{Deny, Derivatives, LogFormat, LogLevel, Options};
 pub use piwigo_files::PiwigoFiles;
 
 use crate::access::{Admins, Policy};
+use crate::companion::{MAX_PATTERNS, Pattern};
 use crate::database::{Address, AddressError, DatabaseError, Tables};
 use crate::listen::{Listen, ListenError};
 use crate::reply::{Deliver, DenyStatus, Reply};
@@ -156,6 +157,10 @@ pub struct Settings {
     pub gallery: PathBuf,
     /// Empty, or the path under which the gallery is mounted: `/piwigo`.
     pub url_prefix: String,
+    /// Whether galleries beside Piwigo's directory (`../` sites) are served.
+    pub parent_sites: bool,
+    /// Files without a row that are judged as the video beside them.
+    pub companions: Vec<Pattern>,
     /// Where to listen, if said.
     pub listen: Option<Listen>,
     /// How the server is told to send a file; `None`: what the server itself says.
@@ -285,8 +290,19 @@ impl Settings {
             Some(url) => Address::from_url(url)?,
             None => piwigo.database()?,
         };
+        let url_prefix = url_prefix(options.url_prefix.as_deref().unwrap_or_default())?;
+        let parent_sites = options.parent_sites.unwrap_or(false);
+        if parent_sites && url_prefix.is_empty() {
+            return Err(SettingsError::Value {
+                setting: "parent_sites",
+                value: "true".into(),
+                expected: "a gallery at the root of its site has no URL beside it: only possible with url_prefix",
+            });
+        }
         Ok(Settings {
-            url_prefix: url_prefix(options.url_prefix.as_deref().unwrap_or_default())?,
+            url_prefix,
+            parent_sites,
+            companions: companions(options.companions.as_deref().unwrap_or_default())?,
             listen: Listen::resolve(&options)?,
             deliver: options.deliver,
             database,
@@ -377,6 +393,17 @@ fn url_prefix(text: &str) -> Result<String, SettingsError> {
             expected: "a path such as /piwigo, or nothing",
         }),
     }
+}
+
+fn companions(patterns: &[String]) -> Result<Vec<Pattern>, SettingsError> {
+    let wrong = |value: String, expected| SettingsError::Value { setting: "companions", value, expected };
+    if patterns.len() > MAX_PATTERNS {
+        return Err(wrong(format!("{} patterns", patterns.len()), "at most 16 of them"));
+    }
+    patterns
+        .iter()
+        .map(|text| Pattern::parse(text).map_err(|expected| wrong(text.clone(), expected)))
+        .collect()
 }
 
 fn deny_status(code: u16) -> Result<DenyStatus, SettingsError> {

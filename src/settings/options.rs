@@ -37,6 +37,9 @@ pub struct Options {
     /// Path under which the gallery is mounted, such as /piwigo [default: none]
     #[arg(long, env = "PIWIGO_GATE_URL_PREFIX", value_name = "PATH")]
     pub url_prefix: Option<String>,
+    /// Serve galleries beside Piwigo's directory (sites that begin with ../); needs --url-prefix
+    #[arg(long, env = "PIWIGO_GATE_PARENT_SITES", num_args = 0..=1, default_missing_value = "true")]
+    pub parent_sites: Option<bool>,
     /// Address of the database, instead of Piwigo's own
     #[arg(
         long_help = "Address of the database, instead of Piwigo's own: mysql://user:password@host/name or \
@@ -110,6 +113,9 @@ pub struct Options {
     /// How log lines are written [default: text]
     #[arg(long, env = "PIWIGO_GATE_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
+    /// Files without a row that are judged as the video beside them: patterns such as `{stem}.vtt` (only in gate.toml)
+    #[arg(skip)]
+    pub companions: Option<Vec<String>>,
     /// Settings of Piwigo's own, where they cannot be read from its files (only in gate.toml, table `piwigo`)
     #[arg(skip)]
     pub piwigo: BTreeMap<String, toml::Value>,
@@ -212,6 +218,7 @@ impl Options {
             allow_remote: self.allow_remote.or(weaker.allow_remote),
             deliver: self.deliver.or(weaker.deliver),
             url_prefix: self.url_prefix.or(weaker.url_prefix),
+            parent_sites: self.parent_sites.or(weaker.parent_sites),
             database: self.database.or(weaker.database),
             database_connections: self.database_connections.or(weaker.database_connections),
             ignore_includes: self.ignore_includes.or(weaker.ignore_includes),
@@ -234,6 +241,7 @@ impl Options {
             write_timeout: self.write_timeout.or(weaker.write_timeout),
             log: self.log.or(weaker.log),
             log_format: self.log_format.or(weaker.log_format),
+            companions: self.companions.or(weaker.companions),
             piwigo,
         }
     }

@@ -1,0 +1,116 @@
+//! Galleries beside Piwigo's directory (sites that begin with `../`), through real nginx and Apache.
+
+#![allow(clippy::expect_used, clippy::doc_markdown)]
+
+mod support;
+
+use std::net::SocketAddr;
+
+use support::apache::{self, Apache};
+use support::gate::Gate;
+use support::http;
+use support::nginx::{self, Nginx};
+use support::php::{self, PhpFcgi};
+use support::scene::Scene;
+
+/// Two sites beside the gallery, one that is none, and a file there that is in no site.
+const ROWS: &str = "
+    INSERT INTO piwigo_sites (id, galleries_url) VALUES (2, '../photos/');
+    INSERT INTO piwigo_images (id, file, path, representative_ext, width, height, rotation) VALUES
+      (901, 'open.jpg', '../photos/é/open 1.jpg', NULL, 100, 80, 0),
+      (902, 'shut.jpg', '../photos/é/shut.jpg', NULL, 100, 80, 0),
+      (903, 'film.mp4', '../photos/film.mp4', 'jpg', NULL, NULL, 0),
+      (904, 'other.jpg', '../elsewhere/other.jpg', NULL, 100, 80, 0),
+      (905, 'below.jpg', './photos/below.jpg', NULL, 100, 80, 0);
+    INSERT INTO piwigo_image_category (image_id, category_id) VALUES
+      (901, 1), (902, 2), (903, 1), (904, 1), (905, 1);";
+
+fn scene() -> Scene {
+    let scene = Scene::start();
+    scene.database.sql(ROWS);
+    for (name, text) in [
+        ("photos/é/open 1.jpg", "open\n"),
+        ("photos/é/shut.jpg", "shut\n"),
+        ("photos/film.mp4", "film\n"),
+        ("photos/pwg_representative/film.jpg", "poster\n"),
+        ("photos/unknown.jpg", "unknown\n"),
+        ("photos/below.jpg", "not the row's file\n"),
+        ("elsewhere/other.jpg", "other\n"),
+        ("gallery/_data/i/photos/é/open 1-th.jpg", "thumb\n"),
+    ] {
+        scene.sandbox.write(name, text);
+    }
+    scene.sandbox.hand_over_tree(&scene.sandbox.path().join("photos"));
+    scene.sandbox.hand_over_tree(&scene.sandbox.gallery());
+    scene
+}
+
+fn check(address: SocketAddr, scene: &Scene, served: bool, what: &str) {
+    let bob = scene.world.session("bob").cookie_header();
+    for (target, cookie, expected) in [
+        ("/photos/%C3%A9/open%201.jpg", None, Some("open\n")),
+        ("/photos/film.mp4", None, Some("film\n")),
+        ("/photos/pwg_representative/film.jpg", None, Some("poster\n")),
+        ("/piwigo/action.php?id=901&part=e", None, Some("open\n")),
+        ("/piwigo/action.php?id=903&part=r", None, Some("poster\n")),
+        ("/photos/%C3%A9/shut.jpg", None, None),
+        ("/piwigo/action.php?id=902&part=e", None, None),
+        ("/photos/%C3%A9/shut.jpg", Some(&*bob), Some("shut\n")),
+        ("/photos/unknown.jpg", None, None),
+        ("/photos/below.jpg", None, None),
+        ("/piwigo/action.php?id=904&part=e", None, None),
+        ("/photos/../elsewhere/other.jpg", None, None),
+    ] {
+        let headers: Vec<(&str, &str)> = cookie.into_iter().map(|cookie| ("Cookie", cookie)).collect();
+        let answer = http::request(address, "GET", target, &headers);
+        match expected.filter(|_| served) {
+            Some(text) => assert_eq!((answer.status, &*answer.text()), (200, text), "{what}: {target}"),
+            None => assert!(matches!(answer.status, 403 | 404), "{what}: {target}: {}", answer.text()),
+        }
+    }
+    let thumb = http::request(address, "GET", "/piwigo/_data/i/photos/%C3%A9/open%201-th.jpg", &[]);
+    assert_eq!((thumb.status, &*thumb.text()), (200, "thumb\n"), "{what}");
+}
+
+#[test]
+fn nginx_sends_files_beside_the_gallery_where_the_setting_says_so() {
+    for served in [true, false] {
+        let scene = scene();
+        let sandbox = &scene.sandbox;
+        let _php = PhpFcgi::start(sandbox);
+        let arguments = ["--url-prefix", "/piwigo", "--parent-sites"];
+        let _gate = Gate::start(sandbox, &arguments[..if served { 3 } else { 2 }], &[]);
+        let site = sandbox.make_dir("site");
+        std::os::unix::fs::symlink(sandbox.gallery(), site.join("piwigo")).expect("a link");
+        let shipped = nginx::at_prefix(&nginx::fill_in(sandbox, nginx::ACCEL), "/piwigo");
+        assert!(shipped.contains("\n#../ location ^~ /photos {"));
+        let parent = sandbox.path().to_str().expect("UTF-8 path");
+        let guard = shipped.replace("\n#../ ", "\n").replace("/var/www", parent);
+        let text = nginx::gallery(sandbox, &guard);
+        let root = format!("root {};", sandbox.gallery().display());
+        let nginx = Nginx::start(sandbox, &text.replace(&root, &format!("root {};", site.display())));
+        check(nginx.address(), &scene, served, "nginx");
+        assert_eq!(http::get(nginx.address(), "/_gate/parent/photos/film.mp4").status, 404);
+    }
+}
+
+#[test]
+fn apache_sends_files_beside_the_gallery_by_x_sendfile() {
+    let scene = scene();
+    let sandbox = &scene.sandbox;
+    php::write_scripts(sandbox);
+    let prefix = "InitialEnv PIWIGO_GATE_URL_PREFIX=/piwigo";
+    let host = apache::xsendfile_host(sandbox, "/piwigo");
+    assert!(host.contains(prefix));
+    let host = host.replace(prefix, &format!("{prefix} InitialEnv PIWIGO_GATE_PARENT_SITES=true"));
+    let more = format!(
+        "<LocationMatch \"^/photos(/|$)\">\nSetHandler piwigo-gate\nDirectorySlash Off\n</LocationMatch>\n\
+         <Location /_gate/gate.fcgi>\nXSendFilePath {photos}\n</Location>\n\
+         <Directory {site}>\nRequire all granted\n</Directory>\n",
+        photos = sandbox.path().join("photos").display(),
+        site = sandbox.path().join("site").display()
+    );
+    let modules = ["fcgid", "xsendfile", "rewrite", "actions", "headers"];
+    let apache = Apache::start(sandbox, &format!("{host}\n{more}"), &modules);
+    check(apache.address(), &scene, true, "Apache");
+}
