@@ -12,7 +12,7 @@ use crate::reply::{Deliver, Reply};
 use crate::request::Request;
 use crate::settings::Deny;
 use crate::target::Target;
-use crate::visitor::Status;
+use crate::visitor::{Identity, Status};
 
 /// One URL, one visitor, one verdict.
 #[derive(Debug, Serialize)]
@@ -201,16 +201,30 @@ fn read_as(considered: &Considered) -> ReadAs {
     ReadAs { what, source: source.cloned(), size: kind.map(Kind::token), problem }
 }
 
+/// What a visitor is known by, for programs and for people.
+fn by_identity(identity: Identity) -> (&'static str, String) {
+    let (by, how) = match identity {
+        Identity::Guest => ("none", "the guest"),
+        Identity::Session => ("session", "by the session that the cookie names"),
+        Identity::RememberMe => ("remember-me", "by the remember-me cookie"),
+        Identity::RemoteUser => ("remote-user", "by the web server's own user"),
+        Identity::MailedKey => ("mailed-key", "by the key in the address (?auth=)"),
+        Identity::ApiKey => ("api-key", "by an API key"),
+    };
+    (by, how.to_owned())
+}
+
 fn person(who: &Who, judgement: &Judgement) -> Person {
     let visitor = &judgement.visitor;
     let named = matches!(who, Who::User(_));
     let (by, how) = match (who, judgement.signed_in) {
+        _ if !named && visitor.identity != Identity::Guest => by_identity(visitor.identity),
         (_, Some(id)) if id != visitor.id => (
             "none",
             format!("account {id} is deleted, or deactivated by status guest: it counts as the guest"),
         ),
         (Who::User(_), _) => ("user", "judged as a session of this account would be".to_owned()),
-        (_, Some(_)) => ("session", "by the session that the cookie names".to_owned()),
+        (_, Some(_)) => by_identity(Identity::Guest),
         (Who::Cookies { .. }, None) if judgement.has_session => (
             "none",
             "the guest: the cookie's session exists, but nobody is signed in with it, or it is too old".to_owned(),
