@@ -21,7 +21,7 @@ use crate::request::{Method, Request, Server};
 use crate::serve::Handler;
 use crate::settings::gallery::Gallery;
 use crate::settings::{Deny, Settings, SettingsError};
-use crate::target::{self, Target};
+use crate::target::{self, Part, Target};
 use crate::visitor::{Evidence, Identity, KeysFrom, Named, Visitor};
 
 /// The gate: its settings, and its database once that has been reached.
@@ -31,6 +31,8 @@ pub struct Gate {
     /// It was said that a session could not be read.
     session_was_unreadable: AtomicBool,
     api_keys: Verifier,
+    /// It was said that a history row could not be written.
+    history_was_unwritable: AtomicBool,
 }
 
 /// One request up to its verdict.
@@ -73,6 +75,7 @@ impl Gate {
             readiness,
             session_was_unreadable: AtomicBool::new(false),
             api_keys: Verifier::default(),
+            history_was_unwritable: AtomicBool::new(false),
         })
     }
 
@@ -113,7 +116,40 @@ impl Gate {
             return Ok(Reply::MethodNotAllowed);
         }
         let considered = self.consider(request, None).await?;
-        Ok(self.reply(request, &considered, deliver).await)
+        let reply = self.reply(request, &considered, deliver).await;
+        if self.settings.history && matches!(reply, Reply::Allowed { .. }) {
+            self.record(request, &considered).await;
+        }
+        Ok(reply)
+    }
+
+    /// Writes to Piwigo's history what its own `action.php` would write: originals and formats, once per download.
+    /// A visitor who may have a file gets it, also where the row cannot be written.
+    async fn record(&self, request: &Request<'_>, considered: &Considered) {
+        let Ready { database, gallery, .. } = &*considered.ready;
+        let (Ok(Target::Record(record)), Some(judgement)) = (&considered.target, &considered.judgement)
+        else {
+            return;
+        };
+        let format = match record.part {
+            Part::Element(_) => None,
+            Part::Format { format, .. } => Some(format),
+            Part::Representative(_) => return,
+        };
+        let Verdict::Allow { claim, .. } = judgement.verdict else { return };
+        let visitor = &judgement.visitor;
+        if request.method != Method::Get
+            || request.is_continuation
+            || !gallery.history.records(visitor.status)
+        {
+            return;
+        }
+        let image = judgement.claims[claim].image.id;
+        if let Err(error) = database.was_taken(visitor.id, request.remote_addr, image, format).await
+            && !self.history_was_unwritable.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(%error, "the history row of a download cannot be written; this is said once");
+        }
     }
 
     /// Everything up to the verdict: reads the request, finds visitor and rows, decides. `as_user` stands in for the

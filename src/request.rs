@@ -61,6 +61,8 @@ pub struct Request<'a> {
     pub api_key: Option<&'a [u8]>,
     /// `Sec-Fetch-Dest: document`: a person opens the address itself, it is no picture of a page.
     pub is_navigation: bool,
+    /// `Range` of something behind the first byte: a player that seeks, or a download that goes on.
+    pub is_continuation: bool,
 }
 
 /// Why params do not make a request.
@@ -97,6 +99,7 @@ impl<'a> Request<'a> {
             remote_user: None,
             api_key: None,
             is_navigation: false,
+            is_continuation: false,
         }
     }
 
@@ -113,6 +116,7 @@ impl<'a> Request<'a> {
         let (mut user, mut redirect_user, mut user_is_verified) = (None, None, false);
         let mut api_key = None;
         let mut is_navigation = false;
+        let mut is_continuation = false;
         // One pass; a name that comes twice overwrites, so the last one wins (SERVERS.md rule 6).
         for (name, value) in params {
             match name {
@@ -131,6 +135,7 @@ impl<'a> Request<'a> {
                 b"REDIRECT_REMOTE_USER" => redirect_user = Some(value),
                 b"GATE_REMOTE_USER" => user_is_verified = value == b"verified",
                 b"HTTP_X_PIWIGO_API" => api_key = Some(value),
+                b"HTTP_RANGE" => is_continuation = !value.starts_with(b"bytes=0-") && !value.is_empty(),
                 b"HTTP_SEC_FETCH_DEST" => is_navigation = value == b"document",
                 _ => {}
             }
@@ -164,6 +169,7 @@ impl<'a> Request<'a> {
             remote_user,
             api_key,
             is_navigation,
+            is_continuation,
         })
     }
 }

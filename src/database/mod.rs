@@ -249,6 +249,31 @@ impl Database {
         Ok(DoorAndSession { gallery_locked, session, secret_key: row.bytes(4) })
     }
 
+    /// Writes the row of `history` that Piwigo writes when an original or a format is taken from `action.php`; the only
+    /// statement that writes, and only where `history` asks for it.
+    ///
+    /// # Errors
+    /// When the database cannot be asked, or this user may not write there.
+    pub async fn was_taken(
+        &self,
+        user: u32,
+        address: &str,
+        image: u32,
+        format: Option<u32>,
+    ) -> Result<(), DatabaseError> {
+        // The column holds 39 characters, enough for any address.
+        let address: String = address.chars().take(39).collect();
+        let mut values = vec![Value::Int(user.into()), Value::Text(address), Value::Int(image.into())];
+        let statement = match format {
+            Some(format) => {
+                values.push(Value::Int(format.into()));
+                &self.statements.format_was_taken
+            }
+            None => &self.statements.original_was_taken,
+        };
+        self.rows(statement.clone(), values).await.map(|_| ())
+    }
+
     /// The id of the account with exactly this name.
     ///
     /// # Errors

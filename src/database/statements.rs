@@ -16,6 +16,8 @@ pub struct Tables {
     pub config: String,
     /// `group_access`.
     pub group_access: String,
+    /// `history`.
+    pub history: String,
     /// `images`.
     pub images: String,
     /// `image_category`.
@@ -52,6 +54,7 @@ impl Tables {
             categories: name("categories"),
             config: name("config"),
             group_access: name("group_access"),
+            history: name("history"),
             images: name("images"),
             image_category: name("image_category"),
             image_format: name("image_format"),
@@ -70,7 +73,7 @@ impl Tables {
 }
 
 /// The keys of the config table that the gate looks at.
-pub const CONFIG_KEYS: [&str; 16] = [
+pub const CONFIG_KEYS: [&str; 19] = [
     "derivatives",
     "session_name",
     "session_save_handler",
@@ -86,6 +89,9 @@ pub const CONFIG_KEYS: [&str; 16] = [
     "external_authentification",
     "default_user_id",
     "webmaster_id",
+    "log",
+    "history_admin",
+    "history_guest",
     // Set at the end of an upgrade: the tables may have changed.
     "piwigo_db_version",
 ];
@@ -115,6 +121,8 @@ pub(super) struct Statements {
     pub(super) auth_key: Arc<str>,
     pub(super) mailed_key: Arc<str>,
     pub(super) sites: Arc<str>,
+    pub(super) original_was_taken: Arc<str>,
+    pub(super) format_was_taken: Arc<str>,
     /// One for each list length 1, 2, 4 … so that prepared statements are few.
     grants: Vec<Arc<str>>,
     covers: Vec<Arc<str>>,
@@ -125,6 +133,7 @@ impl Statements {
         let categories = quoted(&tables.categories)?;
         let config = quoted(&tables.config)?;
         let group_access = quoted(&tables.group_access)?;
+        let history = quoted(&tables.history)?;
         let images = quoted(&tables.images)?;
         let image_category = quoted(&tables.image_category)?;
         let image_format = quoted(&tables.image_format)?;
@@ -248,6 +257,16 @@ impl Statements {
                 "SELECT {image_columns}, NULL FROM {images} i {albums} WHERE ({}) AND {}",
                 ["i.path LIKE ? ESCAPE '|'"; MAX_STEM_PREFIXES].join(" OR "),
                 ["i.path NOT LIKE ? ESCAPE '|'"; MAX_STEM_PREFIXES].join(" AND "),
+            )
+            .into(),
+            original_was_taken: format!(
+                "INSERT INTO {history} (date, time, user_id, IP, image_id, image_type) \
+                 VALUES (CURRENT_DATE, CURRENT_TIME, ?, ?, ?, 'high')"
+            )
+            .into(),
+            format_was_taken: format!(
+                "INSERT INTO {history} (date, time, user_id, IP, image_id, image_type, format_id) \
+                 VALUES (CURRENT_DATE, CURRENT_TIME, ?, ?, ?, 'high', ?)"
             )
             .into(),
             sites: format!("SELECT galleries_url FROM {sites} ORDER BY id LIMIT {MAX_SITES}").into(),

@@ -6,6 +6,7 @@ use crate::access::GalleryState;
 use crate::piwigo::derivative_config::{DerivativeConfig, DerivativeConfigProblem};
 use crate::piwigo::php_value::PhpValue;
 use crate::target::Layout;
+use crate::visitor::Status;
 
 /// A gallery's settings.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub struct Gallery {
     pub apache_authentication: bool,
     /// Whether accounts come from elsewhere and may lack their row of `user_infos`.
     pub external_authentification: bool,
+    /// Whose downloads go into Piwigo's history.
+    pub history: History,
     /// Whether guests may see anything at all.
     pub guest_access: bool,
     /// What Piwigo shows as a picture, lower case.
@@ -44,6 +47,28 @@ pub struct Gallery {
 
 /// Under this name the directories of the table `sites` stand among the rows of the config table, where no setting has it.
 pub const SITE: &str = "sites.galleries_url";
+
+/// Whose downloads go into Piwigo's history (Piwigo: `do_log`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct History {
+    /// `log`: anybody's.
+    pub users: bool,
+    /// `history_admin`: admins' too.
+    pub admins: bool,
+    /// `history_guest`: guests' too.
+    pub guests: bool,
+}
+
+impl History {
+    /// Whether a visitor of this status is recorded.
+    pub fn records(self, status: Status) -> bool {
+        match status {
+            Status::Webmaster | Status::Admin => self.users && self.admins,
+            Status::Guest => self.users && self.guests,
+            _ => self.users,
+        }
+    }
+}
 
 /// Rows of the config table: param and value.
 pub type ConfigRows = [(String, Vec<u8>)];
@@ -85,6 +110,11 @@ impl Gallery {
             remember_me_length: settings.number("remember_me_length", 5_184_000)?.into(),
             apache_authentication: settings.boolean("apache_authentication", false)?,
             external_authentification: settings.boolean("external_authentification", false)?,
+            history: History {
+                users: settings.boolean("log", false)?,
+                admins: settings.boolean("history_admin", false)?,
+                guests: settings.boolean("history_guest", true)?,
+            },
             guest_id,
             guest_access: settings.boolean("guest_access", true)?,
             picture_extensions: settings.words("picture_ext", &["jpg", "jpeg", "png", "gif", "webp"])?,

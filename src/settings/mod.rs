@@ -177,6 +177,8 @@ pub struct Settings {
     pub auth_key_everywhere: bool,
     /// Whether `X-PIWIGO-API` signs a visitor in.
     pub api_key_header: bool,
+    /// Whether downloads are written to Piwigo's history.
+    pub history: bool,
     /// Status of a refusal.
     pub deny_status: DenyStatus,
     /// What a refusal looks like.
@@ -321,6 +323,7 @@ impl Settings {
             },
             auth_key_everywhere: options.auth_key_everywhere.unwrap_or(false),
             api_key_header: options.api_key_header.unwrap_or(false),
+            history: options.history.unwrap_or(false),
             deny_status: deny_status(options.deny_status.unwrap_or(403))?,
             deny: options.deny.unwrap_or_default(),
             session_max_age: options.session_max_age.map(Duration::from_secs),

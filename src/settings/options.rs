@@ -62,6 +62,9 @@ pub struct Options {
     /// Whether the header X-PIWIGO-API signs a visitor in (Piwigo 16 honours it in ws.php only) [default: false]
     #[arg(long, env = "PIWIGO_GATE_API_KEY_HEADER", value_name = "BOOL")]
     pub api_key_header: Option<bool>,
+    /// Write the history rows that Piwigo writes for downloads (the database user needs INSERT on that table)
+    #[arg(long, env = "PIWIGO_GATE_HISTORY", value_name = "BOOL")]
+    pub history: Option<bool>,
     /// What admins may see: every file that has a record, or what Piwigo's permissions give them [default: all]
     #[arg(long, env = "PIWIGO_GATE_ADMINS")]
     pub admins: Option<Admins>,
@@ -224,6 +227,7 @@ impl Options {
             ignore_includes: self.ignore_includes.or(weaker.ignore_includes),
             auth_key_everywhere: self.auth_key_everywhere.or(weaker.auth_key_everywhere),
             api_key_header: self.api_key_header.or(weaker.api_key_header),
+            history: self.history.or(weaker.history),
             admins: self.admins.or(weaker.admins),
             deny_status: self.deny_status.or(weaker.deny_status),
             formats_need_high: self.formats_need_high.or(weaker.formats_need_high),

@@ -14,7 +14,7 @@ use crate::piwigo::php_value::{PhpArray, PhpKey, PhpValue};
 const MAX_FILE: u64 = 1024 * 1024;
 
 /// Every key that the table `[piwigo]` of `gate.toml` may hold: what this file and `gallery` ask for.
-const KEYS: [&str; 36] = [
+const KEYS: [&str; 40] = [
     "dblayer",
     "db_host",
     "db_user",
@@ -30,6 +30,9 @@ const KEYS: [&str; 36] = [
     "guest_access",
     "default_user_id",
     "webmaster_id",
+    "log",
+    "history_admin",
+    "history_guest",
     "remember_me_name",
     "remember_me_length",
     "apache_authentication",
@@ -42,6 +45,7 @@ const KEYS: [&str; 36] = [
     "CATEGORIES_TABLE",
     "CONFIG_TABLE",
     "GROUP_ACCESS_TABLE",
+    "HISTORY_TABLE",
     "IMAGES_TABLE",
     "IMAGE_CATEGORY_TABLE",
     "IMAGE_FORMAT_TABLE",
@@ -179,10 +183,11 @@ impl PiwigoFiles {
             None => self.config.table_prefix().map_err(|error| not_understood(error, "prefixeTable"))?,
         };
         let mut tables = Tables::with_prefix(prefix.unwrap_or("piwigo_"));
-        let constants: [(&str, &mut String); 11] = [
+        let constants: [(&str, &mut String); 12] = [
             ("CATEGORIES_TABLE", &mut tables.categories),
             ("CONFIG_TABLE", &mut tables.config),
             ("GROUP_ACCESS_TABLE", &mut tables.group_access),
+            ("HISTORY_TABLE", &mut tables.history),
             ("IMAGES_TABLE", &mut tables.images),
             ("IMAGE_CATEGORY_TABLE", &mut tables.image_category),
             ("IMAGE_FORMAT_TABLE", &mut tables.image_format),
