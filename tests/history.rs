@@ -19,6 +19,9 @@ const HISTORY: &str = "CREATE TABLE piwigo_history (
     format_id INT(11) UNSIGNED DEFAULT NULL
 ) ENGINE=MyISAM";
 
+/// Who asks for what: method, target, cookie, more headers; and the rows that it adds.
+type Row<'a> = (&'a str, &'a str, &'a str, &'a [(&'a str, &'a str)], String);
+
 fn allow_inserts(scene: &Scene) {
     scene.database.sql(HISTORY);
     let gate = mariadb::GATE;
@@ -38,9 +41,7 @@ fn downloads_of_originals_and_formats_are_recorded_as_piwigo_does() {
     let bob_id = world.user("bob").id;
     let row =
         |user: u32, image: u32, format: &str| format!("{user}\t127.0.0.1\t{image}\thigh\t{format}\t1\n");
-    // Who asks for what, how, and the rows that it adds.
     let original = format!("/action.php?id={private}&part=e");
-    type Row<'a> = (&'a str, &'a str, &'a str, &'a [(&'a str, &'a str)], String);
     let table: [Row; 10] = [
         ("GET", &original, &bob, &[], row(bob_id, private, "NULL")),
         ("GET", &original, &bob, &[("Range", "bytes=0-")], row(bob_id, private, "NULL")),
