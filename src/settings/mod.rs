@@ -4,6 +4,7 @@
 //! Two structs: [`Settings`] needs only files; [`gallery::Gallery`] needs the config table as well, because that
 //! table wins over Piwigo's files (PIWIGO.md §6.1).
 
+mod error;
 pub mod gallery;
 mod options;
 mod piwigo_files;
@@ -13,143 +14,16 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use error::SettingsError;
 pub use options::{Deny, Derivatives, LogFormat, LogLevel, Options};
 pub use piwigo_files::PiwigoFiles;
 
 use crate::access::{Admins, Policy};
 use crate::companion::{MAX_PATTERNS, Pattern};
-use crate::database::{Address, AddressError, DatabaseError, Tables};
-use crate::listen::{Listen, ListenError};
+use crate::database::{Address, Tables};
+use crate::listen::Listen;
 use crate::reply::{Deliver, DenyStatus, Reply};
 use crate::session_files::{self, SessionFiles};
-
-/// A set-up that cannot work, in a sentence that says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    /// Nobody said where to listen.
-    #[error(
-        "no address to listen on given: say --listen unix:/run/piwigo-gate/gate.sock, or another address"
-    )]
-    NoListen,
-    /// No gallery was named and none is where the program is.
-    #[error("no gallery given: say --gallery DIR, the directory that holds Piwigo's index.php and local/")]
-    NoGallery,
-    /// The directory is no Piwigo.
-    #[error("{0} is no installed Piwigo: it has no local/config/database.inc.php; check --gallery")]
-    NotAGallery(PathBuf),
-    /// A file cannot be read.
-    #[error("cannot read {path}: {error}; {}", remedy(error))]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// A file is larger than any settings file is.
-    #[error("{0} is too large for a settings file")]
-    TooLarge(PathBuf),
-    /// `gate.toml` cannot be understood.
-    #[error("{path}, line {line}: {message}")]
-    Toml {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong.
-        message: String,
-    },
-    /// A setting has a value that it cannot have.
-    #[error("{setting} is {value:?}: {expected}")]
-    Value {
-        /// The setting's name.
-        setting: &'static str,
-        /// What it was.
-        value: String,
-        /// What it may be.
-        expected: &'static str,
-    },
-    /// A key of Piwigo's is set by PHP code that only PHP can run.
-    #[error(
-        "{file}, line {line}: {key} is set by code that only PHP can run; put its value into gate.toml: \
-         [piwigo] {toml_key} = …"
-    )]
-    NotUnderstood {
-        /// The file.
-        file: String,
-        /// The line, from 1.
-        line: u32,
-        /// The key as Piwigo spells it.
-        key: String,
-        /// The key to set in `gate.toml`.
-        toml_key: String,
-    },
-    /// A settings file of Piwigo's includes another one.
-    #[error(
-        "{file}, line {line}: settings of included files are not read; put those that Piwigo needs into gate.toml, \
-         [piwigo], and say ignore_includes = true there (above [piwigo])"
-    )]
-    Included {
-        /// The including file.
-        file: String,
-        /// The line, from 1.
-        line: u32,
-    },
-    /// A key of Piwigo's has a type that the gate cannot use.
-    #[error("Piwigo's setting {key} is not {expected}; correct it, or set [piwigo] {key} in gate.toml")]
-    PiwigoType {
-        /// The key.
-        key: String,
-        /// The type it must have.
-        expected: &'static str,
-    },
-    /// A key in `[piwigo]` that means nothing to the gate: misspelt, most likely.
-    #[error("[piwigo] {key} in gate.toml is no setting of Piwigo's that the gate uses; it uses {known}")]
-    PiwigoUnknown {
-        /// The key.
-        key: String,
-        /// Those there are.
-        known: String,
-    },
-    /// A key that no gallery works without.
-    #[error(
-        "Piwigo's setting {0} is missing from local/config/database.inc.php: is the installation finished?"
-    )]
-    PiwigoMissing(String),
-    /// Sessions are not in the database.
-    #[error(
-        "session_save_handler is {0:?}: PHP keeps the sessions itself; if it keeps them in files, set session_files in \
-         gate.toml to their directory (session.save_path of the gallery's PHP), else remove that line from \
-         local/config/config.inc.php (Piwigo's default is 'db')"
-    )]
-    SessionsElsewhere(String),
-    /// The system does not let this process hear of signals.
-    #[error("cannot listen to signals: {0}; raise the limits of the gate's user")]
-    Signal(std::io::Error),
-    /// The database's address.
-    #[error(transparent)]
-    Address(#[from] AddressError),
-    /// The listening address.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    /// The database itself refuses.
-    #[error("the database ({address}) refuses: {error}; {advice}")]
-    Database {
-        /// Where it is.
-        address: String,
-        /// What it said.
-        error: DatabaseError,
-        /// What to do.
-        advice: &'static str,
-    },
-}
-
-fn remedy(error: &std::io::Error) -> &'static str {
-    match error.kind() {
-        std::io::ErrorKind::PermissionDenied => "run the gate as PHP's user, or let its user read that file",
-        std::io::ErrorKind::InvalidData => "save it as UTF-8",
-        _ => "check its path",
-    }
-}
 
 /// Everything that files, flags and the environment decide.
 pub struct Settings {
