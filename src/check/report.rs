@@ -11,7 +11,7 @@ use crate::refusal;
 use crate::reply::{Deliver, Reply};
 use crate::request::Request;
 use crate::settings::Deny;
-use crate::target::Target;
+use crate::target::{Part, Target};
 use crate::visitor::{Identity, Status};
 
 /// One URL, one visitor, one verdict.
@@ -40,9 +40,9 @@ pub struct Report {
 /// How a URL was read.
 #[derive(Debug, Serialize)]
 pub struct ReadAs {
-    /// `file`, `derivative`, `icon` or `nothing`.
+    /// `file`, `derivative`, `icon`, `record` (`action.php`) or `nothing`.
     pub what: &'static str,
-    /// The file's path, or of a resized picture its source's, relative to the gallery.
+    /// The file's path, or of a resized picture its source's, relative to the gallery; of a record its numbers in words.
     pub source: Option<String>,
     /// The size's token, such as `th`.
     pub size: Option<String>,
@@ -192,13 +192,25 @@ pub(super) async fn report(
 
 fn read_as(considered: &Considered) -> ReadAs {
     let (what, source, kind, problem) = match &considered.target {
-        Ok(Target::File(source)) => ("file", Some(&source.path), None, None),
-        Ok(Target::Derivative { source, kind }) => ("derivative", Some(&source.path), Some(*kind), None),
-        Ok(Target::Icon(icon)) => ("icon", Some(&icon.source), Some(icon.kind), None),
-        Ok(Target::Record(_)) => ("record", None, None, None),
+        Ok(Target::File(source)) => ("file", Some(source.path.clone()), None, None),
+        Ok(Target::Derivative { source, kind }) => {
+            ("derivative", Some(source.path.clone()), Some(*kind), None)
+        }
+        Ok(Target::Icon(icon)) => ("icon", Some(icon.source.clone()), Some(icon.kind), None),
+        Ok(Target::Record(record)) => ("record", Some(part(record.part)), None, None),
         Err(refusal) => ("nothing", None, None, Some(refusal.to_string())),
     };
-    ReadAs { what, source: source.cloned(), size: kind.map(Kind::token), problem }
+    ReadAs { what, source, size: kind.map(Kind::token), problem }
+}
+
+/// A file that `action.php` names by numbers, in words.
+fn part(part: Part) -> String {
+    match part {
+        Part::Element(id) => format!("original of image {id}"),
+        Part::Representative(id) => format!("representative picture of image {id}"),
+        Part::Format { format, image: None } => format!("format {format}"),
+        Part::Format { format, image: Some(image) } => format!("format {format} of image {image}"),
+    }
 }
 
 /// What a visitor is known by, for programs and for people.

@@ -74,6 +74,7 @@ fn reading(report: &Report) -> String {
         (_, Some(problem)) => format!("nothing: {problem}"),
         ("derivative", _) => format!("size {size:?} of {source}"),
         ("icon", _) => format!("size {size:?} of the file-type picture {source}"),
+        ("record", _) => format!("the {source} (action.php)"),
         _ => format!("the file {source}"),
     }
 }
