@@ -93,6 +93,8 @@ pub fn sign_in_page(target: &Target, layout: &Layout) -> Option<String> {
         derivative_path(source, kind).map(|name| format!("{}{name}", layout.derivative_dir))
     };
     let path = match target {
+        // Piwigo leads back below its own path only.
+        Target::File(source) if source.beside_the_root => return None,
         Target::File(source) => source.path.clone(),
         Target::Derivative { source, kind } => derivative(&source.path, *kind)?,
         Target::Icon(icon) => derivative(&icon.source, icon.kind)?,
@@ -154,5 +156,13 @@ mod tests {
             assert_eq!(decode(&decode(redirect)), expected, "{uri}");
             assert!(page.bytes().all(|byte| byte.is_ascii_graphic()), "{page}");
         }
+        let layout = Layout {
+            url_prefix: "/piwigo".into(),
+            derivative_dir: "_data/i/".into(),
+            data_dir: "_data/".into(),
+            parent_sites: vec!["photos/".into()],
+        };
+        let beside = Target::read(b"/photos/a.jpg", &layout, &derivatives).unwrap();
+        assert_eq!(sign_in_page(&beside, &layout), None);
     }
 }
