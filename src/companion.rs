@@ -81,7 +81,7 @@ impl Pattern {
         Ok(Pattern { directory, before, after })
     }
 
-    /// The files whose companion `path` is by this pattern.
+    /// The files whose companion `path` is by this pattern: the [`MAX_STEMS`] with the longest names, longest first.
     fn candidates(&self, path: &str) -> Vec<Candidate> {
         let (directory, name) =
             path.rsplit_once('/').map_or(("", path), |(_, name)| path.split_at(path.len() - name.len()));
@@ -105,22 +105,26 @@ impl Pattern {
         let run = body.bytes().rev().take_while(starred).count();
         // Where the `*` may begin: somewhere in the run of its characters at the end.
         (body.len() - run..body.len())
+            .rev()
             .filter(|&star| body[..star].ends_with(&self.before))
             .map(|star| star - self.before.len())
             .filter(|&at| at > 0)
+            .take(MAX_STEMS)
             .map(candidate)
             .collect()
     }
 }
 
-/// The files whose companion `path` may be, those by the first pattern first; not more than [`MAX_STEMS`].
+/// The files whose companion `path` may be, the one that shares most of its name first; not more than [`MAX_STEMS`].
 pub fn candidates(patterns: &[Pattern], path: &str) -> Vec<Candidate> {
     let mut found: Vec<Candidate> = Vec::new();
     for candidate in patterns.iter().flat_map(|pattern| pattern.candidates(path)) {
-        if found.len() < MAX_STEMS && !found.contains(&candidate) {
+        if !found.contains(&candidate) {
             found.push(candidate);
         }
     }
+    found.sort_by_key(|candidate| std::cmp::Reverse(candidate.directory.len() + candidate.stem.len()));
+    found.truncate(MAX_STEMS);
     found
 }
 
@@ -173,7 +177,7 @@ mod tests {
             ("g/.vtt", &[]),
             ("g/film.VTT", &[]),
             ("g/pwg_representative/film-th_0012.jpg", &[("g/", "film")]),
-            ("g/pwg_representative/a-th_b-th_1.jpg", &[("g/", "a"), ("g/", "a-th_b")]),
+            ("g/pwg_representative/a-th_b-th_1.jpg", &[("g/", "a-th_b"), ("g/", "a")]),
             ("g/xpwg_representative/film-th_1.jpg", &[]),
             ("g/pwg_representative/film-th_.jpg", &[]),
         ];
@@ -191,6 +195,8 @@ mod tests {
     #[test]
     fn a_name_that_can_be_read_in_many_ways_is_read_in_a_few() {
         let pattern = Pattern::parse("{stem}-*.jpg").unwrap();
-        assert_eq!(candidates(&[pattern], &format!("g/{}.jpg", "-a".repeat(400))).len(), MAX_STEMS);
+        let found = candidates(&[pattern], &format!("g/{}.jpg", "-a".repeat(400)));
+        assert_eq!(found.len(), MAX_STEMS);
+        assert_eq!(found[0].rest, "-a.jpg", "the nearest is among them");
     }
 }

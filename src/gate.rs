@@ -110,7 +110,6 @@ impl Gate {
         if deliver == Deliver::Authorize { reply.for_authorizer() } else { reply }
     }
 
-    /// Where a table or column turns out to be missing, Piwigo was upgraded: its tables are looked at anew, once.
     async fn answer_file(&self, request: &Request<'_>, deliver: Deliver) -> Result<Reply, DatabaseError> {
         if request.method == Method::Other {
             return Ok(Reply::MethodNotAllowed);
@@ -154,6 +153,8 @@ impl Gate {
 
     /// Everything up to the verdict: reads the request, finds visitor and rows, decides. `as_user` stands in for the
     /// visitor's own words: judged as a session of that user would be (`check`).
+    ///
+    /// Where a table or column turns out to be missing, Piwigo was upgraded: its tables are looked at anew, once.
     ///
     /// # Errors
     /// When the database did not answer: then there is no verdict.
@@ -291,9 +292,10 @@ impl Gate {
         let decide =
             |claims: &[Claim]| access::decide(&visitor, claims, target.kind(), &state, &self.settings.policy);
         let mut verdict = decide(&claims);
-        // Covers cost a third round, so they are asked for only where it could help, and for unknown files as well.
-        let cover_could_help = matches!(verdict, Verdict::Deny(Denial::Unknown | Denial::Album));
-        if self.settings.policy.covers && target.kind().is_some() && cover_could_help {
+        // Covers cost a third round, so they are asked for only after a no; after every no that depends on the file, even
+        // where it cannot help, so that an unknown file takes as long as one of a higher level.
+        let depends_on_the_file = matches!(verdict, Verdict::Deny(denial) if denial != Denial::NoAccess);
+        if self.settings.policy.covers && target.kind().is_some() && depends_on_the_file {
             let covers = database.covers(&images, visitor.id).await?;
             for claim in &mut claims {
                 let of_this = covers.iter().filter(|cover| cover.image == claim.image.id);

@@ -176,7 +176,9 @@ pub async fn of_target(
     }
 }
 
-/// Finds the rows beside whose file `source` lies as a companion: films, sounds and documents, no pictures.
+/// Finds the rows beside whose file `source` lies as a companion: films, sounds and documents, no pictures. Of several
+/// names that it could belong to only the longest counts: `film.en.vtt` is `film.en.mp4`'s if there is such a film, and
+/// then no longer `film.mp4`'s, which others may see.
 async fn find_owners(
     database: &Database,
     source: &Source,
@@ -199,9 +201,7 @@ async fn find_owners(
         let Candidate { folder, rest, .. } =
             candidates.iter().find(|candidate| candidate.directory == directory && candidate.stem == stem)?;
         let file = format!("{above}{directory}{folder}{stem}{rest}");
-        let is_named = source.row.is_none_or(|row| row == image.id);
-        let owns = is_named && !image.is_picture(&gallery.picture_extensions);
-        owns.then_some(Claim {
+        (!image.is_picture(&gallery.picture_extensions)).then_some(Claim {
             image,
             ownership: Ownership::Companion,
             file,
@@ -209,7 +209,20 @@ async fn find_owners(
             cover_of: Vec::new(),
         })
     };
-    Ok(group(rows.into_iter()).into_iter().filter_map(claim).take(MAX_CLAIMS).collect())
+    let mut claims: Vec<Claim> = group(rows.into_iter()).into_iter().filter_map(claim).collect();
+    let name_ends = |claim: &Claim| claim.image.path.rfind('.');
+    let longest = claims.iter().map(name_ends).max().flatten();
+    claims.retain(|claim| name_ends(claim) == longest);
+    claims.truncate(MAX_CLAIMS);
+    keep_if_named(&mut claims, source);
+    Ok(claims)
+}
+
+/// Where the request names a row beside the path, that row must be one of those that own it.
+fn keep_if_named(claims: &mut Vec<Claim>, source: &Source) {
+    if source.row.is_some_and(|row| !claims.iter().any(|claim| claim.image.id == row)) {
+        claims.clear();
+    }
 }
 
 /// Finds the row that these numbers name, if the file is one that could be asked for by its path, too.
@@ -288,9 +301,7 @@ pub async fn find(
     } else if claims.iter().any(|claim| !claim.file.starts_with("../")) {
         claims.retain(|claim| !claim.file.starts_with("../"));
     }
-    if source.row.is_some_and(|row| !claims.iter().any(|claim| claim.image.id == row)) {
-        claims.clear();
-    }
+    keep_if_named(&mut claims, source);
     Ok(claims)
 }
 

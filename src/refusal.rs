@@ -65,8 +65,8 @@ impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let end = match self.0.iter().position(|&byte| byte == b'?') {
             Some(at) if self.0.get(at + 1) == Some(&b'/') => {
-                let rest = self.0[at..].iter().position(|&byte| byte == b'&');
-                rest.map_or(self.0.len(), |length| at + length)
+                let rest = self.0[at + 1..].iter().position(|byte| b"&?".contains(byte));
+                rest.map_or(self.0.len(), |length| at + 1 + length)
             }
             Some(at) => at,
             None => self.0.len(),
@@ -93,6 +93,8 @@ pub fn sign_in_page(target: &Target, layout: &Layout) -> Option<String> {
         derivative_path(source, kind).map(|name| format!("{}{name}", layout.derivative_dir))
     };
     let path = match target {
+        // Piwigo leads back below its own path only.
+        Target::File(source) if source.beside_the_root => return None,
         Target::File(source) => source.path.clone(),
         Target::Derivative { source, kind } => derivative(&source.path, *kind)?,
         Target::Icon(icon) => derivative(&icon.source, icon.kind)?,
@@ -111,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_path_in_the_log_is_one_harmless_word() {
-        let table: [(&[u8], &str); 8] = [
+        let table: [(&[u8], &str); 9] = [
             (b"/upload/a.jpg", "/upload/a.jpg"),
             (b"/a%0aINFO%20refused", "/a%0aINFO%20refused"),
             (b"/a\nINFO refused\r\"", "/a\\x0aINFO\\x20refused\\x0d\\x22"),
@@ -119,6 +121,7 @@ mod tests {
             (b"/upload/a.jpg?auth=s3cret", "/upload/a.jpg"),
             (b"/i.php?/upload/a-th.jpg", "/i.php?/upload/a-th.jpg"),
             (b"/i.php?/upload/a-th.jpg&auth=s3cret", "/i.php?/upload/a-th.jpg"),
+            (b"/i.php?/upload/a-th.jpg?auth=s3cret", "/i.php?/upload/a-th.jpg"),
             (b"/action.php?id=1&auth=s3cret", "/action.php"),
         ];
         for (uri, expected) in table {
@@ -153,5 +156,13 @@ mod tests {
             assert_eq!(decode(&decode(redirect)), expected, "{uri}");
             assert!(page.bytes().all(|byte| byte.is_ascii_graphic()), "{page}");
         }
+        let layout = Layout {
+            url_prefix: "/piwigo".into(),
+            derivative_dir: "_data/i/".into(),
+            data_dir: "_data/".into(),
+            parent_sites: vec!["photos/".into()],
+        };
+        let beside = Target::read(b"/photos/a.jpg", &layout, &derivatives).unwrap();
+        assert_eq!(sign_in_page(&beside, &layout), None);
     }
 }

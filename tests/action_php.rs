@@ -257,7 +257,16 @@ fn companions_are_judged_as_their_video() {
         let (stem, _) = name.rsplit_once('.').expect("an extension");
         format!("{directory}/{folder}{stem}{rest}")
     };
+    // A private film whose name begins with that of 34, which is open to all.
+    let longer = beside(34, "", ".cut.mp4");
+    scene.database.sql(&format!(
+        "INSERT INTO piwigo_images (id, file, path) VALUES (950, 'cut.mp4', './{longer}');
+         INSERT INTO piwigo_image_category (image_id, category_id)
+           SELECT 950, category_id FROM piwigo_image_category WHERE image_id = 35"
+    ));
     let files = [
+        (beside(34, "", ".cut.vtt"), 403, 200),
+        (format!("34/{}", beside(34, "", ".cut.vtt")), 403, 403),
         (beside(34, "", ".vtt"), 200, 200),
         (beside(34, "", ".pt-BR.vtt"), 200, 200),
         (beside(34, "pwg_representative/", "-th_0001.jpg"), 200, 200),
@@ -271,6 +280,7 @@ fn companions_are_judged_as_their_video() {
         (beside(34, "", ".e%n.vtt"), 403, 403),
     ];
     for (path, ..) in &files {
+        let path = path.strip_prefix("34/").unwrap_or(path);
         sandbox.write(&format!("gallery/{path}"), "beside\n");
     }
     sandbox.write(

@@ -245,6 +245,22 @@ fn keys_and_passwords_of_a_url_are_never_repeated() {
 }
 
 #[test]
+fn files_named_by_numbers_and_companions_are_called_what_they_are() {
+    let gallery = Gallery::new();
+    let toml = gallery.sandbox.write("gallery/local/config/gate.toml", "companions = [\"{stem}.vtt\"]\n");
+    gallery.sandbox.hand_over(&toml);
+    let film = gallery.world.image(34).original();
+    let subtitles = format!("/{}.vtt", film.rsplit_once('.').unwrap().0);
+    for (url, words) in [
+        (&*subtitles, "has no record and is judged as this one"),
+        ("/action.php?id=1&part=e", "read as   a file named by numbers (action.php)"),
+    ] {
+        let (code, out, _) = gallery.check(&[url]);
+        assert!(code == Some(0) && out.contains(words), "{url}: {out}");
+    }
+}
+
+#[test]
 fn json_says_the_same_and_one_denied_url_makes_it_no() {
     let gallery = Gallery::new();
     let (denied, allowed) = (gallery.world.image(9).original(), gallery.world.image(1).original());

@@ -107,3 +107,25 @@ async fn slow_settings_are_read_once_for_all_who_wait_for_them() {
     let settings = count(&scene.database, "Com_stmt_execute") - before - 4 * WAITING;
     assert!(settings <= 2, "the settings were read {settings} times");
 }
+
+/// With `covers` there is a third round for whatever is refused, whether or not it exists and whatever the reason.
+#[tokio::test]
+async fn a_refusal_takes_as_many_questions_for_a_picture_that_exists() {
+    let scene = Scene::start();
+    scene.database.sql(
+        "INSERT INTO piwigo_images (id, file, path, level, width, height, rotation) VALUES
+           (951, 'a.jpg', './upload/high.jpg', 8, 3000, 2000, 0), (952, 'a.jpg', './upload/shut.jpg', 0, 3000, 2000, 0);
+         INSERT INTO piwigo_image_category (image_id, category_id) VALUES (951, 1), (952, 2)",
+    );
+    let options =
+        Options { gallery: Some(scene.sandbox.gallery()), covers: Some(true), ..Options::default() };
+    let gate = Gate::open(Settings::resolve(options, None).unwrap()).await.unwrap();
+    for path in ["high", "shut", "none"].map(|name| format!("/_data/i/upload/{name}-th.jpg")) {
+        let before = count(&scene.database, "Com_stmt_execute");
+        let request = Request { server: Server::Nginx, ..Request::new(path.as_bytes(), "127.0.0.1") };
+        assert_eq!(gate.answer(&request).await.status(), 403, "{path}");
+        let asked = count(&scene.database, "Com_stmt_execute") - before;
+        // Once a second the settings are read, too.
+        assert!(matches!(asked, 5 | 6), "{path}: {asked}");
+    }
+}

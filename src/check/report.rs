@@ -63,7 +63,8 @@ pub struct Person {
     pub level: u32,
     /// Its right to originals.
     pub enabled_high: bool,
-    /// How the visitor was recognised: `user`, `session` or `none`.
+    /// How the visitor was recognised: `user` (`--user`), `session`, `remember-me`, `remote-user`, `mailed-key`, `api-key`
+    /// or `none`.
     pub by: &'static str,
     /// The same in words.
     pub how: String,
@@ -85,7 +86,7 @@ pub struct Record {
     pub image: u32,
     /// Its path, relative to the gallery.
     pub path: String,
-    /// What the file is to it: `original`, `representative` or `format`.
+    /// What the file is to it: `original`, `representative`, `format` or `companion`.
     pub owns_as: &'static str,
     /// An administrator sees every record.
     pub administrator: bool,
@@ -152,7 +153,7 @@ pub(super) async fn report(
         if deliver == Deliver::Authorize
             && Target::is_script_form(request.uri, &considered.ready.gallery.layout)
         {
-            answer.meaning = "refused: where the server only asks, i.php cannot be guarded, only files";
+            answer.meaning = "refused: where the server only asks, scripts cannot be guarded, only files";
         }
         answers.push(answer);
     }

@@ -73,6 +73,7 @@ fn reading(report: &Report) -> String {
     match (read.what, &read.problem) {
         (_, Some(problem)) => format!("nothing: {problem}"),
         ("derivative", _) => format!("size {size:?} of {source}"),
+        ("record", _) => "a file named by numbers (action.php)".to_owned(),
         ("icon", _) => format!("size {size:?} of the file-type picture {source}"),
         ("record", _) => format!("the {source} (action.php)"),
         _ => format!("the file {source}"),
@@ -91,6 +92,7 @@ fn record(record: &Record, report: &Report, colour: Colour, out: &mut impl Write
         ("original", _) => "the file is its original",
         ("representative", "derivative") => "the source is its representative picture",
         ("representative", _) => "the file is its representative picture",
+        ("companion", _) => "the file has no record and is judged as this one, beside which it lies",
         _ => "the file is one of its other formats",
     };
     line(out, "record", &format!("image {}, {}: {owns}", record.image, shown(&record.path)))?;

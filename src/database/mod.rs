@@ -30,13 +30,14 @@ pub struct Database {
     look: Statement,
     tables: Tables,
     schema: Schema,
-    /// Owners are looked for with a few of the connections at most: see [`OWNER_SHARE`].
+    /// Owners and covers are looked for with a few of the connections at most: see [`OWNER_SHARE`].
     owners: tokio::sync::Semaphore,
 }
 
-/// One in so many connections may be busy with looking for the owner of a representative or format. Unlike all other
-/// statements that one reads as many keys as there are files whose path begins with the owner's name and a dot: all
-/// of `2024.01.31/` and its like for a stranger who asks for `pwg_representative/2024.jpg`.
+/// One in so many connections may be busy with looking for the owner of a representative, format or companion, or for
+/// the albums whose cover a picture is. Unlike all other statements the former reads as many keys as there are files
+/// whose path begins with the owner's name and a dot: all of `2024.01.31/` and its like for a stranger who asks for
+/// `pwg_representative/2024.jpg`; the latter reads the table of albums.
 const OWNER_SHARE: u32 = 4;
 
 /// How many accounts one request may concern: the session's, the remember-me cookie's, the key's, the server's own
@@ -368,8 +369,7 @@ impl Database {
         let in_folders = prefixes.iter().map(|prefix| format!("{}/%", begins_with(prefix)));
         let values =
             prefixes.iter().map(|prefix| begins_with(prefix)).chain(in_folders).map(Value::Text).collect();
-        let turn = tokio::time::timeout(ANSWER_TIMEOUT, self.owners.acquire()).await;
-        let _turn = turn.map_err(|_| DatabaseError::timeout(ANSWER_TIMEOUT))?;
+        let _turn = self.turn().await?;
         self.images(self.statements.images_by_stem.clone(), values).await
     }
 
@@ -384,8 +384,7 @@ impl Database {
         let mut values: Vec<Value> =
             prefixes.iter().map(|prefix| begins_with(prefix)).chain(in_folders).map(Value::Text).collect();
         values.push(Value::text(extension));
-        let turn = tokio::time::timeout(ANSWER_TIMEOUT, self.owners.acquire()).await;
-        let _turn = turn.map_err(|_| DatabaseError::timeout(ANSWER_TIMEOUT))?;
+        let _turn = self.turn().await?;
         self.images(statement, values).await
     }
 
@@ -445,6 +444,7 @@ impl Database {
     /// When the database cannot be asked.
     pub async fn covers(&self, images: &[u32], visitor: u32) -> Result<Vec<CoverRow>, DatabaseError> {
         let (statement, length) = self.statements.covers(images.len());
+        let _turn = self.turn().await?;
         let ids = (0..length).map(|index| images.get(index).or(images.last()).map_or(0, |&id| id));
         let values = [visitor, visitor].into_iter().chain(ids);
         let rows = self.rows(statement, values.map(|id| Value::Int(id.into())).collect()).await?;
@@ -455,6 +455,14 @@ impl Database {
                 Some(CoverRow { image: row.unsigned(0)?, album, granted: row.int(4) == Some(1) })
             })
             .collect())
+    }
+
+    /// A turn for a statement that reads much (see [`OWNER_SHARE`]); given back when it is dropped.
+    async fn turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>, DatabaseError> {
+        match tokio::time::timeout(ANSWER_TIMEOUT, self.owners.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) | Err(_) => Err(DatabaseError::timeout(ANSWER_TIMEOUT)),
+        }
     }
 
     async fn images(&self, statement: Statement, values: Vec<Value>) -> Result<Vec<ImageRow>, DatabaseError> {
