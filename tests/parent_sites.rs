@@ -15,15 +15,17 @@ use support::scene::Scene;
 
 /// Two sites beside the gallery, one that is none, and a file there that is in no site.
 const ROWS: &str = "
-    INSERT INTO piwigo_sites (id, galleries_url) VALUES (2, '../photos/');
+    INSERT INTO piwigo_sites (id, galleries_url) VALUES (2, '../photos/'), (3, '../gallery/'), (4, '../link/');
     INSERT INTO piwigo_images (id, file, path, representative_ext, width, height, rotation) VALUES
       (901, 'open.jpg', '../photos/é/open 1.jpg', NULL, 100, 80, 0),
       (902, 'shut.jpg', '../photos/é/shut.jpg', NULL, 100, 80, 0),
       (903, 'film.mp4', '../photos/film.mp4', 'jpg', NULL, NULL, 0),
       (904, 'other.jpg', '../elsewhere/other.jpg', NULL, 100, 80, 0),
-      (905, 'below.jpg', './photos/below.jpg', NULL, 100, 80, 0);
+      (905, 'below.jpg', './photos/below.jpg', NULL, 100, 80, 0),
+      (906, 'log.txt', '../gallery/_data/logs/log.txt', NULL, 100, 80, 0),
+      (907, 'log.txt', '../link/_data/logs/log.txt', NULL, 100, 80, 0);
     INSERT INTO piwigo_image_category (image_id, category_id) VALUES
-      (901, 1), (902, 2), (903, 1), (904, 1), (905, 1);";
+      (901, 1), (902, 2), (903, 1), (904, 1), (905, 1), (906, 1), (907, 1);";
 
 fn scene() -> Scene {
     let scene = Scene::start();
@@ -36,10 +38,14 @@ fn scene() -> Scene {
         ("photos/unknown.jpg", "unknown\n"),
         ("photos/below.jpg", "not the row's file\n"),
         ("elsewhere/other.jpg", "other\n"),
+        ("gallery/_data/logs/log.txt", "log\n"),
         ("gallery/_data/i/photos/é/open 1-th.jpg", "thumb\n"),
     ] {
         scene.sandbox.write(name, text);
     }
+    let link = scene.sandbox.path().join("link");
+    std::os::unix::fs::symlink(scene.sandbox.gallery(), &link).expect("a link");
+    scene.sandbox.hand_over_link(&link);
     scene.sandbox.hand_over_tree(&scene.sandbox.path().join("photos"));
     scene.sandbox.hand_over_tree(&scene.sandbox.gallery());
     scene
@@ -59,6 +65,9 @@ fn check(address: SocketAddr, scene: &Scene, served: bool, what: &str) {
         ("/photos/unknown.jpg", None, None),
         ("/photos/below.jpg", None, None),
         ("/piwigo/action.php?id=904&part=e", None, None),
+        // The gallery's own directory, under the name that it has on disk, and by a link.
+        ("/piwigo/action.php?id=906&part=e", None, None),
+        ("/piwigo/action.php?id=907&part=e", None, None),
         ("/photos/../elsewhere/other.jpg", None, None),
     ] {
         let headers: Vec<(&str, &str)> = cookie.into_iter().map(|cookie| ("Cookie", cookie)).collect();
