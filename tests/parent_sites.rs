@@ -6,6 +6,10 @@ mod support;
 
 use std::net::SocketAddr;
 
+use piwigo_gate::gate;
+use piwigo_gate::reply::Deliver;
+use piwigo_gate::request::Request;
+use piwigo_gate::settings::{Options, Settings};
 use support::apache::{self, Apache};
 use support::gate::Gate;
 use support::http;
@@ -122,4 +126,33 @@ fn apache_sends_files_beside_the_gallery_by_x_sendfile() {
     let modules = ["fcgid", "xsendfile", "rewrite", "actions", "headers"];
     let apache = Apache::start(sandbox, &format!("{host}\n{more}"), &modules);
     check(apache.address(), &scene, true, "Apache");
+}
+
+/// Piwigo makes a resized picture of the file below the root if there is one, and of a larger size whose name it finds by
+/// replacing every token of this one's.
+#[tokio::test]
+async fn an_authorizer_lets_piwigo_make_no_derivative_of_another_picture() {
+    let scene = scene();
+    scene.database.sql(
+        "INSERT INTO piwigo_images (id, file, path, width, height, rotation) VALUES
+           (908, 'p-th.jpg', './upload/p-th.jpg', 3000, 2000, 0);
+         INSERT INTO piwigo_image_category (image_id, category_id) VALUES (908, 1)",
+    );
+    scene.sandbox.write("gallery/upload/p-th.jpg", "open\n");
+    let options = Options {
+        gallery: Some(scene.sandbox.gallery()),
+        url_prefix: Some("/piwigo".into()),
+        deliver: Some(Deliver::Authorize),
+        ..Options::default()
+    };
+    let gate = gate::Gate::open(Settings::resolve(options, None).expect("settings")).await.expect("a gate");
+    for (path, trap) in [
+        ("/piwigo/_data/i/photos/%C3%A9/open%201-th.jpg", "gallery/photos/é/open 1.jpg"),
+        ("/piwigo/_data/i/upload/p-th-th.jpg", "gallery/_data/i/upload/p-me-me.jpg"),
+    ] {
+        let ask = || async { gate.answer(&Request::new(path.as_bytes(), "127.0.0.1")).await.status() };
+        assert_eq!(ask().await, 200, "{path}");
+        scene.sandbox.write(trap, "of another picture\n");
+        assert_eq!(ask().await, 403, "{path}");
+    }
 }
