@@ -27,11 +27,18 @@ impl Delivery<'_> {
     /// The file of `claim`, or its derivative `kind`; `same_as_source`: Piwigo shows the source in that size's place.
     pub async fn claim(&self, claim: &Claim, kind: Option<Kind>, same_as_source: bool) -> Reply {
         let Some(kind) = kind else { return self.file(&claim.file).await };
-        if self.how == Deliver::Authorize {
-            return self.allowed(Handover::Authorized);
-        }
         let Some(derivative) = derivative_path(&claim.file, kind) else { return Reply::Missing };
-        match self.stored(&derivative, &claim.file, kind).await {
+        let stored = self.stored(&derivative, &claim.file, kind).await;
+        if self.how == Deliver::Authorize {
+            // The server sends what lies there, or has Piwigo make it: of another picture, perhaps.
+            let of_another = match stored {
+                Stored::Fresh => false,
+                Stored::NoSource => claim.file.starts_with("../"),
+                Stored::Absent => self.would_be_another(&derivative, kind).await,
+            };
+            return if of_another { Reply::Missing } else { self.allowed(Handover::Authorized) };
+        }
+        match stored {
             Stored::Fresh => self.derivative(&derivative).await,
             Stored::NoSource => Reply::Missing,
             // Piwigo makes no derivative of a picture that is small enough: it shows the picture itself.
@@ -70,7 +77,7 @@ impl Delivery<'_> {
     async fn file(&self, path: &str) -> Reply {
         if !self.can_send(path) {
             tracing::info!("a file beside the gallery's directory cannot be sent in this way: refused");
-            return Reply::Refused(self.settings.deny_status);
+            return self.settings.refusal();
         }
         let path = path.to_owned();
         match self.how {

@@ -1,6 +1,7 @@
 //! The database, once it has been reached and verified, with Piwigo's settings as its config table has them now: never
 //! older than a second, and asked for by one request at a time while the database is away.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -234,13 +235,24 @@ impl Readiness {
 
 /// Piwigo's settings, with sessions that can be read wherever they are.
 fn resolve(settings: &Settings, rows: &ConfigRows) -> Result<Gallery, SettingsError> {
-    let gallery = Gallery::resolve(&settings.piwigo, rows, &settings.url_prefix)?;
+    let mut gallery = Gallery::resolve(&settings.piwigo, rows, &settings.url_prefix)?;
+    gallery.layout.parent_sites.retain(|site| is_beside(&settings.gallery, site));
     match &gallery.foreign_sessions {
         Some(handler) if settings.session_files.is_none() => {
             Err(SettingsError::SessionsElsewhere(handler.clone()))
         }
         _ => Ok(gallery),
     }
+}
+
+/// Whether the directory `site` of the root's parent is another than the root, by whatever name or link: through it all
+/// that is private in the gallery could be asked for as something beside it.
+fn is_beside(root: &Path, site: &str) -> bool {
+    root.parent().is_some_and(|parent| {
+        let directory = parent.join(site);
+        let directory = directory.canonicalize().unwrap_or(directory);
+        !directory.starts_with(root) && !root.starts_with(&directory)
+    })
 }
 
 /// Why the gate could not be made ready.

@@ -129,7 +129,8 @@ impl Evidence {
         let remote_user = request
             .remote_user
             .filter(|_| gallery.apache_authentication)
-            .map(|name| String::from_utf8_lossy(name).into_owned());
+            // A name that is not UTF-8 is nobody's; with its bytes replaced it could be another's.
+            .map(|name| String::from_utf8(name.to_vec()).unwrap_or_default());
         let query = request.uri.splitn(2, |&byte| byte == b'?').nth(1).filter(|_| keys.query);
         let by_query = query.and_then(auth_key::parameter).and_then(|key| AuthKey::parse(&key));
         let by_header = || request.api_key.filter(|_| keys.header).and_then(AuthKey::parse);
@@ -382,6 +383,8 @@ mod tests {
         assert_eq!(evidence.remote_user.as_deref(), Some("bob"));
         assert_eq!(evidence.key, AuthKey::parse(api.as_bytes()));
         assert_eq!(Evidence::read(&request, &apache, none, 999).key, None);
+        let unnamed = Request { remote_user: Some(b"bob\xff"), ..Request::new(b"/", "127.0.0.1") };
+        assert_eq!(Evidence::read(&unnamed, &apache, none, 999).remote_user.as_deref(), Some(""));
         let request =
             Request { api_key: Some(key.as_bytes()), ..Request::new(b"/upload/a.jpg", "127.0.0.1") };
         assert_eq!(Evidence::read(&request, &plain, all, 0).key, None, "the header is for API keys");

@@ -6,6 +6,10 @@ mod support;
 
 use std::net::SocketAddr;
 
+use piwigo_gate::gate;
+use piwigo_gate::reply::Deliver;
+use piwigo_gate::request::Request;
+use piwigo_gate::settings::{Options, Settings};
 use support::apache::{self, Apache};
 use support::gate::Gate;
 use support::http;
@@ -15,15 +19,17 @@ use support::scene::Scene;
 
 /// Two sites beside the gallery, one that is none, and a file there that is in no site.
 const ROWS: &str = "
-    INSERT INTO piwigo_sites (id, galleries_url) VALUES (2, '../photos/');
+    INSERT INTO piwigo_sites (id, galleries_url) VALUES (2, '../photos/'), (3, '../gallery/'), (4, '../link/');
     INSERT INTO piwigo_images (id, file, path, representative_ext, width, height, rotation) VALUES
       (901, 'open.jpg', '../photos/é/open 1.jpg', NULL, 100, 80, 0),
       (902, 'shut.jpg', '../photos/é/shut.jpg', NULL, 100, 80, 0),
       (903, 'film.mp4', '../photos/film.mp4', 'jpg', NULL, NULL, 0),
       (904, 'other.jpg', '../elsewhere/other.jpg', NULL, 100, 80, 0),
-      (905, 'below.jpg', './photos/below.jpg', NULL, 100, 80, 0);
+      (905, 'below.jpg', './photos/below.jpg', NULL, 100, 80, 0),
+      (906, 'log.txt', '../gallery/_data/logs/log.txt', NULL, 100, 80, 0),
+      (907, 'log.txt', '../link/_data/logs/log.txt', NULL, 100, 80, 0);
     INSERT INTO piwigo_image_category (image_id, category_id) VALUES
-      (901, 1), (902, 2), (903, 1), (904, 1), (905, 1);";
+      (901, 1), (902, 2), (903, 1), (904, 1), (905, 1), (906, 1), (907, 1);";
 
 fn scene() -> Scene {
     let scene = Scene::start();
@@ -36,10 +42,14 @@ fn scene() -> Scene {
         ("photos/unknown.jpg", "unknown\n"),
         ("photos/below.jpg", "not the row's file\n"),
         ("elsewhere/other.jpg", "other\n"),
+        ("gallery/_data/logs/log.txt", "log\n"),
         ("gallery/_data/i/photos/é/open 1-th.jpg", "thumb\n"),
     ] {
         scene.sandbox.write(name, text);
     }
+    let link = scene.sandbox.path().join("link");
+    std::os::unix::fs::symlink(scene.sandbox.gallery(), &link).expect("a link");
+    scene.sandbox.hand_over_link(&link);
     scene.sandbox.hand_over_tree(&scene.sandbox.path().join("photos"));
     scene.sandbox.hand_over_tree(&scene.sandbox.gallery());
     scene
@@ -59,6 +69,9 @@ fn check(address: SocketAddr, scene: &Scene, served: bool, what: &str) {
         ("/photos/unknown.jpg", None, None),
         ("/photos/below.jpg", None, None),
         ("/piwigo/action.php?id=904&part=e", None, None),
+        // The gallery's own directory, under the name that it has on disk, and by a link.
+        ("/piwigo/action.php?id=906&part=e", None, None),
+        ("/piwigo/action.php?id=907&part=e", None, None),
         ("/photos/../elsewhere/other.jpg", None, None),
     ] {
         let headers: Vec<(&str, &str)> = cookie.into_iter().map(|cookie| ("Cookie", cookie)).collect();
@@ -113,4 +126,33 @@ fn apache_sends_files_beside_the_gallery_by_x_sendfile() {
     let modules = ["fcgid", "xsendfile", "rewrite", "actions", "headers"];
     let apache = Apache::start(sandbox, &format!("{host}\n{more}"), &modules);
     check(apache.address(), &scene, true, "Apache");
+}
+
+/// Piwigo makes a resized picture of the file below the root if there is one, and of a larger size whose name it finds by
+/// replacing every token of this one's.
+#[tokio::test]
+async fn an_authorizer_lets_piwigo_make_no_derivative_of_another_picture() {
+    let scene = scene();
+    scene.database.sql(
+        "INSERT INTO piwigo_images (id, file, path, width, height, rotation) VALUES
+           (908, 'p-th.jpg', './upload/p-th.jpg', 3000, 2000, 0);
+         INSERT INTO piwigo_image_category (image_id, category_id) VALUES (908, 1)",
+    );
+    scene.sandbox.write("gallery/upload/p-th.jpg", "open\n");
+    let options = Options {
+        gallery: Some(scene.sandbox.gallery()),
+        url_prefix: Some("/piwigo".into()),
+        deliver: Some(Deliver::Authorize),
+        ..Options::default()
+    };
+    let gate = gate::Gate::open(Settings::resolve(options, None).expect("settings")).await.expect("a gate");
+    for (path, trap) in [
+        ("/piwigo/_data/i/photos/%C3%A9/open%201-th.jpg", "gallery/photos/é/open 1.jpg"),
+        ("/piwigo/_data/i/upload/p-th-th.jpg", "gallery/_data/i/upload/p-me-me.jpg"),
+    ] {
+        let ask = || async { gate.answer(&Request::new(path.as_bytes(), "127.0.0.1")).await.status() };
+        assert_eq!(ask().await, 200, "{path}");
+        scene.sandbox.write(trap, "of another picture\n");
+        assert_eq!(ask().await, 403, "{path}");
+    }
 }

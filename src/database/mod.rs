@@ -190,7 +190,7 @@ impl Database {
         self.images_by_stem(vec!["?".into()]).await?;
         self.images_by_representative(vec!["?".into()], "").await?;
         self.users([0; IDS], true).await?;
-        self.user_by_name("").await?;
+        self.user_by_name("?").await?;
         self.grants(&[0], [0; IDS]).await?;
         self.config().await?;
         if self.schema.auth_keys {
@@ -280,6 +280,9 @@ impl Database {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn user_by_name(&self, name: &str) -> Result<Option<u32>, DatabaseError> {
+        if name.is_empty() {
+            return Ok(None);
+        }
         let rows = match self.rows(self.statements.user_by_name.clone(), vec![Value::text(name)]).await {
             Err(error) if error.is_conversion() => return Ok(None),
             answer => answer?,

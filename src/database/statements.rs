@@ -1,6 +1,6 @@
-//! The text of every statement, built once from the names of Piwigo's tables. Each probes an index of Piwigo's
-//! own (the exceptions: `image_format` has none by image, `user_group` none by user, `categories` none by cover); none but the one for covers depends on the number
-//! of albums, grants or images.
+//! The text of every statement, built once from the names of Piwigo's tables. Each probes an index of Piwigo's own (the
+//! exceptions: `image_format` has none by image, `user_group` none by user, `user_auth_keys` none by key, `categories`
+//! none by cover); none but the one for covers depends on the number of albums, grants or images.
 
 use std::sync::Arc;
 
