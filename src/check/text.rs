@@ -73,7 +73,6 @@ fn reading(report: &Report) -> String {
     match (read.what, &read.problem) {
         (_, Some(problem)) => format!("nothing: {problem}"),
         ("derivative", _) => format!("size {size:?} of {source}"),
-        ("record", _) => "a file named by numbers (action.php)".to_owned(),
         ("icon", _) => format!("size {size:?} of the file-type picture {source}"),
         ("record", _) => format!("the {source} (action.php)"),
         _ => format!("the file {source}"),
