@@ -261,6 +261,10 @@ fn i_php_request(path: &str, query: &[u8]) -> Result<Option<String>, Refusal> {
         Some(at) => (&query[..at], &query[at + 1..]),
         None => (query, &b""[..]),
     };
+    // No browser writes a second `?` raw: what follows it is no part of a name (and may be a key).
+    if first.contains(&b'?') {
+        return Err(Refusal::Path);
+    }
     let named_by_query = first.starts_with(b"/") || (!first.is_empty() && !first.contains(&b'='));
     let requested = match (tail, named_by_query) {
         (Some(_), true) => return Err(Refusal::Ambiguous),

@@ -253,7 +253,7 @@ fn files_named_by_numbers_and_companions_are_called_what_they_are() {
     let subtitles = format!("/{}.vtt", film.rsplit_once('.').unwrap().0);
     for (url, words) in [
         (&*subtitles, "has no record and is judged as this one"),
-        ("/action.php?id=1&part=e", "read as   a file named by numbers (action.php)"),
+        ("/action.php?id=1&part=e", "read as   the original of image 1 (action.php)"),
     ] {
         let (code, out, _) = gallery.check(&[url]);
         assert!(code == Some(0) && out.contains(words), "{url}: {out}");

@@ -160,6 +160,7 @@ async fn urls_and_the_rows_that_own_them() {
         ("/i.php?/galleries/x/pic-th.jpg&b=1&b=2", Refused(Refusal::Ambiguous)),
         ("/i.php?/galleries/x/pic-th.jpg&/galleries/x/pic-th.png", Refused(Refusal::Ambiguous)),
         ("/i.php?/galleries/x/../x/pic-th.jpg", Refused(Refusal::Path)),
+        ("/i.php?/galleries/x/pic-th.jpg?auth=key", Refused(Refusal::Path)),
         ("/i.php?b=17", Refused(Refusal::Path)),
         ("/i.php", Refused(Refusal::Path)),
         ("/i.php/_data/i/galleries/x/pic-th.jpg", Refused(Refusal::Private)),
