@@ -14,12 +14,12 @@ const SECRET: &str = "0123456789012345678901234567890123456789";
 /// Its plain MD5, the other form that Piwigo accepts: phpass's 2^18 rounds take seconds without optimization.
 const HASH: &str = "9f0ae0380ed27dbf6b852843d2eece1f";
 
-/// nginx, the gate and a private picture of bob's.
+/// nginx, the gate and a private picture of bob's; dropped in this order, the directory last.
 struct Setting {
-    scene: Scene,
     nginx: Nginx,
     gate: Gate,
     url: String,
+    scene: Scene,
 }
 
 impl Setting {
@@ -33,7 +33,7 @@ impl Setting {
         assert!(nginx::ACCEL.contains(change.0));
         let nginx = Nginx::start_gallery(&scene.sandbox, &nginx::ACCEL.replace(change.0, change.1));
         let url = http::url(scene.world.private_image("bob").original());
-        Setting { scene, nginx, gate, url }
+        Setting { nginx, gate, url, scene }
     }
 
     fn status(&self, query: &str, headers: &[(&str, &str)]) -> u16 {
