@@ -1,22 +1,26 @@
-//! The statements a verdict needs, on MySQL, MariaDB and SQLite alike. Read-only; a database user with SELECT
-//! alone is enough. Paths and ids always travel as bound parameters; only table names from Piwigo's own
+//! The statements a verdict needs, on MySQL, MariaDB and SQLite alike. Read-only but for the rows of
+//! `history`; for all else a database user with SELECT alone is enough. Paths and ids always travel as bound parameters; only table names from Piwigo's own
 //! settings are part of the text, checked and quoted when the statements are built.
 
 mod address;
 mod engine;
 mod pool;
+mod rows;
 mod schema;
 mod statements;
 
 pub use address::{Address, AddressError};
 pub use engine::{DatabaseError, Trouble};
+pub use rows::{
+    AuthKeyRow, CoverRow, Credentials, DoorAndSession, GrantRow, ImageRow, SessionRow, UserInfos, UserRow,
+};
 pub use schema::{Charset, Schema};
 pub use statements::Tables;
 
 use std::time::Duration;
 
-use crate::image::{Album, Image};
 use engine::{Engine, Row, Value};
+use rows::{album, image_row};
 use statements::{MAX_STEM_PREFIXES, Statements};
 
 /// Longest wait for one answer of the database before the request is answered 503.
@@ -43,111 +47,6 @@ const OWNER_SHARE: u32 = 4;
 /// How many accounts one request may concern: the session's, the remember-me cookie's, the key's, the server's own
 /// user's, the guest's and the one whose values new accounts get.
 pub const IDS: usize = 6;
-
-/// A row of `images` with one of its albums and one of its formats.
-#[derive(Debug)]
-pub struct ImageRow {
-    /// The image, without albums.
-    pub image: Image,
-    /// One of its albums, if any.
-    pub album: Option<Album>,
-    /// The extension of one of its formats, if asked for.
-    pub format: Option<String>,
-    /// `images.file`, if asked for.
-    pub file: Option<String>,
-}
-
-/// A row of the users table with its `user_infos`. Its `Debug` text holds no password hash.
-#[derive(Clone)]
-pub struct UserRow {
-    /// `users.id`.
-    pub id: u32,
-    /// The columns of `user_infos`, if that row exists.
-    pub infos: Option<UserInfos>,
-    /// `users.username` and `users.password`, if they were asked for.
-    pub credentials: Option<Credentials>,
-}
-
-/// What a remember-me cookie is signed with, beside the gallery's secret.
-#[derive(Clone)]
-pub struct Credentials {
-    /// `users.username`.
-    pub username: Vec<u8>,
-    /// `users.password`: a hash; empty for NULL.
-    pub password: Vec<u8>,
-}
-
-impl std::fmt::Debug for UserRow {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("UserRow")
-            .field("id", &self.id)
-            .field("infos", &self.infos)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A row of `user_auth_keys`, by the database's own clock.
-#[derive(Clone)]
-pub struct AuthKeyRow {
-    /// `user_id`.
-    pub user: u32,
-    /// Not expired and not revoked.
-    pub valid: bool,
-    /// `apikey_secret`: a hash, for API keys only.
-    pub secret: Option<Vec<u8>>,
-}
-
-/// A row of `user_infos`.
-#[derive(Clone, Debug)]
-pub struct UserInfos {
-    /// `status`.
-    pub status: String,
-    /// `level`.
-    pub level: u32,
-    /// `enabled_high`.
-    pub enabled_high: bool,
-}
-
-/// What one statement says of the gallery's door and of the visitor's session.
-#[derive(Debug)]
-pub struct DoorAndSession {
-    /// `gallery_locked` is `true` in the config table.
-    pub gallery_locked: bool,
-    /// The session's row, if it exists.
-    pub session: Option<SessionRow>,
-    /// `secret_key`, if it was asked for.
-    pub secret_key: Option<Vec<u8>>,
-}
-
-/// A row of `sessions`.
-#[derive(Debug)]
-pub struct SessionRow {
-    /// `data`, in PHP's session encoding.
-    pub data: Vec<u8>,
-    /// Seconds since the last write, by the database's own clock.
-    pub age: Option<i64>,
-}
-
-/// An album granted to a user, by hand or by group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GrantRow {
-    /// `user_id`.
-    pub user: u32,
-    /// `cat_id`.
-    pub album: u32,
-}
-
-/// An album and the image that is its cover.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CoverRow {
-    /// `representative_picture_id`.
-    pub image: u32,
-    /// The album, not yet granted to anybody.
-    pub album: Album,
-    /// Whether the visitor holds a grant for it.
-    pub granted: bool,
-}
 
 impl Database {
     /// Prepares the statements and a place for `connections` connections; none is made yet.
@@ -507,29 +406,6 @@ fn begins_with(prefix: &str) -> String {
     }
     pattern.push('%');
     pattern
-}
-
-fn image_row(row: &Row) -> Option<ImageRow> {
-    let path = row.text(1)?;
-    let path = path.strip_prefix("./").unwrap_or(&path).to_owned();
-    let image = Image {
-        id: row.unsigned(0)?,
-        path,
-        // A level that cannot be read is above everybody's.
-        level: row.unsigned(2).unwrap_or(u32::MAX),
-        representative_ext: row.text(3).filter(|extension| !extension.is_empty()),
-        width: row.unsigned(4),
-        height: row.unsigned(5),
-        rotation: row.unsigned(6),
-        albums: Vec::new(),
-    };
-    let album = row.unsigned(7).map(|id| album(id, row.text(8).as_deref(), row.text(9).as_deref()));
-    Some(ImageRow { image, album, format: row.text(10), file: row.text(11) })
-}
-
-/// Only the two words that open an album open it.
-fn album(id: u32, status: Option<&str>, visible: Option<&str>) -> Album {
-    Album { id, private: status != Some("public"), locked: visible != Some("true"), granted: false }
 }
 
 #[cfg(test)]
