@@ -7,7 +7,7 @@
 mod derivative;
 #[path = "../../src/piwigo/mod.rs"]
 mod piwigo;
-#[path = "../../src/target.rs"]
+#[path = "../../src/target/mod.rs"]
 mod target;
 
 use libfuzzer_sys::fuzz_target;

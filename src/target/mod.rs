@@ -4,6 +4,8 @@
 //! Every server passes `REQUEST_URI` raw, so only spellings that are already canonical pass: what is judged here
 //! and what the server would serve for the same request are then the same file (DESIGN.md, Paths).
 
+mod script;
+
 use crate::derivative::name::{self, Kind, NotADerivative};
 use crate::piwigo::derivative_config::DerivativeConfig;
 
@@ -180,12 +182,12 @@ impl Target {
         let path = path.strip_prefix('/').ok_or(Refusal::Outside)?;
 
         if path == "action.php" {
-            return record(query.unwrap_or_default()).map(Target::Record);
+            return script::record(query.unwrap_or_default()).map(Target::Record);
         }
-        if let Some(requested) = i_php_request(path, query.unwrap_or_default())? {
+        if let Some(requested) = script::i_php_request(path, query.unwrap_or_default())? {
             return derivative(&requested, layout, derivatives);
         }
-        if let Some((row, named)) = privacy_request(path, query.unwrap_or_default(), layout)? {
+        if let Some((row, named)) = script::privacy_request(path, query.unwrap_or_default(), layout)? {
             let target = match named.strip_prefix("i.php?/") {
                 Some(requested) => {
                     canonical(requested)?;
@@ -230,158 +232,12 @@ impl Target {
         decode_once(path).ok().is_some_and(|path| {
             path.strip_prefix(&layout.url_prefix).and_then(|path| path.strip_prefix('/')).is_some_and(
                 |path| {
-                    is_script(path.split('/').next().unwrap_or_default())
-                        || path.starts_with(PRIVACY_PLUGIN)
-                        || numbered(path, layout).is_some()
+                    script::is_script(path.split('/').next().unwrap_or_default())
+                        || script::is_privacy_link(path, layout)
                 },
             )
         })
     }
-}
-
-fn is_script(first_segment: &str) -> bool {
-    matches!(first_segment, "i.php" | "i" | "action.php")
-}
-
-/// The derivative that a request for `i.php` or `i` names, in its four spellings (PIWIGO.md §3.5, §4.3), or
-/// `None` where the path is not that script's.
-fn i_php_request(path: &str, query: &[u8]) -> Result<Option<String>, Refusal> {
-    let (script, tail) = match path.split_once('/') {
-        Some((script, tail)) => (script, Some(tail)),
-        None => (path, None),
-    };
-    if !is_script(script) {
-        return Ok(None);
-    }
-    // Without a tail it was read before.
-    if script == "action.php" {
-        return Err(Refusal::Ambiguous);
-    }
-    let (first, rest) = match query.iter().position(|&byte| byte == b'&') {
-        Some(at) => (&query[..at], &query[at + 1..]),
-        None => (query, &b""[..]),
-    };
-    // No browser writes a second `?` raw: what follows it is no part of a name (and may be a key).
-    if first.contains(&b'?') {
-        return Err(Refusal::Path);
-    }
-    let named_by_query = first.starts_with(b"/") || (!first.is_empty() && !first.contains(&b'='));
-    let requested = match (tail, named_by_query) {
-        (Some(_), true) => return Err(Refusal::Ambiguous),
-        (Some(tail), false) => {
-            parameters(query)?;
-            tail.to_owned()
-        }
-        (None, true) => {
-            parameters(rest)?;
-            let decoded = decode(first)?;
-            decoded.trim_start_matches('/').to_owned()
-        }
-        (None, false) => return Err(Refusal::Path),
-    };
-    canonical(&requested)?;
-    Ok(Some(requested))
-}
-
-/// The directory of the plugin piwigo-privacy, whose links stay good after it was removed.
-const PRIVACY_PLUGIN: &str = "plugins/piwigo_privacy/";
-
-/// The row and the path, or `i.php?/` and a derivative's name, in a link that piwigo-privacy has made (PIWIGO.md §3.5),
-/// or `None` where it is not one.
-fn privacy_request(path: &str, query: &[u8], layout: &Layout) -> Result<Option<(u32, String)>, Refusal> {
-    if let Some((row, named)) = numbered(path, layout) {
-        return Ok(Some((number(row.as_bytes())?, named.to_owned())));
-    }
-    match path.strip_prefix(PRIVACY_PLUGIN) {
-        None => return Ok(None),
-        Some("get.php") => {}
-        Some(_) => return Err(Refusal::Private),
-    }
-    let (mut row, mut named) = (None, None);
-    for (name, value) in plain_parameters(query)? {
-        match name {
-            b"img_id" => row = Some(number(value)?),
-            // Pages hold it as it is, not encoded as a query's value: a `+` is a plus sign.
-            b"file" => named = Some(decode(value)?),
-            _ => {}
-        }
-    }
-    let (row, named) = row.zip(named).ok_or(Refusal::Record)?;
-    Ok(Some((row, named.strip_prefix("./").unwrap_or(&named).to_owned())))
-}
-
-/// `<id>/<path>`, the links of piwigo-privacy where the web server sends the files.
-fn numbered<'a>(path: &'a str, layout: &Layout) -> Option<(&'a str, &'a str)> {
-    let (row, named) = path.split_once('/')?;
-    let is_number = !row.is_empty() && row.bytes().all(|byte| byte.is_ascii_digit());
-    // Other directories of numbers may be the gallery's own, years for instance.
-    let is_guarded =
-        ["upload/", "galleries/", &layout.derivative_dir].iter().any(|&at| named.starts_with(at));
-    (is_number && is_guarded).then_some((row, named))
-}
-
-/// What the query of `action.php` asks for. Piwigo's other parameters (`pwg_token`, `auth`, `b`) name no file.
-fn record(query: &[u8]) -> Result<Record, Refusal> {
-    let (mut id, mut part, mut format, mut download) = (None, None, None, false);
-    for (name, value) in plain_parameters(query)? {
-        match name {
-            b"id" => id = Some(number(value)?),
-            b"format" => format = Some(number(value)?),
-            b"part" => part = Some(value),
-            b"download" => download = true,
-            _ => {}
-        }
-    }
-    let part = match (format, id, part) {
-        (Some(format), image, None | Some(b"f")) => Part::Format { format, image },
-        (Some(_), ..) => return Err(Refusal::Ambiguous),
-        (None, Some(id), Some(b"e")) => Part::Element(id),
-        (None, Some(id), Some(b"r")) => Part::Representative(id),
-        // `part=f` alone: Piwigo finds no file for it either.
-        _ => return Err(Refusal::Record),
-    };
-    Ok(Record { part, download })
-}
-
-/// Name and raw value.
-type Parameter<'a> = (&'a [u8], &'a [u8]);
-
-/// Names and raw values of a query, each name plain and there once: PHP reads `i%64`, `id[]` and `+id` as `id`.
-fn plain_parameters(query: &[u8]) -> Result<Vec<Parameter<'_>>, Refusal> {
-    parameters(query)?;
-    let plain = |name: &[u8]| name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-    query
-        .split(|&byte| byte == b'&')
-        .filter(|parameter| !parameter.is_empty())
-        .map(|parameter| {
-            let mut halves = parameter.splitn(2, |&byte| byte == b'=');
-            let name = halves.next().unwrap_or_default();
-            if plain(name) { Ok((name, halves.next().unwrap_or_default())) } else { Err(Refusal::Ambiguous) }
-        })
-        .collect()
-}
-
-/// Longest number that is read; the ids of Piwigo's tables have at most ten digits.
-const MAX_DIGITS: usize = 10;
-
-fn number(text: &[u8]) -> Result<u32, Refusal> {
-    let plain = (1..=MAX_DIGITS).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
-    let text = std::str::from_utf8(text).ok().filter(|_| plain);
-    text.and_then(|text| text.parse().ok()).ok_or(Refusal::Record)
-}
-
-/// The parameters behind the path may only be Piwigo's own, each at most once: a second path would be a second
-/// file in one request.
-fn parameters(query: &[u8]) -> Result<(), Refusal> {
-    let mut seen: Vec<&[u8]> = Vec::new();
-    for parameter in query.split(|&byte| byte == b'&').filter(|parameter| !parameter.is_empty()) {
-        let name = parameter.split(|&byte| byte == b'=').next().unwrap_or_default();
-        if name.contains(&b'/') || name.contains(&b'%') || seen.contains(&name) || seen.len() > 16 {
-            return Err(Refusal::Ambiguous);
-        }
-        seen.push(name);
-    }
-    Ok(())
 }
 
 fn derivative(requested: &str, layout: &Layout, derivatives: &DerivativeConfig) -> Result<Target, Refusal> {
