@@ -167,8 +167,7 @@ impl Gate {
         // Boxed: the many questions make a large future, which a connection need not hold while it waits for a request.
         match Box::pin(self.consider_by(ready.clone(), request, as_user)).await {
             Err(error) if error.trouble() == Trouble::Schema => {
-                tracing::warn!(%error, "a statement does not fit the tables; looking at them anew");
-                let ready = self.readiness.anew(&ready).await?;
+                let ready = self.readiness.anew(&ready, &error).await?;
                 Box::pin(self.consider_by(ready, request, as_user)).await
             }
             answer => answer,

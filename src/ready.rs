@@ -84,14 +84,19 @@ impl Readiness {
     ///
     /// # Errors
     /// When the database is away, or still lacks something.
-    pub async fn anew(&self, stale: &Ready) -> Result<Arc<Ready>, DatabaseError> {
-        self.forget(stale);
+    pub async fn anew(&self, stale: &Ready, why: &DatabaseError) -> Result<Arc<Ready>, DatabaseError> {
+        self.forget(stale, why);
         self.ready().await
     }
 
     /// Hears of a question that the database did not answer. Says so in the log, once until it answers again: a page
     /// of thumbnails is no reason for a hundred lines.
     pub fn failed(&self, error: &DatabaseError) {
+        // Whoever asks for too much makes no outage for the others.
+        if error.trouble() == Trouble::Busy {
+            tracing::debug!(%error, "one request is answered 503");
+            return;
+        }
         if !self.outage.swap(true, Ordering::Relaxed) {
             tracing::error!(%error, "no verdict: requests are answered 503 until the database answers again");
         }
@@ -218,11 +223,12 @@ impl Readiness {
         self.ready.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn forget(&self, stale: &Ready) {
+    fn forget(&self, stale: &Ready, why: &DatabaseError) {
         let mut ready = self.ready.write().unwrap_or_else(PoisonError::into_inner);
         let mut looked_at = self.looked_anew_at.lock().unwrap_or_else(PoisonError::into_inner);
         let is_stale = ready.as_ref().is_some_and(|ready| Arc::ptr_eq(&ready.database, &stale.database));
         if is_stale && looked_at.is_none_or(|at| at.elapsed() >= RETRY_AFTER) {
+            tracing::warn!(error = %why, "a statement does not fit the tables; looking at them anew");
             *looked_at = Some(Instant::now());
             *ready = None;
         }
@@ -276,7 +282,7 @@ impl From<SettingsError> for Opening {
 /// What an administrator can do about a database that refuses; `None` where waiting is the answer.
 fn advice(trouble: Trouble) -> Option<&'static str> {
     match trouble {
-        Trouble::Away | Trouble::Conversion => None,
+        Trouble::Away | Trouble::Conversion | Trouble::Busy => None,
         Trouble::Refused => Some(
             "check user, password and database name in local/config/database.inc.php, or set database in gate.toml",
         ),

@@ -2,7 +2,7 @@
 
 mod support;
 
-use piwigo_gate::database::{Address, Database, IDS, Tables};
+use piwigo_gate::database::{Address, Database, IDS, Tables, Trouble};
 use piwigo_gate::gate::Gate;
 use piwigo_gate::request::{Request, Server};
 use piwigo_gate::settings::{Options, Settings};
@@ -128,4 +128,44 @@ async fn a_refusal_takes_as_many_questions_for_a_picture_that_exists() {
         // Once a second the settings are read, too.
         assert!(matches!(asked, 5 | 6), "{path}: {asked}");
     }
+}
+
+#[tokio::test]
+async fn who_gets_no_turn_for_a_costly_look_up_makes_no_outage() {
+    let (server, _sandbox) = start();
+    let database = std::sync::Arc::new(opened(&server).await);
+    let socket = server.socket();
+    // Formats are asked of a table that is locked for longer than anybody waits; one in four connections may wait there.
+    let lock = std::thread::spawn(move || {
+        server.sql("LOCK TABLES piwigo_image_format WRITE; SELECT SLEEP(8)");
+        server
+    });
+    while !database.users([1; IDS], false).await.is_ok_and(|_| socket.exists() && lock_is_held(&socket)) {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let ask = || {
+        let database = database.clone();
+        tokio::spawn(async move { database.images_by_format(vec!["./a.".into()], "cr2").await.map(|_| ()) })
+    };
+    let asked = [ask(), ask(), ask(), ask()];
+    // Meanwhile everybody else is answered.
+    database.users([1; IDS], false).await.unwrap();
+    let mut troubles = Vec::new();
+    for one in asked {
+        troubles.extend(one.await.unwrap().err().map(|error| error.trouble()));
+    }
+    assert!(troubles.contains(&Trouble::Busy), "{troubles:?}");
+    drop(lock.join().unwrap());
+}
+
+/// Whether the table of formats is locked by now.
+fn lock_is_held(socket: &std::path::Path) -> bool {
+    let client = support::process::find_program(&["mariadb", "mysql"]).unwrap();
+    let shown = std::process::Command::new(client)
+        .args(["--no-defaults", "--user=root", "--batch", "--skip-column-names"])
+        .arg(format!("--socket={}", socket.display()))
+        .args(["-e", "SHOW OPEN TABLES FROM piwigo LIKE 'piwigo_image_format'"])
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&shown.stdout).split_whitespace().nth(2).is_some_and(|uses| uses != "0")
 }

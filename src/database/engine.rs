@@ -63,6 +63,8 @@ pub enum Trouble {
     Schema,
     /// A text that the column's character set cannot hold.
     Conversion,
+    /// Too many questions of one costly kind wait already: this one is given up, the database is there.
+    Busy,
 }
 
 impl Engine {
@@ -202,6 +204,11 @@ impl DatabaseError {
             message: format!("the database did not answer within {} s", after.as_secs()),
             trouble: Trouble::Away,
         }
+    }
+
+    /// No turn came for a costly question.
+    pub(super) fn busy() -> Self {
+        DatabaseError { message: "too many look-ups of this kind are waiting".into(), trouble: Trouble::Busy }
     }
 
     /// The last attempt failed a moment ago; it is not repeated for every request.

@@ -363,7 +363,7 @@ impl Database {
     async fn turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>, DatabaseError> {
         match tokio::time::timeout(ANSWER_TIMEOUT, self.owners.acquire()).await {
             Ok(Ok(turn)) => Ok(turn),
-            Ok(Err(_)) | Err(_) => Err(DatabaseError::timeout(ANSWER_TIMEOUT)),
+            Ok(Err(_)) | Err(_) => Err(DatabaseError::busy()),
         }
     }
 
