@@ -13,7 +13,6 @@ use crate::disposition::Disposition;
 use crate::fastcgi::{Head, Role};
 use crate::image::{self, Album, Claim};
 use crate::piwigo::auth_key::AuthKey;
-use crate::piwigo::session;
 use crate::ready::{Readiness, Ready};
 use crate::refusal::{self, Why};
 use crate::reply::{Deliver, DenyStatus, Reply};
@@ -272,9 +271,10 @@ impl Gate {
             },
         };
         let ids = named.ids(gallery);
-        let images: Vec<u32> = claims.iter().map(|claim| claim.image.id).collect();
+        let albums = claims.iter().flat_map(|claim| &claim.image.albums);
+        let private: Vec<u32> = albums.filter(|album| album.private).map(|album| album.id).collect();
         let (users, grants) =
-            tokio::try_join!(database.users(ids, remembered), database.grants(&images, ids))?;
+            tokio::try_join!(database.users(ids, remembered), database.grants(private, ids))?;
         let visitor = named.choose(&users, gallery, |row| {
             let signed = || {
                 let (cookie, secret) = (evidence.remember_me.as_ref()?, door.secret_key.as_ref()?);
@@ -295,6 +295,7 @@ impl Gate {
         // where it cannot help, so that an unknown file takes as long as one of a higher level.
         let depends_on_the_file = matches!(verdict, Verdict::Deny(denial) if denial != Denial::NoAccess);
         if self.settings.policy.covers && target.kind().is_some() && depends_on_the_file {
+            let images: Vec<u32> = claims.iter().map(|claim| claim.image.id).collect();
             let covers = database.covers(&images, visitor.id).await?;
             for claim in &mut claims {
                 let of_this = covers.iter().filter(|cover| cover.image == claim.image.id);
@@ -344,7 +345,7 @@ impl Gate {
         {
             return None;
         }
-        session::session_user_id(&row.data).unwrap_or_else(|error| {
+        row.user.unwrap_or_else(|error| {
             if !self.session_was_unreadable.swap(true, Ordering::Relaxed) {
                 tracing::warn!(%error, "a visitor counts as a guest; this is said once");
             }

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use piwigo_gate::database::{Address, Database, Tables};
 use piwigo_gate::image;
 use piwigo_gate::settings::gallery::Gallery;
@@ -68,7 +70,8 @@ async fn world(sandbox: &Sandbox) -> (Database, Gallery) {
         ("derivatives".to_owned(), derivatives().into_bytes()),
     ];
     let gallery = Gallery::resolve(&settings.piwigo, &config, "").unwrap();
-    let mut database = Database::new(&Address::sqlite(&file), &Tables::with_prefix("piwigo_"), 2).unwrap();
+    let mut database =
+        Database::new(&Address::sqlite(&file), &Tables::with_prefix("piwigo_"), 2, Duration::ZERO).unwrap();
     database.verify().await.unwrap();
     (database, gallery)
 }

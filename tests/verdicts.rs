@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use piwigo_gate::access::Admins;
 use piwigo_gate::database::{Address, Database, Tables};
 use piwigo_gate::fastcgi::Role;
@@ -44,7 +46,7 @@ async fn an_owner_is_not_looked_for_in_folders_that_begin_like_it() {
         world.images.push(support::world::Image { id, path, ..owner.clone() });
     }
     let address = Address::from_url(&sqlite(&sandbox, &world).await).unwrap();
-    let database = Database::new(&address, &Tables::with_prefix("piwigo_"), 1).unwrap();
+    let database = Database::new(&address, &Tables::with_prefix("piwigo_"), 1, Duration::ZERO).unwrap();
     let rows =
         database.images_by_representative(vec!["./galleries/plain/movie.".into()], "jpg").await.unwrap();
     let found: Vec<u32> = rows.iter().map(|row| row.image.id).collect();

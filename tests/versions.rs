@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use piwigo_gate::access::Admins;
 use piwigo_gate::database::{Address, Database, Schema, Tables};
 use piwigo_gate::settings::Options;
@@ -49,7 +51,7 @@ async fn looked_at(server: &MariaDb) -> Database {
     let socket = server.socket();
     let socket = socket.to_str().unwrap();
     let address = Address::from_piwigo(socket, mariadb::GATE, mariadb::PASSWORD, mariadb::PIWIGO).unwrap();
-    let mut database = Database::new(&address, &Tables::with_prefix("piwigo_"), 2).unwrap();
+    let mut database = Database::new(&address, &Tables::with_prefix("piwigo_"), 2, Duration::ZERO).unwrap();
     database.verify().await.unwrap();
     database
 }

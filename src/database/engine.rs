@@ -45,7 +45,7 @@ pub(super) enum Row {
 }
 
 /// Why the database gave no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct DatabaseError {
     message: String,

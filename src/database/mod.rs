@@ -3,13 +3,16 @@
 //! settings are part of the text, checked and quoted when the statements are built.
 
 mod address;
+mod batch;
 mod engine;
 mod pool;
+mod questions;
 mod rows;
 mod schema;
 mod statements;
 
 pub use address::{Address, AddressError};
+pub use batch::Rows;
 pub use engine::{DatabaseError, Trouble};
 pub use rows::{
     AuthKeyRow, CoverRow, Credentials, DoorAndSession, GrantRow, ImageRow, SessionRow, UserInfos, UserRow,
@@ -17,9 +20,12 @@ pub use rows::{
 pub use schema::{Charset, Schema};
 pub use statements::Tables;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use batch::Batches;
 use engine::{Engine, Row, Value};
+use questions::{Asker, Grants, GrantsKey, Images, Names, SessionKey, Sessions, Users, UsersKey};
 use rows::{album, image_row};
 use statements::{MAX_STEM_PREFIXES, Statements};
 
@@ -29,8 +35,13 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// An open database with Piwigo's tables in it.
 #[derive(Debug)]
 pub struct Database {
-    engine: Engine,
-    statements: Statements,
+    engine: Arc<Engine>,
+    statements: Arc<Statements>,
+    sessions: Batches<Sessions>,
+    images: Batches<Images>,
+    users: Batches<Users>,
+    names: Batches<Names>,
+    grants: Batches<Grants>,
     look: Statement,
     tables: Tables,
     schema: Schema,
@@ -49,15 +60,27 @@ const OWNER_SHARE: u32 = 4;
 pub const IDS: usize = 6;
 
 impl Database {
-    /// Prepares the statements and a place for `connections` connections; none is made yet.
+    /// Prepares the statements and a place for `connections` connections; none is made yet. Answers may be used again
+    /// for `freshness`; zero: never.
     ///
     /// # Errors
     /// When a table's name cannot be part of a statement.
-    pub fn new(address: &Address, tables: &Tables, connections: u32) -> Result<Self, DatabaseError> {
-        let engine = Engine::open(address, connections);
-        let statements = Statements::build(tables, engine.dialect())?;
+    pub fn new(
+        address: &Address,
+        tables: &Tables,
+        connections: u32,
+        freshness: Duration,
+    ) -> Result<Self, DatabaseError> {
+        let engine = Arc::new(Engine::open(address, connections));
+        let statements = Arc::new(Statements::build(tables, engine.dialect())?);
         let owners = tokio::sync::Semaphore::new((connections / OWNER_SHARE).max(1) as usize);
+        let asker = Asker { engine: engine.clone(), statements: statements.clone() };
         Ok(Database {
+            sessions: Batches::new(Sessions(asker.clone()), freshness),
+            images: Batches::new(Images(asker.clone()), freshness),
+            users: Batches::new(Users(asker.clone()), freshness),
+            names: Batches::new(Names(asker.clone()), freshness),
+            grants: Batches::new(Grants(asker), freshness),
             look: schema::statement(tables, engine.dialect())?,
             engine,
             statements,
@@ -90,7 +113,7 @@ impl Database {
         self.images_by_representative(vec!["?".into()], "").await?;
         self.users([0; IDS], true).await?;
         self.user_by_name("?").await?;
-        self.grants(&[0], [0; IDS]).await?;
+        self.grants(vec![0], [0; IDS]).await?;
         self.config().await?;
         if self.schema.auth_keys {
             self.auth_key("").await?;
@@ -134,19 +157,14 @@ impl Database {
         session_row_id: &str,
         with_secret: bool,
     ) -> Result<DoorAndSession, DatabaseError> {
-        let secret_param = if with_secret { "secret_key" } else { "" };
-        let values = vec![Value::text(secret_param), Value::text(session_row_id)];
-        let rows = self.rows(self.statements.door_and_session.clone(), values).await?;
+        let key = SessionKey { row_id: session_row_id.to_owned(), with_secret };
+        let rows = self.sessions.ask(key).await?;
         // The config row is optional, the line is not: its absence is no reason to open the door.
-        let row = rows.first().ok_or_else(DatabaseError::no_answer)?;
-        // Piwigo reads `true` and `false` as such and takes the truth of any other text as PHP does.
-        let gallery_locked = row.bytes(0).is_some_and(|value| !matches!(&*value, b"" | b"0" | b"false"));
-        // The column's collation pads with spaces: compare the id again.
-        let session = row
-            .text(1)
-            .filter(|id| !id.is_empty() && id == session_row_id)
-            .map(|_| SessionRow { data: row.bytes(2).unwrap_or_default(), age: row.int(3) });
-        Ok(DoorAndSession { gallery_locked, session, secret_key: row.bytes(4) })
+        let first = rows.first().ok_or_else(DatabaseError::no_answer)?;
+        let sessions = rows.iter().filter_map(|row| row.session.as_ref());
+        let session = sessions.into_iter().find(|(id, _)| id == session_row_id).map(|(_, row)| row.clone());
+        let secret_key = first.secret_key.clone().filter(|_| with_secret);
+        Ok(DoorAndSession { gallery_locked: first.gallery_locked, session, secret_key })
     }
 
     /// Writes the row of `history` that Piwigo writes when an original or a format is taken from `action.php`; the only
@@ -182,15 +200,8 @@ impl Database {
         if name.is_empty() {
             return Ok(None);
         }
-        let rows = match self.rows(self.statements.user_by_name.clone(), vec![Value::text(name)]).await {
-            Err(error) if error.is_conversion() => return Ok(None),
-            answer => answer?,
-        };
-        // Piwigo compares names byte for byte; the column may be of any collation.
-        Ok(rows
-            .iter()
-            .find(|row| row.bytes(1).as_deref() == Some(name.as_bytes()))
-            .and_then(|row| row.unsigned(0)))
+        let rows = self.names.ask(name.to_owned()).await?;
+        Ok(rows.iter().find(|(_, known)| known == name.as_bytes()).map(|&(id, _)| id))
     }
 
     /// The row of a mailed key or an API key with exactly this id; `None` too where this Piwigo has no such keys.
@@ -211,13 +222,18 @@ impl Database {
         }))
     }
 
-    /// The rows whose path is one of `paths` in the eyes of the database; the caller compares bytes.
+    /// The rows whose path is exactly one of `paths`, three at most.
     ///
     /// # Errors
     /// When the database cannot be asked.
     pub async fn images_by_path(&self, paths: Vec<String>) -> Result<Vec<ImageRow>, DatabaseError> {
-        let values = three(paths).map(Value::Text).to_vec();
-        self.images(self.statements.images_by_path.clone(), values).await
+        let paths = three(paths);
+        let rows = self.images.ask(paths.clone()).await?;
+        let is_asked_for = |row: &&ImageRow| {
+            // As in the row: without `./`.
+            paths.iter().any(|path| path.strip_prefix("./").unwrap_or(path) == row.image.path)
+        };
+        Ok(rows.iter().filter(is_asked_for).cloned().collect())
     }
 
     /// The rows whose path begins with one of `prefixes` and whose representative has this extension, in the
@@ -250,7 +266,7 @@ impl Database {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn images_by_id(&self, id: u32) -> Result<Vec<ImageRow>, DatabaseError> {
-        self.images(self.statements.images_by_id.clone(), vec![Value::Int(id.into())]).await
+        self.image_rows(self.statements.images_by_id.clone(), vec![Value::Int(id.into())]).await
     }
 
     /// The row of `images` whose format this is, and its `file`.
@@ -258,7 +274,7 @@ impl Database {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn images_by_format_id(&self, format: u32) -> Result<Vec<ImageRow>, DatabaseError> {
-        self.images(self.statements.images_by_format_id.clone(), vec![Value::Int(format.into())]).await
+        self.image_rows(self.statements.images_by_format_id.clone(), vec![Value::Int(format.into())]).await
     }
 
     /// The rows whose path begins with one of `prefixes` and lies in no folder below, in the eyes of the database.
@@ -272,7 +288,7 @@ impl Database {
         let values =
             prefixes.iter().map(|prefix| begins_with(prefix)).chain(in_folders).map(Value::Text).collect();
         let _turn = self.turn().await?;
-        self.images(self.statements.images_by_stem.clone(), values).await
+        self.image_rows(self.statements.images_by_stem.clone(), values).await
     }
 
     async fn images_of_owner(
@@ -287,10 +303,11 @@ impl Database {
             prefixes.iter().map(|prefix| begins_with(prefix)).chain(in_folders).map(Value::Text).collect();
         values.push(Value::text(extension));
         let _turn = self.turn().await?;
-        self.images(statement, values).await
+        self.image_rows(statement, values).await
     }
 
-    /// The accounts with these ids, with what their remember-me cookies are signed with if `with_credentials`.
+    /// The accounts with these ids, with what their remember-me cookies are signed with if `with_credentials`; perhaps
+    /// others with them.
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -298,45 +315,16 @@ impl Database {
         &self,
         ids: [u32; IDS],
         with_credentials: bool,
-    ) -> Result<Vec<UserRow>, DatabaseError> {
-        let values = ids.map(|id| Value::Int(id.into())).to_vec();
-        let statement =
-            if with_credentials { &self.statements.users_with_credentials } else { &self.statements.users };
-        let rows = self.rows(statement.clone(), values).await?;
-        Ok(rows
-            .iter()
-            .filter_map(|row| {
-                let infos = row.text(1).map(|status| UserInfos {
-                    status,
-                    level: row.unsigned(2).unwrap_or(0),
-                    enabled_high: row.text(3).as_deref() == Some("true"),
-                });
-                let credentials = with_credentials.then(|| Credentials {
-                    username: row.bytes(4).unwrap_or_default(),
-                    password: row.bytes(5).unwrap_or_default(),
-                });
-                Some(UserRow { id: row.unsigned(0)?, infos, credentials })
-            })
-            .collect())
+    ) -> Result<Rows<UserRow>, DatabaseError> {
+        self.users.ask(UsersKey { ids, with_credentials }).await
     }
 
-    /// The albums of these images that are granted to one of the users.
+    /// Which of these albums are granted to which of these users, by hand or by group; perhaps others with them.
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn grants(&self, images: &[u32], users: [u32; IDS]) -> Result<Vec<GrantRow>, DatabaseError> {
-        let (statement, length) = self.statements.grants(images.len());
-        let half: Vec<i64> = users
-            .into_iter()
-            .map(i64::from)
-            .chain((0..length).map(|index| images.get(index).or(images.last()).map_or(0, |&id| id.into())))
-            .collect();
-        let values = half.iter().chain(&half).map(|&id| Value::Int(id)).collect();
-        let rows = self.rows(statement, values).await?;
-        Ok(rows
-            .iter()
-            .filter_map(|row| Some(GrantRow { user: row.unsigned(0)?, album: row.unsigned(1)? }))
-            .collect())
+    pub async fn grants(&self, albums: Vec<u32>, ids: [u32; IDS]) -> Result<Rows<GrantRow>, DatabaseError> {
+        self.grants.ask(GrantsKey { ids, albums }).await
     }
 
     /// The albums whose cover is one of these images, with what is granted to the visitor. Piwigo has no index for
@@ -345,7 +333,7 @@ impl Database {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn covers(&self, images: &[u32], visitor: u32) -> Result<Vec<CoverRow>, DatabaseError> {
-        let (statement, length) = self.statements.covers(images.len());
+        let (statement, length) = self.statements.covers.at_least(images.len());
         let _turn = self.turn().await?;
         let ids = (0..length).map(|index| images.get(index).or(images.last()).map_or(0, |&id| id));
         let values = [visitor, visitor].into_iter().chain(ids);
@@ -367,7 +355,11 @@ impl Database {
         }
     }
 
-    async fn images(&self, statement: Statement, values: Vec<Value>) -> Result<Vec<ImageRow>, DatabaseError> {
+    async fn image_rows(
+        &self,
+        statement: Statement,
+        values: Vec<Value>,
+    ) -> Result<Vec<ImageRow>, DatabaseError> {
         let rows = match self.rows(statement, values).await {
             // What the column's character set cannot hold is no row's path.
             Err(error) if error.is_conversion() => Vec::new(),

@@ -2,9 +2,10 @@
 
 use super::engine::Row;
 use crate::image::{Album, Image};
+use crate::piwigo::session;
 
 /// A row of `images` with one of its albums and one of its formats.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ImageRow {
     /// The image, without albums.
     pub image: Image,
@@ -80,10 +81,10 @@ pub struct DoorAndSession {
 }
 
 /// A row of `sessions`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SessionRow {
-    /// `data`, in PHP's session encoding.
-    pub data: Vec<u8>,
+    /// The account that `data` names.
+    pub user: Result<Option<u32>, session::UnreadableSession>,
     /// Seconds since the last write, by the database's own clock.
     pub age: Option<i64>,
 }

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::batch::MAX_KEYS;
 use super::engine::Dialect;
 use super::{DatabaseError, IDS};
 
@@ -102,30 +103,65 @@ const MAX_SITES: usize = 256;
 /// Beginnings of paths in one statement: each stem of a companion's owners in its two spellings.
 pub(super) const MAX_STEM_PREFIXES: usize = 2 * crate::companion::MAX_STEMS;
 
-/// Largest number of images in one statement; a power of two.
+/// Largest number of images whose covers are asked for at once; a power of two.
 const MAX_IMAGES: usize = 64;
+
+/// Accounts that so many requests may concern, at most.
+pub(super) const MAX_USERS: usize = (MAX_KEYS * IDS).next_power_of_two();
+
+/// Spellings of one file's path in the table, at most.
+pub(super) const MAX_SPELLINGS: usize = 3;
+
+/// Paths in one statement, at most.
+const MAX_PATHS: usize = (MAX_KEYS * MAX_SPELLINGS).next_power_of_two();
+
+/// Albums in one statement for grants, at most.
+pub(super) const MAX_ALBUMS: usize = 256;
+
+/// A statement with a list in it, once for each length 1, 2, 4 … so that prepared statements are few.
+#[derive(Debug)]
+pub(super) struct ByLength(Vec<Arc<str>>);
+
+impl ByLength {
+    /// `text` makes the statement from the list's placeholders; `max` is its longest length, a power of two.
+    fn new(max: usize, text: impl Fn(&str) -> String) -> Self {
+        let powers = 0..=max.trailing_zeros();
+        ByLength(powers.map(|power| text(&placeholders(1 << power)).into()).collect())
+    }
+
+    /// The statement for at least so many items, and how many it takes.
+    pub(super) fn at_least(&self, items: usize) -> (Arc<str>, usize) {
+        let power = items.max(1).next_power_of_two().trailing_zeros() as usize;
+        let power = power.min(self.0.len() - 1);
+        (self.0[power].clone(), 1 << power)
+    }
+}
+
+fn placeholders(count: usize) -> String {
+    vec!["?"; count].join(", ")
+}
 
 #[derive(Debug)]
 pub(super) struct Statements {
     pub(super) config: Arc<str>,
-    pub(super) door_and_session: Arc<str>,
-    pub(super) images_by_path: Arc<str>,
+    pub(super) door_and_sessions: ByLength,
+    pub(super) images_by_path: ByLength,
     pub(super) images_by_id: Arc<str>,
     pub(super) images_by_format_id: Arc<str>,
     pub(super) images_by_representative: Arc<str>,
     pub(super) images_by_format: Arc<str>,
     pub(super) images_by_stem: Arc<str>,
-    pub(super) users: Arc<str>,
-    pub(super) users_with_credentials: Arc<str>,
-    pub(super) user_by_name: Arc<str>,
+    pub(super) users: ByLength,
+    pub(super) users_with_credentials: ByLength,
+    pub(super) users_by_name: ByLength,
     pub(super) auth_key: Arc<str>,
     pub(super) mailed_key: Arc<str>,
     pub(super) sites: Arc<str>,
     pub(super) original_was_taken: Arc<str>,
     pub(super) format_was_taken: Arc<str>,
-    /// One for each list length 1, 2, 4 … so that prepared statements are few.
-    grants: Vec<Arc<str>>,
-    covers: Vec<Arc<str>>,
+    /// By the number of users, and then by that of albums.
+    grants: Vec<ByLength>,
+    pub(super) covers: ByLength,
 }
 
 impl Statements {
@@ -159,10 +195,9 @@ impl Statements {
             Dialect::MySql => "NOW()",
             Dialect::Sqlite => "datetime('now', 'localtime')",
         };
-        let ids = ["?"; IDS].join(", ");
         let user_columns = format!("u.{users_id}, ui.status, ui.level, ui.enabled_high");
         let user_rows = format!(
-            "FROM {users} u LEFT JOIN {user_infos} ui ON ui.user_id = u.{users_id} WHERE u.{users_id} IN ({ids})"
+            "FROM {users} u LEFT JOIN {user_infos} ui ON ui.user_id = u.{users_id} WHERE u.{users_id} IN"
         );
         let image_columns = "i.id, i.path, i.level, i.representative_ext, i.width, i.height, i.rotation, \
                              c.id, c.status, c.visible";
@@ -173,50 +208,47 @@ impl Statements {
         let begins = "(i.path LIKE ? ESCAPE '|' OR i.path LIKE ? ESCAPE '|' OR i.path LIKE ? ESCAPE '|') \
                       AND i.path NOT LIKE ? ESCAPE '|' AND i.path NOT LIKE ? ESCAPE '|' AND i.path NOT LIKE ? ESCAPE '|'";
 
-        let (mut grants, mut covers) = (Vec::new(), Vec::new());
-        let mut length = 1;
-        while length <= MAX_IMAGES {
-            let list = vec!["?"; length].join(", ");
-            grants.push(
-                format!(
-                    "SELECT ua.user_id, ua.cat_id FROM {user_access} ua \
-                     JOIN {image_category} ic ON ic.category_id = ua.cat_id \
-                     WHERE ua.user_id IN ({ids}) AND ic.image_id IN ({list}) \
-                     UNION ALL \
-                     SELECT ug.user_id, ga.cat_id FROM {user_group} ug \
-                     JOIN {group_access} ga ON ga.group_id = ug.group_id \
-                     JOIN {image_category} ic ON ic.category_id = ga.cat_id \
-                     WHERE ug.user_id IN ({ids}) AND ic.image_id IN ({list})"
-                )
-                .into(),
-            );
-            let granted = format!(
-                "EXISTS (SELECT 1 FROM {user_access} ua WHERE ua.user_id = ? AND ua.cat_id = c.id) OR \
-                 EXISTS (SELECT 1 FROM {group_access} ga JOIN {user_group} ug ON ug.group_id = ga.group_id \
-                 WHERE ug.user_id = ? AND ga.cat_id = c.id)"
-            );
-            covers.push(
-                format!(
-                    "SELECT c.representative_picture_id, c.id, c.status, c.visible, ({granted}) \
-                     FROM {categories} c WHERE c.representative_picture_id IN ({list})"
-                )
-                .into(),
-            );
-            length *= 2;
-        }
+        // Neither `user_group` nor `group_access` can be probed by user and album alone, but both by group: the groups
+        // that have grants are listed (by a jump from one to the next in the index), and each is probed.
+        let then = match dialect {
+            Dialect::MySql => "STRAIGHT_JOIN",
+            Dialect::Sqlite => "CROSS JOIN",
+        };
+        let grants = |ids: &str, albums: &str| {
+            format!(
+                "SELECT ua.user_id, ua.cat_id FROM {user_access} ua \
+                 WHERE ua.user_id IN ({ids}) AND ua.cat_id IN ({albums}) \
+                 UNION ALL \
+                 SELECT ug.user_id, ga.cat_id FROM (SELECT DISTINCT group_id FROM {group_access}) g \
+                 {then} {group_access} ga ON ga.group_id = g.group_id AND ga.cat_id IN ({albums}) \
+                 {then} {user_group} ug ON ug.group_id = g.group_id AND ug.user_id IN ({ids})"
+            )
+        };
+        let powers = 0..=MAX_USERS.trailing_zeros();
+        let grants = powers
+            .map(|power| {
+                let ids = placeholders(1 << power);
+                ByLength::new(MAX_ALBUMS, |albums| grants(&ids, albums))
+            })
+            .collect();
+        let granted = format!(
+            "EXISTS (SELECT 1 FROM {user_access} ua WHERE ua.user_id = ? AND ua.cat_id = c.id) OR \
+             EXISTS (SELECT 1 FROM {group_access} ga JOIN {user_group} ug ON ug.group_id = ga.group_id \
+             WHERE ug.user_id = ? AND ga.cat_id = c.id)"
+        );
 
         Ok(Statements {
             config: format!("SELECT param, value FROM {config} WHERE param IN ({keys})").into(),
-            door_and_session: format!(
-                "SELECT c.value, s.id, s.data, {age}, k.value FROM (SELECT 1 AS one) d \
-                 LEFT JOIN {config} c ON c.param = 'gallery_locked' LEFT JOIN {config} k ON k.param = ? \
-                 LEFT JOIN {sessions} s ON s.id = ?"
-            )
-            .into(),
-            images_by_path: format!(
-                "SELECT {image_columns}, NULL FROM {images} i {albums} WHERE i.path IN (?, ?, ?)"
-            )
-            .into(),
+            door_and_sessions: ByLength::new(MAX_KEYS, |list| {
+                format!(
+                    "SELECT c.value, s.id, s.data, {age}, k.value FROM (SELECT 1 AS one) d \
+                     LEFT JOIN {config} c ON c.param = 'gallery_locked' LEFT JOIN {config} k ON k.param = ? \
+                     LEFT JOIN {sessions} s ON s.id IN ({list})"
+                )
+            }),
+            images_by_path: ByLength::new(MAX_PATHS, |list| {
+                format!("SELECT {image_columns}, NULL FROM {images} i {albums} WHERE i.path IN ({list})")
+            }),
             images_by_id: format!(
                 "SELECT {image_columns}, NULL, i.file FROM {images} i {albums} WHERE i.id = ?"
             )
@@ -235,15 +267,15 @@ impl Statements {
                  WHERE {begins} AND f.ext = ?"
             )
             .into(),
-            users: format!("SELECT {user_columns} {user_rows}").into(),
-            users_with_credentials: format!(
-                "SELECT {user_columns}, u.{users_username}, u.{users_password} {user_rows}"
-            )
-            .into(),
-            user_by_name: format!(
-                "SELECT u.{users_id}, u.{users_username} FROM {users} u WHERE u.{users_username} = ?"
-            )
-            .into(),
+            users: ByLength::new(MAX_USERS, |list| format!("SELECT {user_columns} {user_rows} ({list})")),
+            users_with_credentials: ByLength::new(MAX_USERS, |list| {
+                format!("SELECT {user_columns}, u.{users_username}, u.{users_password} {user_rows} ({list})")
+            }),
+            users_by_name: ByLength::new(MAX_KEYS, |list| {
+                format!(
+                    "SELECT u.{users_id}, u.{users_username} FROM {users} u WHERE u.{users_username} IN ({list})"
+                )
+            }),
             auth_key: format!(
                 "SELECT k.auth_key, k.user_id, k.expired_on >= {now} AND k.revoked_on IS NULL, k.apikey_secret \
                  FROM {user_auth_keys} k WHERE k.auth_key = ?"
@@ -271,20 +303,21 @@ impl Statements {
             .into(),
             sites: format!("SELECT galleries_url FROM {sites} ORDER BY id LIMIT {MAX_SITES}").into(),
             grants,
-            covers,
+            covers: ByLength::new(MAX_IMAGES, |list| {
+                format!(
+                    "SELECT c.representative_picture_id, c.id, c.status, c.visible, ({granted}) \
+                     FROM {categories} c WHERE c.representative_picture_id IN ({list})"
+                )
+            }),
         })
     }
 
-    /// The statement for at least so many images, and how many it takes.
-    pub(super) fn grants(&self, images: usize) -> (Arc<str>, usize) {
-        let length = images.clamp(1, MAX_IMAGES).next_power_of_two();
-        (self.grants[length.trailing_zeros() as usize].clone(), length)
-    }
-
-    /// The same for the albums whose covers they are.
-    pub(super) fn covers(&self, images: usize) -> (Arc<str>, usize) {
-        let length = images.clamp(1, MAX_IMAGES).next_power_of_two();
-        (self.covers[length.trailing_zeros() as usize].clone(), length)
+    /// The statement for grants of at least so many users on at least so many albums, and how many of each it takes.
+    pub(super) fn grants(&self, users: usize, albums: usize) -> (Arc<str>, usize, usize) {
+        let power = users.max(1).next_power_of_two().trailing_zeros() as usize;
+        let power = power.min(self.grants.len() - 1);
+        let (statement, albums) = self.grants[power].at_least(albums);
+        (statement, 1 << power, albums)
     }
 }
 
@@ -324,10 +357,15 @@ mod tests {
     #[test]
     fn lists_are_padded_to_powers_of_two() {
         let statements = Statements::build(&Tables::with_prefix("p_"), Dialect::MySql).unwrap();
-        for (images, length) in [(0, 1), (1, 1), (3, 4), (5, 8), (64, 64), (1000, 64)] {
-            let (text, got) = statements.grants(images);
+        for (items, length) in [(0, 1), (1, 1), (3, 4), (5, 8), (32, 32)] {
+            let (text, got) = statements.users_by_name.at_least(items);
             assert_eq!(got, length);
-            assert_eq!(text.matches('?').count(), 2 * (IDS + length));
+            assert_eq!(text.matches('?').count(), length);
+        }
+        for (users, albums, padded) in [(1, 1, (1, 1)), (3, 5, (4, 8)), (192, 256, (256, 256))] {
+            let (text, users, albums) = statements.grants(users, albums);
+            assert_eq!((users, albums), padded);
+            assert_eq!(text.matches('?').count(), 2 * (users + albums));
         }
     }
 }

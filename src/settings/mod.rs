@@ -43,6 +43,8 @@ pub struct Settings {
     pub database: Address,
     /// Connections to it, at most.
     pub database_connections: u32,
+    /// For how long an answer of the database may be used again; zero: never.
+    pub freshness: Duration,
     /// Piwigo's tables.
     pub tables: Tables,
     /// The rules that may be chosen.
@@ -127,6 +129,9 @@ impl Limits {
     }
 }
 
+/// A right that was taken away may count for so long at most, if an administrator wants it so.
+const MAX_FRESHNESS: Duration = Duration::from_mins(1);
+
 impl Settings {
     /// The answer to what is denied, unknown or malformed: one for all.
     pub fn refusal(&self) -> Reply {
@@ -189,6 +194,7 @@ impl Settings {
                 1..=64,
                 "a number from 1 to 64",
             )?,
+            freshness: freshness(options.freshness.as_deref().unwrap_or("0"))?,
             tables: piwigo.tables()?,
             policy: Policy {
                 admins: options.admins.unwrap_or(Admins::All),
@@ -252,6 +258,21 @@ fn within<N: Copy + PartialOrd + ToString>(
         Some(number) if range.contains(&number) => Ok(number),
         Some(number) => Err(SettingsError::Value { setting, value: number.to_string(), expected }),
     }
+}
+
+/// A time such as `1s` or `500ms`, at most [`MAX_FRESHNESS`]; `0` is none.
+fn freshness(text: &str) -> Result<Duration, SettingsError> {
+    let number = |digits: &str| digits.trim_end().parse::<u64>().ok();
+    let time = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+        (Some(digits), _) => number(digits).map(Duration::from_millis),
+        (None, Some(digits)) => number(digits).map(Duration::from_secs),
+        (None, None) => (text == "0").then_some(Duration::ZERO),
+    };
+    time.filter(|&time| time <= MAX_FRESHNESS).ok_or_else(|| SettingsError::Value {
+        setting: "freshness",
+        value: text.to_owned(),
+        expected: "a time such as 1s or 500ms, at most 60s, or 0",
+    })
 }
 
 fn url_prefix(text: &str) -> Result<String, SettingsError> {

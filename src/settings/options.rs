@@ -53,6 +53,9 @@ pub struct Options {
     /// Connections to the database [default: 8]
     #[arg(long, env = "PIWIGO_GATE_DATABASE_CONNECTIONS", value_name = "N")]
     pub database_connections: Option<u32>,
+    /// For how long an answer of the database may be used again, such as 1s or 500ms [default: 0, never]
+    #[arg(long, env = "PIWIGO_GATE_FRESHNESS", value_name = "TIME")]
+    pub freshness: Option<String>,
     /// Go on although a settings file of Piwigo's includes another one, which is not read
     #[arg(long, env = "PIWIGO_GATE_IGNORE_INCLUDES", num_args = 0..=1, default_missing_value = "true")]
     pub ignore_includes: Option<bool>,
@@ -224,6 +227,7 @@ impl Options {
             parent_sites: self.parent_sites.or(weaker.parent_sites),
             database: self.database.or(weaker.database),
             database_connections: self.database_connections.or(weaker.database_connections),
+            freshness: self.freshness.or(weaker.freshness),
             ignore_includes: self.ignore_includes.or(weaker.ignore_includes),
             auth_key_everywhere: self.auth_key_everywhere.or(weaker.auth_key_everywhere),
             api_key_header: self.api_key_header.or(weaker.api_key_header),

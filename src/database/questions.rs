@@ -1,0 +1,202 @@
+//! The questions that nearly every request asks, each for many requests in one statement.
+//!
+//! The database compares texts without regard to case, accents or trailing spaces, and an answer holds the rows of
+//! others: whoever asked picks their own by exact value.
+
+use std::sync::Arc;
+
+use super::batch::Question;
+use super::engine::{Engine, Row, Value};
+use super::rows::{Credentials, GrantRow, ImageRow, SessionRow, UserInfos, UserRow, image_row};
+use super::statements::{MAX_ALBUMS, MAX_SPELLINGS, Statements};
+use super::{DatabaseError, IDS};
+use crate::piwigo::session;
+
+/// What every question needs.
+#[derive(Clone, Debug)]
+pub(super) struct Asker {
+    pub(super) engine: Arc<Engine>,
+    pub(super) statements: Arc<Statements>,
+}
+
+/// Whether the gallery is locked, and sessions by the id of their row.
+pub(super) struct Sessions(pub(super) Asker);
+
+/// A session's row id, and whether the gallery's secret is asked for, too.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct SessionKey {
+    pub(super) row_id: String,
+    pub(super) with_secret: bool,
+}
+
+/// The gallery's door, once per session and at least once.
+#[derive(Debug)]
+pub(super) struct DoorRow {
+    pub(super) gallery_locked: bool,
+    pub(super) secret_key: Option<Vec<u8>>,
+    pub(super) session: Option<(String, SessionRow)>,
+}
+
+impl Question for Sessions {
+    type Key = SessionKey;
+    type Row = DoorRow;
+
+    async fn ask(&self, keys: &[SessionKey]) -> Result<Vec<DoorRow>, DatabaseError> {
+        let with_secret = keys.iter().any(|key| key.with_secret);
+        let secret_param = if with_secret { "secret_key" } else { "" };
+        let (statement, length) = self.0.statements.door_and_sessions.at_least(keys.len());
+        let mut values = vec![Value::text(secret_param)];
+        values.extend(padded(keys, length).map(|key| Value::text(&key.row_id)));
+        let rows = self.0.engine.rows(statement, values).await?;
+        let door = |row: &Row| DoorRow {
+            // Piwigo reads `true` and `false` as such and takes the truth of any other text as PHP does.
+            gallery_locked: row.bytes(0).is_some_and(|value| !matches!(&*value, b"" | b"0" | b"false")),
+            session: row.text(1).filter(|id| !id.is_empty()).map(|id| {
+                let user = session::session_user_id(&row.bytes(2).unwrap_or_default());
+                (id, SessionRow { user, age: row.int(3) })
+            }),
+            secret_key: row.bytes(4),
+        };
+        Ok(rows.iter().map(door).collect())
+    }
+}
+
+/// Rows of `images` by their path.
+pub(super) struct Images(pub(super) Asker);
+
+impl Question for Images {
+    /// The spellings of one file's path.
+    type Key = [String; MAX_SPELLINGS];
+    type Row = ImageRow;
+
+    async fn ask(&self, keys: &[Self::Key]) -> Result<Vec<ImageRow>, DatabaseError> {
+        let mut paths: Vec<&str> = keys.iter().flatten().map(String::as_str).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        let (statement, length) = self.0.statements.images_by_path.at_least(paths.len());
+        let values = padded(&paths, length).map(|path| Value::text(path)).collect();
+        let rows = self.0.engine.rows(statement, values).await?;
+        Ok(rows.iter().filter_map(image_row).collect())
+    }
+}
+
+/// Accounts by id.
+pub(super) struct Users(pub(super) Asker);
+
+/// The accounts that one request concerns, and whether what a remember-me cookie is signed with is asked for, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct UsersKey {
+    pub(super) ids: [u32; IDS],
+    pub(super) with_credentials: bool,
+}
+
+impl Question for Users {
+    type Key = UsersKey;
+    type Row = UserRow;
+
+    async fn ask(&self, keys: &[UsersKey]) -> Result<Vec<UserRow>, DatabaseError> {
+        let ids = distinct(keys.iter().flat_map(|key| key.ids));
+        let with_credentials = keys.iter().any(|key| key.with_credentials);
+        let Statements { users, users_with_credentials, .. } = &*self.0.statements;
+        let (statement, length) =
+            if with_credentials { users_with_credentials } else { users }.at_least(ids.len());
+        let values = padded(&ids, length).map(|&id| Value::Int(id.into())).collect();
+        let rows = self.0.engine.rows(statement, values).await?;
+        let user = |row: &Row| {
+            let infos = row.text(1).map(|status| UserInfos {
+                status,
+                level: row.unsigned(2).unwrap_or(0),
+                enabled_high: row.text(3).as_deref() == Some("true"),
+            });
+            let credentials = with_credentials.then(|| Credentials {
+                username: row.bytes(4).unwrap_or_default(),
+                password: row.bytes(5).unwrap_or_default(),
+            });
+            Some(UserRow { id: row.unsigned(0)?, infos, credentials })
+        };
+        Ok(rows.iter().filter_map(user).collect())
+    }
+}
+
+/// Accounts by name.
+pub(super) struct Names(pub(super) Asker);
+
+impl Question for Names {
+    type Key = String;
+    /// An id, and the name's bytes.
+    type Row = (u32, Vec<u8>);
+
+    async fn ask(&self, keys: &[String]) -> Result<Vec<Self::Row>, DatabaseError> {
+        let (statement, length) = self.0.statements.users_by_name.at_least(keys.len());
+        let values = padded(keys, length).map(|name| Value::text(name)).collect();
+        let rows = self.0.engine.rows(statement, values).await?;
+        Ok(rows.iter().filter_map(|row| Some((row.unsigned(0)?, row.bytes(1)?))).collect())
+    }
+}
+
+/// Grants by user and album.
+pub(super) struct Grants(pub(super) Asker);
+
+/// The accounts that one request concerns and the private albums of the images it may name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct GrantsKey {
+    pub(super) ids: [u32; IDS],
+    pub(super) albums: Vec<u32>,
+}
+
+impl Question for Grants {
+    type Key = GrantsKey;
+    type Row = GrantRow;
+
+    async fn ask(&self, keys: &[GrantsKey]) -> Result<Vec<GrantRow>, DatabaseError> {
+        let users = distinct(keys.iter().flat_map(|key| key.ids));
+        let mut albums = distinct(keys.iter().flat_map(|key| key.albums.iter().copied()));
+        if albums.is_empty() {
+            // Asked all the same, so that an unknown file takes as long as one in a private album; no album has this id.
+            albums.push(0);
+        }
+        let mut grants = Vec::new();
+        for albums in albums.chunks(MAX_ALBUMS) {
+            let (statement, user_count, album_count) = self.0.statements.grants(users.len(), albums.len());
+            let users = padded(&users, user_count);
+            let albums = padded(albums, album_count);
+            let ids = users.clone().chain(albums.clone()).chain(albums).chain(users);
+            let values = ids.map(|&id| Value::Int(id.into())).collect();
+            let rows = self.0.engine.rows(statement, values).await?;
+            let grant = |row: &Row| Some(GrantRow { user: row.unsigned(0)?, album: row.unsigned(1)? });
+            grants.extend(rows.iter().filter_map(grant));
+        }
+        Ok(grants)
+    }
+}
+
+fn distinct(ids: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut ids: Vec<u32> = ids.collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// `items` with the last one repeated to make `length`; a statement's list has room for so many.
+fn padded<T>(items: &[T], length: usize) -> impl Iterator<Item = &T> + Clone {
+    (0..length).filter_map(move |index| items.get(index).or(items.last()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_filled_with_their_last_item() {
+        let table: [(&[u32], usize, &[u32]); 3] =
+            [(&[7], 1, &[7]), (&[1, 2, 3], 4, &[1, 2, 3, 3]), (&[9], 4, &[9, 9, 9, 9])];
+        for (items, length, expected) in table {
+            assert_eq!(padded(items, length).copied().collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_asked_twice_is_asked_once() {
+        assert_eq!(distinct([2, 5, 2, 2, 1].into_iter()), [1, 2, 5]);
+    }
+}
