@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::derivative::name::{self, Kind};
 use crate::derivative::stored::{self, Stored};
+use crate::disk::Disk;
 use crate::image::Claim;
 use crate::reply::{Deliver, Handover, Reply};
 use crate::send;
@@ -19,6 +20,8 @@ pub struct Delivery<'a> {
     pub settings: &'a Settings,
     /// Piwigo's settings.
     pub gallery: &'a Gallery,
+    /// How fast the files' disk answers.
+    pub disk: &'a Disk,
     /// What this server understands.
     pub how: Deliver,
 }
@@ -92,7 +95,7 @@ impl Delivery<'_> {
                     (Some(beside), Some(parent)) => send::inspect(parent, beside),
                     _ => send::inspect(&root, &path),
                 };
-                match blocking(inspect).await {
+                match self.disk.look(inspect).await {
                     Some(Ok(file)) => self.allowed(Handover::Sendfile {
                         path: file.path,
                         length: file.length,
@@ -126,7 +129,8 @@ impl Delivery<'_> {
         let sizes: Vec<String> =
             self.gallery.derivatives.enabled.iter().map(|params| params.kind.token()).collect();
         let (derivative, token) = (derivative.to_owned(), kind.token().chars().take(2).collect::<String>());
-        let found = blocking(move || stored::strange_source(&directory, &derivative, &token, &sizes)).await;
+        let found =
+            self.disk.look(move || stored::strange_source(&directory, &derivative, &token, &sizes)).await;
         if let Some(Some(path)) = &found {
             tracing::warn!(
                 ?path,
@@ -146,16 +150,14 @@ impl Delivery<'_> {
         let root = self.settings.gallery.clone();
         let derivative: PathBuf = Path::new(&self.gallery.layout.derivative_dir).join(derivative);
         let source = PathBuf::from(source);
-        blocking(move || stored::look(&root, &derivative, &source, since)).await.unwrap_or(Stored::NoSource)
+        self.disk
+            .look(move || stored::look(&root, &derivative, &source, since))
+            .await
+            .unwrap_or(Stored::NoSource)
     }
 }
 
 /// The derivative's path below the derivatives' folder, from its source's.
 pub(crate) fn derivative_path(source: &str, kind: Kind) -> Option<String> {
     String::from_utf8(name::derivative_path(source.as_bytes(), kind)?).ok()
-}
-
-/// Runs file system calls where they may take their time; `None` if they panicked.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    tokio::task::spawn_blocking(work).await.ok()
 }

@@ -9,8 +9,10 @@ use crate::access::{self, Denial, Verdict};
 use crate::api_keys::Verifier;
 use crate::database::{Database, DatabaseError, DoorAndSession, IDS, Trouble};
 use crate::deliver::Delivery;
+use crate::disk::Disk;
 use crate::disposition::Disposition;
 use crate::fastcgi::{Head, Role};
+use crate::guess::Guesses;
 use crate::image::{self, Album, Claim};
 use crate::piwigo::auth_key::AuthKey;
 use crate::ready::{Readiness, Ready};
@@ -30,6 +32,8 @@ pub struct Gate {
     /// It was said that a session could not be read.
     session_was_unreadable: AtomicBool,
     api_keys: Verifier,
+    guesses: Guesses,
+    disk: Disk,
     /// It was said that a history row could not be written.
     history_was_unwritable: AtomicBool,
 }
@@ -74,6 +78,8 @@ impl Gate {
             readiness,
             session_was_unreadable: AtomicBool::new(false),
             api_keys: Verifier::default(),
+            guesses: Guesses::default(),
+            disk: Disk::default(),
             history_was_unwritable: AtomicBool::new(false),
         })
     }
@@ -190,7 +196,7 @@ impl Gate {
     /// Everything after the verdict: the answer for a server that is told by `deliver`. Refusals go to the log.
     pub async fn reply(&self, request: &Request<'_>, considered: &Considered, deliver: Deliver) -> Reply {
         let gallery = &*considered.ready.gallery;
-        let delivery = Delivery { settings: &self.settings, gallery, how: deliver };
+        let delivery = Delivery { settings: &self.settings, gallery, disk: &self.disk, how: deliver };
         let target = match &considered.target {
             Ok(target) => target,
             Err(refusal) => return self.refuse(request, considered, (*refusal).into()),
@@ -229,8 +235,9 @@ impl Gate {
 
     /// Finds out who asks and what the file is, and decides.
     ///
-    /// Two rounds of questions to the database: who is it and what is it; then, what may they see. An unknown file takes
-    /// the same two rounds as a denied one, so that the clock tells them apart no better than the answer does.
+    /// Two rounds of questions to the database: who is it and what is it; then, what may they see. Where there is a guess
+    /// at who it is, both rounds are asked at once, and the second is asked again if the guess was wrong. An unknown file
+    /// takes the same rounds as a denied one, so that the clock tells them apart no better than the answer does.
     ///
     /// # Errors
     /// When the database did not answer: then there is no verdict.
@@ -249,7 +256,16 @@ impl Gate {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let evidence = Evidence::read(request, gallery, keys, now);
         let remembered = evidence.remember_me.is_some();
-        let (door, by_file, key, remote_user, mut claims) = tokio::try_join!(
+        let guessed = match as_user {
+            Some(_) => None,
+            None => self.guess(&evidence, gallery),
+        };
+        let paths = image::paths_of(target, database, &self.settings.companions);
+        let rights_of_guessed = async {
+            let Some((ids, paths)) = guessed.zip(paths) else { return Ok(None) };
+            tokio::try_join!(database.users(ids, remembered), database.grants_by_path(paths, ids)).map(Some)
+        };
+        let (door, by_file, key, remote_user, mut claims, rights) = tokio::try_join!(
             database.door_and_session(evidence.session_row_id.as_deref().unwrap_or_default(), remembered),
             async { Ok(self.session_file_user(gallery, request).await) },
             self.key(database, evidence.key.as_ref()),
@@ -260,6 +276,7 @@ impl Gate {
                 }
             },
             image::of_target(database, target, gallery, &self.settings.companions),
+            rights_of_guessed,
         )?;
         let named = match as_user {
             Some(_) => Named { session: as_user, ..Named::default() },
@@ -271,10 +288,14 @@ impl Gate {
             },
         };
         let ids = named.ids(gallery);
-        let albums = claims.iter().flat_map(|claim| &claim.image.albums);
-        let private: Vec<u32> = albums.filter(|album| album.private).map(|album| album.id).collect();
-        let (users, grants) =
-            tokio::try_join!(database.users(ids, remembered), database.grants(private, ids))?;
+        let images: Vec<u32> = claims.iter().map(|claim| claim.image.id).collect();
+        if let Some(session) = &evidence.session_row_id {
+            self.guesses.learn(session, named.session);
+        }
+        let (users, grants) = match rights {
+            Some(rights) if guessed == Some(ids) => rights,
+            _ => tokio::try_join!(database.users(ids, remembered), database.grants(images.clone(), ids))?,
+        };
         let visitor = named.choose(&users, gallery, |row| {
             let signed = || {
                 let (cookie, secret) = (evidence.remember_me.as_ref()?, door.secret_key.as_ref()?);
@@ -295,7 +316,6 @@ impl Gate {
         // where it cannot help, so that an unknown file takes as long as one of a higher level.
         let depends_on_the_file = matches!(verdict, Verdict::Deny(denial) if denial != Denial::NoAccess);
         if self.settings.policy.covers && target.kind().is_some() && depends_on_the_file {
-            let images: Vec<u32> = claims.iter().map(|claim| claim.image.id).collect();
             let covers = database.covers(&images, visitor.id).await?;
             for claim in &mut claims {
                 let of_this = covers.iter().filter(|cover| cover.image == claim.image.id);
@@ -312,6 +332,18 @@ impl Gate {
             claims,
             verdict,
         })
+    }
+
+    /// The accounts that this evidence will turn out to name, if there is reason to think so.
+    fn guess(&self, evidence: &Evidence, gallery: &Gallery) -> Option<[u32; IDS]> {
+        let session = match &evidence.session_row_id {
+            _ if gallery.foreign_sessions.is_some() => return None,
+            None => None,
+            Some(row_id) => self.guesses.user(row_id)?,
+        };
+        let remember_me = evidence.remember_me.as_ref().map(|cookie| cookie.user);
+        let named = Named { session, remember_me, ..Named::default() };
+        (evidence.remote_user.is_none() && evidence.key.is_none()).then(|| named.ids(gallery))
     }
 
     /// The user of a key that is neither expired nor revoked and, for an API key, comes with its secret.

@@ -22,6 +22,7 @@
 //! | [`companion`] | a path → the videos whose subtitles or the like it may be | none |
 //! | [`access`] | visitor, rows, policy → `Verdict`; the only place that decides | none |
 //! | [`deliver`] | allowed file → how this server is told to send it | files |
+//! | [`disk`] | a look at files → its result, in place or on a thread apart | files |
 //! | [`disposition`] | a photo's own name → how a browser is to save it | none |
 //! | [`reply`] | answer → status, headers, body for this server | none |
 //! | [`refusal`] | what is not allowed → one log line, one answer | none |
@@ -45,9 +46,11 @@ pub mod database;
 pub mod deliver;
 pub mod demo;
 pub mod derivative;
+pub mod disk;
 pub mod disposition;
 pub mod fastcgi;
 pub mod gate;
+pub mod guess;
 pub mod image;
 pub mod listen;
 pub mod piwigo;

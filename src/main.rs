@@ -84,6 +84,10 @@ struct Check {
 /// Exit code for a usage or set-up error.
 const SETUP_ERROR: u8 = 2;
 
+/// Threads that answer requests. One would do, and takes a fifth less processor time per request; the second goes on when
+/// a disk lets the first one wait.
+const MAX_THREADS: usize = 2;
+
 fn main() -> ExitCode {
     let by_server = listen::started_by_a_server();
     let command = match CommandLine::parse().command {
@@ -104,10 +108,13 @@ fn main() -> ExitCode {
         Command::Demo { .. } | Command::Check(_) => (LogLevel::Error, LogFormat::Text),
     };
     let log_at = start_logging(log, format);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return setup_error(&error),
-    };
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = cores.min(MAX_THREADS);
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return setup_error(&error),
+        };
     let code = match command {
         Command::Serve(serve) => match runtime.block_on(run(&serve, by_server, &log_at)) {
             Ok(()) => ExitCode::SUCCESS,

@@ -37,10 +37,6 @@ pub(super) trait Question: Send + Sync + 'static {
 
 /// Where questions of one kind meet.
 pub(super) struct Batches<Q: Question> {
-    shared: Arc<Shared<Q>>,
-}
-
-struct Shared<Q: Question> {
     question: Q,
     freshness: Duration,
     state: Mutex<State<Q>>,
@@ -48,8 +44,6 @@ struct Shared<Q: Question> {
 
 struct State<Q: Question> {
     waiting: VecDeque<Batch<Q>>,
-    /// A task is asking, and takes what waits when it is done.
-    is_asking: bool,
     kept: Kept<Q>,
 }
 
@@ -64,6 +58,15 @@ type Answer<R> = SetOnce<Result<Vec<R>, DatabaseError>>;
 
 /// The rows of a statement, shared by all who asked: also those of others.
 pub struct Rows<R>(Arc<Answer<R>>);
+
+impl<R> Rows<R> {
+    async fn of(answer: Arc<Answer<R>>) -> Result<Self, DatabaseError> {
+        match answer.wait().await {
+            Ok(_) => Ok(Rows(answer)),
+            Err(error) => Err(error.clone()),
+        }
+    }
+}
 
 impl<R> Deref for Rows<R> {
     type Target = [R];
@@ -82,29 +85,18 @@ impl<R: fmt::Debug> fmt::Debug for Rows<R> {
 impl<Q: Question> Batches<Q> {
     /// A place for questions whose answers may be used again for `freshness`; zero: never.
     pub(super) fn new(question: Q, freshness: Duration) -> Self {
-        let state = State { waiting: VecDeque::new(), is_asking: false, kept: Kept::new() };
-        Batches { shared: Arc::new(Shared { question, freshness, state: Mutex::new(state) }) }
+        let state = State { waiting: VecDeque::new(), kept: Kept::new() };
+        Batches { question, freshness, state: Mutex::new(state) }
     }
 
-    /// The rows of the statement that asks for `key`, perhaps among others.
-    pub(super) async fn ask(&self, key: Q::Key) -> Result<Rows<Q::Row>, DatabaseError> {
-        let answer = self.join(key);
-        match answer.wait().await {
-            Ok(_) => Ok(Rows(answer)),
-            Err(error) => Err(error.clone()),
+    /// Puts `key` into a batch that has not begun yet; the answer is that batch's.
+    pub(super) fn join(&self, key: Q::Key) -> impl Future<Output = Result<Rows<Q::Row>, DatabaseError>> {
+        let mut state = self.state();
+        let State { waiting, kept } = &mut *state;
+        let keeps = !self.freshness.is_zero();
+        if keeps && let Some(answer) = kept.get(&key, self.freshness) {
+            return Rows::of(answer);
         }
-    }
-
-    /// Puts `key` into a batch that has not begun yet.
-    fn join(&self, key: Q::Key) -> Arc<Answer<Q::Row>> {
-        let Shared { freshness, .. } = *self.shared;
-        let mut state = self.shared.state();
-        if !freshness.is_zero()
-            && let Some(answer) = state.kept.get(&key, freshness)
-        {
-            return answer;
-        }
-        let State { waiting, is_asking, kept } = &mut *state;
         let is_full = |batch: &Batch<Q>| batch.keys.len() >= MAX_KEYS && !batch.keys.contains(&key);
         if waiting.back().is_none_or(is_full) {
             waiting.push_back(Batch { keys: Vec::new(), formed_at: Instant::now(), answer: Arc::default() });
@@ -112,32 +104,26 @@ impl<Q: Question> Batches<Q> {
         let index = waiting.len() - 1;
         let batch = &mut waiting[index];
         let answer = batch.answer.clone();
-        if !freshness.is_zero() {
-            kept.put(key.clone(), batch.formed_at, answer.clone(), freshness);
+        if keeps {
+            kept.put(key.clone(), batch.formed_at, answer.clone(), self.freshness);
         }
         if !batch.keys.contains(&key) {
             batch.keys.push(key);
         }
-        if !std::mem::replace(is_asking, true) {
-            tokio::spawn(ask_all(self.shared.clone()));
-        }
-        answer
+        Rows::of(answer)
     }
-}
 
-/// Asks batch after batch until none waits. Each gets an answer, whatever happens: rows, an error, or the error that a
-/// panic or a database that keeps silent is turned into.
-async fn ask_all<Q: Question>(shared: Arc<Shared<Q>>) {
-    loop {
-        let batch = {
-            let mut state = shared.state();
-            let Some(batch) = state.waiting.pop_front() else {
-                state.is_asking = false;
-                return;
-            };
-            batch
-        };
-        let asking = AssertUnwindSafe(ask(&shared.question, &batch.keys)).catch_unwind();
+    /// Whether anybody waits.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.state().waiting.is_empty()
+    }
+
+    /// Asks for the batch that has waited longest, if there is one. It gets an answer, whatever happens: rows, an error,
+    /// or the error that a panic or a database that keeps silent is turned into.
+    pub(super) async fn ask_next(&self) {
+        let batch = self.state().waiting.pop_front();
+        let Some(batch) = batch else { return };
+        let asking = AssertUnwindSafe(ask(&self.question, &batch.keys)).catch_unwind();
         let answer = match tokio::time::timeout(ANSWER_TIMEOUT, asking).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(DatabaseError::no_answer()),
@@ -145,6 +131,10 @@ async fn ask_all<Q: Question>(shared: Arc<Shared<Q>>) {
         };
         // Nobody else sets it.
         let _ = batch.answer.set(answer);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<Q>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -165,18 +155,15 @@ async fn ask<Q: Question>(question: &Q, keys: &[Q::Key]) -> Result<Vec<Q::Row>, 
     Ok(rows)
 }
 
-impl<Q: Question> Shared<Q> {
-    fn state(&self) -> MutexGuard<'_, State<Q>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// What was asked lately, in two halves: the older one is dropped when the younger is full or `freshness` old.
 struct Kept<Q: Question> {
-    young: HashMap<Q::Key, (Instant, Arc<Answer<Q::Row>>)>,
-    old: HashMap<Q::Key, (Instant, Arc<Answer<Q::Row>>)>,
+    young: Dated<Q>,
+    old: Dated<Q>,
     since: Instant,
 }
+
+/// Answers, each with the time before which its statement did not begin.
+type Dated<Q> = HashMap<<Q as Question>::Key, (Instant, Arc<Answer<<Q as Question>::Row>>)>;
 
 impl<Q: Question> Kept<Q> {
     fn new() -> Self {
@@ -202,6 +189,6 @@ impl<Q: Question> Kept<Q> {
 /// Without the keys, some of which are secrets.
 impl<Q: Question> fmt::Debug for Batches<Q> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Batches").field("freshness", &self.shared.freshness).finish_non_exhaustive()
+        formatter.debug_struct("Batches").field("freshness", &self.freshness).finish_non_exhaustive()
     }
 }

@@ -23,9 +23,8 @@ pub use statements::Tables;
 use std::sync::Arc;
 use std::time::Duration;
 
-use batch::Batches;
 use engine::{Engine, Row, Value};
-use questions::{Asker, Grants, GrantsKey, Images, Names, SessionKey, Sessions, Users, UsersKey};
+use questions::{Asker, GrantsKey, SessionKey, Turns, UsersKey};
 use rows::{album, image_row};
 use statements::{MAX_STEM_PREFIXES, Statements};
 
@@ -37,11 +36,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Database {
     engine: Arc<Engine>,
     statements: Arc<Statements>,
-    sessions: Batches<Sessions>,
-    images: Batches<Images>,
-    users: Batches<Users>,
-    names: Batches<Names>,
-    grants: Batches<Grants>,
+    turns: Arc<Turns>,
     look: Statement,
     tables: Tables,
     schema: Schema,
@@ -76,11 +71,7 @@ impl Database {
         let owners = tokio::sync::Semaphore::new((connections / OWNER_SHARE).max(1) as usize);
         let asker = Asker { engine: engine.clone(), statements: statements.clone() };
         Ok(Database {
-            sessions: Batches::new(Sessions(asker.clone()), freshness),
-            images: Batches::new(Images(asker.clone()), freshness),
-            users: Batches::new(Users(asker.clone()), freshness),
-            names: Batches::new(Names(asker.clone()), freshness),
-            grants: Batches::new(Grants(asker), freshness),
+            turns: Turns::new(asker, freshness),
             look: schema::statement(tables, engine.dialect())?,
             engine,
             statements,
@@ -114,6 +105,7 @@ impl Database {
         self.users([0; IDS], true).await?;
         self.user_by_name("?").await?;
         self.grants(vec![0], [0; IDS]).await?;
+        self.grants_by_path(vec![String::new()], [0; IDS]).await?;
         self.config().await?;
         if self.schema.auth_keys {
             self.auth_key("").await?;
@@ -158,7 +150,7 @@ impl Database {
         with_secret: bool,
     ) -> Result<DoorAndSession, DatabaseError> {
         let key = SessionKey { row_id: session_row_id.to_owned(), with_secret };
-        let rows = self.sessions.ask(key).await?;
+        let rows = self.turns.ask(|turns| &turns.sessions, key).await?;
         // The config row is optional, the line is not: its absence is no reason to open the door.
         let first = rows.first().ok_or_else(DatabaseError::no_answer)?;
         let sessions = rows.iter().filter_map(|row| row.session.as_ref());
@@ -200,7 +192,7 @@ impl Database {
         if name.is_empty() {
             return Ok(None);
         }
-        let rows = self.names.ask(name.to_owned()).await?;
+        let rows = self.turns.ask(|turns| &turns.names, name.to_owned()).await?;
         Ok(rows.iter().find(|(_, known)| known == name.as_bytes()).map(|&(id, _)| id))
     }
 
@@ -228,7 +220,7 @@ impl Database {
     /// When the database cannot be asked.
     pub async fn images_by_path(&self, paths: Vec<String>) -> Result<Vec<ImageRow>, DatabaseError> {
         let paths = three(paths);
-        let rows = self.images.ask(paths.clone()).await?;
+        let rows = self.turns.ask(|turns| &turns.images, paths.clone()).await?;
         let is_asked_for = |row: &&ImageRow| {
             // As in the row: without `./`.
             paths.iter().any(|path| path.strip_prefix("./").unwrap_or(path) == row.image.path)
@@ -316,15 +308,27 @@ impl Database {
         ids: [u32; IDS],
         with_credentials: bool,
     ) -> Result<Rows<UserRow>, DatabaseError> {
-        self.users.ask(UsersKey { ids, with_credentials }).await
+        self.turns.ask(|turns| &turns.users, UsersKey { ids, with_credentials }).await
     }
 
-    /// Which of these albums are granted to which of these users, by hand or by group; perhaps others with them.
+    /// The albums of these images that are granted to one of these users, by hand or by group; perhaps others with them.
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn grants(&self, albums: Vec<u32>, ids: [u32; IDS]) -> Result<Rows<GrantRow>, DatabaseError> {
-        self.grants.ask(GrantsKey { ids, albums }).await
+    pub async fn grants(&self, images: Vec<u32>, users: [u32; IDS]) -> Result<Rows<GrantRow>, DatabaseError> {
+        self.turns.ask(|turns| &turns.grants_by_id, GrantsKey { users, images }).await
+    }
+
+    /// The same for the images with one of these paths, three at most, in the eyes of the database.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn grants_by_path(
+        &self,
+        paths: Vec<String>,
+        users: [u32; IDS],
+    ) -> Result<Rows<GrantRow>, DatabaseError> {
+        self.turns.ask(|turns| &turns.grants_by_path, GrantsKey { users, images: three(paths) }).await
     }
 
     /// The albums whose cover is one of these images, with what is granted to the visitor. Piwigo has no index for

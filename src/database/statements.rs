@@ -112,11 +112,8 @@ pub(super) const MAX_USERS: usize = (MAX_KEYS * IDS).next_power_of_two();
 /// Spellings of one file's path in the table, at most.
 pub(super) const MAX_SPELLINGS: usize = 3;
 
-/// Paths in one statement, at most.
-const MAX_PATHS: usize = (MAX_KEYS * MAX_SPELLINGS).next_power_of_two();
-
-/// Albums in one statement for grants, at most.
-pub(super) const MAX_ALBUMS: usize = 256;
+/// Paths, or ids of images, in one statement, at most.
+pub(super) const MAX_PATHS: usize = (MAX_KEYS * MAX_SPELLINGS).next_power_of_two();
 
 /// A statement with a list in it, once for each length 1, 2, 4 … so that prepared statements are few.
 #[derive(Debug)]
@@ -134,6 +131,29 @@ impl ByLength {
         let power = items.max(1).next_power_of_two().trailing_zeros() as usize;
         let power = power.min(self.0.len() - 1);
         (self.0[power].clone(), 1 << power)
+    }
+}
+
+/// Statements with two lists in them: by the number of users, and then by that of images.
+#[derive(Debug)]
+pub(super) struct GrantStatements(Vec<ByLength>);
+
+impl GrantStatements {
+    fn new(text: impl Fn(&str, &str) -> String) -> Self {
+        let powers = 0..=MAX_USERS.trailing_zeros();
+        let by_users = powers.map(|power| {
+            let users = placeholders(1 << power);
+            ByLength::new(MAX_PATHS, |images| text(&users, images))
+        });
+        GrantStatements(by_users.collect())
+    }
+
+    /// The statement for at least so many users and images, and how many of each it takes.
+    pub(super) fn at_least(&self, users: usize, images: usize) -> (Arc<str>, usize, usize) {
+        let power = users.max(1).next_power_of_two().trailing_zeros() as usize;
+        let power = power.min(self.0.len() - 1);
+        let (statement, images) = self.0[power].at_least(images);
+        (statement, 1 << power, images)
     }
 }
 
@@ -159,8 +179,8 @@ pub(super) struct Statements {
     pub(super) sites: Arc<str>,
     pub(super) original_was_taken: Arc<str>,
     pub(super) format_was_taken: Arc<str>,
-    /// By the number of users, and then by that of albums.
-    grants: Vec<ByLength>,
+    pub(super) grants_by_id: GrantStatements,
+    pub(super) grants_by_path: GrantStatements,
     pub(super) covers: ByLength,
 }
 
@@ -208,29 +228,28 @@ impl Statements {
         let begins = "(i.path LIKE ? ESCAPE '|' OR i.path LIKE ? ESCAPE '|' OR i.path LIKE ? ESCAPE '|') \
                       AND i.path NOT LIKE ? ESCAPE '|' AND i.path NOT LIKE ? ESCAPE '|' AND i.path NOT LIKE ? ESCAPE '|'";
 
-        // Neither `user_group` nor `group_access` can be probed by user and album alone, but both by group: the groups
-        // that have grants are listed (by a jump from one to the next in the index), and each is probed.
+        // Piwigo has no index by user in `user_group`, and none by album in either table of grants, and an IN list is no
+        // probe of a key's second column: users and groups are listed first, then each pair is probed.
         let then = match dialect {
             Dialect::MySql => "STRAIGHT_JOIN",
             Dialect::Sqlite => "CROSS JOIN",
         };
-        let grants = |ids: &str, albums: &str| {
-            format!(
-                "SELECT ua.user_id, ua.cat_id FROM {user_access} ua \
-                 WHERE ua.user_id IN ({ids}) AND ua.cat_id IN ({albums}) \
-                 UNION ALL \
-                 SELECT ug.user_id, ga.cat_id FROM (SELECT DISTINCT group_id FROM {group_access}) g \
-                 {then} {group_access} ga ON ga.group_id = g.group_id AND ga.cat_id IN ({albums}) \
-                 {then} {user_group} ug ON ug.group_id = g.group_id AND ug.user_id IN ({ids})"
-            )
-        };
-        let powers = 0..=MAX_USERS.trailing_zeros();
-        let grants = powers
-            .map(|power| {
-                let ids = placeholders(1 << power);
-                ByLength::new(MAX_ALBUMS, |albums| grants(&ids, albums))
+        let grants = |from: &str, by: &str| {
+            GrantStatements::new(|ids, list| {
+                format!(
+                    "SELECT ua.user_id, ua.cat_id FROM {from} \
+                     {then} {users} u {then} {user_access} ua ON ua.user_id = u.{users_id} AND ua.cat_id = ic.category_id \
+                     WHERE {by} IN ({list}) AND u.{users_id} IN ({ids}) \
+                     UNION ALL \
+                     SELECT ug.user_id, ga.cat_id FROM (SELECT DISTINCT group_id FROM {group_access}) g \
+                     {then} {users} u {then} {user_group} ug ON ug.group_id = g.group_id AND ug.user_id = u.{users_id} \
+                     {then} {from} {then} {group_access} ga ON ga.group_id = ug.group_id AND ga.cat_id = ic.category_id \
+                     WHERE u.{users_id} IN ({ids}) AND {by} IN ({list})"
+                )
             })
-            .collect();
+        };
+        let album_of = format!("{image_category} ic");
+        let album_of_path = format!("{images} i {then} {image_category} ic ON ic.image_id = i.id");
         let granted = format!(
             "EXISTS (SELECT 1 FROM {user_access} ua WHERE ua.user_id = ? AND ua.cat_id = c.id) OR \
              EXISTS (SELECT 1 FROM {group_access} ga JOIN {user_group} ug ON ug.group_id = ga.group_id \
@@ -302,7 +321,8 @@ impl Statements {
             )
             .into(),
             sites: format!("SELECT galleries_url FROM {sites} ORDER BY id LIMIT {MAX_SITES}").into(),
-            grants,
+            grants_by_id: grants(&album_of, "ic.image_id"),
+            grants_by_path: grants(&album_of_path, "i.path"),
             covers: ByLength::new(MAX_IMAGES, |list| {
                 format!(
                     "SELECT c.representative_picture_id, c.id, c.status, c.visible, ({granted}) \
@@ -310,14 +330,6 @@ impl Statements {
                 )
             }),
         })
-    }
-
-    /// The statement for grants of at least so many users on at least so many albums, and how many of each it takes.
-    pub(super) fn grants(&self, users: usize, albums: usize) -> (Arc<str>, usize, usize) {
-        let power = users.max(1).next_power_of_two().trailing_zeros() as usize;
-        let power = power.min(self.grants.len() - 1);
-        let (statement, albums) = self.grants[power].at_least(albums);
-        (statement, 1 << power, albums)
     }
 }
 
@@ -362,10 +374,12 @@ mod tests {
             assert_eq!(got, length);
             assert_eq!(text.matches('?').count(), length);
         }
-        for (users, albums, padded) in [(1, 1, (1, 1)), (3, 5, (4, 8)), (192, 256, (256, 256))] {
-            let (text, users, albums) = statements.grants(users, albums);
-            assert_eq!((users, albums), padded);
-            assert_eq!(text.matches('?').count(), 2 * (users + albums));
+        for (users, images, padded) in [(1, 1, (1, 1)), (3, 5, (4, 8)), (192, 96, (256, 128))] {
+            for statements in [&statements.grants_by_id, &statements.grants_by_path] {
+                let (text, users, images) = statements.at_least(users, images);
+                assert_eq!((users, images), padded);
+                assert_eq!(text.matches('?').count(), 2 * (users + images));
+            }
         }
     }
 }
