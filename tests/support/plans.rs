@@ -27,6 +27,11 @@ impl Access {
     pub fn is_whole(&self) -> bool {
         matches!(&*self.way, "ALL" | "index")
     }
+
+    /// Whether it is no table, but rows that the statement itself has made.
+    pub fn is_derived(&self) -> bool {
+        self.table.starts_with('<')
+    }
 }
 
 /// A statement, with values, and how it was executed.
@@ -73,7 +78,6 @@ fn collect(value: &Value, names: &BTreeMap<String, String>, accesses: &mut Vec<A
             {
                 let number = |field| fields.get(field).and_then(Value::as_f64).unwrap_or(0.0);
                 accesses.push(Access {
-                    // A derived table has no other name than its alias.
                     table: names.get(&name).cloned().unwrap_or(name),
                     way,
                     key: text(fields.get("key")),
