@@ -3,12 +3,14 @@
 //! refused. Prints requests a second (median of interleaved rounds), the ratios, and the processor time that each
 //! process took. Needs `wrk`; `benches/run.sh` brings it.
 
+mod measure;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
+use measure::{Load, Report, cpu_seconds, median, resident_mib};
 use support::gate::Gate;
 use support::http;
 use support::nginx::{self, Nginx};
@@ -164,41 +166,9 @@ impl Drop for Nothing {
 
 /// Requests a second and requests in all; fails if any answer was not the expected one.
 fn wrk(nginx: &Nginx, way: &Way) -> (f64, f64) {
-    let output = Command::new("wrk")
-        .args(["-t1", &format!("-c{CONNECTIONS}"), &format!("-d{SECONDS}s"), "-H"])
-        .arg(format!("Cookie: {}", way.cookie))
-        .arg(format!("http://{}{}", nginx.address(), way.url))
-        .stdin(Stdio::null())
-        .output()
-        .expect("wrk runs");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let number = |line: &str| -> f64 {
-        line.split_whitespace().find_map(|word| word.parse().ok()).expect("a number in wrk's report")
-    };
-    let find = |mark: &str| text.lines().find(|line| line.contains(mark));
-    let requests = number(find("requests in").expect("wrk's report"));
-    let refused = find("Non-2xx").map_or(0.0, number);
+    let load = Load { connections: CONNECTIONS, seconds: SECONDS, cookie: &way.cookie };
+    let Report { requests_a_second, requests, refused } = measure::wrk(nginx.address(), &way.url, None, load);
     let expected = if way.expected == 200 { 0.0 } else { requests };
     assert!((refused - expected).abs() < 0.5, "{}: {refused} of {requests} answers were not 2xx", way.name);
-    (number(find("Requests/sec").expect("wrk's report")), requests)
-}
-
-/// User and system time of a process so far (`proc(5)`: ticks of 1/100 s).
-fn cpu_seconds(id: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).expect("a running process");
-    let fields: Vec<&str> = stat.rsplit(')').next().expect("a stat line").split_whitespace().collect();
-    let ticks = |index: usize| fields[index].parse::<f64>().expect("a number of ticks");
-    (ticks(11) + ticks(12)) / 100.0
-}
-
-fn resident_mib(id: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("a running process");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
-    line.split_whitespace().nth(1).and_then(|number| number.parse::<f64>().ok()).expect("a number") / 1024.0
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    (requests_a_second, requests)
 }

@@ -12,7 +12,7 @@ pub const DERIVATIVES: [&str; 2] = ["th", "me"];
 
 /// Sources are older and derivatives newer than the settings' `last_mod_time` in the rows (seconds since 1970).
 const SOURCE_TIME: u64 = 1_795_280_000;
-const DERIVATIVE_TIME: u64 = 1_795_290_000;
+pub(super) const DERIVATIVE_TIME: u64 = 1_795_290_000;
 
 impl World {
     /// Makes the gallery's files below `gallery`; each says in its text which file it is.
@@ -73,10 +73,10 @@ pub fn format_text(id: u32, extension: &str) -> String {
     format!("format {id} {extension}\n")
 }
 
-fn write(gallery: &Path, path: &str, text: &str, seconds: u64) {
+pub(super) fn write(gallery: &Path, path: &str, content: &(impl AsRef<[u8]> + ?Sized), seconds: u64) {
     let path = gallery.join(path);
     fs::create_dir_all(path.parent().expect("inside the gallery")).expect("directory of the gallery");
-    fs::write(&path, text).expect("file of the gallery");
+    fs::write(&path, content).expect("file of the gallery");
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
     File::options().append(true).open(&path).and_then(|file| file.set_modified(time)).expect("its time");
 }

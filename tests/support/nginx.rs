@@ -119,7 +119,7 @@ fn frame(sandbox: &Sandbox, address: SocketAddr, http: &str, server: &str) -> St
     format!(
         "daemon off;\nworker_processes 2;\n{user}pid {root}/run/nginx-{port}.pid;\n\
          error_log {root}/log/nginx-error.log info;\n\
-         events {{ worker_connections 256; }}\n\
+         events {{ worker_connections 1024; }}\n\
          http {{\n\
          include /etc/nginx/mime.types;\ndefault_type application/octet-stream;\n\
          access_log off;\nserver_tokens off;\n\
