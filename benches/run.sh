@@ -2,14 +2,17 @@
 # Prints what the gate costs, on this machine, in one run: its own layers, the system calls of a request, the way
 # through nginx against the unguarded file and against a responder that decides nothing, and what a gallery of a million
 # pictures makes of it (four minutes; needs 4 GB of memory and of disk).
-# Installs what it needs on Debian and Ubuntu (nginx, MariaDB, php-cgi, wrk, strace).
+# Installs what it needs on Debian and Ubuntu (nginx, MariaDB, PHP-FPM, wrk, strace).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tests/packages.sh
 need_programs nginx mariadbd:mariadb-server php-cgi wrk strace
+# Debian's program has its version in its name.
+compgen -G '/usr/sbin/php-fpm*' >/dev/null || need_programs php-fpm
+php-cgi -m | grep -q mysqli || need_programs /usr/lib/php/mysqli.so:php-mysql
 need_cargo
 
-cargo bench --locked --no-run --bench layers --bench through_nginx --bench growth
+cargo bench --locked --no-run --bench growth
 layers=$(cargo bench --locked --no-run --bench layers --message-format=json 2>/dev/null |
     sed -n 's/.*"executable":"\([^"]*layers[^"]*\)".*/\1/p' | tail -n 1)
 export LAYERS="$layers"

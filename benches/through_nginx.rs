@@ -1,174 +1,328 @@
-//! One allowed thumbnail through a real nginx, in four ways, in one run: served unguarded; after a responder that
-//! decides nothing; after the gate's verdict on a real MariaDB, for a signed-in visitor and a private picture; and
-//! refused. Prints requests a second (median of interleaved rounds), the ratios, and the processor time that each
-//! process took. Needs `wrk`; `benches/run.sh` brings it.
+//! Pages of thumbnails through a real nginx, in several ways, in one run: served unguarded; after a responder that
+//! decides nothing; after the gate's verdict on a real MariaDB, with and without `freshness`; refused; and after a small
+//! PHP-FPM script that makes the same look-ups. Sixteen signed-in visitors load sixty private pictures each, over 1, 16
+//! and 64 connections kept alive. Prints requests a second (medians of interleaved rounds), their ratios, the time that
+//! requests take, and the processor time of each process per request. Needs `wrk`, and PHP-FPM with mysqli for the last
+//! way; `benches/run.sh` brings them.
 
 mod measure;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
-use measure::{Load, Report, cpu_seconds, median, resident_mib};
-use support::gate::Gate;
-use support::http;
+use measure::{Load, Report, cpu_seconds, cycling_script, family_cpu_seconds, median, resident_mib};
+use support::gate::{self, Gate};
 use support::nginx::{self, Nginx};
 use support::scene::Scene;
 
 const ROUNDS: usize = 5;
-const SECONDS: u32 = 3;
-const CONNECTIONS: u32 = 16;
+const SECONDS: u32 = 2;
+const CONNECTIONS: [u32; 3] = [1, 16, 64];
+const VISITORS: u32 = 16;
+const THUMBNAILS: u32 = 60;
+/// An id that no user, picture or album of the world has.
+const FIRST: u32 = 50_000;
 
+/// One way to a thumbnail.
 struct Way {
     name: &'static str,
-    url: String,
-    cookie: String,
-    expected: u16,
+    nginx: usize,
+    list: PathBuf,
+    refused: bool,
     processes: Vec<(&'static str, u32)>,
-    rates: Vec<f64>,
-    cpu: Vec<Vec<f64>>,
+    /// One of them is the first of a family.
+    has_children: bool,
+    rounds: Vec<Vec<Round>>,
+}
+
+struct Round {
+    report: Report,
+    /// µs per request, of each process.
+    cpu: Vec<f64>,
 }
 
 fn main() {
     let scene = Scene::start();
-    let world = &scene.world;
-    let bob = world.user("bob").id;
-    let verdict = |user: u32, image: u32| world.verdicts.iter().any(|v| (v.0, v.1, v.2) == (user, image, 1));
-    let image = world
-        .images
-        .iter()
-        .find(|image| image.is_picture() && verdict(bob, image.id) && !verdict(2, image.id))
-        .expect("a private picture of bob's");
-    let path = image.derivative("th").expect("a thumbnail");
-    // A thumbnail of the usual size, not of the tests' few bytes.
-    let file = scene.sandbox.gallery().join(&path);
-    let time = std::fs::metadata(&file).and_then(|file| file.modified()).expect("the thumbnail");
-    std::fs::write(&file, vec![0xd8; 10_000]).expect("the thumbnail");
-    std::fs::File::options()
-        .append(true)
-        .open(&file)
-        .and_then(|file| file.set_modified(time))
-        .expect("its time");
+    let gallery = scene.sandbox.gallery();
+    let visitors = fill(&scene);
+    let path = |thumbnail: u32| format!("_data/i/upload/page/{thumbnail}-th.jpg");
 
     let gate = Gate::start(&scene.sandbox, &["--log", "warn"], &[]);
+    let fresh_socket = scene.sandbox.path().join("fresh.sock");
+    let mut command = scene.sandbox.command(gate::program_for(&scene.sandbox));
+    command.args(["serve", "--log", "warn", "--freshness", "1s", "--listen"]);
+    command.arg(format!("unix:{}", fresh_socket.display())).arg("--gallery").arg(&gallery);
+    let fresh = Process::start(command, &fresh_socket);
     let nothing_socket = scene.sandbox.path().join("nothing.sock");
-    let nothing = Nothing::start(&nothing_socket, &path);
-    let root = scene.sandbox.gallery();
+    let mut command = Command::new(std::env::var_os("LAYERS").expect("LAYERS: use benches/run.sh"));
+    command.arg("serve").arg(&nothing_socket).arg(path(1));
+    let nothing = Process::start(command, &nothing_socket);
+    let php_socket = scene.sandbox.path().join("php-fpm.sock");
+    let php = php_fpm(&scene, &php_socket);
+
     let shipped = nginx::fill_in(&scene.sandbox, nginx::ACCEL);
-    let ask_nothing = format!(
-        "location ^~ /nothing/ {{ include /etc/nginx/fastcgi_params; fastcgi_param GATE_DELIVER x-accel-redirect; \
-         fastcgi_pass_request_body off; fastcgi_param CONTENT_LENGTH \"\"; fastcgi_pass unix:{}; }}\n\
+    let fastcgi = "include /etc/nginx/fastcgi_params; fastcgi_param GATE_DELIVER x-accel-redirect; \
+                   fastcgi_pass_request_body off; fastcgi_param CONTENT_LENGTH \"\";";
+    let others = format!(
+        "location ^~ /nothing/ {{ {fastcgi} fastcgi_pass unix:{}; }}\n\
+         location ^~ /php/ {{ {fastcgi} fastcgi_param SCRIPT_FILENAME {}; fastcgi_pass unix:{}; }}\n\
          location ^~ /unguarded/ {{ alias {}/; }}\n",
         nothing_socket.display(),
-        root.display(),
+        scene.sandbox.path().join("guard.php").display(),
+        php_socket.display(),
+        gallery.display(),
     );
-    let nginx =
-        Nginx::start(&scene.sandbox, &nginx::gallery(&scene.sandbox, &format!("{shipped}\n{ask_nothing}")));
-    let url = http::url(&path);
-    let cookie = world.session("bob").cookie_header();
-    let database = scene.database.id().expect("MariaDB runs");
-    let with_database = vec![("gate", gate.id()), ("MariaDB", database)];
-    let way = |name, url: String, cookie: &str, expected, processes| Way {
-        name,
-        url,
-        cookie: cookie.to_owned(),
-        expected,
-        processes,
-        rates: Vec::new(),
-        cpu: Vec::new(),
+    let site = |guard: &str| Nginx::start(&scene.sandbox, &nginx::gallery(&scene.sandbox, guard));
+    let by_fresh = shipped.replace(
+        scene.sandbox.gate_socket().to_str().expect("UTF-8 path"),
+        fresh_socket.to_str().expect("UTF-8 path"),
+    );
+    let nginx = [site(&format!("{shipped}\n{others}")), site(&by_fresh)];
+
+    let list = |name: &str, prefix: &str, cookies: &[String]| {
+        let mut text = String::new();
+        for thumbnail in 1..=THUMBNAILS {
+            for cookie in cookies {
+                writeln!(text, "{prefix}/{}\t{cookie}", path(thumbnail)).expect("memory");
+            }
+        }
+        scene.sandbox.write(name, text)
     };
-    let mut ways = [
-        way("nginx alone, unguarded", format!("/unguarded{url}"), &cookie, 200, vec![]),
+    let database = scene.database.id().expect("MariaDB runs");
+    let with_database = |name, id| vec![(name, id), ("MariaDB", database)];
+    let way = |name, nginx, list, processes| Way {
+        name,
+        nginx,
+        list,
+        refused: false,
+        processes,
+        has_children: false,
+        rounds: CONNECTIONS.map(|_| Vec::new()).into(),
+    };
+    let guarded = list("guarded", "", &visitors);
+    let strangers = list("strangers", "", &["pwg_id=nobody0123456789nobody".to_owned()]);
+    let mut ways = vec![
+        way("nginx alone, unguarded", 0, list("unguarded", "/unguarded", &visitors), vec![]),
         way(
             "a responder that decides nothing",
-            format!("/nothing{url}"),
-            &cookie,
-            200,
+            0,
+            list("nothing", "/nothing", &visitors),
             vec![("responder", nothing.0.id())],
         ),
-        way("the gate, allowed", url.clone(), &cookie, 200, with_database.clone()),
-        way("the gate, refused", url, "", 403, with_database),
+        way("the gate", 0, guarded.clone(), with_database("gate", gate.id())),
+        way("the gate, freshness = 1s", 1, guarded, with_database("gate", fresh.0.id())),
+        Way { refused: true, ..way("the gate, refused", 0, strangers, with_database("gate", gate.id())) },
     ];
+    match &php {
+        Some(php) => ways.push(Way {
+            has_children: true,
+            ..way(
+                "PHP-FPM, three look-ups",
+                0,
+                list("php", "/php", &visitors),
+                with_database("PHP", php.0.id()),
+            )
+        }),
+        None => println!("no PHP-FPM with mysqli here: that way is left out"),
+    }
+
     for round in 0..=ROUNDS {
-        for way in &mut ways {
-            let before: Vec<f64> = way.processes.iter().map(|(_, id)| cpu_seconds(*id)).collect();
-            let (rate, requests) = wrk(&nginx, way);
-            let cpu = way
-                .processes
-                .iter()
-                .zip(before)
-                .map(|((_, id), before)| (cpu_seconds(*id) - before) * 1e6 / requests)
-                .collect();
-            // The first round warms caches and connections.
-            if round > 0 {
-                way.rates.push(rate);
-                way.cpu.push(cpu);
+        for (index, connections) in CONNECTIONS.into_iter().enumerate() {
+            for way in &mut ways {
+                let measured = measure(way, &scene, &nginx[way.nginx], connections);
+                // The first round warms caches and connections.
+                if round > 0 {
+                    way.rounds[index].push(measured);
+                }
             }
         }
     }
-    println!(
-        "one thumbnail of 10 kB through nginx, {CONNECTIONS} connections kept alive, {ROUNDS} interleaved rounds of \
-         {SECONDS} s, medians:"
-    );
-    let rates: Vec<f64> = ways.iter().map(|way| median(&way.rates)).collect();
-    println!(
-        "  {:<34} {:>10} {:>12} {:>13}   processor time per request",
-        "", "requests/s", "to unguarded", "to nothing"
-    );
-    for (way, rate) in ways.iter().zip(&rates) {
-        let cpu: Vec<String> = way
-            .processes
-            .iter()
-            .enumerate()
-            .map(|(index, (name, _))| {
-                let values: Vec<f64> = way.cpu.iter().map(|round| round[index]).collect();
-                format!("{name} {:.0} µs", median(&values))
-            })
-            .collect();
-        println!(
-            "  {:<34} {rate:>10.0} {:>12.2} {:>13.2}   {}",
-            way.name,
-            rate / rates[0],
-            rate / rates[1],
-            cpu.join(", ")
-        );
+    for (index, connections) in CONNECTIONS.into_iter().enumerate() {
+        print(&ways, index, connections);
     }
-    println!("  resident memory of the gate: {:.1} MiB", resident_mib(gate.id()));
+    println!(
+        "resident memory of the gate: {:.1} MiB, with freshness {:.1} MiB",
+        resident_mib(gate.id()),
+        resident_mib(fresh.0.id())
+    );
 }
 
-/// `layers serve`, the responder that decides nothing.
-struct Nothing(Child);
+/// Adds the visitors, each with a grant for one private album, and its pictures. Returns their cookies.
+fn fill(scene: &Scene) -> Vec<String> {
+    let mut sql = format!(
+        "INSERT INTO piwigo_categories (id, name, status, visible, uppercats, global_rank) \
+         VALUES ({FIRST}, 'page', 'private', 'true', '{FIRST}', '1');"
+    );
+    for number in 1..=THUMBNAILS {
+        let id = FIRST + number;
+        write!(
+            sql,
+            "INSERT INTO piwigo_images (id, file, path, level, width, height) \
+             VALUES ({id}, '{number}.jpg', './upload/page/{number}.jpg', 0, 4000, 3000); \
+             INSERT INTO piwigo_image_category (image_id, category_id) VALUES ({id}, {FIRST});"
+        )
+        .expect("memory");
+        scene.sandbox.write(&format!("gallery/upload/page/{number}.jpg"), "an original");
+        // A thumbnail of the usual size.
+        scene.sandbox.write(&format!("gallery/_data/i/upload/page/{number}-th.jpg"), [0xd8; 10_000]);
+    }
+    let cookies = (1..=VISITORS).map(|number| {
+        let (id, session) = (FIRST + number, format!("visitor{number:03}0123456789abcdef"));
+        write!(
+            sql,
+            "INSERT INTO piwigo_users (id, username) VALUES ({id}, 'visitor {number}'); \
+             INSERT INTO piwigo_user_infos (user_id, status, level, enabled_high, registration_date) \
+             VALUES ({id}, 'normal', 0, 'true', NOW()); \
+             INSERT INTO piwigo_user_access (user_id, cat_id) VALUES ({id}, {FIRST}); \
+             INSERT INTO piwigo_sessions (id, data, expiration) VALUES ('7F00{session}', 'pwg_uid|i:{id};', NOW());"
+        )
+        .expect("memory");
+        format!("pwg_id={session}")
+    });
+    let cookies = cookies.collect();
+    scene.database.sql(&sql);
+    scene.sandbox.hand_over_tree(&scene.sandbox.gallery());
+    cookies
+}
 
-impl Nothing {
-    fn start(socket: &PathBuf, file: &str) -> Self {
-        let program =
-            std::env::var_os("LAYERS").expect("LAYERS names the layers benchmark: use benches/run.sh");
-        let child =
-            Command::new(program).arg("serve").arg(socket).arg(file).spawn().expect("the responder starts");
-        let nothing = Nothing(child);
+/// Fails if any answer was not the expected one.
+fn measure(way: &Way, scene: &Scene, nginx: &Nginx, connections: u32) -> Round {
+    let script = scene.sandbox.write("wrk.lua", cycling_script(&way.list));
+    let spent = |id| if way.has_children { family_cpu_seconds(id) } else { cpu_seconds(id) };
+    let before: Vec<f64> = way.processes.iter().map(|&(_, id)| spent(id)).collect();
+    let load = Load { connections, seconds: SECONDS, cookie: "" };
+    let report = measure::wrk(nginx.address(), "/", Some(&script), load);
+    let expected = if way.refused { report.requests } else { 0.0 };
+    let Report { requests, refused, .. } = report;
+    assert!((refused - expected).abs() < 0.5, "{}: {refused} of {requests} answers were not 2xx", way.name);
+    let cpu =
+        way.processes.iter().zip(before).map(|(&(_, id), before)| (spent(id) - before) * 1e6 / requests);
+    Round { cpu: cpu.collect(), report }
+}
+
+fn print(ways: &[Way], index: usize, connections: u32) {
+    println!(
+        "{VISITORS} visitors load {THUMBNAILS} private thumbnails of 10 kB each, {connections} connections, {ROUNDS} \
+         interleaved rounds of {SECONDS} s, medians:"
+    );
+    println!(
+        "  {:<33} {:>10} {:>8} {:>8} {:>7} {:>7}   processor time per request",
+        "", "requests/s", "to nginx", "to noth.", "p50 ms", "p99 ms"
+    );
+    let middle = |way: &Way, value: &dyn Fn(&Round) -> f64| {
+        median(&way.rounds[index].iter().map(value).collect::<Vec<_>>())
+    };
+    let rate = |way: &Way| middle(way, &|round| round.report.requests_a_second);
+    for way in ways {
+        let processes = way.processes.iter().enumerate();
+        let cpu =
+            processes.map(|(at, (name, _))| format!("{name} {:.0} µs", middle(way, &|round| round.cpu[at])));
+        println!(
+            "  {:<33} {:>10.0} {:>8.2} {:>8.2} {:>7.2} {:>7.2}   {}",
+            way.name,
+            rate(way),
+            rate(way) / rate(&ways[0]),
+            rate(way) / rate(&ways[1]),
+            middle(way, &|round| round.report.p50),
+            middle(way, &|round| round.report.p99),
+            cpu.collect::<Vec<_>>().join(", ")
+        );
+    }
+}
+
+/// The usual guard as a script: who is it, what is the picture, is its album granted. Connections to the database are
+/// kept, as they would be in a script made for speed.
+const GUARD_PHP: &str = r"<?php
+$db = mysqli_connect('p:localhost', 'USER', 'PASSWORD', 'DATABASE', 0, 'SOCKET');
+function ask($db, $sql, $types, ...$values) {
+    $statement = $db->prepare($sql);
+    $statement->bind_param($types, ...$values);
+    $statement->execute();
+    return $statement->get_result()->fetch_all(MYSQLI_NUM);
+}
+function refuse() { http_response_code(403); exit; }
+$path = rawurldecode(preg_replace('~^/php/_data/i/~', '', $_SERVER['REQUEST_URI']));
+$source = './' . preg_replace('~-th\.jpg$~', '.jpg', $path);
+$rows = ask($db, 'SELECT data FROM piwigo_sessions WHERE id = ?', 's', '7F00' . ($_COOKIE['pwg_id'] ?? ''));
+if (!$rows || !preg_match('~pwg_uid\|i:(\d+);~', $rows[0][0], $found)) refuse();
+$user = (int) $found[1];
+$albums = ask($db, 'SELECT i.level, c.id, c.status FROM piwigo_images i JOIN piwigo_image_category ic ON ic.image_id = i.id
+    JOIN piwigo_categories c ON c.id = ic.category_id WHERE i.path = ?', 's', $source);
+$granted = array_column(ask($db, 'SELECT cat_id FROM piwigo_user_access WHERE user_id = ? UNION SELECT cat_id FROM piwigo_user_group ug
+    JOIN piwigo_group_access ga ON ga.group_id = ug.group_id WHERE ug.user_id = ?', 'ii', $user, $user), 0);
+foreach ($albums as [$level, $album, $status]) {
+    if ($status === 'public' || in_array($album, $granted)) {
+        header('X-Accel-Redirect: /_gate/file/_data/i/' . $path);
+        exit;
+    }
+}
+refuse();
+";
+
+/// PHP-FPM with four workers; `None` where it or mysqli is missing.
+fn php_fpm(scene: &Scene, socket: &Path) -> Option<Process> {
+    let version =
+        Command::new("php-cgi").args(["-r", "echo PHP_MAJOR_VERSION, '.', PHP_MINOR_VERSION;"]).output();
+    let version = String::from_utf8(version.ok()?.stdout).ok()?;
+    let version = version.rsplit("\r\n").next().unwrap_or_default().trim();
+    let candidates = [format!("/usr/sbin/php-fpm{version}"), "/usr/sbin/php-fpm".into()];
+    let program = candidates.iter().find(|path| Path::new(path).exists())?;
+    let modules = Command::new(program).arg("-m").output().ok()?;
+    String::from_utf8_lossy(&modules.stdout).contains("mysqli").then_some(())?;
+
+    let config =
+        std::fs::read_to_string(scene.sandbox.gallery().join("local/config/database.inc.php")).ok()?;
+    let value = |key: &str| {
+        let (_, rest) = config.split_once(&format!("$conf['{key}']"))?;
+        rest.split('\'').nth(1).map(str::to_owned)
+    };
+    let script = GUARD_PHP
+        .replace("USER", &value("db_user")?)
+        .replace("PASSWORD", &value("db_password")?)
+        .replace("DATABASE", &value("db_base")?)
+        .replace("SOCKET", scene.database.socket().to_str()?);
+    scene.sandbox.write("guard.php", script);
+    let account = scene.sandbox.account();
+    let user = account.map(|account| format!("user = {}\ngroup = {}\n", account.user, account.group));
+    let config = scene.sandbox.write(
+        "php-fpm.conf",
+        format!(
+            "[global]\nerror_log = {root}/log/php-fpm.log\ndaemonize = no\n[www]\n{user}listen = {socket}\n\
+             listen.mode = 0666\npm = static\npm.max_children = 4\nclear_env = yes\n",
+            root = scene.sandbox.path().display(),
+            user = user.unwrap_or_default(),
+            socket = socket.display(),
+        ),
+    );
+    let mut command = Command::new(program);
+    command.arg("-F").arg("-y").arg(config);
+    Some(Process::start(command, socket))
+}
+
+/// A program that serves on a unix socket; ended when it is dropped.
+struct Process(Child);
+
+impl Process {
+    fn start(mut command: Command, socket: &Path) -> Self {
+        let process = Process(command.spawn().expect("the program starts"));
         for _ in 0..500 {
             if std::os::unix::net::UnixStream::connect(socket).is_ok() {
-                return nothing;
+                return process;
             }
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
-        panic!("the responder does not listen");
+        panic!("{command:?} does not listen");
     }
 }
 
-impl Drop for Nothing {
+impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.0.kill();
+        let id = rustix::process::Pid::from_child(&self.0);
+        // PHP-FPM ends its workers when it is asked to end, not when it is killed.
+        let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
         let _ = self.0.wait();
     }
-}
-
-/// Requests a second and requests in all; fails if any answer was not the expected one.
-fn wrk(nginx: &Nginx, way: &Way) -> (f64, f64) {
-    let load = Load { connections: CONNECTIONS, seconds: SECONDS, cookie: &way.cookie };
-    let Report { requests_a_second, requests, refused } = measure::wrk(nginx.address(), &way.url, None, load);
-    let expected = if way.expected == 200 { 0.0 } else { requests };
-    assert!((refused - expected).abs() < 0.5, "{}: {refused} of {requests} answers were not 2xx", way.name);
-    (requests_a_second, requests)
 }
