@@ -1,6 +1,6 @@
 //! Pages of thumbnails through a real nginx, in several ways, in one run: served unguarded; after a responder that
 //! decides nothing; after the gate's verdict on a real MariaDB, with and without `freshness`; refused; and after a small
-//! PHP-FPM script that makes the same look-ups. Sixteen signed-in visitors load sixty private pictures each, over 1, 16
+//! PHP-FPM script that makes the same look-ups. Sixteen signed-in visitors, one after another, load sixty private pictures each, over 1, 16
 //! and 64 connections kept alive. Prints requests a second (medians of interleaved rounds), their ratios, the time that
 //! requests take, and the processor time of each process per request. Needs `wrk`, and PHP-FPM with mysqli for the last
 //! way; `benches/run.sh` brings them.
@@ -18,7 +18,7 @@ use support::gate::{self, Gate};
 use support::nginx::{self, Nginx};
 use support::scene::Scene;
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 1;
 const SECONDS: u32 = 2;
 const CONNECTIONS: [u32; 3] = [1, 16, 64];
 const VISITORS: u32 = 16;
@@ -84,8 +84,8 @@ fn main() {
 
     let list = |name: &str, prefix: &str, cookies: &[String]| {
         let mut text = String::new();
-        for thumbnail in 1..=THUMBNAILS {
-            for cookie in cookies {
+        for cookie in cookies {
+            for thumbnail in 1..=THUMBNAILS {
                 writeln!(text, "{prefix}/{}\t{cookie}", path(thumbnail)).expect("memory");
             }
         }

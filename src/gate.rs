@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use crate::access::{self, Denial, Verdict};
+use crate::access::{self, Denial, Grant, Verdict};
 use crate::api_keys::Verifier;
-use crate::database::{Database, DatabaseError, DoorAndSession, IDS, Trouble};
+use crate::database::{Database, DatabaseError, DoorAndSession, GrantRow, IDS, Rows, Trouble, UserRow};
 use crate::deliver::Delivery;
 use crate::disk::Disk;
 use crate::disposition::Disposition;
@@ -236,8 +236,8 @@ impl Gate {
     /// Finds out who asks and what the file is, and decides.
     ///
     /// Two rounds of questions to the database: who is it and what is it; then, what may they see. Where there is a guess
-    /// at who it is, both rounds are asked at once, and the second is asked again if the guess was wrong. An unknown file
-    /// takes the same rounds as a denied one, so that the clock tells them apart no better than the answer does.
+    /// at the second round's questions they are asked in the first, and again unless the answers make a yes. An unknown
+    /// file takes the same two rounds as a denied one, so that the clock tells them apart no better than the answer does.
     ///
     /// # Errors
     /// When the database did not answer: then there is no verdict.
@@ -256,14 +256,14 @@ impl Gate {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let evidence = Evidence::read(request, gallery, keys, now);
         let remembered = evidence.remember_me.is_some();
-        let guessed = match as_user {
-            Some(_) => None,
-            None => self.guess(&evidence, gallery),
-        };
-        let paths = image::paths_of(target, database, &self.settings.companions);
-        let rights_of_guessed = async {
-            let Some((ids, paths)) = guessed.zip(paths) else { return Ok(None) };
-            tokio::try_join!(database.users(ids, remembered), database.grants_by_path(paths, ids)).map(Some)
+        let guess = if as_user.is_none() { self.guess(&evidence, gallery) } else { None };
+        let rights_by_guess = async {
+            match &guess {
+                Some((ids, albums)) => {
+                    Rights::ask(database, *ids, albums.clone(), remembered).await.map(Some)
+                }
+                None => Ok(None),
+            }
         };
         let (door, by_file, key, remote_user, mut claims, rights) = tokio::try_join!(
             database.door_and_session(evidence.session_row_id.as_deref().unwrap_or_default(), remembered),
@@ -276,7 +276,7 @@ impl Gate {
                 }
             },
             image::of_target(database, target, gallery, &self.settings.companions),
-            rights_of_guessed,
+            rights_by_guess,
         )?;
         let named = match as_user {
             Some(_) => Named { session: as_user, ..Named::default() },
@@ -288,41 +288,50 @@ impl Gate {
             },
         };
         let ids = named.ids(gallery);
-        let images: Vec<u32> = claims.iter().map(|claim| claim.image.id).collect();
-        if let Some(session) = &evidence.session_row_id {
-            self.guesses.learn(session, named.session);
-        }
-        let (users, grants) = match rights {
-            Some(rights) if guessed == Some(ids) => rights,
-            _ => tokio::try_join!(database.users(ids, remembered), database.grants(images.clone(), ids))?,
+        let state = gallery.state(door.gallery_locked);
+        let decide = |visitor: &Visitor, claims: &[Claim]| {
+            access::decide(visitor, claims, target.kind(), &state, &self.settings.policy)
         };
-        let visitor = named.choose(&users, gallery, |row| {
-            let signed = || {
-                let (cookie, secret) = (evidence.remember_me.as_ref()?, door.secret_key.as_ref()?);
-                let credentials = row.credentials.as_ref()?;
-                Some(cookie.is_signed_by(secret, &credentials.username, &credentials.password))
-            };
-            signed().unwrap_or(false)
-        });
-        for album in claims.iter_mut().flat_map(|claim| &mut claim.image.albums) {
-            album.granted = grants.iter().any(|grant| grant.user == visitor.id && grant.album == album.id);
+        let decide_by = |rights: &Rights, claims: &mut [Claim]| {
+            let visitor = named.choose(&rights.users, gallery, |row| {
+                let signed = || {
+                    let (cookie, secret) = (evidence.remember_me.as_ref()?, door.secret_key.as_ref()?);
+                    let credentials = row.credentials.as_ref()?;
+                    Some(cookie.is_signed_by(secret, &credentials.username, &credentials.password))
+                };
+                signed().unwrap_or(false)
+            });
+            for album in claims.iter_mut().flat_map(|claim| &mut claim.image.albums) {
+                album.granted = rights.has(visitor.id, album.id);
+            }
+            (decide(&visitor, claims), visitor)
+        };
+        let confirmed = guess.as_ref().is_some_and(|&(guessed, _)| guessed == ids);
+        let hasty = rights.filter(|_| confirmed).map(|rights| decide_by(&rights, &mut claims));
+        let (mut verdict, visitor) = if let Some(allowed @ (Verdict::Allow { .. }, _)) = hasty {
+            allowed
+        } else {
+            let albums = claims.iter().flat_map(|claim| &claim.image.albums);
+            let private = albums.filter(|album| album.private).map(|album| album.id).collect();
+            decide_by(&Rights::ask(database, ids, private, remembered).await?, &mut claims)
+        };
+        if as_user.is_none() {
+            let session = evidence.session_row_id.as_deref().unwrap_or_default();
+            self.guesses.learn(session, named.session, private_album(&verdict, &claims));
         }
 
-        let state = gallery.state(door.gallery_locked);
-        let decide =
-            |claims: &[Claim]| access::decide(&visitor, claims, target.kind(), &state, &self.settings.policy);
-        let mut verdict = decide(&claims);
         // Covers cost a third round, so they are asked for only after a no; after every no that depends on the file, even
         // where it cannot help, so that an unknown file takes as long as one of a higher level.
         let depends_on_the_file = matches!(verdict, Verdict::Deny(denial) if denial != Denial::NoAccess);
         if self.settings.policy.covers && target.kind().is_some() && depends_on_the_file {
+            let images: Vec<u32> = claims.iter().map(|claim| claim.image.id).collect();
             let covers = database.covers(&images, visitor.id).await?;
             for claim in &mut claims {
                 let of_this = covers.iter().filter(|cover| cover.image == claim.image.id);
                 claim.cover_of =
                     of_this.map(|cover| Album { granted: cover.granted, ..cover.album }).collect();
             }
-            verdict = decide(&claims);
+            verdict = decide(&visitor, &claims);
         }
         Ok(Judgement {
             visitor,
@@ -334,16 +343,16 @@ impl Gate {
         })
     }
 
-    /// The accounts that this evidence will turn out to name, if there is reason to think so.
-    fn guess(&self, evidence: &Evidence, gallery: &Gallery) -> Option<[u32; IDS]> {
-        let session = match &evidence.session_row_id {
-            _ if gallery.foreign_sessions.is_some() => return None,
-            None => None,
-            Some(row_id) => self.guesses.user(row_id)?,
-        };
+    /// The accounts that this evidence will turn out to name and the private albums that will matter, if there is reason
+    /// to think so.
+    fn guess(&self, evidence: &Evidence, gallery: &Gallery) -> Option<([u32; IDS], Vec<u32>)> {
+        if gallery.foreign_sessions.is_some() || evidence.remote_user.is_some() || evidence.key.is_some() {
+            return None;
+        }
+        let guess = self.guesses.at(evidence.session_row_id.as_deref().unwrap_or_default())?;
         let remember_me = evidence.remember_me.as_ref().map(|cookie| cookie.user);
-        let named = Named { session, remember_me, ..Named::default() };
-        (evidence.remote_user.is_none() && evidence.key.is_none()).then(|| named.ids(gallery))
+        let named = Named { session: guess.user, remember_me, ..Named::default() };
+        Some((named.ids(gallery), guess.albums))
     }
 
     /// The user of a key that is neither expired nor revoked and, for an API key, comes with its secret.
@@ -427,6 +436,35 @@ impl Gate {
         let users = ready.database.users([id; IDS], false).await?;
         Ok(users.iter().any(|user| user.id == id).then_some(id))
     }
+}
+
+/// What the second round of questions brings: the accounts concerned, and their grants.
+struct Rights {
+    users: Rows<UserRow>,
+    grants: Rows<GrantRow>,
+}
+
+impl Rights {
+    async fn ask(
+        database: &Database,
+        ids: [u32; IDS],
+        albums: Vec<u32>,
+        with_credentials: bool,
+    ) -> Result<Self, DatabaseError> {
+        let (users, grants) =
+            tokio::try_join!(database.users(ids, with_credentials), database.grants(albums, ids))?;
+        Ok(Rights { users, grants })
+    }
+
+    fn has(&self, user: u32, album: u32) -> bool {
+        self.grants.iter().any(|grant| grant.user == user && grant.album == album)
+    }
+}
+
+/// The private album that a file is given for.
+fn private_album(verdict: &Verdict, claims: &[Claim]) -> Option<u32> {
+    let Verdict::Allow { claim, because: Grant::Album(id) } = *verdict else { return None };
+    claims[claim].image.albums.iter().find(|album| album.id == id && album.private).map(|album| album.id)
 }
 
 /// A gate that can be replaced while it serves (SIGHUP).

@@ -1,14 +1,27 @@
-//! Whose session it was the last time: a guess at who asks, so that their rights can be asked for in the same round as
-//! the session itself. Never an input of a verdict: a guess that the session's row does not confirm is dropped.
+//! What a session's last requests turned out to need: a guess, so that rights can be asked for in the same round as the
+//! session and the image. It says what to ask, never what the answer is, and it can only hasten a yes: before a no
+//! everything is asked that there is to ask, so that the time an answer takes does not tell whether a file exists.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};
 
-/// Sessions that are remembered, at most: twice so many, each in a few dozen bytes.
+/// Sessions that are remembered, at most: twice so many, each in about a hundred bytes.
 const MAX_SESSIONS: usize = 4096;
 
-/// The accounts that sessions named lately.
+/// Albums that are remembered of a session, at most.
+const MAX_ALBUMS: usize = 8;
+
+/// What one session's requests needed lately.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Guess {
+    /// The account that it named, if any.
+    pub user: Option<u32>,
+    /// Private albums on whose strength it was given files, in ascending order.
+    pub albums: Vec<u32>,
+}
+
+/// The guesses at all sessions.
 #[derive(Debug, Default)]
 pub struct Guesses {
     /// Session ids are secrets, and long: their keyed hashes will do.
@@ -19,26 +32,39 @@ pub struct Guesses {
 /// The older half is dropped when the younger is full.
 #[derive(Debug, Default)]
 struct Halves {
-    young: HashMap<u64, Option<u32>>,
-    old: HashMap<u64, Option<u32>>,
+    young: HashMap<u64, Guess>,
+    old: HashMap<u64, Guess>,
 }
 
 impl Guesses {
-    /// The account that the session in this row named the last time, or that it named none.
-    pub fn user(&self, session_row_id: &str) -> Option<Option<u32>> {
+    /// What the session in this row will probably need; the empty id is that of all who have no session.
+    pub fn at(&self, session_row_id: &str) -> Option<Guess> {
         let key = self.hasher.hash_one(session_row_id);
         let halves = self.halves.lock().unwrap_or_else(PoisonError::into_inner);
-        halves.young.get(&key).or_else(|| halves.old.get(&key)).copied()
+        halves.young.get(&key).or_else(|| halves.old.get(&key)).cloned()
     }
 
-    /// Remembers what the session in this row named.
-    pub fn learn(&self, session_row_id: &str, user: Option<u32>) {
+    /// Remembers which account the session named, and the private album that opened a file to it, if one did.
+    pub fn learn(&self, session_row_id: &str, user: Option<u32>, album: Option<u32>) {
         let key = self.hasher.hash_one(session_row_id);
         let mut halves = self.halves.lock().unwrap_or_else(PoisonError::into_inner);
-        if halves.young.len() >= MAX_SESSIONS {
-            halves.old = std::mem::take(&mut halves.young);
+        let Halves { young, old } = &mut *halves;
+        if young.len() >= MAX_SESSIONS && !young.contains_key(&key) {
+            *old = std::mem::take(young);
         }
-        halves.young.insert(key, user);
+        let guess = young.entry(key).or_insert_with(|| old.remove(&key).unwrap_or_default());
+        if guess.user != user {
+            *guess = Guess { user, albums: Vec::new() };
+        }
+        if let Some(album) = album
+            && let Err(place) = guess.albums.binary_search(&album)
+        {
+            if guess.albums.len() < MAX_ALBUMS {
+                guess.albums.insert(place, album);
+            } else {
+                guess.albums = vec![album];
+            }
+        }
     }
 }
 
@@ -47,19 +73,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_word_of_a_session_is_remembered_and_memory_is_bounded() {
+    fn what_a_session_needed_is_remembered_until_it_is_another_users() {
         let guesses = Guesses::default();
-        assert_eq!(guesses.user("a"), None);
-        guesses.learn("a", Some(5));
-        guesses.learn("a", None);
-        assert_eq!(guesses.user("a"), Some(None));
+        assert_eq!(guesses.at("a"), None);
+        guesses.learn("a", Some(5), Some(9));
+        guesses.learn("a", Some(5), None);
+        guesses.learn("a", Some(5), Some(3));
+        assert_eq!(guesses.at("a"), Some(Guess { user: Some(5), albums: vec![3, 9] }));
+        guesses.learn("a", None, None);
+        assert_eq!(guesses.at("a"), Some(Guess::default()));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let guesses = Guesses::default();
         for session in 0..3 * MAX_SESSIONS {
-            guesses.learn(&session.to_string(), Some(7));
+            guesses.learn(&session.to_string(), Some(7), None);
         }
-        assert_eq!(
-            (guesses.user("a"), guesses.user(&(3 * MAX_SESSIONS - 1).to_string())),
-            (None, Some(Some(7)))
-        );
+        for album in 0..100 {
+            guesses.learn("b", Some(7), Some(album));
+        }
+        assert_eq!(guesses.at("0"), None);
+        assert!(guesses.at("b").unwrap().albums.len() <= MAX_ALBUMS);
         let halves = guesses.halves.lock().unwrap();
         assert!(halves.young.len() + halves.old.len() <= 2 * MAX_SESSIONS);
     }

@@ -146,18 +146,6 @@ pub fn spellings(path: &str, with_parent: bool) -> Vec<String> {
     spellings
 }
 
-/// What the path of a row that owns what `target` names may look like, where only its path can make a row the owner:
-/// then the rows can be asked for in any statement.
-pub fn paths_of(target: &Target, database: &Database, companions: &[Pattern]) -> Option<Vec<String>> {
-    let (source, of_derivative) = match target {
-        Target::File(source) if companion::candidates(companions, &source.path).is_empty() => (source, false),
-        Target::Derivative { source, .. } => (source, true),
-        Target::File(_) | Target::Record(_) | Target::Icon(_) => return None,
-    };
-    let by_path_alone = source.owner.is_none() && database.schema().can_hold(&source.path);
-    by_path_alone.then(|| spellings_of(source, &source.path, of_derivative))
-}
-
 /// Finds the rows that own what `target` names; an icon has none.
 ///
 /// # Errors

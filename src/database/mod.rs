@@ -105,7 +105,6 @@ impl Database {
         self.users([0; IDS], true).await?;
         self.user_by_name("?").await?;
         self.grants(vec![0], [0; IDS]).await?;
-        self.grants_by_path(vec![String::new()], [0; IDS]).await?;
         self.config().await?;
         if self.schema.auth_keys {
             self.auth_key("").await?;
@@ -311,24 +310,12 @@ impl Database {
         self.turns.ask(|turns| &turns.users, UsersKey { ids, with_credentials }).await
     }
 
-    /// The albums of these images that are granted to one of these users, by hand or by group; perhaps others with them.
+    /// Which of these albums are granted to which of these users, by hand or by group; perhaps others with them.
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn grants(&self, images: Vec<u32>, users: [u32; IDS]) -> Result<Rows<GrantRow>, DatabaseError> {
-        self.turns.ask(|turns| &turns.grants_by_id, GrantsKey { users, images }).await
-    }
-
-    /// The same for the images with one of these paths, three at most, in the eyes of the database.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
-    pub async fn grants_by_path(
-        &self,
-        paths: Vec<String>,
-        users: [u32; IDS],
-    ) -> Result<Rows<GrantRow>, DatabaseError> {
-        self.turns.ask(|turns| &turns.grants_by_path, GrantsKey { users, images: three(paths) }).await
+    pub async fn grants(&self, albums: Vec<u32>, users: [u32; IDS]) -> Result<Rows<GrantRow>, DatabaseError> {
+        self.turns.ask(|turns| &turns.grants, GrantsKey { users, albums }).await
     }
 
     /// The albums whose cover is one of these images, with what is granted to the visitor. Piwigo has no index for

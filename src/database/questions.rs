@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::batch::{Batches, Question, Rows};
 use super::engine::{Engine, Row, Value};
 use super::rows::{Credentials, GrantRow, ImageRow, SessionRow, UserInfos, UserRow, image_row};
-use super::statements::{GrantStatements, MAX_PATHS, MAX_SPELLINGS, Statements};
+use super::statements::{MAX_ALBUMS, MAX_SPELLINGS, Statements};
 use super::{DatabaseError, IDS};
 use crate::piwigo::session;
 
@@ -25,8 +25,7 @@ pub(super) struct Turns {
     pub(super) images: Batches<Images>,
     pub(super) users: Batches<Users>,
     pub(super) names: Batches<Names>,
-    pub(super) grants_by_id: Batches<GrantsById>,
-    pub(super) grants_by_path: Batches<GrantsByPath>,
+    pub(super) grants: Batches<Grants>,
     /// A task is asking, and takes what waits when it is done.
     is_asking: AtomicBool,
 }
@@ -38,8 +37,7 @@ impl Turns {
             images: Batches::new(Images(asker.clone()), freshness),
             users: Batches::new(Users(asker.clone()), freshness),
             names: Batches::new(Names(asker.clone()), freshness),
-            grants_by_id: Batches::new(GrantsById(asker.clone()), freshness),
-            grants_by_path: Batches::new(GrantsByPath(asker), freshness),
+            grants: Batches::new(Grants(asker), freshness),
             is_asking: AtomicBool::new(false),
         })
     }
@@ -68,8 +66,7 @@ impl Turns {
                     self.images.ask_next(),
                     self.users.ask_next(),
                     self.names.ask_next(),
-                    self.grants_by_id.ask_next(),
-                    self.grants_by_path.ask_next(),
+                    self.grants.ask_next(),
                 );
             }
             self.is_asking.store(false, Ordering::Release);
@@ -85,8 +82,7 @@ impl Turns {
             || self.images.has_waiting()
             || self.users.has_waiting()
             || self.names.has_waiting()
-            || self.grants_by_id.has_waiting()
-            || self.grants_by_path.has_waiting()
+            || self.grants.has_waiting()
     }
 }
 
@@ -210,67 +206,40 @@ impl Question for Names {
     }
 }
 
-/// Grants on the albums of images, by the images' ids.
-pub(super) struct GrantsById(pub(super) Asker);
+/// Grants by user and album.
+pub(super) struct Grants(pub(super) Asker);
 
-/// The same by the images' paths, for who guesses who asks before the image is known.
-pub(super) struct GrantsByPath(pub(super) Asker);
-
-/// The accounts that one request concerns, and the images that it may name.
+/// The accounts that one request concerns, and albums.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct GrantsKey<I> {
+pub(super) struct GrantsKey {
     pub(super) users: [u32; IDS],
-    pub(super) images: I,
+    pub(super) albums: Vec<u32>,
 }
 
-impl Question for GrantsById {
-    type Key = GrantsKey<Vec<u32>>;
+impl Question for Grants {
+    type Key = GrantsKey;
     type Row = GrantRow;
 
-    async fn ask(&self, keys: &[Self::Key]) -> Result<Vec<GrantRow>, DatabaseError> {
+    async fn ask(&self, keys: &[GrantsKey]) -> Result<Vec<GrantRow>, DatabaseError> {
         let users = distinct(keys.iter().flat_map(|key| key.users));
-        let mut images = distinct(keys.iter().flat_map(|key| key.images.iter().copied()));
-        if images.is_empty() {
-            // Asked all the same, so that an unknown file takes as long as one that is refused; no image has this id.
-            images.push(0);
+        let mut albums = distinct(keys.iter().flat_map(|key| key.albums.iter().copied()));
+        if albums.is_empty() {
+            // Asked all the same, so that an unknown file takes as long as one that is refused; no album has this id.
+            albums.push(0);
         }
         let mut grants = Vec::new();
-        for images in images.chunks(MAX_PATHS) {
-            let images: Vec<Value> = images.iter().map(|&id| Value::Int(id.into())).collect();
-            grants.extend(self.0.grants(&self.0.statements.grants_by_id, &users, &images).await?);
+        for albums in albums.chunks(MAX_ALBUMS) {
+            let (statement, user_count, album_count) =
+                self.0.statements.grants.at_least(users.len(), albums.len());
+            let users = padded(&users, user_count);
+            let ids = users.clone().chain(padded(albums, album_count));
+            // Each of the statement's two halves has both lists.
+            let values = ids.clone().chain(ids).map(|&id| Value::Int(id.into())).collect();
+            let rows = self.0.engine.rows(statement, values).await?;
+            let grant = |row: &Row| Some(GrantRow { user: row.unsigned(0)?, album: row.unsigned(1)? });
+            grants.extend(rows.iter().filter_map(grant));
         }
         Ok(grants)
-    }
-}
-
-impl Question for GrantsByPath {
-    type Key = GrantsKey<[String; MAX_SPELLINGS]>;
-    type Row = GrantRow;
-
-    async fn ask(&self, keys: &[Self::Key]) -> Result<Vec<GrantRow>, DatabaseError> {
-        let users = distinct(keys.iter().flat_map(|key| key.users));
-        let paths = distinct_paths(keys.iter().map(|key| &key.images));
-        let paths: Vec<Value> = paths.into_iter().map(Value::text).collect();
-        self.0.grants(&self.0.statements.grants_by_path, &users, &paths).await
-    }
-}
-
-impl Asker {
-    /// Either kind of grants: `images` are what names them.
-    async fn grants(
-        &self,
-        statements: &GrantStatements,
-        users: &[u32],
-        images: &[Value],
-    ) -> Result<Vec<GrantRow>, DatabaseError> {
-        let (statement, user_count, image_count) = statements.at_least(users.len(), images.len());
-        let users = padded(users, user_count).map(|&id| Value::Int(id.into()));
-        let images = padded(images, image_count).cloned();
-        // In the order of the statement's placeholders.
-        let values = images.clone().chain(users.clone()).chain(users).chain(images).collect();
-        let rows = self.engine.rows(statement, values).await?;
-        let grant = |row: &Row| Some(GrantRow { user: row.unsigned(0)?, album: row.unsigned(1)? });
-        Ok(rows.iter().filter_map(grant).collect())
     }
 }
 

@@ -112,8 +112,11 @@ pub(super) const MAX_USERS: usize = (MAX_KEYS * IDS).next_power_of_two();
 /// Spellings of one file's path in the table, at most.
 pub(super) const MAX_SPELLINGS: usize = 3;
 
-/// Paths, or ids of images, in one statement, at most.
-pub(super) const MAX_PATHS: usize = (MAX_KEYS * MAX_SPELLINGS).next_power_of_two();
+/// Albums in one statement, at most; a power of two.
+pub(super) const MAX_ALBUMS: usize = 128;
+
+/// Paths in one statement, at most.
+const MAX_PATHS: usize = (MAX_KEYS * MAX_SPELLINGS).next_power_of_two();
 
 /// A statement with a list in it, once for each length 1, 2, 4 … so that prepared statements are few.
 #[derive(Debug)]
@@ -134,7 +137,7 @@ impl ByLength {
     }
 }
 
-/// Statements with two lists in them: by the number of users, and then by that of images.
+/// Statements with two lists in them: by the number of users, and then by that of albums.
 #[derive(Debug)]
 pub(super) struct GrantStatements(Vec<ByLength>);
 
@@ -143,17 +146,17 @@ impl GrantStatements {
         let powers = 0..=MAX_USERS.trailing_zeros();
         let by_users = powers.map(|power| {
             let users = placeholders(1 << power);
-            ByLength::new(MAX_PATHS, |images| text(&users, images))
+            ByLength::new(MAX_ALBUMS, |albums| text(&users, albums))
         });
         GrantStatements(by_users.collect())
     }
 
-    /// The statement for at least so many users and images, and how many of each it takes.
-    pub(super) fn at_least(&self, users: usize, images: usize) -> (Arc<str>, usize, usize) {
+    /// The statement for at least so many users and albums, and how many of each it takes.
+    pub(super) fn at_least(&self, users: usize, albums: usize) -> (Arc<str>, usize, usize) {
         let power = users.max(1).next_power_of_two().trailing_zeros() as usize;
         let power = power.min(self.0.len() - 1);
-        let (statement, images) = self.0[power].at_least(images);
-        (statement, 1 << power, images)
+        let (statement, albums) = self.0[power].at_least(albums);
+        (statement, 1 << power, albums)
     }
 }
 
@@ -179,8 +182,7 @@ pub(super) struct Statements {
     pub(super) sites: Arc<str>,
     pub(super) original_was_taken: Arc<str>,
     pub(super) format_was_taken: Arc<str>,
-    pub(super) grants_by_id: GrantStatements,
-    pub(super) grants_by_path: GrantStatements,
+    pub(super) grants: GrantStatements,
     pub(super) covers: ByLength,
 }
 
@@ -228,28 +230,24 @@ impl Statements {
         let begins = "(i.path LIKE ? ESCAPE '|' OR i.path LIKE ? ESCAPE '|' OR i.path LIKE ? ESCAPE '|') \
                       AND i.path NOT LIKE ? ESCAPE '|' AND i.path NOT LIKE ? ESCAPE '|' AND i.path NOT LIKE ? ESCAPE '|'";
 
-        // Piwigo has no index by user in `user_group`, and none by album in either table of grants, and an IN list is no
-        // probe of a key's second column: users and groups are listed first, then each pair is probed.
+        // Piwigo has no index by user in `user_group`, and none by album in `group_access`, and behind a join an IN list is no
+        // probe of a key's second column: the groups that have grants are listed (by jumps from one to the next in the
+        // index), users and albums are rows of their own tables, and each pair is probed.
         let then = match dialect {
             Dialect::MySql => "STRAIGHT_JOIN",
             Dialect::Sqlite => "CROSS JOIN",
         };
-        let grants = |from: &str, by: &str| {
-            GrantStatements::new(|ids, list| {
-                format!(
-                    "SELECT ua.user_id, ua.cat_id FROM {from} \
-                     {then} {users} u {then} {user_access} ua ON ua.user_id = u.{users_id} AND ua.cat_id = ic.category_id \
-                     WHERE {by} IN ({list}) AND u.{users_id} IN ({ids}) \
-                     UNION ALL \
-                     SELECT ug.user_id, ga.cat_id FROM (SELECT DISTINCT group_id FROM {group_access}) g \
-                     {then} {users} u {then} {user_group} ug ON ug.group_id = g.group_id AND ug.user_id = u.{users_id} \
-                     {then} {from} {then} {group_access} ga ON ga.group_id = ug.group_id AND ga.cat_id = ic.category_id \
-                     WHERE u.{users_id} IN ({ids}) AND {by} IN ({list})"
-                )
-            })
-        };
-        let album_of = format!("{image_category} ic");
-        let album_of_path = format!("{images} i {then} {image_category} ic ON ic.image_id = i.id");
+        let grants = GrantStatements::new(|ids, list| {
+            format!(
+                "SELECT ua.user_id, ua.cat_id FROM {user_access} ua \
+                 WHERE ua.user_id IN ({ids}) AND ua.cat_id IN ({list}) \
+                 UNION ALL \
+                 SELECT ug.user_id, ga.cat_id FROM (SELECT DISTINCT group_id FROM {group_access}) g \
+                 {then} {users} u {then} {user_group} ug ON ug.group_id = g.group_id AND ug.user_id = u.{users_id} \
+                 {then} {categories} c {then} {group_access} ga ON ga.group_id = ug.group_id AND ga.cat_id = c.id \
+                 WHERE u.{users_id} IN ({ids}) AND c.id IN ({list})"
+            )
+        });
         let granted = format!(
             "EXISTS (SELECT 1 FROM {user_access} ua WHERE ua.user_id = ? AND ua.cat_id = c.id) OR \
              EXISTS (SELECT 1 FROM {group_access} ga JOIN {user_group} ug ON ug.group_id = ga.group_id \
@@ -321,8 +319,7 @@ impl Statements {
             )
             .into(),
             sites: format!("SELECT galleries_url FROM {sites} ORDER BY id LIMIT {MAX_SITES}").into(),
-            grants_by_id: grants(&album_of, "ic.image_id"),
-            grants_by_path: grants(&album_of_path, "i.path"),
+            grants,
             covers: ByLength::new(MAX_IMAGES, |list| {
                 format!(
                     "SELECT c.representative_picture_id, c.id, c.status, c.visible, ({granted}) \
@@ -374,12 +371,10 @@ mod tests {
             assert_eq!(got, length);
             assert_eq!(text.matches('?').count(), length);
         }
-        for (users, images, padded) in [(1, 1, (1, 1)), (3, 5, (4, 8)), (192, 96, (256, 128))] {
-            for statements in [&statements.grants_by_id, &statements.grants_by_path] {
-                let (text, users, images) = statements.at_least(users, images);
-                assert_eq!((users, images), padded);
-                assert_eq!(text.matches('?').count(), 2 * (users + images));
-            }
+        for (users, albums, padded) in [(1, 1, (1, 1)), (3, 5, (4, 8)), (192, 96, (256, 128))] {
+            let (text, users, albums) = statements.grants.at_least(users, albums);
+            assert_eq!((users, albums), padded);
+            assert_eq!(text.matches('?').count(), 2 * (users + albums));
         }
     }
 }
