@@ -18,7 +18,7 @@ use support::gate::{self, Gate};
 use support::nginx::{self, Nginx};
 use support::scene::Scene;
 
-const ROUNDS: usize = 1;
+const ROUNDS: usize = 5;
 const SECONDS: u32 = 2;
 const CONNECTIONS: [u32; 3] = [1, 16, 64];
 const VISITORS: u32 = 16;
@@ -264,13 +264,12 @@ refuse();
 
 /// PHP-FPM with four workers; `None` where it or mysqli is missing.
 fn php_fpm(scene: &Scene, socket: &Path) -> Option<Process> {
-    let version =
-        Command::new("php-cgi").args(["-r", "echo PHP_MAJOR_VERSION, '.', PHP_MINOR_VERSION;"]).output();
-    let version = String::from_utf8(version.ok()?.stdout).ok()?;
-    let version = version.rsplit("\r\n").next().unwrap_or_default().trim();
-    let candidates = [format!("/usr/sbin/php-fpm{version}"), "/usr/sbin/php-fpm".into()];
-    let program = candidates.iter().find(|path| Path::new(path).exists())?;
-    let modules = Command::new(program).arg("-m").output().ok()?;
+    // Debian's program has its version in its name.
+    let programs = std::fs::read_dir("/usr/sbin").ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let is_fpm =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("php-fpm"));
+    let program = programs.filter(is_fpm).max()?;
+    let modules = Command::new(&program).arg("-m").output().ok()?;
     String::from_utf8_lossy(&modules.stdout).contains("mysqli").then_some(())?;
 
     let config =
