@@ -313,7 +313,8 @@ impl Gate {
         } else {
             let albums = claims.iter().flat_map(|claim| &claim.image.albums);
             let private = albums.filter(|album| album.private).map(|album| album.id).collect();
-            decide_by(&Rights::ask(database, ids, private, remembered).await?, &mut claims)
+            let grants = database.grants(private, ids);
+            decide_by(&Rights::ask(database, ids, grants, remembered).await?, &mut claims)
         };
         if as_user.is_none() {
             let session = evidence.session_row_id.as_deref().unwrap_or_default();
@@ -448,11 +449,10 @@ impl Rights {
     async fn ask(
         database: &Database,
         ids: [u32; IDS],
-        albums: Vec<u32>,
+        grants: impl Future<Output = Result<Rows<GrantRow>, DatabaseError>>,
         with_credentials: bool,
     ) -> Result<Self, DatabaseError> {
-        let (users, grants) =
-            tokio::try_join!(database.users(ids, with_credentials), database.grants(albums, ids))?;
+        let (users, grants) = tokio::try_join!(database.users(ids, with_credentials), grants)?;
         Ok(Rights { users, grants })
     }
 

@@ -318,6 +318,18 @@ impl Database {
         self.turns.ask(|turns| &turns.grants, GrantsKey { users, albums }).await
     }
 
+    /// The same for albums that will perhaps matter; the answer may be as old as `freshness`.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn guessed_grants(
+        &self,
+        albums: Vec<u32>,
+        users: [u32; IDS],
+    ) -> Result<Rows<GrantRow>, DatabaseError> {
+        self.turns.ask(|turns| &turns.guessed_grants, GrantsKey { users, albums }).await
+    }
+
     /// The albums whose cover is one of these images, with what is granted to the visitor. Piwigo has no index for
     /// it: this reads the table of albums.
     ///

@@ -26,6 +26,8 @@ pub(super) struct Turns {
     pub(super) users: Batches<Users>,
     pub(super) names: Batches<Names>,
     pub(super) grants: Batches<Grants>,
+    /// The same, asked before the image is known.
+    pub(super) guessed_grants: Batches<Grants>,
     /// A task is asking, and takes what waits when it is done.
     is_asking: AtomicBool,
 }
@@ -37,7 +39,10 @@ impl Turns {
             images: Batches::new(Images(asker.clone()), freshness),
             users: Batches::new(Users(asker.clone()), freshness),
             names: Batches::new(Names(asker.clone()), freshness),
-            grants: Batches::new(Grants(asker), freshness),
+            // Never kept: all unknown files ask for the grants on no album, so that the clock would tell them from those
+            // that are refused.
+            grants: Batches::new(Grants(asker.clone()), Duration::ZERO),
+            guessed_grants: Batches::new(Grants(asker), freshness),
             is_asking: AtomicBool::new(false),
         })
     }
@@ -67,6 +72,7 @@ impl Turns {
                     self.users.ask_next(),
                     self.names.ask_next(),
                     self.grants.ask_next(),
+                    self.guessed_grants.ask_next(),
                 );
             }
             self.is_asking.store(false, Ordering::Release);
@@ -83,6 +89,7 @@ impl Turns {
             || self.users.has_waiting()
             || self.names.has_waiting()
             || self.grants.has_waiting()
+            || self.guessed_grants.has_waiting()
     }
 }
 
