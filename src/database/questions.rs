@@ -38,7 +38,9 @@ impl Turns {
             images: Batches::new(Images(asker.clone()), freshness),
             users: Batches::new(Users(asker.clone()), freshness),
             names: Batches::new(Names(asker.clone()), freshness),
-            grants_by_id: Batches::new(GrantsById(asker.clone()), freshness),
+            // Never kept: all unknown files ask for the grants on no image, so that the clock would tell them from those
+            // that are refused. By path, each has a question of its own.
+            grants_by_id: Batches::new(GrantsById(asker.clone()), Duration::ZERO),
             grants_by_path: Batches::new(GrantsByPath(asker), freshness),
             is_asking: AtomicBool::new(false),
         })
