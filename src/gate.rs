@@ -260,7 +260,8 @@ impl Gate {
         let rights_by_guess = async {
             match &guess {
                 Some((ids, albums)) => {
-                    Rights::ask(database, *ids, albums.clone(), remembered).await.map(Some)
+                    let grants = database.guessed_grants(albums.clone(), *ids);
+                    Rights::ask(database, *ids, grants, remembered).await.map(Some)
                 }
                 None => Ok(None),
             }
@@ -306,15 +307,19 @@ impl Gate {
             }
             (decide(&visitor, claims), visitor)
         };
-        let confirmed = guess.as_ref().is_some_and(|&(guessed, _)| guessed == ids);
-        let hasty = rights.filter(|_| confirmed).map(|rights| decide_by(&rights, &mut claims));
+        let confirmed = rights.filter(|_| guess.as_ref().is_some_and(|&(guessed, _)| guessed == ids));
+        let hasty = confirmed.as_ref().map(|rights| decide_by(rights, &mut claims));
         let (mut verdict, visitor) = if let Some(allowed @ (Verdict::Allow { .. }, _)) = hasty {
             allowed
         } else {
             let albums = claims.iter().flat_map(|claim| &claim.image.albums);
             let private = albums.filter(|album| album.private).map(|album| album.id).collect();
             let grants = database.grants(private, ids);
-            decide_by(&Rights::ask(database, ids, grants, remembered).await?, &mut claims)
+            let rights = match confirmed {
+                Some(Rights { users, .. }) => Rights { users, grants: grants.await? },
+                None => Rights::ask(database, ids, grants, remembered).await?,
+            };
+            decide_by(&rights, &mut claims)
         };
         if as_user.is_none() {
             let session = evidence.session_row_id.as_deref().unwrap_or_default();

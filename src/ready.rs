@@ -159,6 +159,7 @@ impl Readiness {
         Database::probe(database).await?;
         let mut database = Database::new(database, tables, *database_connections, *freshness)?;
         database.verify().await?;
+        let read_at = Instant::now();
         let config = self.config(&database).await?;
         let gallery = self.gallery(&database, &config)?;
         if self.settings.policy.covers {
@@ -171,12 +172,7 @@ impl Readiness {
                  (session_save_handler is 'db')"
             );
         }
-        Ok(Ready {
-            database: Arc::new(database),
-            gallery: Arc::new(gallery),
-            config,
-            read_at: Instant::now(),
-        })
+        Ok(Ready { database: Arc::new(database), gallery: Arc::new(gallery), config, read_at })
     }
 
     async fn renew(&self, ready: &Ready) -> Result<Ready, Opening> {

@@ -21,8 +21,9 @@ use super::{ANSWER_TIMEOUT, DatabaseError};
 /// Keys in one statement, at most.
 pub(super) const MAX_KEYS: usize = 32;
 
-/// Answers of one kind that are kept for `freshness`, at most: twice so many.
-const MAX_KEPT: usize = 4096;
+/// Answers of one kind that are kept for `freshness`, at most: twice so many. Their keys are up to 3 KiB long, but that
+/// only for who wants it so.
+const MAX_KEPT: usize = 1024;
 
 /// One kind of question.
 pub(super) trait Question: Send + Sync + 'static {
@@ -120,9 +121,16 @@ impl<Q: Question> Batches<Q> {
 
     /// Asks for the batch that has waited longest, if there is one. It gets an answer, whatever happens: rows, an error,
     /// or the error that a panic or a database that keeps silent is turned into.
+    ///
+    /// A batch that waited for [`ANSWER_TIMEOUT`] is not asked for any more: else those who queue before a database that
+    /// keeps silent would wait that long for each batch before theirs.
     pub(super) async fn ask_next(&self) {
         let batch = self.state().waiting.pop_front();
         let Some(batch) = batch else { return };
+        if batch.formed_at.elapsed() >= ANSWER_TIMEOUT {
+            let _ = batch.answer.set(Err(DatabaseError::timeout(ANSWER_TIMEOUT)));
+            return;
+        }
         let asking = AssertUnwindSafe(ask(&self.question, &batch.keys)).catch_unwind();
         let answer = match tokio::time::timeout(ANSWER_TIMEOUT, asking).await {
             Ok(Ok(answer)) => answer,
@@ -190,5 +198,154 @@ impl<Q: Question> Kept<Q> {
 impl<Q: Question> fmt::Debug for Batches<Q> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Batches").field("freshness", &self.freshness).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Answers each number with itself, but 13 with a panic, 14 with an error, and lists that hold 15 with the error that
+    /// a text makes which the column cannot hold.
+    #[derive(Default)]
+    struct Echo {
+        asked: AtomicUsize,
+    }
+
+    impl Question for Echo {
+        type Key = u32;
+        type Row = u32;
+
+        async fn ask(&self, keys: &[u32]) -> Result<Vec<u32>, DatabaseError> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            assert!((1..=MAX_KEYS).contains(&keys.len()));
+            assert!(!keys.contains(&13), "a test's own");
+            if keys.contains(&14) {
+                return Err(DatabaseError::no_answer());
+            }
+            if keys.contains(&15) {
+                return Err(DatabaseError::conversion());
+            }
+            Ok(keys.to_vec())
+        }
+    }
+
+    fn batches(freshness: Duration) -> Batches<Echo> {
+        Batches::new(Echo::default(), freshness)
+    }
+
+    impl Batches<Echo> {
+        /// Asks until nobody waits; how many statements that took.
+        async fn ask_all(&self) -> usize {
+            let before = self.question.asked.load(Ordering::Relaxed);
+            while self.has_waiting() {
+                self.ask_next().await;
+            }
+            self.question.asked.load(Ordering::Relaxed) - before
+        }
+    }
+
+    #[tokio::test]
+    async fn equal_keys_are_one_and_a_statement_holds_so_many() {
+        let batches = batches(Duration::ZERO);
+        let keys = || (0..100u32).map(|number| 100 + number % 70);
+        let answers: Vec<_> = keys().map(|key| batches.join(key)).collect();
+        // 70 different ones in the order of their arrival; what is asked again later is known to the last batch alone.
+        assert!(matches!(batches.ask_all().await, 3 | 4));
+        for (key, answer) in keys().zip(answers) {
+            assert!(answer.await.unwrap().contains(&key));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_came_after_its_question() {
+        let batches = batches(Duration::ZERO);
+        let first = batches.join(1);
+        assert_eq!(batches.ask_all().await, 1);
+        let second = batches.join(1);
+        assert_eq!(batches.ask_all().await, 1, "asked anew");
+        assert!(!Arc::ptr_eq(&first.await.unwrap().0, &second.await.unwrap().0));
+    }
+
+    #[tokio::test]
+    async fn everybody_is_answered_after_a_panic_too() {
+        let batches = batches(Duration::ZERO);
+        let answer = batches.join(13);
+        batches.ask_next().await;
+        assert!(answer.await.is_err());
+        let answer = batches.join(1);
+        batches.ask_next().await;
+        assert_eq!(*answer.await.unwrap(), [1]);
+    }
+
+    #[tokio::test]
+    async fn who_has_left_is_no_reason_not_to_answer_the_others() {
+        let batches = batches(Duration::ZERO);
+        drop(batches.join(1));
+        let answer = batches.join(2);
+        batches.ask_next().await;
+        assert_eq!(*answer.await.unwrap(), [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_held_has_no_row_and_fails_nobody() {
+        let batches = batches(Duration::ZERO);
+        let answers = [batches.join(1), batches.join(15), batches.join(2)];
+        assert_eq!(batches.ask_all().await, 4, "together, and then one by one");
+        for answer in answers {
+            assert_eq!(*answer.await.unwrap(), [1, 2]);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_queued_for_too_long_is_told_so_at_once() {
+        let batches = batches(Duration::ZERO);
+        let (late, answer) = (batches.join(1), batches.join(2));
+        batches.state().waiting[0].formed_at -= ANSWER_TIMEOUT;
+        assert_eq!(batches.ask_all().await, 0);
+        assert!(late.await.is_err() && answer.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_answer_serves_again_until_it_is_as_old_as_its_batch_may_be() {
+        let freshness = Duration::from_mins(1);
+        let batches = batches(freshness);
+        let waiting = [batches.join(1), batches.join(1)];
+        assert_eq!(batches.ask_all().await, 1);
+        for answer in waiting.into_iter().chain([batches.join(1)]) {
+            assert_eq!(*answer.await.unwrap(), [1]);
+        }
+        assert!(!batches.has_waiting());
+        // Its age counts from before its statement began.
+        batches.state().kept.young.get_mut(&1).unwrap().0 -= freshness;
+        drop(batches.join(1));
+        assert_eq!(batches.ask_all().await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_failed_answer_is_not_kept() {
+        let batches = batches(Duration::from_mins(1));
+        for key in [13, 14] {
+            for _ in 0..2 {
+                let answer = batches.join(key);
+                assert_eq!(batches.ask_all().await, 1, "asked anew");
+                assert!(answer.await.is_err());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_that_are_kept_are_bounded() {
+        let batches = batches(Duration::from_mins(1));
+        for key in 0..5 * u32::try_from(MAX_KEPT).unwrap() {
+            drop(batches.join(1000 + key));
+            batches.ask_all().await;
+            let state = batches.state();
+            assert!(state.kept.young.len() <= MAX_KEPT && state.kept.old.len() <= MAX_KEPT);
+        }
+        let state = batches.state();
+        assert!(state.waiting.is_empty() && state.kept.young.len() + state.kept.old.len() > MAX_KEPT);
     }
 }

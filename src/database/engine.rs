@@ -228,6 +228,11 @@ impl DatabaseError {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn conversion() -> Self {
+        DatabaseError { message: "no such character".into(), trouble: Trouble::Conversion }
+    }
+
     pub(super) fn missing(message: String) -> Self {
         DatabaseError { message, trouble: Trouble::Schema }
     }

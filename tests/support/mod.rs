@@ -12,6 +12,7 @@ pub mod attacks;
 pub mod files;
 pub mod gate;
 pub mod http;
+pub mod inside;
 pub mod large_gallery;
 pub mod leash;
 pub mod mariadb;
