@@ -325,7 +325,9 @@ async fn a_refusal_takes_as_many_questions_whatever_is_guessed() {
             // Alice's rights do not reach; what does not depend on the file is known after another.
             let alice = scene.world.session("alice").cookie_header();
             for cookie in ["", &alice] {
+                // The second is the first with a guess.
                 asked("/upload/another.jpg", cookie).await;
+                asked("/upload/one-more.jpg", cookie).await;
                 for time in 1..=2 {
                     let counts = (asked(&denied, cookie).await, asked(&unknown, cookie).await);
                     assert_eq!(
