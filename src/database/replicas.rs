@@ -195,11 +195,7 @@ impl Replica {
     /// A statement failed. It may be another server that answers next (the same, started anew with older data): nothing
     /// is known of it until it is asked again.
     fn failed(&self, error: &DatabaseError) {
-        let wait = match error.trouble() {
-            Trouble::Schema | Trouble::Refused => REFUSED_FOR,
-            _ => Duration::ZERO,
-        };
-        self.state().not_before = Some(Instant::now() + wait);
+        self.state().not_before = Some(Instant::now() + rest_after(error));
         self.leave_out(error);
     }
 
@@ -233,6 +229,14 @@ impl Replica {
 impl std::fmt::Debug for Replica {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_tuple("Replica").field(&self.address).finish()
+    }
+}
+
+/// For how long a server is left alone that answered with this.
+fn rest_after(error: &DatabaseError) -> Duration {
+    match error.trouble() {
+        Trouble::Schema | Trouble::Refused => REFUSED_FOR,
+        _ => Duration::ZERO,
     }
 }
 
@@ -292,6 +296,7 @@ async fn follow_replica(replica: Arc<Replica>, mut positions: watch::Receiver<Po
                 // What answers next may be another server.
                 (is_replica, to_be_seen) = (false, None);
                 replica.failed(&error);
+                sleep(rest_after(&error)).await;
                 continue;
             }
         };
