@@ -155,9 +155,10 @@ impl Readiness {
     }
 
     async fn connect(&self) -> Result<Ready, Opening> {
-        let Settings { database, tables, database_connections, freshness, .. } = &*self.settings;
+        let Settings { database, replicas, tables, database_connections, freshness, .. } = &*self.settings;
         Database::probe(database).await?;
-        let mut database = Database::new(database, tables, *database_connections, *freshness)?;
+        let mut database =
+            Database::with_replicas(database, replicas, tables, *database_connections, *freshness)?;
         database.verify().await?;
         let read_at = Instant::now();
         let config = self.config(&database).await?;

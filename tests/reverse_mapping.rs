@@ -61,7 +61,7 @@ async fn world(sandbox: &Sandbox) -> (Database, Gallery) {
     sandbox.write("gallery/local/config/database.inc.php", "<?php $prefixeTable = 'piwigo_';");
     let options = Options {
         gallery: Some(sandbox.gallery()),
-        database: Some(format!("sqlite://{}", file.display())),
+        database: Some(vec![format!("sqlite://{}", file.display())]),
         ..Options::default()
     };
     let settings = Settings::resolve(options, None).unwrap();

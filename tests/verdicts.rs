@@ -21,7 +21,7 @@ use support::world::World;
 async fn lighttpd_as_authorizer_is_always_refused() {
     let sandbox = Sandbox::new();
     let world = World::load();
-    let database = Some(sqlite(&sandbox, &world).await);
+    let database = Some(vec![sqlite(&sandbox, &world).await]);
     let gate = gate(&sandbox, Options { database, ..Options::default() }).await;
     let url = http::url(world.image(1).original());
     for (server, role, expected) in [
@@ -57,7 +57,7 @@ async fn an_owner_is_not_looked_for_in_folders_that_begin_like_it() {
 async fn every_verdict_of_piwigo_on_sqlite() {
     let sandbox = Sandbox::new();
     let world = World::load();
-    let database = Some(sqlite(&sandbox, &world).await);
+    let database = Some(vec![sqlite(&sandbox, &world).await]);
     let gate = gate(&sandbox, Options { database, admins: Some(Admins::Strict), ..Options::default() }).await;
     every_verdict(&gate, &world).await;
 }
@@ -92,7 +92,8 @@ async fn how_each_server_is_told_to_send_an_allowed_file() {
         (Some(Authorize), Authorizer, Server::Lighttpd, Some(Authorize), "403"),
     ];
     for (setting, role, server, deliver, expected) in table {
-        let options = Options { database: Some(database.clone()), deliver: setting, ..Options::default() };
+        let options =
+            Options { database: Some(vec![database.clone()]), deliver: setting, ..Options::default() };
         let gate = gate(&sandbox, options).await;
         let request = Request { server, role, deliver, ..Request::new(url.as_bytes(), "127.0.0.1") };
         let got = match gate.answer(&request).await {

@@ -52,7 +52,7 @@ fn arguments_and_files() {
     let usual = ["--gallery", gallery, "--listen", "unix:/nowhere/gate.sock"];
     let stock = mariadb::database_inc_php(Path::new("/nowhere/db.sock"), "gate");
 
-    let arguments: [(&[&str], &str); 10] = [
+    let arguments: [(&[&str], &str); 11] = [
         (&[], "--gallery DIR"),
         (&["--gallery", none], "check its path"),
         (&["--gallery", gallery, "--listen", "tcp:0.0.0.0:9000"], "--allow-remote"),
@@ -65,6 +65,10 @@ fn arguments_and_files() {
         (
             &["--gallery", gallery, "--database", "mysql://u:s3cret@h:port/x"],
             "mysql://user:password@host/name",
+        ),
+        (
+            &["--gallery", gallery, "--database", "piwigo", "--database", "mysql://u:s3cret@h/x"],
+            "max_replica_lag = \"2s\"",
         ),
     ];
     sandbox.write(DATABASE, &stock);

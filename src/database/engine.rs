@@ -105,15 +105,33 @@ impl Engine {
     ) -> Result<Vec<Row>, DatabaseError> {
         match self.ask(statement.clone(), values.clone()).await {
             Err(error) if is_dead(&error) => {
-                match self {
-                    Engine::MySql(pool) => pool.forget(),
-                    Engine::Sqlite(pool) => pool.forget(),
-                }
+                self.forget();
                 self.ask(statement, values).await
             }
             answer => answer,
         }
         .map_err(DatabaseError::from)
+    }
+
+    /// Asks once; a connection that turns out to be dead is an error.
+    pub(super) async fn rows_at_once(
+        &self,
+        statement: Arc<str>,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, DatabaseError> {
+        self.ask(statement, values).await.map_err(|error| {
+            if is_dead(&error) {
+                self.forget();
+            }
+            error.into()
+        })
+    }
+
+    fn forget(&self) {
+        match self {
+            Engine::MySql(pool) => pool.forget(),
+            Engine::Sqlite(pool) => pool.forget(),
+        }
     }
 
     async fn ask(&self, statement: Arc<str>, values: Vec<Value>) -> Result<Vec<Row>, sqlx::Error> {

@@ -5,8 +5,10 @@
 mod address;
 mod batch;
 mod engine;
+mod lag;
 mod pool;
 mod questions;
+mod replicas;
 mod rows;
 mod schema;
 mod statements;
@@ -14,6 +16,7 @@ mod statements;
 pub use address::{Address, AddressError};
 pub use batch::Rows;
 pub use engine::{DatabaseError, Trouble};
+pub use replicas::Replicas;
 pub use rows::{
     AuthKeyRow, CoverRow, Credentials, DoorAndSession, GrantRow, ImageRow, SessionRow, UserInfos, UserRow,
 };
@@ -23,8 +26,11 @@ pub use statements::Tables;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+
 use engine::{Engine, Row, Value};
 use questions::{Asker, GrantsKey, SessionKey, Turns, UsersKey};
+use replicas::Servers;
 use rows::{album, image_row};
 use statements::{MAX_STEM_PREFIXES, Statements};
 
@@ -34,7 +40,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// An open database with Piwigo's tables in it.
 #[derive(Debug)]
 pub struct Database {
-    engine: Arc<Engine>,
+    servers: Arc<Servers>,
     statements: Arc<Statements>,
     turns: Arc<Turns>,
     look: Statement,
@@ -66,14 +72,29 @@ impl Database {
         connections: u32,
         freshness: Duration,
     ) -> Result<Self, DatabaseError> {
-        let engine = Arc::new(Engine::open(address, connections));
-        let statements = Arc::new(Statements::build(tables, engine.dialect())?);
+        Self::with_replicas(address, &Replicas::default(), tables, connections, freshness)
+    }
+
+    /// The same with read replicas, each with as many connections; they are asked once [`Database::verify`] has found the
+    /// primary to be in order.
+    ///
+    /// # Errors
+    /// When a table's name cannot be part of a statement.
+    pub fn with_replicas(
+        address: &Address,
+        replicas: &Replicas,
+        tables: &Tables,
+        connections: u32,
+        freshness: Duration,
+    ) -> Result<Self, DatabaseError> {
+        let servers = Arc::new(Servers::new(address, replicas, connections));
+        let statements = Arc::new(Statements::build(tables, servers.dialect())?);
         let owners = tokio::sync::Semaphore::new((connections / OWNER_SHARE).max(1) as usize);
-        let asker = Asker { engine: engine.clone(), statements: statements.clone() };
+        let asker = Asker { servers: servers.clone(), statements: statements.clone() };
         Ok(Database {
             turns: Turns::new(asker, freshness),
-            look: schema::statement(tables, engine.dialect())?,
-            engine,
+            look: schema::statement(tables, servers.dialect())?,
+            servers,
             statements,
             tables: tables.clone(),
             schema: Schema::default(),
@@ -95,7 +116,7 @@ impl Database {
     /// # Errors
     /// The first table or column that is missing, or what the database said.
     pub async fn verify(&mut self) -> Result<(), DatabaseError> {
-        let columns = self.rows(self.look.clone(), Vec::new()).await?;
+        let columns = in_time(self.servers.rows_of_primary(self.look.clone(), Vec::new())).await?;
         self.schema = Schema::read(&self.tables, &columns)?;
         self.door_and_session("", false).await?;
         self.images_by_path(vec![String::new()]).await?;
@@ -113,6 +134,7 @@ impl Database {
             self.images_by_format_id(0).await?;
             self.images_by_format(vec!["?".into()], "").await?;
         }
+        self.servers.watch();
         Ok(())
     }
 
@@ -126,7 +148,7 @@ impl Database {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn config(&self) -> Result<Vec<(String, Vec<u8>)>, DatabaseError> {
-        let rows = self.rows(self.statements.config.clone(), Vec::new()).await?;
+        let rows = in_time(self.servers.newest_rows(self.statements.config.clone(), Vec::new())).await?;
         Ok(rows.iter().filter_map(|row| Some((row.text(0)?, row.bytes(1).unwrap_or_default()))).collect())
     }
 
@@ -135,7 +157,7 @@ impl Database {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn sites(&self) -> Result<Vec<String>, DatabaseError> {
-        let rows = self.rows(self.statements.sites.clone(), Vec::new()).await?;
+        let rows = in_time(self.servers.newest_rows(self.statements.sites.clone(), Vec::new())).await?;
         Ok(rows.iter().filter_map(|row| row.text(0)).collect())
     }
 
@@ -180,7 +202,7 @@ impl Database {
             }
             None => &self.statements.original_was_taken,
         };
-        self.rows(statement.clone(), values).await.map(|_| ())
+        in_time(self.servers.rows_of_primary(statement.clone(), values)).await.map(|_| ())
     }
 
     /// The id of the account with exactly this name.
@@ -371,12 +393,22 @@ impl Database {
         Ok(rows.iter().filter_map(image_row).collect())
     }
 
-    async fn rows(&self, statement: Statement, values: Vec<Value>) -> Result<Vec<Row>, DatabaseError> {
-        match tokio::time::timeout(ANSWER_TIMEOUT, self.engine.rows(statement, values)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(DatabaseError::timeout(ANSWER_TIMEOUT)),
-        }
+    fn rows(
+        &self,
+        statement: Statement,
+        values: Vec<Value>,
+    ) -> impl Future<Output = Result<Vec<Row>, DatabaseError>> + Send {
+        in_time(self.servers.rows(statement, values))
     }
+}
+
+/// An answer, or the error that a database which keeps silent is turned into. No `async fn`: that would hold the future
+/// that it is given twice.
+fn in_time<R>(
+    asking: impl Future<Output = Result<R, DatabaseError>> + Send,
+) -> impl Future<Output = Result<R, DatabaseError>> + Send {
+    tokio::time::timeout(ANSWER_TIMEOUT, asking)
+        .map(|answer| answer.unwrap_or_else(|_| Err(DatabaseError::timeout(ANSWER_TIMEOUT))))
 }
 
 /// A statement's text, shared with the driver without copying.

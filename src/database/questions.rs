@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::batch::{Batches, Question, Rows};
-use super::engine::{Engine, Row, Value};
+use super::engine::{Row, Value};
+use super::replicas::Servers;
 use super::rows::{Credentials, GrantRow, ImageRow, SessionRow, UserInfos, UserRow, image_row};
 use super::statements::{MAX_ALBUMS, MAX_SPELLINGS, Statements};
 use super::{DatabaseError, IDS};
@@ -96,7 +97,7 @@ impl Turns {
 /// What every question needs.
 #[derive(Clone, Debug)]
 pub(super) struct Asker {
-    pub(super) engine: Arc<Engine>,
+    pub(super) servers: Arc<Servers>,
     pub(super) statements: Arc<Statements>,
 }
 
@@ -128,7 +129,7 @@ impl Question for Sessions {
         let (statement, length) = self.0.statements.door_and_sessions.at_least(keys.len());
         let mut values = vec![Value::text(secret_param)];
         values.extend(padded(keys, length).map(|key| Value::text(&key.row_id)));
-        let rows = self.0.engine.rows(statement, values).await?;
+        let rows = self.0.servers.rows(statement, values).await?;
         let door = |row: &Row| DoorRow {
             // Piwigo reads `true` and `false` as such and takes the truth of any other text as PHP does.
             gallery_locked: row.bytes(0).is_some_and(|value| !matches!(&*value, b"" | b"0" | b"false")),
@@ -154,7 +155,7 @@ impl Question for Images {
         let paths = distinct_paths(keys.iter());
         let (statement, length) = self.0.statements.images_by_path.at_least(paths.len());
         let values = padded(&paths, length).map(|path| Value::text(path)).collect();
-        let rows = self.0.engine.rows(statement, values).await?;
+        let rows = self.0.servers.rows(statement, values).await?;
         Ok(rows.iter().filter_map(image_row).collect())
     }
 }
@@ -180,7 +181,7 @@ impl Question for Users {
         let (statement, length) =
             if with_credentials { users_with_credentials } else { users }.at_least(ids.len());
         let values = padded(&ids, length).map(|&id| Value::Int(id.into())).collect();
-        let rows = self.0.engine.rows(statement, values).await?;
+        let rows = self.0.servers.rows(statement, values).await?;
         let user = |row: &Row| {
             let infos = row.text(1).map(|status| UserInfos {
                 status,
@@ -208,7 +209,7 @@ impl Question for Names {
     async fn ask(&self, keys: &[String]) -> Result<Vec<Self::Row>, DatabaseError> {
         let (statement, length) = self.0.statements.users_by_name.at_least(keys.len());
         let values = padded(keys, length).map(|name| Value::text(name)).collect();
-        let rows = self.0.engine.rows(statement, values).await?;
+        let rows = self.0.servers.rows(statement, values).await?;
         Ok(rows.iter().filter_map(|row| Some((row.unsigned(0)?, row.bytes(1)?))).collect())
     }
 }
@@ -242,7 +243,7 @@ impl Question for Grants {
             let ids = users.clone().chain(padded(albums, album_count));
             // Each of the statement's two halves has both lists.
             let values = ids.clone().chain(ids).map(|&id| Value::Int(id.into())).collect();
-            let rows = self.0.engine.rows(statement, values).await?;
+            let rows = self.0.servers.rows(statement, values).await?;
             let grant = |row: &Row| Some(GrantRow { user: row.unsigned(0)?, album: row.unsigned(1)? });
             grants.extend(rows.iter().filter_map(grant));
         }

@@ -4,6 +4,7 @@
 //! Two structs: [`Settings`] needs only files; [`gallery::Gallery`] needs the config table as well, because that
 //! table wins over Piwigo's files (PIWIGO.md §6.1).
 
+mod databases;
 mod error;
 pub mod gallery;
 mod options;
@@ -14,13 +15,14 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use databases::Databases;
 pub use error::SettingsError;
 pub use options::{Deny, Derivatives, LogFormat, LogLevel, Options};
 pub use piwigo_files::PiwigoFiles;
 
 use crate::access::{Admins, Policy};
 use crate::companion::{MAX_PATTERNS, Pattern};
-use crate::database::{Address, Tables};
+use crate::database::{Address, Replicas, Tables};
 use crate::listen::Listen;
 use crate::reply::{Deliver, DenyStatus, Reply};
 use crate::session_files::{self, SessionFiles};
@@ -39,8 +41,10 @@ pub struct Settings {
     pub listen: Option<Listen>,
     /// How the server is told to send a file; `None`: what the server itself says.
     pub deliver: Option<Deliver>,
-    /// The database.
+    /// The database; with replicas, the one that Piwigo writes to.
     pub database: Address,
+    /// Its read replicas.
+    pub replicas: Replicas,
     /// Connections to it, at most.
     pub database_connections: u32,
     /// For how long an answer of the database may be used again; zero: never.
@@ -161,16 +165,15 @@ impl Settings {
             });
         }
 
+        let databases = Databases::split(options.database.as_deref());
         let piwigo = PiwigoFiles::read(
             &gallery,
             &options.piwigo,
-            options.database.is_some(),
+            databases.is_primary_given(),
             options.ignore_includes == Some(true),
         )?;
-        let database = match &options.database {
-            Some(url) => Address::from_url(url)?,
-            None => piwigo.database()?,
-        };
+        let (database, replicas) =
+            databases.resolve(options.max_replica_lag.as_deref(), || piwigo.database())?;
         let url_prefix = url_prefix(options.url_prefix.as_deref().unwrap_or_default())?;
         let parent_sites = options.parent_sites.unwrap_or(false);
         if parent_sites && url_prefix.is_empty() {
@@ -187,6 +190,7 @@ impl Settings {
             listen: Listen::resolve(&options)?,
             deliver: options.deliver,
             database,
+            replicas,
             database_connections: within(
                 "database_connections",
                 options.database_connections,
@@ -260,15 +264,19 @@ fn within<N: Copy + PartialOrd + ToString>(
     }
 }
 
-/// A time such as `1s` or `500ms`, at most [`MAX_FRESHNESS`]; `0` is none.
-fn freshness(text: &str) -> Result<Duration, SettingsError> {
+/// A time such as `1s` or `500ms`; `0` is none.
+fn time(text: &str) -> Option<Duration> {
     let number = |digits: &str| digits.trim_end().parse::<u64>().ok();
-    let time = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+    match (text.strip_suffix("ms"), text.strip_suffix('s')) {
         (Some(digits), _) => number(digits).map(Duration::from_millis),
         (None, Some(digits)) => number(digits).map(Duration::from_secs),
         (None, None) => (text == "0").then_some(Duration::ZERO),
-    };
-    time.filter(|&time| time <= MAX_FRESHNESS).ok_or_else(|| SettingsError::Value {
+    }
+}
+
+/// A time of at most [`MAX_FRESHNESS`].
+fn freshness(text: &str) -> Result<Duration, SettingsError> {
+    time(text).filter(|&time| time <= MAX_FRESHNESS).ok_or_else(|| SettingsError::Value {
         setting: "freshness",
         value: text.to_owned(),
         expected: "a time such as 1s or 500ms, at most 60s, or 0",

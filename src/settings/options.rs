@@ -40,16 +40,21 @@ pub struct Options {
     /// Serve galleries beside Piwigo's directory (sites that begin with ../); needs --url-prefix
     #[arg(long, env = "PIWIGO_GATE_PARENT_SITES", num_args = 0..=1, default_missing_value = "true")]
     pub parent_sites: Option<bool>,
-    /// Address of the database, instead of Piwigo's own
+    /// Address of the database, instead of Piwigo's own; given again: of a read replica
     #[arg(
         long_help = "Address of the database, instead of Piwigo's own: mysql://user:password@host/name or \
-                     sqlite:///file",
+                     sqlite:///file. Given again: of a read replica (see --max-replica-lag), where the first may be \
+                     the word piwigo for Piwigo's own. In the environment, white space stands between several",
         long,
         env = "PIWIGO_GATE_DATABASE",
         value_name = "URL",
         hide_env_values = true
     )]
-    pub database: Option<String>,
+    #[serde(deserialize_with = "one_or_more")]
+    pub database: Option<Vec<String>>,
+    /// How long ago a change may have been made that a read replica does not know yet, such as 2s
+    #[arg(long, env = "PIWIGO_GATE_MAX_REPLICA_LAG", value_name = "TIME")]
+    pub max_replica_lag: Option<String>,
     /// Connections to the database [default: 8]
     #[arg(long, env = "PIWIGO_GATE_DATABASE_CONNECTIONS", value_name = "N")]
     pub database_connections: Option<u32>,
@@ -125,6 +130,20 @@ pub struct Options {
     /// Settings of Piwigo's own, where they cannot be read from its files (only in gate.toml, table `piwigo`)
     #[arg(skip)]
     pub piwigo: BTreeMap<String, toml::Value>,
+}
+
+/// A text, or a list of texts.
+fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged, expecting = "an address in quotation marks, or a list of them")]
+    enum OneOrMore {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(Some(match serde::Deserialize::deserialize(deserializer)? {
+        OneOrMore::One(text) => vec![text],
+        OneOrMore::More(texts) => texts,
+    }))
 }
 
 /// The `derivatives` setting: what an allowed but missing or stale resized picture leads to.
@@ -226,6 +245,7 @@ impl Options {
             url_prefix: self.url_prefix.or(weaker.url_prefix),
             parent_sites: self.parent_sites.or(weaker.parent_sites),
             database: self.database.or(weaker.database),
+            max_replica_lag: self.max_replica_lag.or(weaker.max_replica_lag),
             database_connections: self.database_connections.or(weaker.database_connections),
             freshness: self.freshness.or(weaker.freshness),
             ignore_includes: self.ignore_includes.or(weaker.ignore_includes),
@@ -265,6 +285,9 @@ mod tests {
             ("admins = \"strict\"\ndeny_status = 404\n[piwigo]\nsession_name = \"x\"", true),
             ("derivatives = \"existing\"", true),
             ("deny = \"login\"\ncovers = true\nlog_format = \"json\"", true),
+            ("database = \"mysql://a/b\"", true),
+            ("database = [\"piwigo\", \"mysql://a/b\"]\nmax_replica_lag = \"2s\"", true),
+            ("database = 1", false),
             ("deny = \"no\"", false),
             ("admin = \"strict\"", false),
             ("admins = \"some\"", false),

@@ -26,7 +26,21 @@ impl Gate {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Result<Self, String> {
-        let socket = sandbox.gate_socket();
+        Self::try_start_on(sandbox, "gate", arguments, environment)
+    }
+
+    /// One of several gates in a sandbox, on `run/<name>.sock`.
+    pub fn start_on(sandbox: &Sandbox, name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::try_start_on(sandbox, name, arguments, environment).unwrap_or_else(|log| panic!("{log}"))
+    }
+
+    fn try_start_on(
+        sandbox: &Sandbox,
+        name: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Self, String> {
+        let socket = sandbox.path().join(format!("run/{name}.sock"));
         let mut command = sandbox.command(program_for(sandbox));
         command
             .arg("serve")
@@ -39,7 +53,7 @@ impl Gate {
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .envs(environment.iter().copied());
-        let log = sandbox.path().join("log/gate.log");
+        let log = sandbox.path().join(format!("log/{name}.log"));
         let server = Server::start("piwigo-gate", command, &log, &Endpoint::Unix(socket.clone()))?;
         Ok(Self { server, socket })
     }

@@ -99,6 +99,8 @@ pub fn exchange(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
         match stream.read(&mut buffer) {
             Ok(0) => break,
             Ok(length) => answer.extend_from_slice(&buffer[..length]),
+            // This process was stopped and goes on.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) if answer.is_empty() => panic!("no answer from {address}: {error}"),
             Err(_) => break,
         }

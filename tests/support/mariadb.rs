@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -38,6 +39,7 @@ pub struct MariaDb {
     command: Vec<String>,
     account: Option<super::sandbox::Account>,
     directory: PathBuf,
+    address: Option<SocketAddr>,
 }
 
 impl MariaDb {
@@ -55,15 +57,35 @@ impl MariaDb {
     ///
     /// InnoDB is off, because Piwigo's tables are MyISAM and the server starts faster; `--innodb=ON` turns it on.
     pub fn start_with(sandbox: &Sandbox, options: &[&str]) -> Self {
-        static TEMPLATE: OnceLock<Sandbox> = OnceLock::new();
-        let template = TEMPLATE.get_or_init(make_template);
-        copy_tree(&template.path().join("mariadb"), &sandbox.path().join("mariadb"));
-        sandbox.hand_over_tree(&sandbox.path().join("mariadb"));
-        Self::on_existing_data(sandbox, options)
+        Self::start_in(sandbox, "mariadb", options).unwrap_or_else(|log| panic!("{log}"))
     }
 
-    fn on_existing_data(sandbox: &Sandbox, options: &[&str]) -> Self {
-        let directory = sandbox.path().join("mariadb");
+    /// One of several servers in a sandbox, each with a directory of its own; it listens on a loopback port, too.
+    pub fn start_on_port(sandbox: &Sandbox, directory: &str, options: &[&str]) -> Self {
+        let mut last = String::new();
+        for _ in 0..5 {
+            let address = process::free_port();
+            let port = format!("--port={}", address.port());
+            let mut all = vec!["--skip-networking=0", "--bind-address=127.0.0.1", &port];
+            all.extend(options);
+            match Self::start_in(sandbox, directory, &all) {
+                Ok(database) => return Self { address: Some(address), ..database },
+                Err(log) => last = log,
+            }
+        }
+        panic!("{last}");
+    }
+
+    fn start_in(sandbox: &Sandbox, directory: &str, options: &[&str]) -> Result<Self, String> {
+        static TEMPLATE: OnceLock<Sandbox> = OnceLock::new();
+        let template = TEMPLATE.get_or_init(make_template);
+        let directory = sandbox.path().join(directory);
+        copy_tree(&template.path().join("mariadb"), &directory);
+        sandbox.hand_over_tree(&directory);
+        Self::on_existing_data(sandbox, directory, options)
+    }
+
+    fn on_existing_data(sandbox: &Sandbox, directory: PathBuf, options: &[&str]) -> Result<Self, String> {
         let program = process::find_program(&["mariadbd", "mysqld"]).expect("MariaDB");
         let mut command = vec![
             program.display().to_string(),
@@ -75,9 +97,14 @@ impl MariaDb {
         ];
         command.extend(USUAL.iter().chain(options).map(|&option| option.to_owned()));
         let account = sandbox.account().cloned();
-        let mut database = Self { server: None, command, account, directory };
-        database.start_again();
-        database
+        let mut database = Self { server: None, command, account, directory, address: None };
+        database.try_start()?;
+        Ok(database)
+    }
+
+    /// Where it listens, if on a port.
+    pub fn address(&self) -> SocketAddr {
+        self.address.expect("a server on a port")
     }
 
     /// The unix socket.
@@ -107,8 +134,19 @@ impl MariaDb {
         }
     }
 
+    /// Ends the server as a power cut would, keeping its data.
+    pub fn kill(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.kill();
+        }
+    }
+
     /// Starts the server on the same data and socket.
     pub fn start_again(&mut self) {
+        self.try_start().unwrap_or_else(|log| panic!("{log}"));
+    }
+
+    fn try_start(&mut self) -> Result<(), String> {
         assert!(self.server.is_none(), "MariaDB runs already");
         let mut command = Command::new(&self.command[0]);
         command.args(&self.command[1..]).current_dir(&self.directory);
@@ -117,10 +155,8 @@ impl MariaDb {
             command.uid(account.uid).gid(account.gid);
         }
         let log = self.directory.join("db.log");
-        self.server = Some(
-            Server::start("MariaDB", command, &log, &Endpoint::Unix(self.socket()))
-                .unwrap_or_else(|log| panic!("{log}")),
-        );
+        self.server = Some(Server::start("MariaDB", command, &log, &Endpoint::Unix(self.socket()))?);
+        Ok(())
     }
 
     fn client(&self, database: &str, text: &str) -> String {
@@ -179,7 +215,8 @@ fn make_template() -> Sandbox {
             .args(["--skip-innodb", "--default-storage-engine=MyISAM"]),
     )
     .expect("MariaDB's data directory");
-    let mut database = MariaDb::on_existing_data(&sandbox, &[]);
+    let mut database =
+        MariaDb::on_existing_data(&sandbox, directory, &[]).unwrap_or_else(|log| panic!("{log}"));
     // The password holds a quote and a backslash on purpose: it must survive Piwigo's PHP file and the client.
     database.sql_as_root(&format!(
         "CREATE DATABASE {PIWIGO};
