@@ -195,7 +195,10 @@ impl Replica {
     /// A statement failed. It may be another server that answers next (the same, started anew with older data): nothing
     /// is known of it until it is asked again.
     fn failed(&self, error: &DatabaseError) {
-        self.state().not_before = Some(Instant::now() + rest_after(error));
+        let not_before = Some(Instant::now() + rest_after(error));
+        let mut state = self.state();
+        state.not_before = state.not_before.max(not_before);
+        drop(state);
         self.leave_out(error);
     }
 
