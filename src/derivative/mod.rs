@@ -5,5 +5,6 @@
 
 pub mod name;
 pub mod params;
+pub mod render;
 pub mod size;
 pub mod stored;
