@@ -28,6 +28,7 @@
 //! | [`refusal`] | what is not allowed → one log line, one answer | none |
 //! | [`send`] | looks at a file before the server sends it | files |
 //! | [`derivative`] | names, sizes and state of resized pictures | files |
+//! | [`picture`] | a picture's file → pixels → a file in another size | none |
 //! | [`piwigo`] | Piwigo's own formats: PHP literals, sessions, settings | none |
 //! | [`database`] | the statements, on MySQL/MariaDB and SQLite | database |
 //! | [`ready`] | the database and Piwigo's settings, at most a second old | database |
@@ -53,6 +54,7 @@ pub mod gate;
 pub mod guess;
 pub mod image;
 pub mod listen;
+pub mod picture;
 pub mod piwigo;
 pub mod ready;
 pub mod refusal;

@@ -2,7 +2,17 @@
 //! no file, no clock, no settings; what it may cost is bounded before it is spent.
 
 use super::params::{DerivativeParams, Watermark};
-use super::size::CenterOfInterest;
+use super::size::{CenterOfInterest, Crop, Sizing};
+use crate::picture::encode::encode;
+use crate::picture::format::Format;
+use crate::picture::gif::{Frames, Writer};
+use crate::picture::opened::{Decoded, Opened};
+use crate::picture::orientation::{before_turning, turn, turned_size};
+use crate::picture::profile::{LARGEST_KEPT, describes, to_srgb};
+use crate::picture::resample::{Part, resample};
+use crate::picture::sharpen::sharpen;
+use crate::picture::watermark::draw;
+use crate::picture::{Channels, Picture};
 
 /// What is to be made of a source picture.
 #[derive(Clone, Copy, Debug)]
@@ -64,11 +74,138 @@ pub enum RenderError {
     Encode(String),
 }
 
-/// Makes the derivative.
+/// Pixels that a JPEG is decoded to for one of the result, in each direction, at least. With 2 the results are not nearer
+/// to Piwigo's (SSIM 0.9726 against 0.9725), and large ones take half as long again.
+const OVERSAMPLING: f64 = 1.5;
+
+/// Makes the derivative. Its dimensions are exactly Piwigo's ([`super::size`]); it is never larger than the source.
+///
+/// Of the metadata only the ICC profile is kept, from [`Order::strip_below`] pixels on. Where it is not, the colours are
+/// converted to sRGB first. EXIF is never kept: it may say where and by whom a photo was taken, and it holds a small copy
+/// of the whole picture; the orientation has been applied.
 ///
 /// # Errors
 /// When the source cannot be used, or is larger than the limits allow.
 pub fn render(source: &[u8], order: &Order<'_>) -> Result<Vec<u8>, RenderError> {
-    let _ = (source, order);
-    Err(RenderError::UnknownFormat)
+    let format = Format::named(order.extension)
+        .ok_or_else(|| RenderError::Encode(format!("no format is called {:?}", order.extension)))?;
+    let source = Opened::open(source, &order.limits)?;
+    let job = Job::new(&source, order, format)?;
+    match source {
+        Opened::Gif(gif) if order.keep_animation && format == Format::Gif => job.animate(gif.frames()),
+        source => {
+            let Decoded { picture, shrink, profile } = source.decode(job.shrink())?;
+            let (picture, profile) = job.finish(&picture, shrink, profile)?;
+            encode(picture, profile.as_deref(), format, order.quality)
+        }
+    }
+}
+
+/// What is to be done with each frame.
+struct Job<'a> {
+    /// The part that is kept, in the source as stored.
+    part: Crop,
+    /// What it is scaled to before it is turned; at most the part's own size.
+    scaled: (u32, u32),
+    /// Quarter turns counter-clockwise.
+    turns: u8,
+    /// 0 to 100.
+    sharpen: u8,
+    /// The mark, if the result is large enough for it.
+    mark: Option<(&'a Watermark, Picture)>,
+    /// The result carries an ICC profile if the source does.
+    keeps_profile: bool,
+}
+
+impl<'a> Job<'a> {
+    fn new(source: &Opened<'_>, order: &Order<'a>, format: Format) -> Result<Self, RenderError> {
+        let stored = source.size();
+        let turns = order.rotation.unwrap_or_else(|| source.quarter_turns()) % 4;
+        let size = turned_size(stored, turns);
+        let Sizing { crop, scaled } = order.params.sizing.compute(size, order.coi);
+        let part = crop.unwrap_or(Crop { left: 0, top: 0, width: size.0, height: size.1 });
+        // What Piwigo takes for the size of the result, though a crop alone changes that, too.
+        let (width, height) = scaled.unwrap_or(size);
+        let keeps_profile = u64::from(width) * u64::from(height) >= u64::from(order.strip_below);
+        let mark = match order.watermark {
+            Some((watermark, file)) if watermark.applies(order.params, (width, height)) => {
+                Some((watermark, decode_mark(file, &order.limits)?))
+            }
+            _ => None,
+        };
+        Ok(Job {
+            part: before_turning(part, stored, turns),
+            scaled: turned_size(scaled.unwrap_or((part.width, part.height)), turns),
+            turns,
+            sharpen: order.sharpen,
+            mark,
+            keeps_profile: keeps_profile && format != Format::Gif,
+        })
+    }
+
+    /// By what factor the source may be decoded smaller.
+    fn shrink(&self) -> u32 {
+        let across = f64::from(self.part.width) / f64::from(self.scaled.0);
+        let down = f64::from(self.part.height) / f64::from(self.scaled.1);
+        [8, 4, 2]
+            .into_iter()
+            .find(|&factor| f64::from(factor) * OVERSAMPLING <= across.min(down))
+            .unwrap_or(1)
+    }
+
+    /// The finished pixels of a frame that was decoded smaller by `shrink`, and the profile to write with them.
+    fn finish(
+        &self,
+        picture: &Picture,
+        shrink: u32,
+        profile: Option<Vec<u8>>,
+    ) -> Result<(Picture, Option<Vec<u8>>), RenderError> {
+        let scale = f64::from(shrink);
+        let part = Part {
+            left: f64::from(self.part.left) / scale,
+            top: f64::from(self.part.top) / scale,
+            width: f64::from(self.part.width) / scale,
+            height: f64::from(self.part.height) / scale,
+        };
+        let picture = turn(resample(picture, part, self.scaled)?, self.turns);
+        let kept = profile.as_ref().is_some_and(|profile| self.keeps(profile, &picture));
+        let (picture, profile) =
+            if kept { (picture, profile) } else { (to_srgb(picture, profile.as_deref()), None) };
+        let picture = sharpen(picture, self.sharpen);
+        match &self.mark {
+            Some((params, mark)) => Ok((draw(picture, mark, params)?, profile)),
+            None => Ok((picture, profile)),
+        }
+    }
+
+    /// Whether the profile is still right for the result: ink becomes RGB, and gray gets colours by a mark.
+    fn keeps(&self, profile: &[u8], picture: &Picture) -> bool {
+        let stays = match picture.channels {
+            Channels::Rgb | Channels::Rgba => true,
+            Channels::Gray => self.mark.is_none(),
+            Channels::Cmyk => false,
+        };
+        self.keeps_profile && stays && profile.len() <= LARGEST_KEPT && describes(profile, picture.channels)
+    }
+
+    /// All frames of an animation, each finished like a picture.
+    fn animate(&self, mut frames: Frames<'_>) -> Result<Vec<u8>, RenderError> {
+        let mut writer = Writer::new(turned_size(self.scaled, self.turns), Some(frames.repeat()))?;
+        let mut is_empty = true;
+        while let (Some(frame), delay) = frames.next()? {
+            writer.add(self.finish(&frame, 1, None)?.0, delay)?;
+            is_empty = false;
+        }
+        if is_empty {
+            return Err(RenderError::Broken("it has no frame".to_owned()));
+        }
+        writer.finish()
+    }
+}
+
+fn decode_mark(file: &[u8], limits: &Limits) -> Result<Picture, RenderError> {
+    let decoded = Opened::open(file, limits).and_then(|opened| opened.decode(1));
+    let Decoded { picture, profile, .. } =
+        decoded.map_err(|error| RenderError::Watermark(error.to_string()))?;
+    Ok(to_srgb(picture, profile.as_deref()))
 }
