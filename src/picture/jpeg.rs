@@ -10,9 +10,10 @@ use super::orientation::quarter_turns_of_exif;
 use super::{Channels, Picture};
 use crate::derivative::render::{Limits, RenderError};
 
-/// Scans of one picture, at most. Cameras write 1, encoders of progressive JPEG about 10; each costs time, but needs next
-/// to no bytes.
-const MOST_SCANS: usize = 100;
+/// Scans of a progressive picture, at most: encoders write about 10. Each costs time, but needs next to no bytes.
+const MOST_SCANS: usize = 50;
+/// Scans of another picture, at most: one for each component.
+const MOST_BASELINE_SCANS: usize = 4;
 
 /// A JPEG whose header has been read.
 pub struct OpenedJpeg<'a> {
@@ -35,9 +36,11 @@ impl<'a> OpenedJpeg<'a> {
         if !structure.is_complete {
             return Err(RenderError::Broken("the file ends too early".to_owned()));
         }
-        if structure.scans > MOST_SCANS {
+        let is_progressive = info.coding_process == CodingProcess::DctProgressive;
+        let most = if is_progressive { MOST_SCANS } else { MOST_BASELINE_SCANS };
+        if structure.scans > most {
             return Err(RenderError::TooLarge(format!(
-                "{} scans, where {MOST_SCANS} are the limit",
+                "{} scans, where {most} are the limit",
                 structure.scans
             )));
         }
@@ -45,7 +48,6 @@ impl<'a> OpenedJpeg<'a> {
         if (file.len() as u64) * 8 < u64::from(size.0) * u64::from(size.1) / 64 {
             return Err(RenderError::Broken("the file is too short for its dimensions".to_owned()));
         }
-        let is_progressive = info.coding_process == CodingProcess::DctProgressive;
         let (format, is_adobe) = (info.pixel_format, structure.is_adobe);
         Ok(OpenedJpeg { decoder, size, format, is_progressive, is_adobe, limits: *limits })
     }
