@@ -26,6 +26,8 @@ pub struct Part {
 /// If `part` does not lie within the picture.
 pub fn resample(picture: &Picture, part: Part, size: (u32, u32)) -> Result<Picture, RenderError> {
     let failed = |error: String| RenderError::Broken(error);
+    let (cut, part) = cut_out(picture, part);
+    let picture = cut.as_ref().unwrap_or(picture);
     let pixel = match picture.channels {
         Channels::Gray => PixelType::U8,
         Channels::Rgb => PixelType::U8x3,
@@ -40,6 +42,28 @@ pub fn resample(picture: &Picture, part: Part, size: (u32, u32)) -> Result<Pictu
         .use_alpha(picture.channels == Channels::Rgba);
     Resizer::new().resize(&source, &mut target, &options).map_err(|error| failed(error.to_string()))?;
     Ok(Picture { pixels: target.into_vec(), width: size.0, height: size.1, channels: picture.channels })
+}
+
+/// The pixels of a part and the part within them, so that nothing from beyond the borders shows at the edges; `None` if
+/// that is the whole picture.
+#[allow(clippy::cast_sign_loss)]
+fn cut_out(picture: &Picture, part: Part) -> (Option<Picture>, Part) {
+    let (left, top) = (part.left.floor(), part.top.floor());
+    let right = (part.left + part.width).ceil().min(f64::from(picture.width)) as u32;
+    let bottom = (part.top + part.height).ceil().min(f64::from(picture.height)) as u32;
+    let (first, above) = (left as u32, top as u32);
+    if (first, above, right, bottom) == (0, 0, picture.width, picture.height)
+        || first >= right
+        || above >= bottom
+    {
+        return (None, part);
+    }
+    let count = picture.channels.count();
+    let rows = picture.pixels.chunks_exact(picture.width as usize * count);
+    let rows = rows.skip(above as usize).take((bottom - above) as usize);
+    let pixels = rows.flat_map(|row| &row[first as usize * count..right as usize * count]).copied().collect();
+    let cut = Picture { pixels, width: right - first, height: bottom - above, channels: picture.channels };
+    (Some(cut), Part { left: part.left - left, top: part.top - top, ..part })
 }
 
 #[cfg(test)]
