@@ -5,6 +5,7 @@
 mod address;
 mod batch;
 mod engine;
+mod pictures;
 mod pool;
 mod questions;
 mod rows;
@@ -14,6 +15,7 @@ mod statements;
 pub use address::{Address, AddressError};
 pub use batch::Rows;
 pub use engine::{DatabaseError, Trouble};
+pub use pictures::{PictureRow, Which};
 pub use rows::{
     AuthKeyRow, CoverRow, Credentials, DoorAndSession, GrantRow, ImageRow, SessionRow, UserInfos, UserRow,
 };
@@ -24,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{Engine, Row, Value};
+use pictures::PictureStatements;
 use questions::{Asker, GrantsKey, SessionKey, Turns, UsersKey};
 use rows::{album, image_row};
 use statements::{MAX_STEM_PREFIXES, Statements};
@@ -37,6 +40,7 @@ pub struct Database {
     engine: Arc<Engine>,
     statements: Arc<Statements>,
     turns: Arc<Turns>,
+    pictures: PictureStatements,
     look: Statement,
     tables: Tables,
     schema: Schema,
@@ -75,6 +79,7 @@ impl Database {
             look: schema::statement(tables, engine.dialect())?,
             engine,
             statements,
+            pictures: PictureStatements::build(tables)?,
             tables: tables.clone(),
             schema: Schema::default(),
             owners,
@@ -101,6 +106,7 @@ impl Database {
         self.images_by_path(vec![String::new()]).await?;
         self.images_by_id(0).await?;
         self.images_by_stem(vec!["?".into()]).await?;
+        self.center_of_interest(0).await?;
         self.images_by_representative(vec!["?".into()], "").await?;
         self.users([0; IDS], true).await?;
         self.user_by_name("?").await?;
