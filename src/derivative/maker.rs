@@ -500,3 +500,151 @@ async fn blocking<T: Send + 'static>(
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::derivative::name::Kind;
+    use crate::derivative::params::Watermark;
+    use crate::settings::PiwigoFiles;
+
+    /// A gallery with one picture of 400 × 300, `u/a.jpg`, as old as the epoch.
+    struct Scene {
+        directory: tempfile::TempDir,
+        gallery: Arc<Gallery>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let files = PiwigoFiles::from_text("<?php", "<?php $prefixeTable = 'piwigo_';");
+            let gallery = Arc::new(Gallery::resolve(&files, &[], "").unwrap());
+            let scene = Scene { directory: tempfile::tempdir().unwrap(), gallery };
+            scene.write("u/a.jpg", &jpeg(), 0);
+            scene
+        }
+
+        fn root(&self) -> &Path {
+            self.directory.path()
+        }
+
+        fn write(&self, path: &str, bytes: &[u8], seconds: u64) {
+            let path = self.root().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, bytes).unwrap();
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            fs::File::options().append(true).open(&path).unwrap().set_modified(time).unwrap();
+        }
+
+        fn order(&self, kind: Kind) -> Commission {
+            Commission {
+                root: self.root().to_owned(),
+                gallery: self.gallery.clone(),
+                picture: Picture::original("u/a.jpg".into(), (Some(400), Some(300)), Some(0), None),
+                params: self.gallery.derivatives.params(kind).unwrap(),
+                ordered: SystemTime::now(),
+            }
+        }
+
+        fn has(&self, name: &str) -> bool {
+            self.root().join("_data/i/u").join(name).exists()
+        }
+    }
+
+    fn jpeg() -> Vec<u8> {
+        let pixels: Vec<u8> = (0..400_u32 * 300).map(|at| (at % 251) as u8).collect();
+        let mut bytes = Vec::new();
+        let encoder = jpeg_encoder::Encoder::new(&mut bytes, 80);
+        encoder.encode(&pixels, 400, 300, jpeg_encoder::ColorType::Luma).unwrap();
+        bytes
+    }
+
+    fn maker() -> Arc<Maker> {
+        Maker::new(2, 8, PATIENCE)
+    }
+
+    #[tokio::test]
+    async fn a_larger_derivative_takes_the_place_of_the_source_if_it_is_of_use() {
+        let scene = Scene::new();
+        maker().make(scene.order(Kind::TwoSmall)).await.unwrap();
+        // The source could not be decoded any more: it is not even read.
+        scene.write("u/a.jpg", b"no picture", 0);
+        maker().make(scene.order(Kind::Thumb)).await.unwrap();
+        // A newer source makes the larger one stale.
+        scene.write("u/a.jpg", b"no picture", 4_000_000_000);
+        let failed = maker().make(scene.order(Kind::Thumb)).await;
+        assert!(matches!(failed, Err(Unmade::Source(_))), "{failed:?}");
+        // Half a larger one is none.
+        let scene = Scene::new();
+        scene.write("_data/i/u/a-2s.jpg", &jpeg()[..100], 1000);
+        maker().make(scene.order(Kind::Thumb)).await.unwrap();
+        assert!(scene.has("a-th.jpg"));
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_forgotten_when_the_file_to_blame_has_changed() {
+        let scene = Scene::new();
+        let maker = maker();
+        scene.write("u/a.jpg", b"no picture", 1);
+        let first = maker.make(scene.order(Kind::Thumb)).await.unwrap_err();
+        assert_eq!(maker.make(scene.order(Kind::Square)).await.unwrap_err(), first, "of every size");
+        assert_eq!(locked(&maker.failures).len(), 1);
+        scene.write("u/a.jpg", &jpeg(), 2);
+        maker.make(scene.order(Kind::Thumb)).await.unwrap();
+        assert_eq!(locked(&maker.failures).len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_watermark_that_cannot_be_read_stops_the_sizes_that_carry_it() {
+        let mut scene = Scene::new();
+        let maker = maker();
+        for file in ["local/watermarks/none.png", "../outside.png", "/etc/passwd", ".hidden.png"] {
+            let mark = Watermark { file: file.into(), min_size: (200, 200), ..Watermark::default() };
+            Arc::get_mut(&mut scene.gallery).unwrap().derivatives.watermark = mark;
+            for _ in 0..2 {
+                let failed = maker.make(scene.order(Kind::XSmall)).await;
+                assert!(matches!(failed, Err(Unmade::Settings(_))), "{file}: {failed:?}");
+            }
+            locked(&maker.failures).clear();
+        }
+        maker.make(scene.order(Kind::Thumb)).await.unwrap();
+        assert!(scene.has("a-th.jpg") && !scene.has("a-xs.jpg"));
+    }
+
+    #[tokio::test]
+    async fn no_more_wait_than_there_are_places_and_none_for_ever() {
+        let scene = Scene::new();
+        let maker = Maker::new(1, 1, Duration::from_millis(50));
+        let turn = maker.turns.acquire().await.unwrap();
+        let (first, second) =
+            tokio::join!(maker.make(scene.order(Kind::Thumb)), maker.make(scene.order(Kind::Square)));
+        assert_eq!((first, second), (Err(Unmade::Busy), Err(Unmade::Busy)));
+        drop(turn);
+        // Who waited has gone; what they asked for is made all the same.
+        let start = Instant::now();
+        while !scene.has("a-th.jpg") {
+            assert!(start.elapsed() < PATIENCE);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(!scene.has("a-sq.jpg"), "the second found no place");
+    }
+
+    #[tokio::test]
+    async fn a_derivative_is_dated_before_its_order_and_never_before_its_source() {
+        let scene = Scene::new();
+        for (source, expected) in [(0, None), (4_000_000_000, Some(4_000_000_000))] {
+            scene.write("u/a.jpg", &jpeg(), source);
+            let order = scene.order(Kind::Square);
+            let ordered = order.ordered;
+            maker().make(order).await.unwrap();
+            let made = fs::metadata(scene.root().join("_data/i/u/a-sq.jpg")).unwrap().modified().unwrap();
+            match expected {
+                None => assert_eq!(ordered.duration_since(made).unwrap(), LOOKED_BEFORE),
+                Some(seconds) => {
+                    assert_eq!(made, SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+                }
+            }
+        }
+    }
+}
