@@ -240,7 +240,9 @@ impl Maker {
             _ => return Err(why),
         };
         tracing::warn!(
-            derivative, file = commission.picture.file, reason = %why,
+            derivative,
+            file = commission.picture.file,
+            reason = why.to_string(),
             "no derivative is made; this is said once, as long as the file stays as it is"
         );
         let mut failures = locked(&self.failures);
@@ -335,10 +337,14 @@ impl Maker {
             }
             Err(why @ (Unmade::Disk(_) | Unmade::Denied(_) | Unmade::Place(_))) => {
                 if !self.trouble.swap(true, Ordering::Relaxed) {
-                    tracing::error!(derivative, reason = %why, "a derivative is not made; others may follow");
+                    tracing::error!(
+                        derivative,
+                        reason = why.to_string(),
+                        "a derivative is not made; others may follow"
+                    );
                 }
             }
-            Err(why) => tracing::debug!(derivative, reason = %why, "not made"),
+            Err(why) => tracing::debug!(derivative, reason = why.to_string(), "not made"),
         }
     }
 }
