@@ -228,6 +228,18 @@ fn a_gif_of_many_frames_is_cut_off_by_the_limit() {
 }
 
 #[test]
+fn a_gifs_frame_beyond_its_canvas_is_within_the_limits_too() {
+    // A canvas of one pixel, and a frame of 20000 x 10000: 800 MB of RGBA, said in a few bytes.
+    let frame = b"\x2C\0\0\0\0\x20\x4E\x10\x27\0\x02\x02\x44\x01\0";
+    let bomb = [&b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xFF\xFF\xFF"[..], frame, b";"].concat();
+    for keep_animation in [false, true] {
+        let limits = Limits { decoded_bytes: 192 << 20, ..Limits::default() };
+        let result = quickly(&bomb, &Order { keep_animation, limits, ..order("gif") });
+        assert!(matches!(result, Err(RenderError::TooLarge(_))), "{result:?}");
+    }
+}
+
+#[test]
 fn a_gifs_frames_are_kept_or_the_first_is_taken() {
     let frame = |x: u8| {
         [b"\x21\xF9\x04\x04\x07\0\0\0\x2C", &[x, 0, 0, 0, 1, 0, 1, 0, 0, 2, 2, 0x44, 1, 0][..]].concat()

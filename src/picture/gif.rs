@@ -28,8 +28,7 @@ impl<'a> OpenedGif<'a> {
         });
         let decoder = options.read_info(file).map_err(broken)?;
         let size = (u32::from(decoder.width()), u32::from(decoder.height()));
-        // The canvas and a frame of that size.
-        check_limits(size, decoded_bytes(size, Channels::Rgba) * 2, limits)?;
+        check_limits(size, decoded_bytes(size, Channels::Rgba), limits)?;
         Ok(OpenedGif { decoder, size, limits: *limits })
     }
 
@@ -51,7 +50,12 @@ impl<'a> OpenedGif<'a> {
         let (width, height) = self.size;
         let pixels = vec![0; decoded_bytes(self.size, Channels::Rgba) as usize];
         let canvas = Picture { pixels, width, height, channels: Channels::Rgba };
-        Frames { decoder: self.decoder, canvas, left: self.limits.pixels.saturating_mul(2) }
+        Frames {
+            decoder: self.decoder,
+            canvas,
+            left: self.limits.pixels.saturating_mul(2),
+            limits: self.limits,
+        }
     }
 }
 
@@ -61,6 +65,7 @@ pub struct Frames<'a> {
     canvas: Picture,
     /// Pixels that may still be read and drawn: each frame costs its own and the canvas's.
     left: u64,
+    limits: Limits,
 }
 
 impl Frames<'_> {
@@ -79,10 +84,15 @@ impl Frames<'_> {
             .left
             .checked_sub(cost.min(self.left + 1))
             .ok_or_else(|| RenderError::TooLarge("its frames have too many pixels in all".to_owned()))?;
+        // A frame may be larger than the canvas, which it then exceeds, and the decoder's own limit is not for buffers that
+        // it is given. Beside it there are the canvas, and what was on it before.
+        let bytes = self.decoder.buffer_size() as u64 + self.canvas.pixels.len() as u64 * 2;
+        check_limits(self.canvas.size(), bytes, &self.limits)?;
         let mut pixels = vec![0; self.decoder.buffer_size()];
         self.decoder.read_into_buffer(&mut pixels).map_err(broken)?;
         let before = (frame.disposal == DisposalMethod::Previous).then(|| self.canvas.pixels.clone());
         frame.draw(&pixels, &mut self.canvas);
+        drop(pixels);
         let shown = self.canvas.clone();
         match (frame.disposal, before) {
             (_, Some(before)) => self.canvas.pixels = before,
