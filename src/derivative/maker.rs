@@ -470,6 +470,7 @@ fn rendered(
     match made {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(RenderError::TooLarge(why))) => Err(Attempt::TooLarge(why)),
+        Ok(Err(RenderError::Resources(_))) => Err(Unmade::Busy.into()),
         Ok(Err(error @ (RenderError::Watermark(_) | RenderError::Encode(_)))) => {
             Err(Unmade::Settings(error.to_string()).into())
         }

@@ -66,6 +66,9 @@ pub enum RenderError {
     /// The file is broken or uses something the decoder does not know.
     #[error("cannot be decoded: {0}")]
     Broken(String),
+    /// The machine is short of something: it may work later.
+    #[error("not now: {0}")]
+    Resources(String),
     /// The watermark's file cannot be used.
     #[error("the watermark cannot be used: {0}")]
     Watermark(String),
@@ -95,8 +98,9 @@ pub fn render(source: &[u8], order: &Order<'_>) -> Result<Vec<u8>, RenderError> 
         Opened::Gif(gif) if order.keep_animation && format == Format::Gif => job.animate(gif.frames()),
         source => {
             let Decoded { picture, shrink, profile } = source.decode(job.shrink())?;
-            let (picture, profile) = job.finish(&picture, shrink, profile)?;
-            encode(picture, profile.as_deref(), format, order.quality)
+            let (made, profile) = job.finish(&picture, shrink, profile)?;
+            drop(picture);
+            encode(made, profile.as_deref(), format, order.quality)
         }
     }
 }

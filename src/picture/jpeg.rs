@@ -1,6 +1,8 @@
 //! JPEG. Reading goes through `jpeg-decoder`, which can leave the fine detail out while decoding (a "shrink" of 2, 4 or
 //! 8): of a 12-megapixel photo that is to become a thumbnail, most of the work is never done.
 
+use std::io::ErrorKind;
+
 use jpeg_decoder::{CodingProcess, Decoder, PixelFormat};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use memchr::memchr;
@@ -99,7 +101,13 @@ impl<'a> OpenedJpeg<'a> {
 
 #[allow(clippy::needless_pass_by_value)] // for map_err
 fn broken(error: jpeg_decoder::Error) -> RenderError {
-    RenderError::Broken(error.to_string())
+    match error {
+        // The file is in memory and can only end: the rest is of the threads that the decoder starts.
+        jpeg_decoder::Error::Io(error) if error.kind() != ErrorKind::UnexpectedEof => {
+            RenderError::Resources(error.to_string())
+        }
+        error => RenderError::Broken(error.to_string()),
+    }
 }
 
 /// What a walk over the file's markers tells before anything is decoded.
@@ -186,6 +194,13 @@ mod tests {
             let found = Structure::of(&parts.concat());
             assert_eq!(found, Structure { is_adobe, scans, is_complete }, "{parts:?}");
         }
+    }
+
+    #[test]
+    fn a_thread_that_cannot_be_started_is_no_fault_of_the_picture() {
+        let io = |kind: ErrorKind| broken(jpeg_decoder::Error::Io(kind.into()));
+        assert!(matches!(io(ErrorKind::WouldBlock), RenderError::Resources(_)));
+        assert!(matches!(io(ErrorKind::UnexpectedEof), RenderError::Broken(_)));
     }
 
     #[test]

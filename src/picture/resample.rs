@@ -61,8 +61,10 @@ fn cut_out(picture: &Picture, part: Part) -> (Option<Picture>, Part) {
     let count = picture.channels.count();
     let rows = picture.pixels.chunks_exact(picture.width as usize * count);
     let rows = rows.skip(above as usize).take((bottom - above) as usize);
-    let pixels = rows.flat_map(|row| &row[first as usize * count..right as usize * count]).copied().collect();
-    let cut = Picture { pixels, width: right - first, height: bottom - above, channels: picture.channels };
+    let (width, height) = (right - first, bottom - above);
+    let mut pixels = Vec::with_capacity(width as usize * height as usize * count);
+    rows.for_each(|row| pixels.extend_from_slice(&row[first as usize * count..right as usize * count]));
+    let cut = Picture { pixels, width, height, channels: picture.channels };
     (Some(cut), Part { left: part.left - left, top: part.top - top, ..part })
 }
 
