@@ -16,6 +16,8 @@ pub struct Sendable {
     pub length: u64,
     /// Modification time.
     pub modified: SystemTime,
+    /// Device and number of the file that was looked at.
+    identity: (u64, u64),
 }
 
 /// Why a file cannot be sent.
@@ -50,8 +52,7 @@ pub fn open(root: &Path, path: &str) -> Result<(File, Sendable), Unsendable> {
     let file = File::options().read(true).custom_flags(flags).open(root.join(path)).map_err(missing)?;
     let sendable = inspect_beside(root, path)?;
     let opened = file.metadata().map_err(missing)?;
-    let inspected = fs::metadata(&sendable.path).map_err(missing)?;
-    if (opened.dev(), opened.ino()) != (inspected.dev(), inspected.ino()) {
+    if (opened.dev(), opened.ino()) != sendable.identity {
         return Err(Unsendable::StrangersLink(path.to_owned()));
     }
     Ok((file, sendable))
@@ -91,7 +92,10 @@ pub fn inspect(root: &Path, path: &str) -> Result<Sendable, Unsendable> {
     }
     let modified = metadata.modified().map_err(missing)?;
     match whole.into_os_string().into_string() {
-        Ok(path) => Ok(Sendable { path, length: metadata.len(), modified }),
+        Ok(path) => {
+            let identity = (metadata.dev(), metadata.ino());
+            Ok(Sendable { path, length: metadata.len(), modified, identity })
+        }
         Err(_) => Err(Unsendable::NotAFile(path.to_owned())),
     }
 }

@@ -12,7 +12,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, renameat, statat, unlinkat};
+use rustix::fs::{
+    Access, AtFlags, FileType, Mode, OFlags, accessat, mkdirat, openat, renameat, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 use crate::send::{self, Unsendable};
@@ -94,7 +96,7 @@ impl StoreError {
         let place = place.to_owned();
         match errno {
             Errno::ACCESS | Errno::PERM | Errno::ROFS => StoreError::Denied { place, error: errno.into() },
-            Errno::LOOP | Errno::NOTDIR => StoreError::Link(place),
+            Errno::LOOP | Errno::NOTDIR | Errno::ISDIR => StoreError::Link(place),
             Errno::NAMETOOLONG => StoreError::Name,
             _ => StoreError::Disk { place, error: errno.into() },
         }
@@ -143,7 +145,29 @@ impl Place {
         if is_new {
             place.write_index()?;
         }
+        place.can_write()?;
         Ok(place)
+    }
+
+    /// Says before a picture is decoded for nothing that it could not be written: to a directory of somebody else, over a
+    /// directory, to a full disk.
+    fn can_write(&self) -> Result<(), StoreError> {
+        if let Err(errno @ (Errno::ACCESS | Errno::PERM | Errno::ROFS)) =
+            accessat(&self.directory, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty())
+        {
+            return Err(StoreError::new(&self.path, errno));
+        }
+        let there = statat(&self.directory, &*self.name, AtFlags::SYMLINK_NOFOLLOW);
+        if there.is_ok_and(|there| FileType::from_raw_mode(there.st_mode).is_dir()) {
+            return Err(StoreError::new(&format!("{}{}", self.path, self.name), Errno::ISDIR));
+        }
+        // File systems that do not count their blocks say 0 of 0.
+        match rustix::fs::fstatvfs(&self.directory) {
+            Ok(disk) if disk.f_blocks > 0 && disk.f_bfree == 0 => {
+                Err(StoreError::new(&self.path, Errno::NOSPC))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What another file in this directory holds and when it was modified; `None` where there is none, or one of more
@@ -443,10 +467,26 @@ mod tests {
     fn what_fails_leaves_nothing_behind() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
-        fs::create_dir_all(root.join("_data/i/a-th.jpg")).unwrap();
+        fs::create_dir_all(root.join("_data/i")).unwrap();
         let place = Place::make(root, "_data/i/", "a-th.jpg").unwrap();
+        fs::create_dir(root.join("_data/i/a-th.jpg")).unwrap();
         let failed = place.write(b"x", SystemTime::UNIX_EPOCH);
-        assert!(matches!(failed, Err(StoreError::Disk { .. })), "{failed:?}");
+        assert!(matches!(failed, Err(StoreError::Link(_))), "{failed:?}");
         assert_eq!(names(&root.join("_data/i")), ["a-th.jpg"]);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_known_before_the_work() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        fs::create_dir_all(root.join("_data/i/u/a-th.jpg")).unwrap();
+        let over_a_directory = Place::make(root, "_data/i/", "u/a-th.jpg");
+        assert!(matches!(over_a_directory, Err(StoreError::Link(_))), "{over_a_directory:?}");
+        // Root may write everywhere.
+        if !rustix::process::geteuid().is_root() {
+            fs::set_permissions(root.join("_data/i/u"), Permissions::from_mode(0o555)).unwrap();
+            let read_only = Place::make(root, "_data/i/", "u/a-sq.jpg");
+            assert!(matches!(read_only, Err(StoreError::Denied { .. })), "{read_only:?}");
+        }
     }
 }
