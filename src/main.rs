@@ -3,9 +3,11 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
@@ -116,6 +118,35 @@ const SETUP_ERROR: u8 = 2;
 /// a disk lets the first one wait.
 const MAX_THREADS: usize = 2;
 
+/// Pictures come and go by tens of megabytes, and glibc's allocator keeps what was freed: after each large piece it raises
+/// the size from which memory goes back to the system, up to 32 MB, for each of its arenas. Measured after 45 pictures:
+/// 138 MB resident, with this 18, in the same time.
+///
+/// The threshold is set by the environment when a program starts, or by a call that is not memory-safe; so the program puts
+/// itself in its own place, once, with the same arguments, number and descriptors. Where it cannot, and where somebody has
+/// set anything of the kind, all stays as it is.
+fn give_memory_back() {
+    const THRESHOLD: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "1048576");
+    /// The allocator's variables are taken away from programs with special rights: this one stays.
+    const DONE: &str = "PIWIGO_GATE_RESTARTED";
+    let is_set = |(name, _): (OsString, OsString)| {
+        let name = name.as_encoded_bytes();
+        name.starts_with(b"MALLOC_") || name == b"GLIBC_TUNABLES" || name == DONE.as_bytes()
+    };
+    if !cfg!(all(target_os = "linux", target_env = "gnu")) || std::env::vars_os().any(is_set) {
+        return;
+    }
+    let (Ok(program), mut arguments) = (std::env::current_exe(), std::env::args_os()) else { return };
+    let Some(name) = arguments.next() else { return };
+    // Returns only if it failed.
+    let _ = process::Command::new(program)
+        .arg0(name)
+        .args(arguments)
+        .env(THRESHOLD.0, THRESHOLD.1)
+        .env(DONE, "1")
+        .exec();
+}
+
 fn main() -> ExitCode {
     let by_server = listen::started_by_a_server();
     let command = match CommandLine::parse().command {
@@ -129,6 +160,9 @@ fn main() -> ExitCode {
             return ExitCode::from(SETUP_ERROR);
         }
     };
+    if matches!(command, Command::Serve(_) | Command::Derive(_)) {
+        give_memory_back();
+    }
     let (log, format) = match &command {
         Command::Serve(serve) => {
             (serve.options.log.unwrap_or_default(), serve.options.log_format.unwrap_or_default())
