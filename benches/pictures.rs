@@ -2,7 +2,8 @@
 //! PHP's GD and Imagick called as Piwigo calls them, in one run. What is not installed is left out and named.
 //!
 //! `cargo bench --bench pictures [-- FILE...]`; without files, photos are drawn. A process is measured from start to end,
-//! writing its file; "in process" is `render` alone.
+//! writing its file; "in process" is `render` alone. The last rows start from a larger derivative, as the gate does where there
+//! is one.
 
 #![allow(clippy::cast_precision_loss, clippy::cast_sign_loss)]
 
@@ -91,10 +92,28 @@ fn measure(file: &Path, dir: &Path) {
             ratio(imagick, inside)
         );
     }
+    from_larger(&bytes);
+}
+
+/// Milliseconds for the two smallest sizes, from the derivative `xlarge`.
+fn from_larger(source: &[u8]) {
+    let (_, width, height) = SIZES[2];
+    let larger = make(source, width, height);
+    for (name, sizing) in
+        [("square", SizingParams::square(120)), ("thumb", SizingParams::classic(SIZES[0].1, SIZES[0].2))]
+    {
+        let taken = median(|| {
+            render_as(&larger, sizing);
+        });
+        println!("{name:8} {taken:10.1}    from xlarge ({:.1} MB)", larger.len() as f64 / 1e6);
+    }
 }
 
 fn make(file: &[u8], width: u32, height: u32) -> Vec<u8> {
-    let sizing = SizingParams::classic(width, height);
+    render_as(file, SizingParams::classic(width, height))
+}
+
+fn render_as(file: &[u8], sizing: SizingParams) -> Vec<u8> {
     let params = DerivativeParams { kind: Kind::Medium, last_mod_time: 0, sizing, sharpen: 0 };
     let order = Order {
         params: &params,
