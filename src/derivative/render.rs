@@ -98,9 +98,8 @@ pub fn render(source: &[u8], order: &Order<'_>) -> Result<Vec<u8>, RenderError> 
         Opened::Gif(gif) if order.keep_animation && format == Format::Gif => job.animate(gif.frames()),
         source => {
             let Decoded { picture, shrink, profile } = source.decode(job.shrink())?;
-            let (made, profile) = job.finish(&picture, shrink, profile)?;
-            drop(picture);
-            encode(made, profile.as_deref(), format, order.quality)
+            let (picture, profile) = job.finish(picture, shrink, profile)?;
+            encode(picture, profile.as_deref(), format, order.quality)
         }
     }
 }
@@ -160,7 +159,7 @@ impl<'a> Job<'a> {
     /// The finished pixels of a frame that was decoded smaller by `shrink`, and the profile to write with them.
     fn finish(
         &self,
-        picture: &Picture,
+        picture: Picture,
         shrink: u32,
         profile: Option<Vec<u8>>,
     ) -> Result<(Picture, Option<Vec<u8>>), RenderError> {
@@ -197,7 +196,7 @@ impl<'a> Job<'a> {
         let mut writer = Writer::new(turned_size(self.scaled, self.turns), Some(frames.repeat()))?;
         let mut is_empty = true;
         while let (Some(frame), delay) = frames.next()? {
-            writer.add(self.finish(&frame, 1, None)?.0, delay)?;
+            writer.add(self.finish(frame, 1, None)?.0, delay)?;
             is_empty = false;
         }
         if is_empty {

@@ -29,7 +29,7 @@ fn fitting(mark: &Picture, (width, height): (u32, u32)) -> Result<Picture, Rende
     match SizingParams::classic(width, height).compute(mark.size(), None).scaled {
         Some(size) => {
             let (width, height) = (f64::from(mark.width), f64::from(mark.height));
-            resample(mark, Part { left: 0.0, top: 0.0, width, height }, size)
+            resample(mark.clone(), Part { left: 0.0, top: 0.0, width, height }, size)
         }
         None => Ok(mark.clone()),
     }
