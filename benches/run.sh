@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Prints what the gate costs, on this machine, in one run: its own layers, the system calls of a request, the way
-# through nginx against the unguarded file and against a responder that decides nothing, and what a gallery of a million
-# pictures makes of it (four minutes; needs 4 GB of memory and of disk).
-# Installs what it needs on Debian and Ubuntu (nginx, MariaDB, PHP-FPM, wrk, strace).
+# through nginx against the unguarded file, a responder that decides nothing and a PHP script, what resized pictures take, and
+# what a gallery of a million pictures makes of it (ten minutes; needs 4 GB of memory and of disk).
+# Installs what it needs on Debian and Ubuntu (nginx, MariaDB, PHP-FPM, wrk, strace; where there are packages of them,
+# vipsthumbnail and PHP's GD and Imagick to compare with).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tests/packages.sh
@@ -10,9 +11,14 @@ need_programs nginx mariadbd:mariadb-server php-cgi wrk strace
 # Debian's program has its version in its name.
 compgen -G '/usr/sbin/php-fpm*' >/dev/null || need_programs php-fpm
 php-cgi -m | grep -q mysqli || need_programs /usr/lib/php/mysqli.so:php-mysql
+# Only to compare with: without them the benchmark leaves their columns empty.
+(need_programs vipsthumbnail:libvips-tools) || true
+for extension in gd imagick; do
+    php-cgi -m 2>/dev/null | grep -qix "$extension" || (need_programs "/php/$extension:php-$extension") || true
+done
 need_cargo
 
-cargo bench --locked --no-run --bench growth
+cargo bench --locked --no-run
 layers=$(cargo bench --locked --no-run --bench layers --message-format=json 2>/dev/null |
     sed -n 's/.*"executable":"\([^"]*layers[^"]*\)".*/\1/p' | tail -n 1)
 export LAYERS="$layers"
@@ -39,4 +45,5 @@ for connections in new one; do
 done
 
 cargo bench --locked --bench through_nginx
+cargo bench --locked --bench pictures
 cargo bench --locked --bench growth

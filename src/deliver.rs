@@ -1,13 +1,19 @@
 //! An allowed file in, the reply that makes this web server send it out: the file itself, its derivative as it lies on
-//! disk, or a hand-over to Piwigo's `i.php` for a derivative that is still to be made. Nothing is looked at on disk
-//! before the verdict.
+//! disk or has just been made, or a hand-over to Piwigo's `i.php` for one that Piwigo is to make. Nothing is looked at on
+//! disk, and nothing made, before the verdict.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
 
+use crate::database::Database;
+use crate::derivative::maker::{Commission, Maker, Unmade};
 use crate::derivative::name::{self, Kind};
+use crate::derivative::params::DerivativeParams;
+use crate::derivative::plan::{self, Picture};
 use crate::derivative::stored::{self, Stored};
 use crate::disk::Disk;
-use crate::image::Claim;
+use crate::image::{Claim, Image, Ownership};
 use crate::reply::{Deliver, Handover, Reply};
 use crate::send;
 use crate::settings::gallery::Gallery;
@@ -19,11 +25,27 @@ pub struct Delivery<'a> {
     /// The gate's settings.
     pub settings: &'a Settings,
     /// Piwigo's settings.
-    pub gallery: &'a Gallery,
+    pub gallery: &'a Arc<Gallery>,
+    /// Where a picture's centre of interest is.
+    pub database: &'a Database,
     /// How fast the files' disk answers.
     pub disk: &'a Disk,
+    /// Makes derivatives. `None`: nothing is made, and what would be is answered as if it had been.
+    pub maker: Option<&'a Arc<Maker>>,
     /// What this server understands.
     pub how: Deliver,
+}
+
+/// What became of a derivative that was missing or stale.
+enum Made {
+    /// The gate has made it.
+    Now,
+    /// The gate would make it now.
+    Supposed,
+    /// It is Piwigo's to make.
+    ByPiwigo,
+    /// Nobody makes it; this is the answer.
+    Not(Reply),
 }
 
 impl Delivery<'_> {
@@ -31,37 +53,89 @@ impl Delivery<'_> {
     pub async fn claim(&self, claim: &Claim, kind: Option<Kind>, same_as_source: bool) -> Reply {
         let Some(kind) = kind else { return self.file(&claim.file).await };
         let Some(derivative) = derivative_path(&claim.file, kind) else { return Reply::Missing };
-        let stored = self.stored(&derivative, &claim.file, kind).await;
-        if self.how == Deliver::Authorize {
-            // The server sends what lies there, or has Piwigo make it: of another picture, perhaps.
-            let of_another = match stored {
-                Stored::Fresh => false,
-                Stored::NoSource => claim.file.starts_with("../"),
-                Stored::Absent => self.would_be_another(&derivative, kind).await,
-            };
-            return if of_another { Reply::Missing } else { self.allowed(Handover::Authorized) };
-        }
-        match stored {
+        match self.stored(&derivative, &claim.file, kind).await {
             Stored::Fresh => self.derivative(&derivative).await,
+            // Where the server only asks, it may have a derivative of what is gone: of another picture, perhaps.
+            Stored::NoSource if self.how == Deliver::Authorize && !claim.file.starts_with("../") => {
+                self.allowed(Handover::Authorized)
+            }
             Stored::NoSource => Reply::Missing,
             // Piwigo makes no derivative of a picture that is small enough: it shows the picture itself.
-            Stored::Absent if same_as_source && self.can_send(&claim.file) => self.file(&claim.file).await,
-            Stored::Absent if self.would_be_another(&derivative, kind).await => Reply::Missing,
-            Stored::Absent => self.hand_to_piwigo(derivative),
+            Stored::Absent
+                if same_as_source && self.how != Deliver::Authorize && self.can_send(&claim.file) =>
+            {
+                self.file(&claim.file).await
+            }
+            Stored::Absent => match self.make(&claim.file, Some(claim), kind).await {
+                Made::Now => self.derivative(&derivative).await,
+                Made::Supposed => self.supposed(&derivative),
+                Made::ByPiwigo if self.would_be_another(&derivative, kind).await => Reply::Missing,
+                Made::ByPiwigo => self.hand_to_piwigo(derivative),
+                Made::Not(answer) => answer,
+            },
         }
     }
 
     /// A picture of a file type, resized; the same for everybody.
     pub async fn icon(&self, icon: &Icon) -> Reply {
-        if self.how == Deliver::Authorize {
-            return self.allowed(Handover::Authorized);
-        }
         let Some(derivative) = derivative_path(&icon.source, icon.kind) else { return Reply::Missing };
         match self.stored(&derivative, &icon.source, icon.kind).await {
             Stored::Fresh => self.derivative(&derivative).await,
+            Stored::NoSource if self.how == Deliver::Authorize => self.allowed(Handover::Authorized),
             Stored::NoSource => self.settings.refusal(),
-            Stored::Absent => self.hand_to_piwigo(derivative),
+            Stored::Absent => match self.make(&icon.source, None, icon.kind).await {
+                Made::Now => self.derivative(&derivative).await,
+                Made::Supposed => self.supposed(&derivative),
+                Made::ByPiwigo => self.hand_to_piwigo(derivative),
+                Made::Not(answer) => answer,
+            },
         }
+    }
+
+    /// Makes a derivative of `source`, or says who is to: the gate by the setting, of what it can read and where it may
+    /// write; Piwigo otherwise. `claim`: the row, if the source has one.
+    async fn make(&self, source: &str, claim: Option<&Claim>, kind: Kind) -> Made {
+        if self.settings.derivatives != Derivatives::Generate || !plan::can_make(source) {
+            return Made::ByPiwigo;
+        }
+        let Some(params) = self.gallery.derivatives.params(kind) else { return Made::Not(Reply::Missing) };
+        let Some(maker) = self.maker else { return Made::Supposed };
+        let ordered = SystemTime::now();
+        let picture = match claim {
+            Some(claim) => match picture(self.database, claim, &params).await {
+                Ok(picture) => picture,
+                Err(error) => {
+                    tracing::warn!(%error, "no derivative is made: the database did not answer");
+                    return Made::Not(Reply::Unavailable);
+                }
+            },
+            None => Picture::stand_in(source.to_owned()),
+        };
+        let (root, gallery) = (self.settings.gallery.clone(), self.gallery.clone());
+        match maker.make(Commission { root, gallery, picture, params, ordered }).await {
+            Ok(()) => Made::Now,
+            // Piwigo may: its own files are there.
+            Err(Unmade::Denied(_)) => Made::ByPiwigo,
+            Err(Unmade::Disk(_) | Unmade::Busy) => Made::Not(Reply::Unavailable),
+            Err(Unmade::NoSource(_) | Unmade::Source(_) | Unmade::Settings(_) | Unmade::Place(_)) => {
+                Made::Not(Reply::Missing)
+            }
+        }
+    }
+
+    /// The answer to what would be made first.
+    fn supposed(&self, derivative: &str) -> Reply {
+        let path = format!("{}{derivative}", self.gallery.layout.derivative_dir);
+        self.allowed(match self.how {
+            Deliver::XAccelRedirect => Handover::AccelFile { path },
+            Deliver::Location => Handover::LocalFile { prefix: self.settings.url_prefix.clone(), path },
+            Deliver::Authorize => Handover::Authorized,
+            Deliver::XSendfile => Handover::Sendfile {
+                path: self.settings.gallery.join(path).to_string_lossy().into_owned(),
+                length: 0,
+                modified: SystemTime::now(),
+            },
+        })
     }
 
     async fn derivative(&self, derivative: &str) -> Reply {
@@ -91,11 +165,7 @@ impl Delivery<'_> {
             Deliver::Authorize => self.allowed(Handover::Authorized),
             Deliver::XSendfile => {
                 let root = self.settings.gallery.clone();
-                let inspect = move || match (path.strip_prefix("../"), root.parent()) {
-                    (Some(beside), Some(parent)) => send::inspect(parent, beside),
-                    _ => send::inspect(&root, &path),
-                };
-                match self.disk.look(inspect).await {
+                match self.disk.look(move || send::inspect_beside(&root, &path)).await {
                     Some(Ok(file)) => self.allowed(Handover::Sendfile {
                         path: file.path,
                         length: file.length,
@@ -113,11 +183,11 @@ impl Delivery<'_> {
 
     fn hand_to_piwigo(&self, derivative: String) -> Reply {
         match (self.settings.derivatives, self.how) {
+            // The server looks by itself whether there is one.
+            (_, Deliver::Authorize) => self.allowed(Handover::Authorized),
             (Derivatives::Existing, _) => Reply::Missing,
-            (Derivatives::Piwigo, Deliver::XAccelRedirect) => {
-                self.allowed(Handover::AccelIPhp { derivative })
-            }
-            (Derivatives::Piwigo, _) => {
+            (_, Deliver::XAccelRedirect) => self.allowed(Handover::AccelIPhp { derivative }),
+            (_, Deliver::XSendfile | Deliver::Location) => {
                 self.allowed(Handover::LocalIPhp { prefix: self.settings.url_prefix.clone(), derivative })
             }
         }
@@ -155,6 +225,24 @@ impl Delivery<'_> {
             .await
             .unwrap_or(Stored::NoSource)
     }
+}
+
+/// The picture of a claim as the maker needs it.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub(crate) async fn picture(
+    database: &Database,
+    claim: &Claim,
+    params: &DerivativeParams,
+) -> Result<Picture, crate::database::DatabaseError> {
+    if claim.ownership != Ownership::Original {
+        return Ok(Picture::stand_in(claim.file.clone()));
+    }
+    let Image { id, width, height, rotation, .. } = claim.image;
+    let crops = params.sizing.max_crop > 0.0;
+    let coi = if crops { database.center_of_interest(id).await? } else { None };
+    Ok(Picture::original(claim.file.clone(), (width, height), rotation, coi))
 }
 
 /// The derivative's path below the derivatives' folder, from its source's.

@@ -9,6 +9,7 @@ use crate::access::{self, Denial, Grant, Verdict};
 use crate::api_keys::Verifier;
 use crate::database::{Database, DatabaseError, DoorAndSession, GrantRow, IDS, Rows, Trouble, UserRow};
 use crate::deliver::Delivery;
+use crate::derivative::maker::{self, Maker};
 use crate::disk::Disk;
 use crate::disposition::Disposition;
 use crate::fastcgi::{Head, Role};
@@ -34,6 +35,7 @@ pub struct Gate {
     api_keys: Verifier,
     guesses: Guesses,
     disk: Disk,
+    maker: Arc<Maker>,
     /// It was said that a history row could not be written.
     history_was_unwritable: AtomicBool,
 }
@@ -73,7 +75,10 @@ impl Gate {
     pub async fn open(settings: Settings) -> Result<Self, SettingsError> {
         let settings = Arc::new(settings);
         let readiness = Readiness::open(settings.clone()).await?;
+        // Who waits for a picture holds a connection: half of them stay free for the others.
+        let waiting = settings.limits.max_connections / 2;
         Ok(Gate {
+            maker: Maker::new(settings.derivative_jobs, waiting, maker::PATIENCE),
             settings,
             readiness,
             session_was_unreadable: AtomicBool::new(false),
@@ -120,7 +125,7 @@ impl Gate {
             return Ok(Reply::MethodNotAllowed);
         }
         let considered = self.consider(request, None).await?;
-        let reply = self.reply(request, &considered, deliver).await;
+        let reply = self.reply_with(Some(&self.maker), request, &considered, deliver).await;
         if self.settings.history && matches!(reply, Reply::Allowed { .. }) {
             self.record(request, &considered).await;
         }
@@ -193,10 +198,22 @@ impl Gate {
         Ok(Considered { ready, target, judgement })
     }
 
-    /// Everything after the verdict: the answer for a server that is told by `deliver`. Refusals go to the log.
+    /// Everything after the verdict: the answer for a server that is told by `deliver`. Refusals go to the log. No
+    /// derivative is made: the answer for one that would be is as if it had been.
     pub async fn reply(&self, request: &Request<'_>, considered: &Considered, deliver: Deliver) -> Reply {
-        let gallery = &*considered.ready.gallery;
-        let delivery = Delivery { settings: &self.settings, gallery, disk: &self.disk, how: deliver };
+        self.reply_with(None, request, considered, deliver).await
+    }
+
+    async fn reply_with(
+        &self,
+        maker: Option<&Arc<Maker>>,
+        request: &Request<'_>,
+        considered: &Considered,
+        deliver: Deliver,
+    ) -> Reply {
+        let Ready { database, gallery, .. } = &*considered.ready;
+        let delivery =
+            Delivery { settings: &self.settings, gallery, database, disk: &self.disk, maker, how: deliver };
         let target = match &considered.target {
             Ok(target) => target,
             Err(refusal) => return self.refuse(request, considered, (*refusal).into()),

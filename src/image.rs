@@ -80,6 +80,19 @@ impl Image {
         })
     }
 
+    /// The file of which this row's derivatives are made, as a claim to it: the picture itself, or the representative of
+    /// what is none. `None`: Piwigo shows an icon, or the path is one that is never served.
+    pub fn source_picture(self, gallery: &Gallery) -> Option<Claim> {
+        let (ownership, file) = if self.is_picture(&gallery.picture_extensions) {
+            (Ownership::Original, self.path.clone())
+        } else {
+            let extension = self.representative_ext.as_deref()?;
+            (Ownership::Representative, self.belonging(Folder::Representative, extension)?)
+        };
+        target::servable(&file, &gallery.layout).ok()?;
+        Some(Claim { ownership, file, image: self, name: None, cover_of: Vec::new() })
+    }
+
     /// The claim of this row to the file `source`, if it has one.
     fn claim(self, source: &Source, format_ext: Option<&str>) -> Option<Claim> {
         // One leading `../` is a gallery beside the root, which shares its derivatives' names with the root.

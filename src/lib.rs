@@ -27,12 +27,14 @@
 //! | [`reply`] | answer → status, headers, body for this server | none |
 //! | [`refusal`] | what is not allowed → one log line, one answer | none |
 //! | [`send`] | looks at a file before the server sends it | files |
-//! | [`derivative`] | names, sizes and state of resized pictures | files |
+//! | [`derivative`] | names, sizes and state of resized pictures, and their making | files |
+//! | [`picture`] | a picture's file → pixels → a file in another size | none |
 //! | [`piwigo`] | Piwigo's own formats: PHP literals, sessions, settings | none |
 //! | [`database`] | the statements, on MySQL/MariaDB and SQLite | database |
 //! | [`ready`] | the database and Piwigo's settings, at most a second old | database |
 //! | [`settings`] | flags, environment, `gate.toml`, Piwigo's files → one checked configuration | files |
 //! | [`check`] | a URL and a visitor → why they may or may not have it, in words | – |
+//! | [`derive`](mod@derive) | a gallery → all its resized pictures, made beforehand | all |
 //! | [`demo`] | a sample gallery behind a private nginx | all |
 
 #![forbid(unsafe_code)]
@@ -46,6 +48,7 @@ pub mod database;
 pub mod deliver;
 pub mod demo;
 pub mod derivative;
+pub mod derive;
 pub mod disk;
 pub mod disposition;
 pub mod fastcgi;
@@ -53,6 +56,7 @@ pub mod gate;
 pub mod guess;
 pub mod image;
 pub mod listen;
+pub mod picture;
 pub mod piwigo;
 pub mod ready;
 pub mod refusal;

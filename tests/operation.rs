@@ -423,6 +423,21 @@ fn a_session_that_cannot_be_read_makes_a_guest_and_one_line_in_the_log() {
     assert_eq!(gate.log_text().matches("session.serialize_handler").count(), 1, "{}", gate.log_text());
 }
 
+/// Decoded pictures are large; glibc keeps such memory unless it is told not to, when a program starts.
+#[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn the_allocator_is_told_to_give_memory_back_unless_somebody_has_told_it_something() {
+    let scene = Scene::start();
+    for (environment, expected) in [(&[][..], true), (&[("MALLOC_ARENA_MAX", "2")][..], false)] {
+        let gate = Gate::start(&scene.sandbox, &[], environment);
+        let environ = std::fs::read(format!("/proc/{}/environ", gate.id())).expect("its environment");
+        let is_told = environ.split(|&byte| byte == 0).any(|variable| variable.starts_with(b"MALLOC_MMAP_"));
+        assert_eq!(is_told, expected, "{environment:?}");
+        let name = std::fs::read_to_string(format!("/proc/{}/comm", gate.id())).expect("its name");
+        assert!(name.starts_with("piwigo-gate"), "{name}");
+    }
+}
+
 #[test]
 fn signals_are_heard_while_the_database_keeps_the_gate_waiting() {
     let sandbox = Sandbox::new();

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use piwigo_gate::gate;
 use piwigo_gate::reply::Deliver;
 use piwigo_gate::request::Request;
-use piwigo_gate::settings::{Options, Settings};
+use piwigo_gate::settings::{Derivatives, Options, Settings};
 use support::apache::{self, Apache};
 use support::gate::Gate;
 use support::http;
@@ -143,6 +143,7 @@ async fn an_authorizer_lets_piwigo_make_no_derivative_of_another_picture() {
         gallery: Some(scene.sandbox.gallery()),
         url_prefix: Some("/piwigo".into()),
         deliver: Some(Deliver::Authorize),
+        derivatives: Some(Derivatives::Piwigo),
         ..Options::default()
     };
     let gate = gate::Gate::open(Settings::resolve(options, None).expect("settings")).await.expect("a gate");

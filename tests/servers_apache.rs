@@ -65,6 +65,8 @@ impl Setting {
         let scene = Scene::start();
         let sandbox = &scene.sandbox;
         php::write_scripts(sandbox);
+        // The files here are no pictures: what is missing goes to the stand-in for Piwigo's `i.php`.
+        sandbox.write("gallery/local/config/gate.toml", "derivatives = \"piwigo\"\n");
         let prefix = if kind.in_sub_directory() { "/piwigo" } else { "" };
         let (host, modules) = match kind {
             _ if kind.x_sendfile() => (apache::xsendfile_host(sandbox, prefix), SERVER_CONFIG),

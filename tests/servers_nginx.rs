@@ -26,7 +26,7 @@ impl Setting {
     fn start(file: &str) -> Self {
         let scene = Scene::start();
         let php = PhpFcgi::start(&scene.sandbox);
-        let gate = Gate::start(&scene.sandbox, &[], &[]);
+        let gate = Gate::start(&scene.sandbox, &["--derivatives", "piwigo"], &[]);
         let nginx = Nginx::start_gallery(&scene.sandbox, file);
         Self { nginx, _gate: gate, _php: php, scene }
     }
@@ -348,7 +348,7 @@ fn a_gallery_in_a_sub_directory_is_guarded_as_well() {
         let scene = Scene::start();
         let sandbox = &scene.sandbox;
         let _php = PhpFcgi::start(sandbox);
-        let _gate = Gate::start(sandbox, &["--url-prefix", "/piwigo"], &[]);
+        let _gate = Gate::start(sandbox, &["--url-prefix", "/piwigo", "--derivatives", "piwigo"], &[]);
         let site = sandbox.make_dir("site");
         std::os::unix::fs::symlink(sandbox.gallery(), site.join("piwigo")).expect("a link");
         let guard = nginx::at_prefix(&nginx::fill_in(sandbox, file), "/piwigo");

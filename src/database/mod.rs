@@ -6,6 +6,7 @@ mod address;
 mod batch;
 mod engine;
 mod lag;
+mod pictures;
 mod pool;
 mod questions;
 mod replicas;
@@ -16,6 +17,7 @@ mod statements;
 pub use address::{Address, AddressError};
 pub use batch::Rows;
 pub use engine::{DatabaseError, Trouble};
+pub use pictures::{PictureRow, Which};
 pub use replicas::Replicas;
 pub use rows::{
     AuthKeyRow, CoverRow, Credentials, DoorAndSession, GrantRow, ImageRow, SessionRow, UserInfos, UserRow,
@@ -29,6 +31,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 
 use engine::{Engine, Row, Value};
+use pictures::PictureStatements;
 use questions::{Asker, GrantsKey, SessionKey, Turns, UsersKey};
 use replicas::Servers;
 use rows::{album, image_row};
@@ -43,6 +46,7 @@ pub struct Database {
     servers: Arc<Servers>,
     statements: Arc<Statements>,
     turns: Arc<Turns>,
+    pictures: PictureStatements,
     look: Statement,
     tables: Tables,
     schema: Schema,
@@ -96,6 +100,7 @@ impl Database {
             look: schema::statement(tables, servers.dialect())?,
             servers,
             statements,
+            pictures: PictureStatements::build(tables)?,
             tables: tables.clone(),
             schema: Schema::default(),
             owners,
@@ -122,6 +127,7 @@ impl Database {
         self.images_by_path(vec![String::new()]).await?;
         self.images_by_id(0).await?;
         self.images_by_stem(vec!["?".into()]).await?;
+        self.center_of_interest(0).await?;
         self.images_by_representative(vec!["?".into()], "").await?;
         self.users([0; IDS], true).await?;
         self.user_by_name("?").await?;

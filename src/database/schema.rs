@@ -61,7 +61,10 @@ fn needed<'a>(tables: &'a Tables, users_columns: &'a [&'a str]) -> [Wanted<'a>; 
     let wanted = |table, columns| Wanted { table, columns };
     [
         wanted(&tables.config, &["param", "value"]),
-        wanted(&tables.images, &["id", "path", "level", "representative_ext", "width", "height", "rotation"]),
+        wanted(
+            &tables.images,
+            &["id", "path", "level", "representative_ext", "width", "height", "rotation", "coi"],
+        ),
         wanted(&tables.image_category, &["image_id", "category_id"]),
         wanted(&tables.categories, &["id", "status", "visible"]),
         wanted(&tables.sessions, &["id", "data", "expiration"]),

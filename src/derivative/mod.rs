@@ -1,9 +1,14 @@
 //! Resized pictures ("derivatives"): how Piwigo names them and how large they are.
 //!
 //! `name` turns a file name into (picture, size) and back, `params` says what one size is, `size` computes what
-//! becomes of a picture of given dimensions; `stored` looks at what lies on disk. Only the last one touches a file.
+//! becomes of a picture of given dimensions; `stored` looks at what lies on disk. `plan` says what one is best made
+//! from, `render` makes its bytes, `store` puts them in their place; `maker` joins these three, a few at a time.
 
+pub mod maker;
 pub mod name;
 pub mod params;
+pub mod plan;
+pub mod render;
 pub mod size;
+pub mod store;
 pub mod stored;

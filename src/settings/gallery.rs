@@ -35,6 +35,8 @@ pub struct Gallery {
     pub apache_authentication: bool,
     /// Whether accounts come from elsewhere and may lack their row of `user_infos`.
     pub external_authentification: bool,
+    /// Derivatives of fewer pixels carry no metadata.
+    pub strip_metadata_below: u32,
     /// Whose downloads go into Piwigo's history.
     pub history: History,
     /// Whether guests may see anything at all.
@@ -110,6 +112,7 @@ impl Gallery {
             remember_me_length: settings.number("remember_me_length", 5_184_000)?.into(),
             apache_authentication: settings.boolean("apache_authentication", false)?,
             external_authentification: settings.boolean("external_authentification", false)?,
+            strip_metadata_below: settings.number("derivatives_strip_metadata_threshold", 256_000)?,
             history: History {
                 users: settings.boolean("log", false)?,
                 admins: settings.boolean("history_admin", false)?,

@@ -71,6 +71,8 @@ pub struct Settings {
     pub browser_cache: String,
     /// What a missing derivative leads to.
     pub derivatives: Derivatives,
+    /// Resized pictures that are made at the same time.
+    pub derivative_jobs: usize,
     /// Limits of the serving side.
     pub limits: Limits,
     /// What to log.
@@ -213,7 +215,14 @@ impl Settings {
             session_max_age: options.session_max_age.map(Duration::from_secs),
             session_files: session_files(&options)?,
             browser_cache: browser_cache(options.browser_cache.clone())?,
-            derivatives: options.derivatives.unwrap_or(Derivatives::Piwigo),
+            derivatives: options.derivatives.unwrap_or(Derivatives::Generate),
+            derivative_jobs: within(
+                "derivative_jobs",
+                options.derivative_jobs,
+                cores(),
+                1..=256,
+                "a number from 1 to 256",
+            )?,
             limits: Limits::resolve(&options)?,
             log: options.log.unwrap_or_default(),
             log_format: options.log_format.unwrap_or_default(),
@@ -231,6 +240,11 @@ fn gallery_of_this_program() -> Option<PathBuf> {
         .into_iter()
         .chain(std::env::current_dir())
         .find(|directory| directory.join("local/config/database.inc.php").is_file())
+}
+
+/// How many processor cores this process may use.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Reads a settings file of bounded size as text.

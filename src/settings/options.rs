@@ -103,9 +103,12 @@ pub struct Options {
     /// Cache-Control of allowed files [default: private, max-age=600]
     #[arg(long, env = "PIWIGO_GATE_BROWSER_CACHE", value_name = "VALUE")]
     pub browser_cache: Option<String>,
-    /// What happens when a resized picture is missing or stale [default: piwigo]
+    /// What happens when a resized picture is missing or stale [default: generate]
     #[arg(long, env = "PIWIGO_GATE_DERIVATIVES")]
     pub derivatives: Option<Derivatives>,
+    /// Resized pictures that are made at the same time, at most [default: as many as there are processor cores]
+    #[arg(long, env = "PIWIGO_GATE_DERIVATIVE_JOBS", value_name = "N")]
+    pub derivative_jobs: Option<usize>,
     /// Open connections from the web server, at most [default: 512]
     #[arg(long, env = "PIWIGO_GATE_MAX_CONNECTIONS", value_name = "N")]
     pub max_connections: Option<usize>,
@@ -150,6 +153,8 @@ fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Opti
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Derivatives {
+    /// The gate makes it.
+    Generate,
     /// An internal hand-over to Piwigo's `i.php`, which makes it.
     Piwigo,
     /// Only what exists is served.
@@ -263,6 +268,7 @@ impl Options {
             session_files_cookie: self.session_files_cookie.or(weaker.session_files_cookie),
             browser_cache: self.browser_cache.or(weaker.browser_cache),
             derivatives: self.derivatives.or(weaker.derivatives),
+            derivative_jobs: self.derivative_jobs.or(weaker.derivative_jobs),
             max_connections: self.max_connections.or(weaker.max_connections),
             header_timeout: self.header_timeout.or(weaker.header_timeout),
             idle_timeout: self.idle_timeout.or(weaker.idle_timeout),
@@ -284,6 +290,8 @@ mod tests {
         let table = [
             ("admins = \"strict\"\ndeny_status = 404\n[piwigo]\nsession_name = \"x\"", true),
             ("derivatives = \"existing\"", true),
+            ("derivatives = \"generate\"\nderivative_jobs = 2", true),
+            ("derivatives = \"none\"", false),
             ("deny = \"login\"\ncovers = true\nlog_format = \"json\"", true),
             ("database = \"mysql://a/b\"", true),
             ("database = [\"piwigo\", \"mysql://a/b\"]\nmax_replica_lag = \"2s\"", true),

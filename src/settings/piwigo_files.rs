@@ -14,7 +14,7 @@ use crate::piwigo::php_value::{PhpArray, PhpKey, PhpValue};
 const MAX_FILE: u64 = 1024 * 1024;
 
 /// Every key that the table `[piwigo]` of `gate.toml` may hold: what this file and `gallery` ask for.
-const KEYS: [&str; 40] = [
+const KEYS: [&str; 41] = [
     "dblayer",
     "db_host",
     "db_user",
@@ -39,6 +39,7 @@ const KEYS: [&str; 40] = [
     "external_authentification",
     "picture_ext",
     "enable_formats",
+    "derivatives_strip_metadata_threshold",
     "data_location",
     "PWG_LOCAL_DIR",
     "PWG_DERIVATIVE_DIR",

@@ -18,6 +18,7 @@ pub mod leash;
 pub mod mariadb;
 pub mod nginx;
 pub mod php;
+pub mod pictures;
 pub mod plans;
 pub mod process;
 pub mod rows;

@@ -1,0 +1,657 @@
+//! Makes derivatives: an order for one in, a finished file (or why there is none) out. Each is made once however many ask
+//! for it at the same time; so many are made at once as `derivative_jobs` says, on threads of their own; and what
+//! cannot be made is remembered, so that it is not tried for each visitor.
+//!
+//! Memory is bounded by what one making may take: ordinary ones share the turns, and what needs more than an ordinary share
+//! waits until it has all of them.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+
+use super::name;
+use super::params::DerivativeParams;
+use super::plan::{self, Picture, Step};
+use super::render::{self, Limits, Order, RenderError};
+use super::store::{self, Place, Stamp, StoreError};
+use super::stored::{self, Stored};
+use crate::send::Unsendable;
+use crate::settings::gallery::Gallery;
+
+/// What an ordinary making may take: 60 megapixels, about.
+const ORDINARY: Share = Share { source_bytes: 64 << 20, decoded_bytes: 192 << 20 };
+
+/// What one that has all turns may take.
+const ALL: Share = Share { source_bytes: 256 << 20, decoded_bytes: 1 << 30 };
+
+/// Largest watermark file, in bytes.
+const MAX_MARK: u64 = 16 << 20;
+
+/// Derivatives that are being made or wait for their turn, at most: more are refused until some are done.
+const MAX_UNDER_WAY: usize = 256;
+
+/// Longest wait of a visitor; the making goes on without them.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Failures that are remembered; the oldest goes.
+const MAX_FAILURES: usize = 1024;
+
+/// Directories of which it is known that nothing lies there unfinished, and for how long that is believed.
+const MAX_SWEPT: usize = 256;
+const SWEPT_FOR: Duration = Duration::from_mins(10);
+
+/// A derivative is dated so long before it was ordered: the settings that it is made by may be a second old. What
+/// changes while it waits and is made is then newer than it.
+const LOOKED_BEFORE: Duration = Duration::from_secs(2);
+
+/// What one making may take.
+#[derive(Clone, Copy)]
+struct Share {
+    source_bytes: u64,
+    decoded_bytes: u64,
+}
+
+/// An order for one derivative.
+#[derive(Clone, Debug)]
+pub struct Commission {
+    /// The gallery's root.
+    pub root: PathBuf,
+    /// Its settings, at most a second old.
+    pub gallery: Arc<Gallery>,
+    /// What it is made from.
+    pub picture: Picture,
+    /// Which size, as the settings have it.
+    pub params: DerivativeParams,
+    /// When this was ordered: settings and row were read a moment before.
+    pub ordered: SystemTime,
+}
+
+impl Commission {
+    /// Its path below the derivatives' directory.
+    fn derivative(&self) -> Option<String> {
+        let path = name::derivative_path(self.picture.file.as_bytes(), self.params.kind)?;
+        String::from_utf8(path).ok()
+    }
+}
+
+/// Why there is no derivative.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unmade {
+    /// The source is missing, or reached through a stranger's link.
+    #[error("the source is missing: {0}")]
+    NoSource(String),
+    /// The source is no picture that can be made smaller.
+    #[error("the source cannot be used: {0}")]
+    Source(String),
+    /// The settings name a watermark that cannot be used, or ask for what the format does not have.
+    #[error("it cannot be made: {0}")]
+    Settings(String),
+    /// Where it belongs is no directory of the gallery's own, or its name is too long for a file.
+    #[error("it cannot be kept: {0}")]
+    Place(String),
+    /// This user may not write there.
+    #[error("this user may not write derivatives: {0}")]
+    Denied(String),
+    /// The disk is full, or fails.
+    #[error("it cannot be written: {0}")]
+    Disk(String),
+    /// Too many are being made, or this one took too long.
+    #[error("too many derivatives are being made")]
+    Busy,
+}
+
+impl From<Unsendable> for Unmade {
+    fn from(error: Unsendable) -> Self {
+        Unmade::NoSource(error.to_string())
+    }
+}
+
+impl From<StoreError> for Unmade {
+    fn from(error: StoreError) -> Self {
+        let text = error.to_string();
+        match error {
+            StoreError::Denied { .. } => Unmade::Denied(text),
+            StoreError::Link(_) | StoreError::Name => Unmade::Place(text),
+            StoreError::Disk { .. } => Unmade::Disk(text),
+        }
+    }
+}
+
+type Outcome = Result<(), Unmade>;
+
+/// Makes derivatives, a few at a time.
+pub struct Maker {
+    /// All turns there are.
+    jobs: u32,
+    turns: Semaphore,
+    /// Places for those who wait.
+    waiting: Semaphore,
+    patience: Duration,
+    under_way: Mutex<HashMap<String, watch::Receiver<Option<Outcome>>>>,
+    failures: Mutex<VecDeque<Failure>>,
+    swept: Mutex<HashMap<PathBuf, Instant>>,
+    /// It was said that nothing can be written, and not yet that it can again.
+    trouble: AtomicBool,
+}
+
+/// Something that is not tried again as long as its files stay as they are.
+struct Failure {
+    /// The source's path, or the derivative's where the source is not to blame.
+    of: String,
+    files: Files,
+    why: Unmade,
+}
+
+/// The files that a derivative is made from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Files {
+    source: Stamp,
+    mark: Option<Stamp>,
+}
+
+impl Maker {
+    /// `jobs` derivatives are made at the same time; `waiting`: so many may wait for one, each for `patience` at most.
+    pub fn new(jobs: usize, waiting: usize, patience: Duration) -> Arc<Self> {
+        let jobs = u32::try_from(jobs).unwrap_or(1).max(1);
+        Arc::new(Maker {
+            jobs,
+            turns: Semaphore::new(jobs as usize),
+            waiting: Semaphore::new(waiting.max(1)),
+            patience,
+            under_way: Mutex::default(),
+            failures: Mutex::default(),
+            swept: Mutex::default(),
+            trouble: AtomicBool::new(false),
+        })
+    }
+
+    /// Makes a derivative that is missing or stale; one that is fresh by now is left as it is.
+    ///
+    /// # Errors
+    /// [`Unmade`].
+    pub async fn make(self: &Arc<Self>, commission: Commission) -> Result<(), Unmade> {
+        let Some(derivative) = commission.derivative() else {
+            return Err(Unmade::Source("its name has no extension".into()));
+        };
+        let Ok(_place) = self.waiting.try_acquire() else { return Err(Unmade::Busy) };
+        let mut outcome = self.join_or_start(derivative, commission)?;
+        match timeout(self.patience, outcome.wait_for(Option::is_some)).await {
+            Ok(Ok(outcome)) => outcome.clone().unwrap_or(Err(Unmade::Busy)),
+            Ok(Err(_)) | Err(_) => Err(Unmade::Busy),
+        }
+    }
+
+    fn join_or_start(
+        self: &Arc<Self>,
+        derivative: String,
+        commission: Commission,
+    ) -> Result<watch::Receiver<Option<Outcome>>, Unmade> {
+        let mut under_way = locked(&self.under_way);
+        // One whose task is gone has no outcome.
+        if let Some(outcome) = under_way.get(&derivative).filter(|outcome| outcome.has_changed().is_ok()) {
+            return Ok(outcome.clone());
+        }
+        if under_way.len() >= MAX_UNDER_WAY {
+            return Err(Unmade::Busy);
+        }
+        let (done, outcome) = watch::channel(None);
+        under_way.insert(derivative.clone(), outcome.clone());
+        let maker = self.clone();
+        // Of its own: who asked may go away, and others may have come.
+        tokio::spawn(async move {
+            let made = maker.carry_out(&derivative, Arc::new(commission)).await;
+            maker.tell(&derivative, &made);
+            locked(&maker.under_way).remove(&derivative);
+            done.send_replace(Some(made));
+        });
+        Ok(outcome)
+    }
+
+    async fn carry_out(self: &Arc<Self>, derivative: &str, commission: Arc<Commission>) -> Outcome {
+        let looked_at = {
+            let commission = commission.clone();
+            blocking(move || files(&commission)).await?
+        };
+        if let Some(why) = self.known_failure(derivative, &commission.picture.file, looked_at) {
+            return Err(why);
+        }
+        let mut made = {
+            let _turn = self.turns.acquire().await;
+            self.make_with(ORDINARY, derivative, &commission).await
+        };
+        if let Err(Attempt::TooLarge(_)) = made {
+            let _all = self.turns.acquire_many(self.jobs).await;
+            made = self.make_with(ALL, derivative, &commission).await;
+        }
+        let why = match made {
+            Ok(()) => return Ok(()),
+            Err(Attempt::TooLarge(why)) => Unmade::Source(format!("too large: {why}")),
+            Err(Attempt::Failed(why)) => why,
+        };
+        let of = match &why {
+            Unmade::Source(_) => commission.picture.file.clone(),
+            Unmade::Settings(_) => derivative.to_owned(),
+            _ => return Err(why),
+        };
+        tracing::warn!(
+            derivative,
+            file = commission.picture.file,
+            reason = why.to_string(),
+            "no derivative is made; this is said once, as long as the file stays as it is"
+        );
+        let mut failures = locked(&self.failures);
+        if failures.len() >= MAX_FAILURES {
+            failures.pop_front();
+        }
+        failures.push_back(Failure { of, files: looked_at, why: why.clone() });
+        Err(why)
+    }
+
+    async fn make_with(
+        self: &Arc<Self>,
+        share: Share,
+        derivative: &str,
+        commission: &Arc<Commission>,
+    ) -> Result<(), Attempt> {
+        let (maker, derivative, commission) = (self.clone(), derivative.to_owned(), commission.clone());
+        blocking(move || Ok(maker.make_now(share, &derivative, &commission)))
+            .await
+            .unwrap_or_else(|why| Err(Attempt::Failed(why)))
+    }
+
+    /// Blocks, for as long as reading, decoding and writing take.
+    fn make_now(&self, share: Share, derivative: &str, commission: &Commission) -> Result<(), Attempt> {
+        let Commission { root, gallery, picture, params, ordered } = commission;
+        let base = &gallery.layout.derivative_dir;
+        let began = SystemTime::now();
+        let path = Path::new(base).join(derivative);
+        // Somebody else may have made it meanwhile.
+        match stored::look(root, &path, Path::new(&picture.file), params.last_mod_time) {
+            Stored::Fresh => return Ok(()),
+            Stored::NoSource => return Err(Unmade::NoSource(picture.file.clone()).into()),
+            Stored::Absent => {}
+        }
+        let source = store::stamp(root, &picture.file).map_err(Unmade::from)?;
+        let place = Place::make(root, base, derivative).map_err(Unmade::from)?;
+        self.sweep(root, &place, began);
+
+        let (bytes, from) = from_any(share, commission, &place, source)?;
+        let dated = [
+            ordered.checked_sub(LOOKED_BEFORE),
+            // A source of the future would be newer for ever, and a derivative of it be made for each visitor.
+            whole_seconds(source.modified),
+            at(params.last_mod_time),
+        ];
+        let dated = dated.into_iter().flatten().max().unwrap_or(*ordered);
+        place.write(&bytes, dated).map_err(Unmade::from)?;
+        let took = began.elapsed().unwrap_or_default().as_millis();
+        tracing::debug!(derivative, from, bytes = bytes.len(), milliseconds = %took, "made");
+        Ok(())
+    }
+
+    /// Removes a killed process's files, in each directory now and then.
+    fn sweep(&self, root: &Path, place: &Place, now: SystemTime) {
+        let directory = root.join(place.path());
+        {
+            let mut swept = locked(&self.swept);
+            if swept.get(&directory).is_some_and(|at| at.elapsed() < SWEPT_FOR) {
+                return;
+            }
+            if swept.len() >= MAX_SWEPT {
+                swept.clear();
+            }
+            swept.insert(directory, Instant::now());
+        }
+        place.sweep(now);
+    }
+
+    fn known_failure(&self, derivative: &str, source: &str, files: Files) -> Option<Unmade> {
+        let mut failures = locked(&self.failures);
+        let at = failures.iter().position(|failure| failure.of == source || failure.of == derivative)?;
+        let failure = &failures[at];
+        // The mark is no part of what is wrong with a source.
+        let unchanged = match failure.why {
+            Unmade::Source(_) => failure.files.source == files.source,
+            _ => failure.files == files,
+        };
+        if unchanged {
+            return Some(failure.why.clone());
+        }
+        failures.remove(at);
+        None
+    }
+
+    /// The log line of what was made in vain: one for a disk, until it is written to again.
+    fn tell(&self, derivative: &str, outcome: &Outcome) {
+        match outcome {
+            Ok(()) => {
+                if self.trouble.swap(false, Ordering::Relaxed) {
+                    tracing::warn!("derivatives can be written again");
+                }
+            }
+            Err(why @ (Unmade::Disk(_) | Unmade::Denied(_) | Unmade::Place(_))) => {
+                if !self.trouble.swap(true, Ordering::Relaxed) {
+                    tracing::error!(
+                        derivative,
+                        reason = why.to_string(),
+                        "a derivative is not made; others may follow"
+                    );
+                }
+            }
+            Err(why) => tracing::debug!(derivative, reason = why.to_string(), "not made"),
+        }
+    }
+}
+
+/// Why one attempt came to nothing.
+enum Attempt {
+    /// It needs more than its share.
+    TooLarge(String),
+    Failed(Unmade),
+}
+
+impl From<Unmade> for Attempt {
+    fn from(why: Unmade) -> Self {
+        Attempt::Failed(why)
+    }
+}
+
+/// What a derivative is made from, as it is now.
+fn files(commission: &Commission) -> Result<Files, Unmade> {
+    let source = store::stamp(&commission.root, &commission.picture.file)?;
+    let mark = match mark_file(commission) {
+        Some(path) => store::stamp(&commission.root, &path).ok(),
+        None => None,
+    };
+    Ok(Files { source, mark })
+}
+
+/// Where the watermark's file is, if this size is meant to carry it: relative to the root, as Piwigo stores it.
+fn mark_file(commission: &Commission) -> Option<String> {
+    let watermark = &commission.gallery.derivatives.watermark;
+    watermark.is_used_by(&commission.params).then(|| {
+        let file = String::from_utf8_lossy(&watermark.file).into_owned();
+        file.strip_prefix("./").map(str::to_owned).unwrap_or(file)
+    })
+}
+
+/// Makes the derivative's bytes in the first way that works; the second part names what it was made from.
+fn from_any(
+    share: Share,
+    commission: &Commission,
+    place: &Place,
+    source: Stamp,
+) -> Result<(Vec<u8>, String), Attempt> {
+    let Commission { root, gallery, picture, params, .. } = commission;
+    let steps = plan::steps(params, &gallery.derivatives, picture);
+    for step in &steps {
+        let Some((kind, since)) = step.from else { continue };
+        let Some(bytes) = larger(commission, place, kind, since, source, share) else { continue };
+        if let Ok(made) = rendered(share, commission, step, &bytes, None) {
+            return Ok((made, kind.token()));
+        }
+        // Piwigo's own files are there before they are whole.
+        tracing::debug!(size = kind.token(), file = picture.file, "a larger derivative is of no use");
+    }
+    let Some(last) = steps.last() else { return Err(Unmade::Busy.into()) };
+    let mark = match mark_file(commission).filter(|_| last.watermark) {
+        Some(file) => Some(mark(root, &file)?),
+        None => None,
+    };
+    let bytes = match store::read(root, &picture.file, share.source_bytes) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Err(Attempt::TooLarge(format!("more than {} bytes", share.source_bytes))),
+        Err(error) => return Err(Unmade::from(error).into()),
+    };
+    let made = rendered(share, commission, last, &bytes, mark.as_deref())?;
+    Ok((made, "source".to_owned()))
+}
+
+/// A larger derivative of the same picture, if it is fresh.
+fn larger(
+    commission: &Commission,
+    place: &Place,
+    kind: name::Kind,
+    since: i64,
+    source: Stamp,
+    share: Share,
+) -> Option<Vec<u8>> {
+    let path = name::derivative_path(commission.picture.file.as_bytes(), kind)?;
+    let path = String::from_utf8(path).ok()?;
+    let name = path.rsplit_once('/').map_or(&*path, |(_, name)| name);
+    let (bytes, modified) = place.neighbour(name, share.source_bytes)?;
+    let needed = whole_seconds(source.modified).max(at(since));
+    (Some(modified) >= needed).then_some(bytes)
+}
+
+fn mark(root: &Path, file: &str) -> Result<Vec<u8>, Unmade> {
+    let unusable = |why: String| Unmade::Settings(format!("the watermark {file} cannot be used: {why}"));
+    let plain = |segment: &str| !segment.is_empty() && !segment.starts_with('.');
+    if !file.split('/').all(plain) {
+        return Err(unusable("it is not below the gallery's root".into()));
+    }
+    match store::read(root, file, MAX_MARK) {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => Err(unusable(format!("it has more than {MAX_MARK} bytes"))),
+        Err(error) => Err(unusable(error.to_string())),
+    }
+}
+
+/// One rendering; what a decoder does to itself stays in here.
+fn rendered(
+    share: Share,
+    commission: &Commission,
+    step: &Step,
+    source: &[u8],
+    mark: Option<&[u8]>,
+) -> Result<Vec<u8>, Attempt> {
+    let Commission { gallery, picture, params, .. } = commission;
+    let config = &gallery.derivatives;
+    let extension = plan::extension(&picture.file).unwrap_or_default();
+    let order = Order {
+        params,
+        quality: plan::quality(params.kind, config.quality),
+        sharpen: step.sharpen,
+        coi: picture.coi,
+        rotation: step.rotation,
+        watermark: mark.map(|bytes| (&config.watermark, bytes)),
+        strip_below: gallery.strip_metadata_below,
+        extension: &extension,
+        keep_animation: false,
+        limits: Limits { decoded_bytes: share.decoded_bytes, ..Limits::default() },
+    };
+    let made = catch_unwind(AssertUnwindSafe(|| render::render(source, &order)));
+    match made {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(RenderError::TooLarge(why))) => Err(Attempt::TooLarge(why)),
+        Ok(Err(RenderError::Resources(_))) => Err(Unmade::Busy.into()),
+        Ok(Err(error @ (RenderError::Watermark(_) | RenderError::Encode(_)))) => {
+            Err(Unmade::Settings(error.to_string()).into())
+        }
+        Ok(Err(error @ (RenderError::UnknownFormat | RenderError::Broken(_)))) => {
+            Err(Unmade::Source(error.to_string()).into())
+        }
+        Err(_) => Err(Unmade::Source("the decoder failed".into()).into()),
+    }
+}
+
+/// The whole second in which this was: what Piwigo compares.
+fn whole_seconds(time: SystemTime) -> Option<SystemTime> {
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(since.as_secs())),
+        Err(before) => SystemTime::UNIX_EPOCH.checked_sub(before.duration()),
+    }
+}
+
+/// A time of Piwigo's, in seconds since 1970.
+fn at(seconds: i64) -> Option<SystemTime> {
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
+}
+
+/// Runs what takes its time where that is no harm.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Unmade> + Send + 'static,
+) -> Result<T, Unmade> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(_) => Err(Unmade::Busy),
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::derivative::name::Kind;
+    use crate::derivative::params::Watermark;
+    use crate::settings::PiwigoFiles;
+
+    /// A gallery with one picture of 400 × 300, `u/a.jpg`, as old as the epoch.
+    struct Scene {
+        directory: tempfile::TempDir,
+        gallery: Arc<Gallery>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let files = PiwigoFiles::from_text("<?php", "<?php $prefixeTable = 'piwigo_';");
+            let gallery = Arc::new(Gallery::resolve(&files, &[], "").unwrap());
+            let scene = Scene { directory: tempfile::tempdir().unwrap(), gallery };
+            scene.write("u/a.jpg", &jpeg(), 0);
+            scene
+        }
+
+        fn root(&self) -> &Path {
+            self.directory.path()
+        }
+
+        fn write(&self, path: &str, bytes: &[u8], seconds: u64) {
+            let path = self.root().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, bytes).unwrap();
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            fs::File::options().append(true).open(&path).unwrap().set_modified(time).unwrap();
+        }
+
+        fn order(&self, kind: Kind) -> Commission {
+            Commission {
+                root: self.root().to_owned(),
+                gallery: self.gallery.clone(),
+                picture: Picture::original("u/a.jpg".into(), (Some(400), Some(300)), Some(0), None),
+                params: self.gallery.derivatives.params(kind).unwrap(),
+                ordered: SystemTime::now(),
+            }
+        }
+
+        fn has(&self, name: &str) -> bool {
+            self.root().join("_data/i/u").join(name).exists()
+        }
+    }
+
+    fn jpeg() -> Vec<u8> {
+        let pixels: Vec<u8> = (0..400_u32 * 300).map(|at| (at % 251) as u8).collect();
+        let mut bytes = Vec::new();
+        let encoder = jpeg_encoder::Encoder::new(&mut bytes, 80);
+        encoder.encode(&pixels, 400, 300, jpeg_encoder::ColorType::Luma).unwrap();
+        bytes
+    }
+
+    fn maker() -> Arc<Maker> {
+        Maker::new(2, 8, PATIENCE)
+    }
+
+    #[tokio::test]
+    async fn a_larger_derivative_takes_the_place_of_the_source_if_it_is_of_use() {
+        let scene = Scene::new();
+        maker().make(scene.order(Kind::TwoSmall)).await.unwrap();
+        // The source could not be decoded any more: it is not even read.
+        scene.write("u/a.jpg", b"no picture", 0);
+        maker().make(scene.order(Kind::Thumb)).await.unwrap();
+        // A newer source makes the larger one stale.
+        scene.write("u/a.jpg", b"no picture", 4_000_000_000);
+        let failed = maker().make(scene.order(Kind::Thumb)).await;
+        assert!(matches!(failed, Err(Unmade::Source(_))), "{failed:?}");
+        // Half a larger one is none.
+        let scene = Scene::new();
+        scene.write("_data/i/u/a-2s.jpg", &jpeg()[..100], 1000);
+        maker().make(scene.order(Kind::Thumb)).await.unwrap();
+        assert!(scene.has("a-th.jpg"));
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_forgotten_when_the_file_to_blame_has_changed() {
+        let scene = Scene::new();
+        let maker = maker();
+        scene.write("u/a.jpg", b"no picture", 1);
+        let first = maker.make(scene.order(Kind::Thumb)).await.unwrap_err();
+        assert_eq!(maker.make(scene.order(Kind::Square)).await.unwrap_err(), first, "of every size");
+        assert_eq!(locked(&maker.failures).len(), 1);
+        scene.write("u/a.jpg", &jpeg(), 2);
+        maker.make(scene.order(Kind::Thumb)).await.unwrap();
+        assert_eq!(locked(&maker.failures).len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_watermark_that_cannot_be_read_stops_the_sizes_that_carry_it() {
+        let mut scene = Scene::new();
+        let maker = maker();
+        for file in ["local/watermarks/none.png", "../outside.png", "/etc/passwd", ".hidden.png"] {
+            let mark = Watermark { file: file.into(), min_size: (200, 200), ..Watermark::default() };
+            Arc::get_mut(&mut scene.gallery).unwrap().derivatives.watermark = mark;
+            for _ in 0..2 {
+                let failed = maker.make(scene.order(Kind::XSmall)).await;
+                assert!(matches!(failed, Err(Unmade::Settings(_))), "{file}: {failed:?}");
+            }
+            locked(&maker.failures).clear();
+        }
+        maker.make(scene.order(Kind::Thumb)).await.unwrap();
+        assert!(scene.has("a-th.jpg") && !scene.has("a-xs.jpg"));
+    }
+
+    #[tokio::test]
+    async fn no_more_wait_than_there_are_places_and_none_for_ever() {
+        let scene = Scene::new();
+        let maker = Maker::new(1, 1, Duration::from_millis(50));
+        let turn = maker.turns.acquire().await.unwrap();
+        let (first, second) =
+            tokio::join!(maker.make(scene.order(Kind::Thumb)), maker.make(scene.order(Kind::Square)));
+        assert_eq!((first, second), (Err(Unmade::Busy), Err(Unmade::Busy)));
+        drop(turn);
+        // Who waited has gone; what they asked for is made all the same.
+        let start = Instant::now();
+        while !scene.has("a-th.jpg") {
+            assert!(start.elapsed() < PATIENCE);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(!scene.has("a-sq.jpg"), "the second found no place");
+    }
+
+    #[tokio::test]
+    async fn a_derivative_is_dated_before_its_order_and_never_before_its_source() {
+        let scene = Scene::new();
+        for (source, expected) in [(0, None), (4_000_000_000, Some(4_000_000_000))] {
+            scene.write("u/a.jpg", &jpeg(), source);
+            let order = scene.order(Kind::Square);
+            let ordered = order.ordered;
+            maker().make(order).await.unwrap();
+            let made = fs::metadata(scene.root().join("_data/i/u/a-sq.jpg")).unwrap().modified().unwrap();
+            match expected {
+                None => assert_eq!(ordered.duration_since(made).unwrap(), LOOKED_BEFORE),
+                Some(seconds) => {
+                    assert_eq!(made, SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+                }
+            }
+        }
+    }
+}

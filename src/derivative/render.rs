@@ -1,0 +1,214 @@
+//! One derivative: a source picture's bytes and an order in, the bytes of the finished file out (PIWIGO.md §5.6). Pure:
+//! no file, no clock, no settings; what it may cost is bounded before it is spent.
+
+use super::params::{DerivativeParams, Watermark};
+use super::size::{CenterOfInterest, Crop, Sizing};
+use crate::picture::encode::encode;
+use crate::picture::format::Format;
+use crate::picture::gif::{Frames, Writer};
+use crate::picture::opened::{Decoded, Opened};
+use crate::picture::orientation::{before_turning, turn, turned_size};
+use crate::picture::profile::{LARGEST_KEPT, describes, to_srgb};
+use crate::picture::resample::{Part, resample};
+use crate::picture::sharpen::sharpen;
+use crate::picture::watermark::draw;
+use crate::picture::{Channels, Picture};
+
+/// What is to be made of a source picture.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// The size.
+    pub params: &'a DerivativeParams,
+    /// Quality of JPEG and WebP, 1 to 100.
+    pub quality: u8,
+    /// 0 to 100; 0 is off. That of `params`, or less where the source is itself a derivative.
+    pub sharpen: u8,
+    /// `images.coi`; used where the size crops.
+    pub coi: Option<CenterOfInterest>,
+    /// `images.rotation` modulo 4, quarter turns counter-clockwise; `None`: as the source's EXIF orientation says.
+    pub rotation: Option<u8>,
+    /// The mark and the bytes of its PNG file, where this size has one; drawn if the result is large enough.
+    pub watermark: Option<(&'a Watermark, &'a [u8])>,
+    /// Results of fewer pixels carry no metadata (`derivatives_strip_metadata_threshold`).
+    pub strip_below: u32,
+    /// What the file's name ends with, in lower case without the dot: the format of the result.
+    pub extension: &'a str,
+    /// Keep the frames of an animated GIF; otherwise the first is taken, as Piwigo does.
+    pub keep_animation: bool,
+    /// Bounds, checked before anything is decoded.
+    pub limits: Limits,
+}
+
+/// What one source may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Pixels of the source, at most.
+    pub pixels: u64,
+    /// Bytes that decoding may take, at most.
+    pub decoded_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { pixels: 200_000_000, decoded_bytes: 1 << 30 }
+    }
+}
+
+/// Why no derivative was made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    /// No format that is known here.
+    #[error("not a picture in a format that is known here")]
+    UnknownFormat,
+    /// Its dimensions or what decoding would take are beyond the limits.
+    #[error("too large: {0}")]
+    TooLarge(String),
+    /// The file is broken or uses something the decoder does not know.
+    #[error("cannot be decoded: {0}")]
+    Broken(String),
+    /// The machine is short of something: it may work later.
+    #[error("not now: {0}")]
+    Resources(String),
+    /// The watermark's file cannot be used.
+    #[error("the watermark cannot be used: {0}")]
+    Watermark(String),
+    /// The result cannot be written in this format.
+    #[error("cannot be encoded: {0}")]
+    Encode(String),
+}
+
+/// Pixels that a JPEG is decoded to for one of the result, in each direction, at least. With 2 the results are hardly nearer
+/// to Piwigo's (SSIM 0.9688 against 0.9687), and large ones take half as long again.
+const OVERSAMPLING: f64 = 1.5;
+
+/// Makes the derivative. Its dimensions are exactly Piwigo's ([`super::size`]); it is never larger than the source.
+///
+/// Of the metadata only the ICC profile is kept, from [`Order::strip_below`] pixels on. Where it is not, the colours are
+/// converted to sRGB first. EXIF is never kept: it may say where and by whom a photo was taken, and it holds a small copy
+/// of the whole picture; the orientation has been applied.
+///
+/// # Errors
+/// When the source cannot be used, or is larger than the limits allow.
+pub fn render(source: &[u8], order: &Order<'_>) -> Result<Vec<u8>, RenderError> {
+    let format = Format::named(order.extension)
+        .ok_or_else(|| RenderError::Encode(format!("no format is called {:?}", order.extension)))?;
+    let source = Opened::open(source, &order.limits)?;
+    let job = Job::new(&source, order, format)?;
+    match source {
+        Opened::Gif(gif) if order.keep_animation && format == Format::Gif => job.animate(gif.frames()),
+        source => {
+            let Decoded { picture, shrink, profile } = source.decode(job.shrink())?;
+            let (picture, profile) = job.finish(picture, shrink, profile)?;
+            encode(picture, profile.as_deref(), format, order.quality)
+        }
+    }
+}
+
+/// What is to be done with each frame.
+struct Job<'a> {
+    /// The part that is kept, in the source as stored.
+    part: Crop,
+    /// What it is scaled to before it is turned; at most the part's own size.
+    scaled: (u32, u32),
+    /// Quarter turns counter-clockwise.
+    turns: u8,
+    /// 0 to 100.
+    sharpen: u8,
+    /// The mark, if the result is large enough for it.
+    mark: Option<(&'a Watermark, Picture)>,
+    /// The result carries an ICC profile if the source does.
+    keeps_profile: bool,
+}
+
+impl<'a> Job<'a> {
+    fn new(source: &Opened<'_>, order: &Order<'a>, format: Format) -> Result<Self, RenderError> {
+        let stored = source.size();
+        let turns = order.rotation.unwrap_or_else(|| source.quarter_turns()) % 4;
+        let size = turned_size(stored, turns);
+        let Sizing { crop, scaled } = order.params.sizing.compute(size, order.coi);
+        let part = crop.unwrap_or(Crop { left: 0, top: 0, width: size.0, height: size.1 });
+        // What Piwigo takes for the size of the result, though a crop alone changes that, too.
+        let (width, height) = scaled.unwrap_or(size);
+        let keeps_profile = u64::from(width) * u64::from(height) >= u64::from(order.strip_below);
+        let mark = match order.watermark {
+            Some((watermark, file)) if watermark.applies(order.params, (width, height)) => {
+                Some((watermark, decode_mark(file, &order.limits)?))
+            }
+            _ => None,
+        };
+        Ok(Job {
+            part: before_turning(part, stored, turns),
+            scaled: turned_size(scaled.unwrap_or((part.width, part.height)), turns),
+            turns,
+            sharpen: order.sharpen,
+            mark,
+            keeps_profile: keeps_profile && format != Format::Gif,
+        })
+    }
+
+    /// By what factor the source may be decoded smaller.
+    fn shrink(&self) -> u32 {
+        let across = f64::from(self.part.width) / f64::from(self.scaled.0);
+        let down = f64::from(self.part.height) / f64::from(self.scaled.1);
+        [8, 4, 2]
+            .into_iter()
+            .find(|&factor| f64::from(factor) * OVERSAMPLING <= across.min(down))
+            .unwrap_or(1)
+    }
+
+    /// The finished pixels of a frame that was decoded smaller by `shrink`, and the profile to write with them.
+    fn finish(
+        &self,
+        picture: Picture,
+        shrink: u32,
+        profile: Option<Vec<u8>>,
+    ) -> Result<(Picture, Option<Vec<u8>>), RenderError> {
+        let scale = f64::from(shrink);
+        let part = Part {
+            left: f64::from(self.part.left) / scale,
+            top: f64::from(self.part.top) / scale,
+            width: f64::from(self.part.width) / scale,
+            height: f64::from(self.part.height) / scale,
+        };
+        let picture = turn(resample(picture, part, self.scaled)?, self.turns);
+        let kept = profile.as_ref().is_some_and(|profile| self.keeps(profile, &picture));
+        let (picture, profile) =
+            if kept { (picture, profile) } else { (to_srgb(picture, profile.as_deref()), None) };
+        let picture = sharpen(picture, self.sharpen);
+        match &self.mark {
+            Some((params, mark)) => Ok((draw(picture, mark, params)?, profile)),
+            None => Ok((picture, profile)),
+        }
+    }
+
+    /// Whether the profile is still right for the result: ink becomes RGB, and gray gets colours by a mark.
+    fn keeps(&self, profile: &[u8], picture: &Picture) -> bool {
+        let stays = match picture.channels {
+            Channels::Rgb | Channels::Rgba => true,
+            Channels::Gray => self.mark.is_none(),
+            Channels::Cmyk => false,
+        };
+        self.keeps_profile && stays && profile.len() <= LARGEST_KEPT && describes(profile, picture.channels)
+    }
+
+    /// All frames of an animation, each finished like a picture.
+    fn animate(&self, mut frames: Frames<'_>) -> Result<Vec<u8>, RenderError> {
+        let mut writer = Writer::new(turned_size(self.scaled, self.turns), Some(frames.repeat()))?;
+        let mut is_empty = true;
+        while let (Some(frame), delay) = frames.next()? {
+            writer.add(self.finish(frame, 1, None)?.0, delay)?;
+            is_empty = false;
+        }
+        if is_empty {
+            return Err(RenderError::Broken("it has no frame".to_owned()));
+        }
+        writer.finish()
+    }
+}
+
+fn decode_mark(file: &[u8], limits: &Limits) -> Result<Picture, RenderError> {
+    let decoded = Opened::open(file, limits).and_then(|opened| opened.decode(1));
+    let Decoded { picture, profile, .. } =
+        decoded.map_err(|error| RenderError::Watermark(error.to_string()))?;
+    Ok(to_srgb(picture, profile.as_deref()))
+}

@@ -1,0 +1,303 @@
+//! All missing and stale derivatives of a gallery, or of an album, made beforehand: what `piwigo-gate derive` does. Reads the
+//! table of images page by page and asks the same [`Maker`] as a request does. What is fresh is left alone, so a run
+//! that was ended can be started again.
+
+mod meter;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::watch;
+
+pub use meter::Meter;
+
+use crate::access;
+use crate::database::{DatabaseError, PictureRow, Which};
+use crate::derivative::maker::{Commission, Maker, Unmade};
+use crate::derivative::name::{self, Kind};
+use crate::derivative::plan::{self, Picture};
+use crate::derivative::stored::{self, Stored};
+use crate::image::Ownership;
+use crate::ready::{Readiness, Ready};
+use crate::settings::{Settings, SettingsError};
+
+/// Nobody waits: the largest picture may have its time.
+const PATIENCE: Duration = Duration::from_hours(1);
+
+/// What is to be made.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Of which pictures.
+    pub which: Which,
+    /// Which sizes, by token (`th`) or name (`thumb`); empty: every enabled one.
+    pub types: Vec<String>,
+    /// How many at the same time.
+    pub jobs: usize,
+    /// Only count.
+    pub dry_run: bool,
+}
+
+/// Why nothing, or no more, can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum DeriveError {
+    /// The set-up cannot work.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The database did not answer.
+    #[error("the database did not answer: {0}")]
+    Database(#[from] DatabaseError),
+    /// There is no such album.
+    #[error("there is no album {0}: the number is in its address, index.php?/category/NUMBER")]
+    NoAlbum(u32),
+    /// There is no such size.
+    #[error("the gallery has no size {0}: it has {1}")]
+    NoType(String, String),
+}
+
+/// What became of the images so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Images in all.
+    pub total: u64,
+    /// Images that were looked at.
+    pub images: u64,
+    /// Derivatives made; with `dry_run`: that would be made.
+    pub made: u64,
+    /// Derivatives that were there, or are not needed because pages show the picture itself.
+    pub fresh: u64,
+    /// Images of which the gate makes none: without a picture, or in a format that is left to Piwigo.
+    pub others: u64,
+    /// Images of which something could not be made, by reason.
+    pub failed: BTreeMap<&'static str, u64>,
+    /// Why it ended before the end.
+    pub stopped: Option<String>,
+}
+
+impl Summary {
+    /// Whether all that was wanted is there now.
+    pub fn is_complete(&self) -> bool {
+        self.failed.is_empty() && self.stopped.is_none()
+    }
+
+    /// The same in one line.
+    pub fn told(&self, dry_run: bool) -> String {
+        let Summary { total, images, made, fresh, others, failed, stopped } = self;
+        let verb = if dry_run { "to make" } else { "made" };
+        let count: u64 = failed.values().sum();
+        let reasons: Vec<_> = failed.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        let failures = (count > 0).then(|| format!("; {count} images failed ({})", reasons.join(", ")));
+        let early = stopped.as_ref().map(|why| format!("; ended early: {why}"));
+        format!(
+            "{images} of {total} images: {made} resized pictures {verb}, {fresh} there, {others} images without{}{}",
+            failures.unwrap_or_default(),
+            early.unwrap_or_default()
+        )
+    }
+}
+
+/// What `progress` hears.
+pub enum Progress<'a> {
+    /// One more image is done.
+    Image(&'a Summary),
+    /// Something could not be made of this file.
+    Failed(&'a str, &'a Unmade),
+}
+
+/// Makes what is missing; ends early, and cleanly, when `stop` turns true.
+///
+/// # Errors
+/// When nothing can be made at all.
+pub async fn run(
+    settings: Settings,
+    wanted: &Wanted,
+    mut stop: watch::Receiver<bool>,
+    mut progress: impl FnMut(Progress<'_>),
+) -> Result<Summary, DeriveError> {
+    let settings = Arc::new(settings);
+    let readiness = Readiness::open(settings.clone()).await?;
+    let ready = readiness.ready().await?;
+    let kinds = kinds(&wanted.types, &ready)?;
+    if let Which::Album(id) | Which::AlbumAndBelow(id) = wanted.which
+        && !ready.database.has_album(id).await?
+    {
+        return Err(DeriveError::NoAlbum(id));
+    }
+    let maker = Maker::new(wanted.jobs, wanted.jobs, PATIENCE);
+    let mut summary =
+        Summary { total: ready.database.count_pictures(wanted.which).await?, ..Summary::default() };
+    let (mut rows, mut all_read) = (Rows::default(), false);
+    let mut running = FuturesUnordered::new();
+    loop {
+        while !all_read && summary.stopped.is_none() && running.len() < wanted.jobs {
+            match next(&readiness, wanted.which, &mut rows).await {
+                Ok(Some((row, ready))) => {
+                    let one = OneImage { settings: &settings, ready, maker: &maker, kinds: &kinds };
+                    running.push(one.make(row, wanted.dry_run));
+                }
+                Ok(None) => all_read = true,
+                Err(error) => summary.stopped = Some(DeriveError::from(error).to_string()),
+            }
+        }
+        if running.is_empty() {
+            break;
+        }
+        let done = tokio::select! {
+            Some(done) = running.next() => done,
+            // What is under way is finished: nothing half made is left.
+            Ok(_) = stop.wait_for(|stop| *stop), if summary.stopped.is_none() => {
+                summary.stopped = Some("interrupted".into());
+                continue;
+            }
+            else => break,
+        };
+        summary.images += 1;
+        summary.made += done.made;
+        summary.fresh += done.fresh;
+        summary.others += u64::from(done.other);
+        if let Some(why) = done.failed {
+            *summary.failed.entry(class(&why)).or_default() += 1;
+            progress(Progress::Failed(&done.file, &why));
+            // It would be the same for all others.
+            if matches!(why, Unmade::Disk(_) | Unmade::Denied(_)) {
+                summary.stopped.get_or_insert_with(|| why.to_string());
+            }
+        }
+        progress(Progress::Image(&summary));
+    }
+    Ok(summary)
+}
+
+/// Rows that were read and not yet looked at, and the last that was.
+#[derive(Default)]
+struct Rows {
+    rows: VecDeque<PictureRow>,
+    after: u32,
+}
+
+/// The next row, with the settings as they are now: a run may take hours.
+async fn next(
+    readiness: &Readiness,
+    which: Which,
+    rows: &mut Rows,
+) -> Result<Option<(PictureRow, Arc<Ready>)>, DatabaseError> {
+    let ready = readiness.ready().await?;
+    if rows.rows.is_empty() {
+        rows.rows = ready.database.pictures_after(which, rows.after).await?.into();
+    }
+    let Some(row) = rows.rows.pop_front() else { return Ok(None) };
+    rows.after = row.image.id;
+    Ok(Some((row, ready)))
+}
+
+/// The sizes that are meant, the largest first: a smaller one starts from it.
+fn kinds(types: &[String], ready: &Ready) -> Result<Vec<Kind>, DeriveError> {
+    let config = &ready.gallery.derivatives;
+    let mut kinds = Vec::new();
+    for word in types {
+        let kind = Kind::from_token(word.as_bytes()).or_else(|| Kind::from_type_name(word));
+        let Some(kind) = kind.filter(|&kind| config.params(kind).is_some()) else {
+            let all = config.enabled.iter().map(|params| params.kind.token());
+            let customs = config.customs.iter().map(|&size| Kind::Custom(size).token());
+            let all: Vec<String> = all.chain(customs).collect();
+            return Err(DeriveError::NoType(word.clone(), all.join(", ")));
+        };
+        kinds.push(kind);
+    }
+    if types.is_empty() {
+        kinds = config.enabled.iter().map(|params| params.kind).collect();
+    }
+    let area = |kind: &Kind| {
+        let (width, height) = config.params(*kind).map_or((0, 0), |params| params.sizing.ideal_size);
+        u64::from(width) * u64::from(height)
+    };
+    kinds.sort_by_key(|kind| std::cmp::Reverse(area(kind)));
+    kinds.dedup();
+    Ok(kinds)
+}
+
+fn class(why: &Unmade) -> &'static str {
+    match why {
+        Unmade::NoSource(_) => "file missing",
+        Unmade::Source(_) => "not a picture that can be read",
+        Unmade::Settings(_) => "watermark or format",
+        Unmade::Place(_) => "no place for it below the derivatives' directory",
+        Unmade::Denied(_) => "not allowed to write",
+        Unmade::Disk(_) => "disk full or failing",
+        Unmade::Busy => "took too long",
+    }
+}
+
+/// What became of one image.
+#[derive(Default)]
+struct Done {
+    file: String,
+    made: u64,
+    fresh: u64,
+    other: bool,
+    failed: Option<Unmade>,
+}
+
+struct OneImage<'a> {
+    settings: &'a Settings,
+    ready: Arc<Ready>,
+    maker: &'a Arc<Maker>,
+    kinds: &'a [Kind],
+}
+
+impl OneImage<'_> {
+    /// Makes its derivatives one after another, up to the first that cannot be made.
+    async fn make(self, row: PictureRow, dry_run: bool) -> Done {
+        let gallery = &self.ready.gallery;
+        let mut done = Done { file: row.image.path.clone(), ..Done::default() };
+        let Some(claim) = row.image.source_picture(gallery).filter(|claim| plan::can_make(&claim.file))
+        else {
+            done.other = true;
+            return done;
+        };
+        done.file.clone_from(&claim.file);
+        let image = &claim.image;
+        let picture = if claim.ownership == Ownership::Original {
+            Picture::original(claim.file.clone(), (image.width, image.height), image.rotation, row.coi)
+        } else {
+            Picture::stand_in(claim.file.clone())
+        };
+        let state = gallery.state(false);
+        for &kind in self.kinds {
+            let Some(params) = gallery.derivatives.params(kind) else { continue };
+            let ordered = SystemTime::now();
+            match self.look(&claim.file, kind, params.last_mod_time).await {
+                Some(Stored::Fresh) => done.fresh += 1,
+                Some(Stored::NoSource) => {
+                    done.failed = Some(Unmade::NoSource(claim.file.clone()));
+                    return done;
+                }
+                _ if access::is_same_as_source(kind, image, &state) => done.fresh += 1,
+                _ if dry_run => done.made += 1,
+                _ => {
+                    let (root, gallery) = (self.settings.gallery.clone(), gallery.clone());
+                    let commission = Commission { root, gallery, picture: picture.clone(), params, ordered };
+                    match self.maker.make(commission).await {
+                        Ok(()) => done.made += 1,
+                        Err(why) => {
+                            done.failed = Some(why);
+                            return done;
+                        }
+                    }
+                }
+            }
+        }
+        done
+    }
+
+    async fn look(&self, source: &str, kind: Kind, since: i64) -> Option<Stored> {
+        let derivative = String::from_utf8(name::derivative_path(source.as_bytes(), kind)?).ok()?;
+        let derivative = format!("{}{derivative}", self.ready.gallery.layout.derivative_dir);
+        let (root, source) = (self.settings.gallery.clone(), source.to_owned());
+        let look = move || stored::look(&root, Path::new(&derivative), Path::new(&source), since);
+        tokio::task::spawn_blocking(look).await.ok()
+    }
+}

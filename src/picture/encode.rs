@@ -1,0 +1,29 @@
+//! Pixels → a file of the wanted format.
+
+use super::format::Format;
+use super::gif::Writer;
+use super::{Picture, jpeg, png, webp};
+use crate::derivative::render::RenderError;
+
+/// Writes a file. `quality`, 1 to 100, is for JPEG and WebP. `profile` describes the colours; GIF cannot carry it. What
+/// is transparent becomes white in a JPEG.
+///
+/// # Errors
+/// If the format has no pictures of this size.
+pub fn encode(
+    picture: Picture,
+    profile: Option<&[u8]>,
+    format: Format,
+    quality: u8,
+) -> Result<Vec<u8>, RenderError> {
+    match format {
+        Format::Jpeg => jpeg::encode(&picture.on_white(), profile, quality),
+        Format::Png => png::encode(&picture, profile),
+        Format::WebP => webp::encode(picture, profile, quality),
+        Format::Gif => {
+            let mut writer = Writer::new(picture.size(), None)?;
+            writer.add(picture, 0)?;
+            writer.finish()
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! JPEG. Reading goes through `jpeg-decoder`, which can leave the fine detail out while decoding (a "shrink" of 2, 4 or
+//! 8): of a 12-megapixel photo that is to become a thumbnail, most of the work is never done.
+
+use std::io::ErrorKind;
+
+use jpeg_decoder::{CodingProcess, Decoder, PixelFormat};
+use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use memchr::memchr;
+
+use super::opened::{Decoded, check_limits};
+use super::orientation::quarter_turns_of_exif;
+use super::{Channels, Picture};
+use crate::derivative::render::{Limits, RenderError};
+
+/// Scans of a progressive picture, at most: encoders write about 10. Each costs time, but needs next to no bytes.
+const MOST_SCANS: usize = 50;
+/// Scans of another picture, at most: one for each component.
+const MOST_BASELINE_SCANS: usize = 4;
+
+/// A JPEG whose header has been read.
+pub struct OpenedJpeg<'a> {
+    decoder: Decoder<&'a [u8]>,
+    size: (u32, u32),
+    format: PixelFormat,
+    is_progressive: bool,
+    is_adobe: bool,
+    limits: Limits,
+}
+
+impl<'a> OpenedJpeg<'a> {
+    pub fn open(file: &'a [u8], limits: &Limits) -> Result<Self, RenderError> {
+        let mut decoder = Decoder::new(file);
+        decoder.read_info().map_err(broken)?;
+        let info = decoder.info().ok_or_else(|| RenderError::Broken("it has no frame".to_owned()))?;
+        let size = (u32::from(info.width), u32::from(info.height));
+        check_limits(size, 0, limits)?;
+        let structure = Structure::of(file);
+        if !structure.is_complete {
+            return Err(RenderError::Broken("the file ends too early".to_owned()));
+        }
+        let is_progressive = info.coding_process == CodingProcess::DctProgressive;
+        let most = if is_progressive { MOST_SCANS } else { MOST_BASELINE_SCANS };
+        if structure.scans > most {
+            return Err(RenderError::TooLarge(format!(
+                "{} scans, where {most} are the limit",
+                structure.scans
+            )));
+        }
+        // Every block of 8x8 pixels takes a bit at least; a decoder would fill in what is not there.
+        if (file.len() as u64) * 8 < u64::from(size.0) * u64::from(size.1) / 64 {
+            return Err(RenderError::Broken("the file is too short for its dimensions".to_owned()));
+        }
+        let (format, is_adobe) = (info.pixel_format, structure.is_adobe);
+        Ok(OpenedJpeg { decoder, size, format, is_progressive, is_adobe, limits: *limits })
+    }
+
+    pub fn size(&self) -> (u32, u32) {
+        self.size
+    }
+
+    pub fn quarter_turns(&self) -> u8 {
+        self.decoder.exif_data().map_or(0, quarter_turns_of_exif)
+    }
+
+    pub fn decode(mut self, shrink: u32) -> Result<Decoded, RenderError> {
+        let shrink = [8, 4, 2].into_iter().find(|&factor| factor <= shrink).unwrap_or(1);
+        self.check_memory(shrink)?;
+        // The decoder stops at the first side that is large enough, so only the longer one is named.
+        let (width, height) = (self.size.0.div_ceil(shrink) as u16, self.size.1.div_ceil(shrink) as u16);
+        let (width, height) = if width >= height { (width, u16::MAX) } else { (u16::MAX, height) };
+        let (width, height) = self.decoder.scale(width, height).map_err(broken)?;
+        let most = usize::try_from(self.limits.decoded_bytes).unwrap_or(usize::MAX);
+        self.decoder.set_max_decoding_buffer_size(most);
+        let pixels = self.decoder.decode().map_err(broken)?;
+        let (pixels, channels) = match self.format {
+            PixelFormat::L8 => (pixels, Channels::Gray),
+            // Lossless JPEG of 16 bits, in the machine's order of bytes.
+            PixelFormat::L16 => {
+                let (samples, _) = pixels.as_chunks::<2>();
+                (
+                    samples.iter().map(|&sample| (u16::from_ne_bytes(sample) >> 8) as u8).collect(),
+                    Channels::Gray,
+                )
+            }
+            PixelFormat::RGB24 => (pixels, Channels::Rgb),
+            // The decoder takes all ink for inverted, as Adobe writes it. Others do not.
+            PixelFormat::CMYK32 if self.is_adobe => (pixels, Channels::Cmyk),
+            PixelFormat::CMYK32 => (pixels.into_iter().map(|ink| 255 - ink).collect(), Channels::Cmyk),
+        };
+        let picture = Picture { pixels, width: u32::from(width), height: u32::from(height), channels };
+        Ok(Decoded { picture, shrink, profile: self.decoder.icc_profile() })
+    }
+
+    /// The decoder holds the planes and the picture made of them; a progressive JPEG's coefficients as well, whole.
+    fn check_memory(&self, shrink: u32) -> Result<(), RenderError> {
+        let samples = u64::from(self.size.0) * u64::from(self.size.1) * self.format.pixel_bytes() as u64;
+        let coefficients = if self.is_progressive { samples * 2 } else { 0 };
+        check_limits(self.size, samples * 2 / u64::from(shrink * shrink) + coefficients, &self.limits)
+    }
+}
+
+#[allow(clippy::needless_pass_by_value)] // for map_err
+fn broken(error: jpeg_decoder::Error) -> RenderError {
+    match error {
+        // The file is in memory and can only end: the rest is of the threads that the decoder starts.
+        jpeg_decoder::Error::Io(error) if error.kind() != ErrorKind::UnexpectedEof => {
+            RenderError::Resources(error.to_string())
+        }
+        error => RenderError::Broken(error.to_string()),
+    }
+}
+
+/// What a walk over the file's markers tells before anything is decoded.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Structure {
+    /// It says that Adobe wrote it.
+    is_adobe: bool,
+    scans: usize,
+    /// The marker of the end is there.
+    is_complete: bool,
+}
+
+impl Structure {
+    fn of(file: &[u8]) -> Self {
+        let mut structure = Structure::default();
+        let mut rest = file.get(2..).unwrap_or_default();
+        while let Some(at) = memchr(0xFF, rest) {
+            rest = &rest[at + 1..];
+            let Some(&marker) = rest.first() else { break };
+            match marker {
+                0xD9 => {
+                    structure.is_complete = true;
+                    break;
+                }
+                // A byte of data, markers without a length, and the filler before a marker.
+                0x00 | 0x01 | 0xD0..=0xD8 => rest = &rest[1..],
+                0xFF => {}
+                _ => {
+                    let [_, high, low, ..] = *rest else { break };
+                    let length = usize::from(u16::from_be_bytes([high, low]));
+                    let segment = rest.get(3..1 + length).unwrap_or_default();
+                    structure.is_adobe |= marker == 0xEE && segment.starts_with(b"Adobe");
+                    structure.scans += usize::from(marker == 0xDA);
+                    rest = rest.get(1 + length..).unwrap_or_default();
+                }
+            }
+        }
+        structure
+    }
+}
+
+/// Writes a progressive JPEG of gray or RGB pixels, chroma halved in both directions, as Piwigo with Imagick does.
+pub fn encode(picture: &Picture, profile: Option<&[u8]>, quality: u8) -> Result<Vec<u8>, RenderError> {
+    let failed = |error: jpeg_encoder::EncodingError| RenderError::Encode(error.to_string());
+    let color = match picture.channels {
+        Channels::Gray => ColorType::Luma,
+        Channels::Rgb => ColorType::Rgb,
+        Channels::Rgba => ColorType::Rgba,
+        Channels::Cmyk => ColorType::Cmyk,
+    };
+    let side = |side: u32| {
+        u16::try_from(side).map_err(|_| RenderError::Encode(format!("a JPEG has no sides of {side} pixels")))
+    };
+    let mut file = Vec::new();
+    let mut encoder = Encoder::new(&mut file, quality.clamp(1, 100));
+    encoder.set_progressive(true);
+    encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    if let Some(profile) = profile {
+        encoder.add_icc_profile(profile).map_err(failed)?;
+    }
+    encoder.encode(&picture.pixels, side(picture.width)?, side(picture.height)?, color).map_err(failed)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_walk_over_the_markers_sees_scans_the_writer_and_the_end() {
+        let adobe: &[u8] = b"\xFF\xEE\x00\x07Adobe";
+        let scan: &[u8] = b"\xFF\xDA\x00\x03\x01data\xFF\x00more\xFF\xD0rest";
+        let hidden: &[u8] = b"\xFF\xE1\x00\x06\xFF\xDA\xFF\xD9";
+        let (start, end): (&[u8], &[u8]) = (b"\xFF\xD8", b"\xFF\xD9");
+        let table: [(&[&[u8]], _, _, _); 6] = [
+            (&[start, adobe, scan, end], true, 1, true),
+            (&[start, hidden, scan, scan, end], false, 2, true),
+            (&[start, scan, end, adobe, scan], false, 1, true),
+            (&[start, scan], false, 1, false),
+            (&[start, b"\xFF\xE1\xFF\xFF"], false, 0, false),
+            (&[start, b"\xFF"], false, 0, false),
+        ];
+        for (parts, is_adobe, scans, is_complete) in table {
+            let found = Structure::of(&parts.concat());
+            assert_eq!(found, Structure { is_adobe, scans, is_complete }, "{parts:?}");
+        }
+    }
+
+    #[test]
+    fn a_thread_that_cannot_be_started_is_no_fault_of_the_picture() {
+        let io = |kind: ErrorKind| broken(jpeg_decoder::Error::Io(kind.into()));
+        assert!(matches!(io(ErrorKind::WouldBlock), RenderError::Resources(_)));
+        assert!(matches!(io(ErrorKind::UnexpectedEof), RenderError::Broken(_)));
+    }
+
+    #[test]
+    fn a_thin_picture_is_not_shrunk_further_than_asked() {
+        let thin = Picture { pixels: vec![50; 5000], width: 1, height: 5000, channels: Channels::Gray };
+        let file = encode(&thin, None, 90).unwrap();
+        for (shrink, height) in [(1, 5000), (2, 2500), (3, 2500), (4, 1250), (8, 625), (100, 625)] {
+            let decoded = OpenedJpeg::open(&file, &Limits::default()).unwrap().decode(shrink).unwrap();
+            assert_eq!(decoded.picture.size(), (1, height), "{shrink}");
+        }
+    }
+}
