@@ -112,7 +112,9 @@ impl Delivery<'_> {
             None => Picture::stand_in(source.to_owned()),
         };
         let (root, gallery) = (self.settings.gallery.clone(), self.gallery.clone());
-        match maker.make(Commission { root, gallery, picture, params, ordered }).await {
+        let keep_animation = self.settings.gif_animation;
+        let commission = Commission { root, gallery, picture, params, keep_animation, ordered };
+        match maker.make(commission).await {
             Ok(()) => Made::Now,
             // Piwigo may: its own files are there.
             Err(Unmade::Denied(_)) => Made::ByPiwigo,

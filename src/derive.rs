@@ -279,7 +279,9 @@ impl OneImage<'_> {
                 _ if dry_run => done.made += 1,
                 _ => {
                     let (root, gallery) = (self.settings.gallery.clone(), gallery.clone());
-                    let commission = Commission { root, gallery, picture: picture.clone(), params, ordered };
+                    let keep_animation = self.settings.gif_animation;
+                    let picture = picture.clone();
+                    let commission = Commission { root, gallery, picture, params, keep_animation, ordered };
                     match self.maker.make(commission).await {
                         Ok(()) => done.made += 1,
                         Err(why) => {

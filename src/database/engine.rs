@@ -11,6 +11,9 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use super::Address;
 use super::pool::{CONNECT_TIMEOUT, Pool};
 
+/// Prepared statements that a connection keeps, at most.
+const MAX_PREPARED: usize = 256;
+
 #[derive(Debug)]
 pub(super) enum Engine {
     MySql(Pool<MySqlConnection>),
@@ -70,7 +73,11 @@ pub enum Trouble {
 impl Engine {
     pub(super) fn open(address: &Address, connections: u32) -> Self {
         match address {
-            Address::MySql(options) => Engine::MySql(Pool::new(options.as_ref(), connections)),
+            Address::MySql(options) => {
+                // One text for each length of each list: more than the driver's hundred.
+                let options = options.as_ref().clone().statement_cache_capacity(MAX_PREPARED);
+                Engine::MySql(Pool::new(&options, connections))
+            }
             Address::Sqlite(options) => Engine::Sqlite(Pool::new(options.as_ref(), connections)),
         }
     }

@@ -68,6 +68,8 @@ pub struct Commission {
     pub picture: Picture,
     /// Which size, as the settings have it.
     pub params: DerivativeParams,
+    /// Keep the frames of an animated GIF; else its first is taken, as Piwigo does.
+    pub keep_animation: bool,
     /// When this was ordered: settings and row were read a moment before.
     pub ordered: SystemTime,
 }
@@ -79,6 +81,9 @@ impl Commission {
         String::from_utf8(path).ok()
     }
 }
+
+/// Pixels of an animation's canvas, at most; its frames together may have twice so many, which takes a second or two.
+const MAX_MOVING_PIXELS: u64 = 25_000_000;
 
 /// Why there is no derivative.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -267,7 +272,7 @@ impl Maker {
 
     /// Blocks, for as long as reading, decoding and writing take.
     fn make_now(&self, share: Share, derivative: &str, commission: &Commission) -> Result<(), Attempt> {
-        let Commission { root, gallery, picture, params, ordered } = commission;
+        let Commission { root, gallery, picture, params, ordered, .. } = commission;
         let base = &gallery.layout.derivative_dir;
         let began = SystemTime::now();
         let path = Path::new(base).join(derivative);
@@ -451,9 +456,11 @@ fn rendered(
     source: &[u8],
     mark: Option<&[u8]>,
 ) -> Result<Vec<u8>, Attempt> {
-    let Commission { gallery, picture, params, .. } = commission;
+    let Commission { gallery, picture, params, keep_animation, .. } = commission;
     let config = &gallery.derivatives;
     let extension = plan::extension(&picture.file).unwrap_or_default();
+    let moves = *keep_animation && extension == "gif";
+    let pixels = if moves { MAX_MOVING_PIXELS } else { Limits::default().pixels };
     let order = Order {
         params,
         quality: plan::quality(params.kind, config.quality),
@@ -463,8 +470,8 @@ fn rendered(
         watermark: mark.map(|bytes| (&config.watermark, bytes)),
         strip_below: gallery.strip_metadata_below,
         extension: &extension,
-        keep_animation: false,
-        limits: Limits { decoded_bytes: share.decoded_bytes, ..Limits::default() },
+        keep_animation: *keep_animation,
+        limits: Limits { pixels, decoded_bytes: share.decoded_bytes },
     };
     let made = catch_unwind(AssertUnwindSafe(|| render::render(source, &order)));
     match made {
@@ -550,6 +557,7 @@ mod tests {
                 gallery: self.gallery.clone(),
                 picture: Picture::original("u/a.jpg".into(), (Some(400), Some(300)), Some(0), None),
                 params: self.gallery.derivatives.params(kind).unwrap(),
+                keep_animation: false,
                 ordered: SystemTime::now(),
             }
         }
@@ -587,6 +595,37 @@ mod tests {
         scene.write("_data/i/u/a-2s.jpg", &jpeg()[..100], 1000);
         maker().make(scene.order(Kind::Thumb)).await.unwrap();
         assert!(scene.has("a-th.jpg"));
+    }
+
+    #[tokio::test]
+    async fn an_animation_moves_only_where_that_is_wanted() {
+        let scene = Scene::new();
+        let mut film = Vec::new();
+        let mut encoder = gif::Encoder::new(&mut film, 400, 300, &[0, 0, 0, 255, 255, 255]).unwrap();
+        for colour in [0, 1] {
+            let frame = gif::Frame {
+                width: 400,
+                height: 300,
+                buffer: vec![colour; 400 * 300].into(),
+                ..Default::default()
+            };
+            encoder.write_frame(&frame).unwrap();
+        }
+        drop(encoder);
+        scene.write("u/a.gif", &film, 0);
+        for (keep_animation, frames) in [(false, 1), (true, 2)] {
+            let picture = Picture::original("u/a.gif".into(), (Some(400), Some(300)), Some(0), None);
+            maker().make(Commission { picture, keep_animation, ..scene.order(Kind::Thumb) }).await.unwrap();
+            let path = scene.root().join("_data/i/u/a-th.gif");
+            let made = fs::read(&path).unwrap();
+            fs::remove_file(path).unwrap();
+            let mut decoder = gif::DecodeOptions::new().read_info(&*made).unwrap();
+            let mut count = 0;
+            while decoder.read_next_frame().unwrap().is_some() {
+                count += 1;
+            }
+            assert_eq!(count, frames);
+        }
     }
 
     #[tokio::test]

@@ -73,6 +73,8 @@ pub struct Settings {
     pub derivatives: Derivatives,
     /// Resized pictures that are made at the same time.
     pub derivative_jobs: usize,
+    /// Whether resized animations move.
+    pub gif_animation: bool,
     /// Limits of the serving side.
     pub limits: Limits,
     /// What to log.
@@ -223,6 +225,7 @@ impl Settings {
                 1..=256,
                 "a number from 1 to 256",
             )?,
+            gif_animation: options.gif_animation.unwrap_or(false),
             limits: Limits::resolve(&options)?,
             log: options.log.unwrap_or_default(),
             log_format: options.log_format.unwrap_or_default(),

@@ -109,6 +109,9 @@ pub struct Options {
     /// Resized pictures that are made at the same time, at most [default: as many as there are processor cores]
     #[arg(long, env = "PIWIGO_GATE_DERIVATIVE_JOBS", value_name = "N")]
     pub derivative_jobs: Option<usize>,
+    /// Whether resized animations move, as Piwigo's do not: only their first frame is kept [default: false]
+    #[arg(long, env = "PIWIGO_GATE_GIF_ANIMATION", num_args = 0..=1, default_missing_value = "true")]
+    pub gif_animation: Option<bool>,
     /// Open connections from the web server, at most [default: 512]
     #[arg(long, env = "PIWIGO_GATE_MAX_CONNECTIONS", value_name = "N")]
     pub max_connections: Option<usize>,
@@ -269,6 +272,7 @@ impl Options {
             browser_cache: self.browser_cache.or(weaker.browser_cache),
             derivatives: self.derivatives.or(weaker.derivatives),
             derivative_jobs: self.derivative_jobs.or(weaker.derivative_jobs),
+            gif_animation: self.gif_animation.or(weaker.gif_animation),
             max_connections: self.max_connections.or(weaker.max_connections),
             header_timeout: self.header_timeout.or(weaker.header_timeout),
             idle_timeout: self.idle_timeout.or(weaker.idle_timeout),
