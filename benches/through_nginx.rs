@@ -236,7 +236,8 @@ fn print(ways: &[Way], index: usize, connections: u32) {
 /// The usual guard as a script: who is it, what is the picture, is its album granted. Connections to the database are
 /// kept, as they would be in a script made for speed.
 const GUARD_PHP: &str = r"<?php
-$db = mysqli_connect('p:localhost', 'USER', 'PASSWORD', 'DATABASE', 0, 'SOCKET');
+require 'GALLERY/local/config/database.inc.php';
+$db = mysqli_connect('p:localhost', $conf['db_user'], $conf['db_password'], $conf['db_base'], 0, 'SOCKET');
 function ask($db, $sql, $types, ...$values) {
     $statement = $db->prepare($sql);
     $statement->bind_param($types, ...$values);
@@ -272,16 +273,8 @@ fn php_fpm(scene: &Scene, socket: &Path) -> Option<Process> {
     let modules = Command::new(&program).arg("-m").output().ok()?;
     String::from_utf8_lossy(&modules.stdout).contains("mysqli").then_some(())?;
 
-    let config =
-        std::fs::read_to_string(scene.sandbox.gallery().join("local/config/database.inc.php")).ok()?;
-    let value = |key: &str| {
-        let (_, rest) = config.split_once(&format!("$conf['{key}']"))?;
-        rest.split('\'').nth(1).map(str::to_owned)
-    };
     let script = GUARD_PHP
-        .replace("USER", &value("db_user")?)
-        .replace("PASSWORD", &value("db_password")?)
-        .replace("DATABASE", &value("db_base")?)
+        .replace("GALLERY", scene.sandbox.gallery().to_str()?)
         .replace("SOCKET", scene.database.socket().to_str()?);
     scene.sandbox.write("guard.php", script);
     let account = scene.sandbox.account();
