@@ -3,7 +3,7 @@
 #![no_main]
 #![allow(dead_code, unused_imports)]
 
-#[path = "../../src/derivative/mod.rs"]
+#[path = "pure/derivative.rs"]
 mod derivative;
 #[path = "../../src/piwigo/mod.rs"]
 mod piwigo;

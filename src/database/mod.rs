@@ -404,7 +404,8 @@ impl Database {
         statement: Statement,
         values: Vec<Value>,
     ) -> impl Future<Output = Result<Vec<Row>, DatabaseError>> + Send {
-        in_time(self.servers.rows(statement, values))
+        // Boxed: these questions are rare, and each would make the future of every request larger.
+        in_time(Box::pin(self.servers.rows(statement, values)))
     }
 }
 
