@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use piwigo_gate::derivative::name::Kind;
 use piwigo_gate::derivative::params::DerivativeParams;
-use piwigo_gate::derivative::render::{Limits, Order, render};
+use piwigo_gate::derivative::render::{Order, render};
 use piwigo_gate::derivative::size::SizingParams;
 
 const ROUNDS: usize = 9;
@@ -115,19 +115,7 @@ fn make(file: &[u8], width: u32, height: u32) -> Vec<u8> {
 
 fn render_as(file: &[u8], sizing: SizingParams) -> Vec<u8> {
     let params = DerivativeParams { kind: Kind::Medium, last_mod_time: 0, sizing, sharpen: 0 };
-    let order = Order {
-        params: &params,
-        quality: 95,
-        sharpen: 0,
-        coi: None,
-        rotation: None,
-        watermark: None,
-        strip_below: 256_000,
-        extension: "jpg",
-        keep_animation: false,
-        limits: Limits::default(),
-    };
-    render(file, &order).unwrap()
+    render(file, &Order::plain(&params, "jpg")).unwrap()
 }
 
 /// Runs this program for one picture; its peak of memory in MB.

@@ -1,30 +1,29 @@
 //! The one function that joins the rooms: a request in, a reply out. Read it after `lib.rs`; every other room is
 //! one step of it.
 
+mod judge;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::SystemTime;
 
-use crate::access::{self, Denial, Grant, Verdict};
+use crate::access::{self, Verdict};
 use crate::api_keys::Verifier;
-use crate::database::{Database, DatabaseError, DoorAndSession, GrantRow, IDS, Rows, Trouble, UserRow};
+use crate::database::{DatabaseError, IDS, Trouble};
 use crate::deliver::Delivery;
 use crate::derivative::maker::{self, Maker};
 use crate::disk::Disk;
 use crate::disposition::Disposition;
 use crate::fastcgi::{Head, Role};
 use crate::guess::Guesses;
-use crate::image::{self, Album, Claim};
-use crate::piwigo::auth_key::AuthKey;
 use crate::ready::{Readiness, Ready};
 use crate::refusal::{self, Why};
 use crate::reply::{Deliver, DenyStatus, Reply};
 use crate::request::{Method, Request, Server};
 use crate::serve::Handler;
-use crate::settings::gallery::Gallery;
 use crate::settings::{Deny, Settings, SettingsError};
 use crate::target::{self, Part, Target};
-use crate::visitor::{Evidence, Identity, KeysFrom, Named, Visitor};
+
+pub use judge::Judgement;
 
 /// The gate: its settings, and its database once that has been reached.
 pub struct Gate {
@@ -48,23 +47,6 @@ pub struct Considered {
     pub target: Result<Target, target::Refusal>,
     /// The verdict on a file that can have a row; an icon has none.
     pub judgement: Option<Judgement>,
-}
-
-/// What was found out about one request for a file with a row, and what follows from it.
-#[derive(Debug)]
-pub struct Judgement {
-    /// Who asks.
-    pub visitor: Visitor,
-    /// The account that the visitor's session, or `check`, names; the visitor need not be that account.
-    pub signed_in: Option<u32>,
-    /// The session's cookie names a row that exists.
-    pub has_session: bool,
-    /// The gallery is locked.
-    pub locked: bool,
-    /// The rows that own the file.
-    pub claims: Vec<Claim>,
-    /// What follows.
-    pub verdict: Verdict,
 }
 
 impl Gate {
@@ -250,173 +232,6 @@ impl Gate {
         }
     }
 
-    /// Finds out who asks and what the file is, and decides.
-    ///
-    /// Two rounds of questions to the database: who is it and what is it; then, what may they see. Where there is a guess
-    /// at the second round's questions they are asked in the first, and again unless the answers make a yes. An unknown
-    /// file takes the same two rounds as a denied one, so that the clock tells them apart no better than the answer does.
-    ///
-    /// # Errors
-    /// When the database did not answer: then there is no verdict.
-    pub async fn judge(
-        &self,
-        ready: &Ready,
-        request: &Request<'_>,
-        as_user: Option<u32>,
-        target: &Target,
-    ) -> Result<Judgement, DatabaseError> {
-        let Ready { database, gallery, .. } = ready;
-        let keys = KeysFrom {
-            query: self.settings.auth_key_everywhere || matches!(target, Target::Record(_)),
-            header: self.settings.api_key_header,
-        };
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        let evidence = Evidence::read(request, gallery, keys, now);
-        let remembered = evidence.remember_me.is_some();
-        let guess = if as_user.is_none() { self.guess(&evidence, gallery) } else { None };
-        let rights_by_guess = async {
-            match &guess {
-                Some((ids, albums)) => {
-                    let grants = database.guessed_grants(albums.clone(), *ids);
-                    Rights::ask(database, *ids, grants, remembered).await.map(Some)
-                }
-                None => Ok(None),
-            }
-        };
-        let (door, by_file, key, remote_user, mut claims, rights) = tokio::try_join!(
-            database.door_and_session(evidence.session_row_id.as_deref().unwrap_or_default(), remembered),
-            async { Ok(self.session_file_user(gallery, request).await) },
-            self.key(database, evidence.key.as_ref()),
-            async {
-                match &evidence.remote_user {
-                    Some(name) => database.user_by_name(name).await.map(Some),
-                    None => Ok(None),
-                }
-            },
-            image::of_target(database, target, gallery, &self.settings.companions),
-            rights_by_guess,
-        )?;
-        let named = match as_user {
-            Some(_) => Named { session: as_user, ..Named::default() },
-            None => Named {
-                session: if gallery.foreign_sessions.is_some() { by_file } else { self.signed_in(&door) },
-                remember_me: evidence.remember_me.as_ref().map(|cookie| cookie.user),
-                remote_user,
-                key,
-            },
-        };
-        let ids = named.ids(gallery);
-        let state = gallery.state(door.gallery_locked);
-        let decide = |visitor: &Visitor, claims: &[Claim]| {
-            access::decide(visitor, claims, target.kind(), &state, &self.settings.policy)
-        };
-        let decide_by = |rights: &Rights, claims: &mut [Claim]| {
-            let visitor = named.choose(&rights.users, gallery, |row| {
-                let signed = || {
-                    let (cookie, secret) = (evidence.remember_me.as_ref()?, door.secret_key.as_ref()?);
-                    let credentials = row.credentials.as_ref()?;
-                    Some(cookie.is_signed_by(secret, &credentials.username, &credentials.password))
-                };
-                signed().unwrap_or(false)
-            });
-            for album in claims.iter_mut().flat_map(|claim| &mut claim.image.albums) {
-                album.granted = rights.has(visitor.id, album.id);
-            }
-            (decide(&visitor, claims), visitor)
-        };
-        let confirmed = rights.filter(|_| guess.as_ref().is_some_and(|&(guessed, _)| guessed == ids));
-        let hasty = confirmed.as_ref().map(|rights| decide_by(rights, &mut claims));
-        let (mut verdict, visitor) = if let Some(allowed @ (Verdict::Allow { .. }, _)) = hasty {
-            allowed
-        } else {
-            let albums = claims.iter().flat_map(|claim| &claim.image.albums);
-            let private = albums.filter(|album| album.private).map(|album| album.id).collect();
-            let grants = database.grants(private, ids);
-            let rights = match confirmed {
-                Some(Rights { users, .. }) => Rights { users, grants: grants.await? },
-                None => Rights::ask(database, ids, grants, remembered).await?,
-            };
-            decide_by(&rights, &mut claims)
-        };
-        if as_user.is_none() {
-            let session = evidence.session_row_id.as_deref().unwrap_or_default();
-            self.guesses.learn(session, named.session, private_album(&verdict, &claims));
-        }
-
-        // Covers cost a third round, so they are asked for only after a no; after every no that depends on the file, even
-        // where it cannot help, so that an unknown file takes as long as one of a higher level.
-        let depends_on_the_file = matches!(verdict, Verdict::Deny(denial) if denial != Denial::NoAccess);
-        if self.settings.policy.covers && target.kind().is_some() && depends_on_the_file {
-            let images: Vec<u32> = claims.iter().map(|claim| claim.image.id).collect();
-            let covers = database.covers(&images, visitor.id).await?;
-            for claim in &mut claims {
-                let of_this = covers.iter().filter(|cover| cover.image == claim.image.id);
-                claim.cover_of =
-                    of_this.map(|cover| Album { granted: cover.granted, ..cover.album }).collect();
-            }
-            verdict = decide(&visitor, &claims);
-        }
-        Ok(Judgement {
-            visitor,
-            signed_in: named.session,
-            has_session: door.session.is_some(),
-            locked: door.gallery_locked,
-            claims,
-            verdict,
-        })
-    }
-
-    /// The accounts that this evidence will turn out to name and the private albums that will matter, if there is reason
-    /// to think so.
-    fn guess(&self, evidence: &Evidence, gallery: &Gallery) -> Option<([u32; IDS], Vec<u32>)> {
-        if gallery.foreign_sessions.is_some() || evidence.remote_user.is_some() || evidence.key.is_some() {
-            return None;
-        }
-        let guess = self.guesses.at(evidence.session_row_id.as_deref().unwrap_or_default())?;
-        let remember_me = evidence.remember_me.as_ref().map(|cookie| cookie.user);
-        let named = Named { session: guess.user, remember_me, ..Named::default() };
-        Some((named.ids(gallery), guess.albums))
-    }
-
-    /// The user of a key that is neither expired nor revoked and, for an API key, comes with its secret.
-    async fn key(
-        &self,
-        database: &Database,
-        key: Option<&AuthKey>,
-    ) -> Result<Option<(u32, Identity)>, DatabaseError> {
-        let Some(key) = key else { return Ok(None) };
-        let Some(row) = database.auth_key(key.id()).await?.filter(|row| row.valid) else { return Ok(None) };
-        Ok(match (key, &row.secret) {
-            (AuthKey::Mailed(_), _) => Some((row.user, Identity::MailedKey)),
-            (AuthKey::Api { secret, .. }, Some(hash)) if self.api_keys.verify(secret, hash).await => {
-                Some((row.user, Identity::ApiKey))
-            }
-            (AuthKey::Api { .. }, _) => None,
-        })
-    }
-
-    /// The user that a session's file names, where PHP keeps the sessions.
-    async fn session_file_user(&self, gallery: &Gallery, request: &Request<'_>) -> Option<u32> {
-        gallery.foreign_sessions.as_ref()?;
-        self.settings.session_files.as_ref()?.user_id(&request.cookies).await
-    }
-
-    /// The user that a session's row names, if it is young enough.
-    fn signed_in(&self, door: &DoorAndSession) -> Option<u32> {
-        let row = door.session.as_ref()?;
-        if let Some(max_age) = self.settings.session_max_age
-            && row.age.is_none_or(|age| age.max(0).unsigned_abs() > max_age.as_secs())
-        {
-            return None;
-        }
-        row.user.unwrap_or_else(|error| {
-            if !self.session_was_unreadable.swap(true, Ordering::Relaxed) {
-                tracing::warn!(%error, "a visitor counts as a guest; this is said once");
-            }
-            None
-        })
-    }
-
     /// How this server is told to send a file (DESIGN.md, `auto`); `None` if nothing says how.
     fn deliver(&self, request: &Request<'_>) -> Option<Deliver> {
         if request.role == Role::Authorizer {
@@ -459,34 +274,6 @@ impl Gate {
         let users = ready.database.users([id; IDS], false).await?;
         Ok(users.iter().any(|user| user.id == id).then_some(id))
     }
-}
-
-/// What the second round of questions brings: the accounts concerned, and their grants.
-struct Rights {
-    users: Rows<UserRow>,
-    grants: Rows<GrantRow>,
-}
-
-impl Rights {
-    async fn ask(
-        database: &Database,
-        ids: [u32; IDS],
-        grants: impl Future<Output = Result<Rows<GrantRow>, DatabaseError>>,
-        with_credentials: bool,
-    ) -> Result<Self, DatabaseError> {
-        let (users, grants) = tokio::try_join!(database.users(ids, with_credentials), grants)?;
-        Ok(Rights { users, grants })
-    }
-
-    fn has(&self, user: u32, album: u32) -> bool {
-        self.grants.iter().any(|grant| grant.user == user && grant.album == album)
-    }
-}
-
-/// The private album that a file is given for.
-fn private_album(verdict: &Verdict, claims: &[Claim]) -> Option<u32> {
-    let Verdict::Allow { claim, because: Grant::Album(id) } = *verdict else { return None };
-    claims[claim].image.albums.iter().find(|album| album.id == id && album.private).map(|album| album.id)
 }
 
 /// A gate that can be replaced while it serves (SIGHUP).

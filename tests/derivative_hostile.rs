@@ -19,18 +19,7 @@ const PARAMS: DerivativeParams = DerivativeParams {
 };
 
 fn order(extension: &str) -> Order<'_> {
-    Order {
-        params: &PARAMS,
-        quality: 95,
-        sharpen: 0,
-        coi: None,
-        rotation: None,
-        watermark: None,
-        strip_below: 256_000,
-        extension,
-        keep_animation: true,
-        limits: Limits::default(),
-    }
+    Order { keep_animation: true, ..Order::plain(&PARAMS, extension) }
 }
 
 /// What refusing a file may take; a program that is not optimized, beside other tests, gets more.

@@ -380,3 +380,31 @@ fn derivatives_of_representatives_and_icons_are_made_and_of_other_formats_left_t
         assert_eq!(sandbox.gallery().join(&path).exists(), !by_piwigo, "{path}");
     }
 }
+
+#[test]
+fn an_animation_moves_where_the_setting_says_so() {
+    for (arguments, frames) in [(&[][..], 1), (&["--gif-animation"][..], 2)] {
+        let scene = Scene::start();
+        scene.database.sql(
+            "INSERT INTO piwigo_images (id, file, path, level, width, height, rotation) \
+             VALUES (960, 'film.gif', './upload/film.gif', 0, 400, 300, 0); \
+             INSERT INTO piwigo_image_category (image_id, category_id) VALUES (960, 1)",
+        );
+        let mut film = Vec::new();
+        let mut encoder = gif::Encoder::new(&mut film, 400, 300, &[0, 0, 0, 255, 255, 255]).expect("GIF");
+        for colour in [0, 1] {
+            let buffer = vec![colour; 400 * 300].into();
+            let frame = gif::Frame { width: 400, height: 300, buffer, ..gif::Frame::default() };
+            encoder.write_frame(&frame).expect("GIF");
+        }
+        drop(encoder);
+        scene.sandbox.write("gallery/upload/film.gif", film);
+        let _gate = Gate::start(&scene.sandbox, arguments, &[]);
+        let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
+        let answer = http::get(nginx.address(), "/_data/i/upload/film-th.gif");
+        assert_eq!(answer.status, 200);
+        let mut decoder = gif::DecodeOptions::new().read_info(&*answer.body).expect("GIF");
+        let made = std::iter::from_fn(|| decoder.read_next_frame().expect("GIF").map(drop)).count();
+        assert_eq!(made, frames, "{arguments:?}");
+    }
+}

@@ -6,7 +6,6 @@
 //! waits until it has all of them.
 
 use std::collections::{HashMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,10 +14,10 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
+use super::making::{Attempt, Share, at, from_any, mark_file, whole_seconds};
 use super::name;
 use super::params::DerivativeParams;
-use super::plan::{self, Picture, Step};
-use super::render::{self, Limits, Order, RenderError};
+use super::plan::Picture;
 use super::store::{self, Place, Stamp, StoreError};
 use super::stored::{self, Stored};
 use crate::send::Unsendable;
@@ -29,9 +28,6 @@ const ORDINARY: Share = Share { source_bytes: 64 << 20, decoded_bytes: 192 << 20
 
 /// What one that has all turns may take.
 const ALL: Share = Share { source_bytes: 256 << 20, decoded_bytes: 1 << 30 };
-
-/// Largest watermark file, in bytes.
-const MAX_MARK: u64 = 16 << 20;
 
 /// Derivatives that are being made or wait for their turn, at most: more are refused until some are done.
 const MAX_UNDER_WAY: usize = 256;
@@ -49,13 +45,6 @@ const SWEPT_FOR: Duration = Duration::from_mins(10);
 /// A derivative is dated so long before it was ordered: the settings that it is made by may be a second old. What
 /// changes while it waits and is made is then newer than it.
 const LOOKED_BEFORE: Duration = Duration::from_secs(2);
-
-/// What one making may take.
-#[derive(Clone, Copy)]
-struct Share {
-    source_bytes: u64,
-    decoded_bytes: u64,
-}
 
 /// An order for one derivative.
 #[derive(Clone, Debug)]
@@ -81,9 +70,6 @@ impl Commission {
         String::from_utf8(path).ok()
     }
 }
-
-/// Pixels of an animation's canvas, at most; its frames together may have twice so many, which takes a second or two.
-const MAX_MOVING_PIXELS: u64 = 25_000_000;
 
 /// Why there is no derivative.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -354,19 +340,6 @@ impl Maker {
     }
 }
 
-/// Why one attempt came to nothing.
-enum Attempt {
-    /// It needs more than its share.
-    TooLarge(String),
-    Failed(Unmade),
-}
-
-impl From<Unmade> for Attempt {
-    fn from(why: Unmade) -> Self {
-        Attempt::Failed(why)
-    }
-}
-
 /// What a derivative is made from, as it is now.
 fn files(commission: &Commission) -> Result<Files, Unmade> {
     let source = store::stamp(&commission.root, &commission.picture.file)?;
@@ -375,130 +348,6 @@ fn files(commission: &Commission) -> Result<Files, Unmade> {
         None => None,
     };
     Ok(Files { source, mark })
-}
-
-/// Where the watermark's file is, if this size is meant to carry it: relative to the root, as Piwigo stores it.
-fn mark_file(commission: &Commission) -> Option<String> {
-    let watermark = &commission.gallery.derivatives.watermark;
-    watermark.is_used_by(&commission.params).then(|| {
-        let file = String::from_utf8_lossy(&watermark.file).into_owned();
-        file.strip_prefix("./").map(str::to_owned).unwrap_or(file)
-    })
-}
-
-/// Makes the derivative's bytes in the first way that works; the second part names what it was made from.
-fn from_any(
-    share: Share,
-    commission: &Commission,
-    place: &Place,
-    source: Stamp,
-) -> Result<(Vec<u8>, String), Attempt> {
-    let Commission { root, gallery, picture, params, .. } = commission;
-    let steps = plan::steps(params, &gallery.derivatives, picture);
-    for step in &steps {
-        let Some((kind, since)) = step.from else { continue };
-        let Some(bytes) = larger(commission, place, kind, since, source, share) else { continue };
-        if let Ok(made) = rendered(share, commission, step, &bytes, None) {
-            return Ok((made, kind.token()));
-        }
-        // Piwigo's own files are there before they are whole.
-        tracing::debug!(size = kind.token(), file = picture.file, "a larger derivative is of no use");
-    }
-    let Some(last) = steps.last() else { return Err(Unmade::Busy.into()) };
-    let mark = match mark_file(commission).filter(|_| last.watermark) {
-        Some(file) => Some(mark(root, &file)?),
-        None => None,
-    };
-    let bytes = match store::read(root, &picture.file, share.source_bytes) {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => return Err(Attempt::TooLarge(format!("more than {} bytes", share.source_bytes))),
-        Err(error) => return Err(Unmade::from(error).into()),
-    };
-    let made = rendered(share, commission, last, &bytes, mark.as_deref())?;
-    Ok((made, "source".to_owned()))
-}
-
-/// A larger derivative of the same picture, if it is fresh.
-fn larger(
-    commission: &Commission,
-    place: &Place,
-    kind: name::Kind,
-    since: i64,
-    source: Stamp,
-    share: Share,
-) -> Option<Vec<u8>> {
-    let path = name::derivative_path(commission.picture.file.as_bytes(), kind)?;
-    let path = String::from_utf8(path).ok()?;
-    let name = path.rsplit_once('/').map_or(&*path, |(_, name)| name);
-    let (bytes, modified) = place.neighbour(name, share.source_bytes)?;
-    let needed = whole_seconds(source.modified).max(at(since));
-    (Some(modified) >= needed).then_some(bytes)
-}
-
-fn mark(root: &Path, file: &str) -> Result<Vec<u8>, Unmade> {
-    let unusable = |why: String| Unmade::Settings(format!("the watermark {file} cannot be used: {why}"));
-    let plain = |segment: &str| !segment.is_empty() && !segment.starts_with('.');
-    if !file.split('/').all(plain) {
-        return Err(unusable("it is not below the gallery's root".into()));
-    }
-    match store::read(root, file, MAX_MARK) {
-        Ok(Some(bytes)) => Ok(bytes),
-        Ok(None) => Err(unusable(format!("it has more than {MAX_MARK} bytes"))),
-        Err(error) => Err(unusable(error.to_string())),
-    }
-}
-
-/// One rendering; what a decoder does to itself stays in here.
-fn rendered(
-    share: Share,
-    commission: &Commission,
-    step: &Step,
-    source: &[u8],
-    mark: Option<&[u8]>,
-) -> Result<Vec<u8>, Attempt> {
-    let Commission { gallery, picture, params, keep_animation, .. } = commission;
-    let config = &gallery.derivatives;
-    let extension = plan::extension(&picture.file).unwrap_or_default();
-    let moves = *keep_animation && extension == "gif";
-    let pixels = if moves { MAX_MOVING_PIXELS } else { Limits::default().pixels };
-    let order = Order {
-        params,
-        quality: plan::quality(params.kind, config.quality),
-        sharpen: step.sharpen,
-        coi: picture.coi,
-        rotation: step.rotation,
-        watermark: mark.map(|bytes| (&config.watermark, bytes)),
-        strip_below: gallery.strip_metadata_below,
-        extension: &extension,
-        keep_animation: *keep_animation,
-        limits: Limits { pixels, decoded_bytes: share.decoded_bytes },
-    };
-    let made = catch_unwind(AssertUnwindSafe(|| render::render(source, &order)));
-    match made {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(RenderError::TooLarge(why))) => Err(Attempt::TooLarge(why)),
-        Ok(Err(RenderError::Resources(_))) => Err(Unmade::Busy.into()),
-        Ok(Err(error @ (RenderError::Watermark(_) | RenderError::Encode(_)))) => {
-            Err(Unmade::Settings(error.to_string()).into())
-        }
-        Ok(Err(error @ (RenderError::UnknownFormat | RenderError::Broken(_)))) => {
-            Err(Unmade::Source(error.to_string()).into())
-        }
-        Err(_) => Err(Unmade::Source("the decoder failed".into()).into()),
-    }
-}
-
-/// The whole second in which this was: what Piwigo compares.
-fn whole_seconds(time: SystemTime) -> Option<SystemTime> {
-    match time.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(since) => SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(since.as_secs())),
-        Err(before) => SystemTime::UNIX_EPOCH.checked_sub(before.duration()),
-    }
-}
-
-/// A time of Piwigo's, in seconds since 1970.
-fn at(seconds: i64) -> Option<SystemTime> {
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
 }
 
 /// Runs what takes its time where that is no harm.

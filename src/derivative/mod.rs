@@ -2,9 +2,11 @@
 //!
 //! `name` turns a file name into (picture, size) and back, `params` says what one size is, `size` computes what
 //! becomes of a picture of given dimensions; `stored` looks at what lies on disk. `plan` says what one is best made
-//! from, `render` makes its bytes, `store` puts them in their place; `maker` joins these three, a few at a time.
+//! from, `render` makes its bytes, `store` puts them in their place; `making` joins the first
+//! two for one derivative, `maker` does so for many, a few at a time.
 
 pub mod maker;
+mod making;
 pub mod name;
 pub mod params;
 pub mod plan;

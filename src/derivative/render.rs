@@ -39,6 +39,24 @@ pub struct Order<'a> {
     pub limits: Limits,
 }
 
+impl<'a> Order<'a> {
+    /// An order by Piwigo's own defaults: the size's own sharpening, no watermark, turned as EXIF says.
+    pub fn plain(params: &'a DerivativeParams, extension: &'a str) -> Self {
+        Order {
+            params,
+            quality: 95,
+            sharpen: params.sharpen,
+            coi: None,
+            rotation: None,
+            watermark: None,
+            strip_below: 256_000,
+            extension,
+            keep_animation: false,
+            limits: Limits::default(),
+        }
+    }
+}
+
 /// What one source may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
