@@ -2,9 +2,10 @@
 //! session and the image. It says what to ask, never what the answer is, and it can only hasten a yes: before a no
 //! everything is asked that there is to ask, so that the time an answer takes does not tell whether a file exists.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};
+
+use crate::halves::Halves;
 
 /// Sessions that are remembered, at most: twice so many, each in about a hundred bytes.
 const MAX_SESSIONS: usize = 4096;
@@ -22,49 +23,41 @@ pub struct Guess {
 }
 
 /// The guesses at all sessions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Guesses {
     /// Session ids are secrets, and long: their keyed hashes will do.
     hasher: RandomState,
-    halves: Mutex<Halves>,
+    sessions: Mutex<Halves<u64, Guess>>,
 }
 
-/// The older half is dropped when the younger is full.
-#[derive(Debug, Default)]
-struct Halves {
-    young: HashMap<u64, Guess>,
-    old: HashMap<u64, Guess>,
+impl Default for Guesses {
+    fn default() -> Self {
+        Guesses { hasher: RandomState::new(), sessions: Mutex::new(Halves::new(MAX_SESSIONS)) }
+    }
 }
 
 impl Guesses {
     /// What the session in this row will probably need; the empty id is that of all who have no session.
     pub fn at(&self, session_row_id: &str) -> Option<Guess> {
         let key = self.hasher.hash_one(session_row_id);
-        let halves = self.halves.lock().unwrap_or_else(PoisonError::into_inner);
-        halves.young.get(&key).or_else(|| halves.old.get(&key)).cloned()
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
     }
 
     /// Remembers which account the session named, and the private album that opened a file to it, if one did.
     pub fn learn(&self, session_row_id: &str, user: Option<u32>, album: Option<u32>) {
         let key = self.hasher.hash_one(session_row_id);
-        let mut halves = self.halves.lock().unwrap_or_else(PoisonError::into_inner);
-        let Halves { young, old } = &mut *halves;
-        if young.len() >= MAX_SESSIONS && !young.contains_key(&key) {
-            *old = std::mem::take(young);
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = sessions.get(&key).filter(|guess| guess.user == user);
+        if known.is_some_and(|guess| album.is_none_or(|album| guess.albums.contains(&album))) {
+            return;
         }
-        let guess = young.entry(key).or_insert_with(|| old.remove(&key).unwrap_or_default());
-        if guess.user != user {
-            *guess = Guess { user, albums: Vec::new() };
+        let mut albums = known.map(|guess| guess.albums.clone()).unwrap_or_default();
+        if albums.len() >= MAX_ALBUMS {
+            albums.clear();
         }
-        if let Some(album) = album
-            && let Err(place) = guess.albums.binary_search(&album)
-        {
-            if guess.albums.len() < MAX_ALBUMS {
-                guess.albums.insert(place, album);
-            } else {
-                guess.albums = vec![album];
-            }
-        }
+        albums.extend(album);
+        albums.sort_unstable();
+        sessions.put(key, Guess { user, albums });
     }
 }
 
@@ -95,7 +88,6 @@ mod tests {
         }
         assert_eq!(guesses.at("0"), None);
         assert!(guesses.at("b").unwrap().albums.len() <= MAX_ALBUMS);
-        let halves = guesses.halves.lock().unwrap();
-        assert!(halves.young.len() + halves.old.len() <= 2 * MAX_SESSIONS);
+        assert!(guesses.sessions.lock().unwrap().len() <= 2 * MAX_SESSIONS);
     }
 }

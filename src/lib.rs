@@ -19,6 +19,7 @@
 //! | [`api_keys`] | secret and hash → whether they belong together | none |
 //! | [`session_files`] | cookie → user, where PHP keeps the sessions | files |
 //! | [`image`] | target → the rows that own the file | database |
+//! | [`halves`] | a map that forgets what is old | none |
 //! | [`guess`] | a session → what its next request will probably need | none |
 //! | [`companion`] | a path → the videos whose subtitles or the like it may be | none |
 //! | [`access`] | visitor, rows, policy → `Verdict`; the only place that decides | none |
@@ -55,6 +56,7 @@ pub mod disposition;
 pub mod fastcgi;
 pub mod gate;
 pub mod guess;
+pub mod halves;
 pub mod image;
 pub mod listen;
 pub mod picture;

@@ -4,7 +4,7 @@
 //! before they asked; under load the statements per request become fewer, the verdicts no older. With a
 //! `freshness` above zero an answer also serves who asks the same within that time of its beginning.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
@@ -17,6 +17,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::SetOnce;
 
 use super::{ANSWER_TIMEOUT, DatabaseError};
+use crate::halves::Halves;
 
 /// Keys in one statement, at most.
 pub(super) const MAX_KEYS: usize = 32;
@@ -163,34 +164,33 @@ async fn ask<Q: Question>(question: &Q, keys: &[Q::Key]) -> Result<Vec<Q::Row>, 
     Ok(rows)
 }
 
-/// What was asked lately, in two halves: the older one is dropped when the younger is full or `freshness` old.
+/// What was asked lately, with the time before which its statement did not begin.
 struct Kept<Q: Question> {
-    young: Dated<Q>,
-    old: Dated<Q>,
+    answers: Halves<Q::Key, Dated<Q::Row>>,
+    /// When the younger half was begun: it grows old with time, too.
     since: Instant,
 }
 
-/// Answers, each with the time before which its statement did not begin.
-type Dated<Q> = HashMap<<Q as Question>::Key, (Instant, Arc<Answer<<Q as Question>::Row>>)>;
+type Dated<R> = (Instant, Arc<Answer<R>>);
 
 impl<Q: Question> Kept<Q> {
     fn new() -> Self {
-        Kept { young: HashMap::new(), old: HashMap::new(), since: Instant::now() }
+        Kept { answers: Halves::new(MAX_KEPT), since: Instant::now() }
     }
 
     /// An answer to the same question, or one that is under way, if its statement began less than `freshness` ago.
     fn get(&self, key: &Q::Key, freshness: Duration) -> Option<Arc<Answer<Q::Row>>> {
-        let (began, answer) = self.young.get(key).or_else(|| self.old.get(key))?;
+        let (began, answer) = self.answers.get(key)?;
         let failed = matches!(answer.get(), Some(Err(_)));
         (began.elapsed() < freshness && !failed).then(|| answer.clone())
     }
 
     fn put(&mut self, key: Q::Key, began: Instant, answer: Arc<Answer<Q::Row>>, freshness: Duration) {
-        if self.young.len() >= MAX_KEPT || self.since.elapsed() >= freshness {
-            self.old = std::mem::take(&mut self.young);
+        if self.since.elapsed() >= freshness {
+            self.answers.grow_old();
             self.since = Instant::now();
         }
-        self.young.insert(key, (began, answer));
+        self.answers.put(key, (began, answer));
     }
 }
 
@@ -319,7 +319,11 @@ mod tests {
         }
         assert!(!batches.has_waiting());
         // Its age counts from before its statement began.
-        batches.state().kept.young.get_mut(&1).unwrap().0 -= freshness;
+        {
+            let mut state = batches.state();
+            let (began, answer) = state.kept.answers.get(&1).cloned().expect("kept");
+            state.kept.answers.put(1, (began.checked_sub(freshness).expect("up for so long"), answer));
+        }
         drop(batches.join(1));
         assert_eq!(batches.ask_all().await, 1);
     }
@@ -343,9 +347,9 @@ mod tests {
             drop(batches.join(1000 + key));
             batches.ask_all().await;
             let state = batches.state();
-            assert!(state.kept.young.len() <= MAX_KEPT && state.kept.old.len() <= MAX_KEPT);
+            assert!(state.kept.answers.len() <= 2 * MAX_KEPT);
         }
         let state = batches.state();
-        assert!(state.waiting.is_empty() && state.kept.young.len() + state.kept.old.len() > MAX_KEPT);
+        assert!(state.waiting.is_empty() && state.kept.answers.len() > MAX_KEPT);
     }
 }

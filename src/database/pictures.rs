@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::rows::image;
 use super::statements::{Tables, quoted};
 use super::{Database, DatabaseError, Value};
 use crate::derivative::size::CenterOfInterest;
@@ -125,17 +126,7 @@ impl Database {
         values.push(Value::Int(id.into()));
         let rows = self.rows(statement.clone(), values).await?;
         let picture = |row: &super::Row| {
-            let path = row.text(1)?;
-            let image = Image {
-                id: row.unsigned(0)?,
-                path: path.strip_prefix("./").unwrap_or(&path).to_owned(),
-                level: row.unsigned(2).unwrap_or(u32::MAX),
-                representative_ext: row.text(3).filter(|extension| !extension.is_empty()),
-                width: row.unsigned(4),
-                height: row.unsigned(5),
-                rotation: row.unsigned(6),
-                albums: Vec::new(),
-            };
+            let image = image(row)?;
             let coi = row.bytes(7).and_then(|coi| CenterOfInterest::from_column(&coi));
             Some(PictureRow { image, coi })
         };

@@ -54,8 +54,10 @@ impl Turns {
         kind: impl Fn(&Self) -> &Batches<Q>,
         key: Q::Key,
     ) -> Result<Rows<Q::Row>, DatabaseError> {
-        let answer = kind(self).join(key);
-        if !self.is_asking.swap(true, Ordering::AcqRel) {
+        let kind = kind(self);
+        let answer = kind.join(key);
+        // Nothing waits if an answer that was kept will do, or if it was taken at once.
+        if kind.has_waiting() && !self.is_asking.swap(true, Ordering::AcqRel) {
             let turns = self.clone();
             tokio::spawn(async move { turns.ask_all().await });
         }

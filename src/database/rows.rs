@@ -109,10 +109,11 @@ pub struct CoverRow {
     pub granted: bool,
 }
 
-pub(super) fn image_row(row: &Row) -> Option<ImageRow> {
+/// The columns `id, path, level, representative_ext, width, height, rotation`, which come first.
+pub(super) fn image(row: &Row) -> Option<Image> {
     let path = row.text(1)?;
     let path = path.strip_prefix("./").unwrap_or(&path).to_owned();
-    let image = Image {
+    Some(Image {
         id: row.unsigned(0)?,
         path,
         // A level that cannot be read is above everybody's.
@@ -122,7 +123,11 @@ pub(super) fn image_row(row: &Row) -> Option<ImageRow> {
         height: row.unsigned(5),
         rotation: row.unsigned(6),
         albums: Vec::new(),
-    };
+    })
+}
+
+pub(super) fn image_row(row: &Row) -> Option<ImageRow> {
+    let image = image(row)?;
     let album = row.unsigned(7).map(|id| album(id, row.text(8).as_deref(), row.text(9).as_deref()));
     Some(ImageRow { image, album, format: row.text(10), file: row.text(11) })
 }
