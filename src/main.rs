@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use piwigo_gate::check::{self, Colour, Who};
+use piwigo_gate::config;
 use piwigo_gate::database::Which;
 use piwigo_gate::demo;
 use piwigo_gate::derive::{self, Meter, Wanted};
@@ -49,6 +50,11 @@ enum Command {
     /// What is fresh is left alone: it can be ended at any time and started again. Run it as PHP's user, or as root: what
     /// root makes gets the owner of the directory that it is made in, so that Piwigo can delete it.
     Derive(Box<Derive>),
+    /// Print a web server's file, filled in for this gallery (`--list` names the kinds)
+    ///
+    /// The directories that are guarded come from Piwigo's settings and the sites that it synchronises with.
+    #[command(after_help = "Example: piwigo-gate config nginx --gallery /var/www/piwigo > piwigo-gate.conf")]
+    Config(Box<Config>),
     /// Show a sample gallery behind a private nginx, as each visitor sees it
     Demo {
         /// Port on 127.0.0.1
@@ -86,6 +92,30 @@ struct Check {
     /// Print JSON: a list with one object for each URL
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Args)]
+struct Config {
+    /// Which file
+    #[arg(required_unless_present = "list")]
+    kind: Option<String>,
+    /// List the kinds
+    #[arg(long, exclusive = true)]
+    list: bool,
+    /// For a gallery in /var/www/piwigo, whatever there is on this machine
+    #[arg(long)]
+    example: bool,
+    /// PHP-FPM's socket [default: the newest in /run/php]
+    #[arg(long, value_name = "PATH")]
+    php_socket: Option<PathBuf>,
+    /// The gate's program [default: /usr/local/bin/piwigo-gate, or as the file says]
+    #[arg(long, value_name = "PATH")]
+    program: Option<PathBuf>,
+    /// The account that PHP runs as [default: www-data]
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
     #[command(flatten)]
     serve: Serve,
 }
@@ -167,7 +197,9 @@ fn main() -> ExitCode {
         Command::Serve(serve) => {
             (serve.options.log.unwrap_or_default(), serve.options.log_format.unwrap_or_default())
         }
-        Command::Demo { .. } | Command::Check(_) | Command::Derive(_) => (LogLevel::Error, LogFormat::Text),
+        Command::Demo { .. } | Command::Check(_) | Command::Config(_) | Command::Derive(_) => {
+            (LogLevel::Error, LogFormat::Text)
+        }
     };
     let log_at = start_logging(log, format);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -190,6 +222,10 @@ fn main() -> ExitCode {
         Command::Derive(asked) => match runtime.block_on(derivatives(*asked)) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
+            Err(error) => setup_error(&*error),
+        },
+        Command::Config(asked) => match runtime.block_on(server_file(*asked)) {
+            Ok(()) => ExitCode::SUCCESS,
             Err(error) => setup_error(&*error),
         },
         Command::Demo { port, once } => {
@@ -253,6 +289,28 @@ async fn explain(asked: Check) -> Result<bool, Box<dyn std::error::Error>> {
     }
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(reports.iter().all(|report| report.allowed))
+}
+
+/// Prints a server's file.
+async fn server_file(asked: Config) -> Result<(), Box<dyn std::error::Error>> {
+    let Some(name) = asked.kind else {
+        std::io::stdout().write_all(config::list().as_bytes())?;
+        return Ok(());
+    };
+    let kind = config::Kind::find(&name).ok_or(config::ConfigError::NoKind(name))?;
+    let values = if asked.example {
+        config::Values::example()
+    } else {
+        let settings = Settings::resolve(asked.serve.options, asked.serve.config.as_deref())?;
+        let found = config::Asked { php_socket: asked.php_socket, program: asked.program, user: asked.user };
+        let (values, warnings) = config::values(settings, &found).await?;
+        for warning in warnings {
+            eprintln!("piwigo-gate: {warning}");
+        }
+        values
+    };
+    std::io::stdout().write_all(config::print(kind, &values)?.as_bytes())?;
+    Ok(())
 }
 
 /// Makes derivatives until all are there or somebody ends it; false if some are not.

@@ -14,7 +14,7 @@ use crate::piwigo::php_value::{PhpArray, PhpKey, PhpValue};
 const MAX_FILE: u64 = 1024 * 1024;
 
 /// Every key that the table `[piwigo]` of `gate.toml` may hold: what this file and `gallery` ask for.
-const KEYS: [&str; 41] = [
+const KEYS: [&str; 42] = [
     "dblayer",
     "db_host",
     "db_user",
@@ -41,6 +41,7 @@ const KEYS: [&str; 41] = [
     "enable_formats",
     "derivatives_strip_metadata_threshold",
     "data_location",
+    "upload_dir",
     "PWG_LOCAL_DIR",
     "PWG_DERIVATIVE_DIR",
     "CATEGORIES_TABLE",

@@ -9,6 +9,7 @@
 
 pub mod apache;
 pub mod attacks;
+pub mod config;
 pub mod files;
 pub mod gate;
 pub mod http;
