@@ -58,7 +58,8 @@ pub fn print(kind: &Kind, values: &Values) -> Result<String, ConfigError> {
         engine.add_template(*name, text.trim_end()).map_err(defect)?;
     }
     engine.add_template(kind.name, kind.template).map_err(defect)?;
-    let text = engine.template(kind.name).render_from(&values.to_map(kind.name)).to_string().map_err(defect)?;
+    let text =
+        engine.template(kind.name).render_from(&values.to_map(kind.name)).to_string().map_err(defect)?;
     Ok(format!("{}\n", text.trim_end()))
 }
 

@@ -25,5 +25,6 @@ pub mod process;
 pub mod rows;
 pub mod sandbox;
 pub mod scene;
+pub mod setup;
 pub mod verdicts;
 pub mod world;
