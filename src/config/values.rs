@@ -172,6 +172,8 @@ impl Values {
             ("data", text(&self.data)),
             ("beside", list(&self.beside)),
             ("same_owner_links", Value::Bool(self.same_owner_links)),
+            // Where the server only asks, `action.php` stays with PHP.
+            ("judges_urls_only", Value::Bool(kind.starts_with("nginx-auth-"))),
             ("cached", Value::Bool(kind == "nginx-auth-cache")),
             ("is_tcp", Value::Bool(self.is_tcp())),
             ("has_beside", Value::Bool(!self.beside.is_empty())),
