@@ -30,6 +30,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 use self::command_line::{Check, Command, CommandLine, Config, Derive, Serve};
 
 mod command_line;
+mod manual;
 
 /// Exit code for a usage or set-up error.
 const SETUP_ERROR: u8 = 2;
@@ -87,9 +88,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => {
             (serve.options.log.unwrap_or_default(), serve.options.log_format.unwrap_or_default())
         }
-        Command::Demo { .. } | Command::Check(_) | Command::Config(_) | Command::Derive(_) => {
-            (LogLevel::Error, LogFormat::Text)
-        }
+        _ => (LogLevel::Error, LogFormat::Text),
     };
     let log_at = start_logging(log, format);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -113,6 +112,16 @@ fn main() -> ExitCode {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(error) => setup_error(&*error),
+        },
+        Command::Completions { shell } => {
+            let mut words = <CommandLine as clap::CommandFactory>::command();
+            clap_complete::generate(shell, &mut words, "piwigo-gate", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
+        Command::Man { verb } => match manual::page(verb.as_deref()) {
+            Some(page) if std::io::stdout().write_all(&page).is_ok() => ExitCode::SUCCESS,
+            Some(_) => ExitCode::FAILURE,
+            None => setup_error(&"there is no such verb; piwigo-gate --help names them"),
         },
         Command::Config(asked) => match runtime.block_on(server_file(*asked)) {
             Ok(()) => ExitCode::SUCCESS,
