@@ -113,11 +113,10 @@ fn main() -> ExitCode {
             Ok(false) => ExitCode::FAILURE,
             Err(error) => setup_error(&*error),
         },
-        Command::Completions { shell } => {
-            let mut words = <CommandLine as clap::CommandFactory>::command();
-            clap_complete::generate(shell, &mut words, "piwigo-gate", &mut std::io::stdout());
-            ExitCode::SUCCESS
-        }
+        Command::Completions { shell } => match std::io::stdout().write_all(completions(shell).as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
         Command::Man { verb } => match manual::page(verb.as_deref()) {
             Some(page) if std::io::stdout().write_all(&page).is_ok() => ExitCode::SUCCESS,
             Some(_) => ExitCode::FAILURE,
@@ -188,6 +187,16 @@ async fn explain(asked: Check) -> Result<bool, Box<dyn std::error::Error>> {
     }
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(reports.iter().all(|report| report.allowed))
+}
+
+/// The completions of a shell.
+fn completions(shell: clap_complete::Shell) -> String {
+    let mut text = Vec::new();
+    let mut words = <CommandLine as clap::CommandFactory>::command();
+    clap_complete::generate(shell, &mut words, "piwigo-gate", &mut text);
+    // For bash, clap_complete 4.6 writes the hyphen of a program's name in two ways, so that nothing after a verb is
+    // completed (its issue 6421).
+    String::from_utf8_lossy(&text).replace("piwigo__subcmd__gate", "piwigo__gate")
 }
 
 /// Prints a server's file.
