@@ -197,7 +197,9 @@ impl Question {
         let is = |name: &[u8], value: &[u8]| params.last(name) == Some(value);
         match role {
             // mod_fcgid says the first of these, too, of a mode that would show the name to the visitor.
-            Role::Authorizer if is(b"FCGI_APACHE_ROLE", b"AUTHENTICATOR") && is(b"FCGI_ROLE", b"AUTHORIZER") => {
+            Role::Authorizer
+                if is(b"FCGI_APACHE_ROLE", b"AUTHENTICATOR") && is(b"FCGI_ROLE", b"AUTHORIZER") =>
+            {
                 Question::Who
             }
             Role::Authorizer => Question::Whether,
