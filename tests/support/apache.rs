@@ -159,6 +159,7 @@ pub fn write_htaccess(sandbox: &Sandbox, prefix: &str, guarded_too: bool) {
     sandbox.write("gallery/.htaccess", own);
     if guarded_too {
         for directory in ["upload", "galleries", "_data/i"] {
+            sandbox.make_dir(&format!("gallery/{directory}"));
             sandbox.write(&format!("gallery/{directory}/.htaccess"), &guarded);
         }
     }
