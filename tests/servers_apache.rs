@@ -217,9 +217,6 @@ fn a_nested_htaccess_does_not_drop_the_guard() {
             for place in [directory.to_owned(), format!("_data/i/{directory}")] {
                 setting.scene.sandbox.write(&format!("gallery/{place}/.htaccess"), content);
             }
-            if name == "an open door" {
-                setting.scene.sandbox.write("gallery/.htaccess", content);
-            }
             for path in [image.original().to_owned(), image.derivative("th").expect("a picture")] {
                 let url = http::url(&path);
                 let denied = setting.get(&url, None);
@@ -231,6 +228,26 @@ fn a_nested_htaccess_does_not_drop_the_guard() {
                 assert_eq!(allowed.status, expected, "{kind:?}, {name}: {url} {}", allowed.text());
             }
         }
+    }
+}
+
+/// Sections for URLs count in their order, and the site's own come later than the shipped file.
+#[test]
+fn an_open_door_of_the_site_opens_nothing() {
+    let open = "Require all granted\nSatisfy Any\n";
+    for kind in ALL.into_iter().filter(|kind| kind.in_server_config()) {
+        let section = format!("<Location \"/\">\n{open}</Location>\n");
+        let setting = Setting::start_with(kind, &section, &[], |sandbox| {
+            sandbox.write("gallery/.htaccess", open);
+        });
+        let image = setting.scene.world.private_image("erin");
+        let small = http::url(&image.derivative("th").expect("a picture"));
+        let i_php = format!("/i.php?{}", &small["/_data/i".len()..]);
+        for target in [http::url(image.original()), small, i_php] {
+            let answer = setting.get(&target, None);
+            assert!([403, kind.refusal()].contains(&answer.status), "{kind:?} {target}: {}", answer.text());
+        }
+        assert_eq!(setting.get(&http::url(image.original()), Some("erin")).status, 200, "{kind:?}");
     }
 }
 
@@ -590,5 +607,35 @@ fn the_authorizer_of_mod_authnz_fcgi_needs_its_require() {
         let apache = Apache::start_with(&scene.sandbox, &outside, &host, modules);
         let url = http::url(scene.world.private_image("erin").original());
         assert_eq!(http::get(apache.address(), url).status, status, "{kept}");
+    }
+}
+
+/// mod_xsendfile follows every link, so that the gate looks; Apache itself looks where it serves the file.
+#[test]
+fn a_link_to_what_belongs_to_somebody_else_leads_nowhere() {
+    for kind in ALL.into_iter().filter(|kind| kind.in_server_config()) {
+        let setting = Setting::start(kind);
+        let sandbox = &setting.scene.sandbox;
+        let gallery = sandbox.gallery();
+        sandbox.hand_over(&sandbox.write("elsewhere.jpg", "elsewhere\n"));
+        for (id, name, target) in [
+            (901, "foreign.jpg", "/etc/passwd"),
+            (902, "own.jpg", "../../../elsewhere.jpg"),
+            (903, "dangling.jpg", "nothing.jpg"),
+        ] {
+            setting.scene.database.sql(&format!(
+                "INSERT INTO piwigo_images (id, file, path) VALUES ({id}, '{name}', './upload/test/{name}');
+                 INSERT INTO piwigo_image_category (image_id, category_id) VALUES ({id}, 1);"
+            ));
+            let link = gallery.join("upload/test").join(name);
+            std::fs::create_dir_all(link.parent().expect("a directory")).expect("made");
+            std::os::unix::fs::symlink(target, &link).expect("a link");
+            sandbox.hand_over_link(&link);
+            let answer = setting.get(&format!("/upload/test/{name}"), None);
+            let refused = [403, 404].contains(&answer.status) && !answer.text().contains("root:");
+            let served = answer.status == 200 && answer.text() == "elsewhere\n";
+            // Whether the setting allows a way out of the gallery is the gate's to say, where it is asked for the file.
+            assert!(refused || (served && name == "own.jpg"), "{kind:?} {name}: {}", answer.status);
+        }
     }
 }

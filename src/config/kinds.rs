@@ -96,6 +96,7 @@ pub const KINDS: &[Kind] = &[
 
 /// What several templates include.
 pub(super) const PARTS: &[(&str, &str)] = &[
+    ("apache-as-file", include_str!("templates/part-apache-as-file.conf")),
     ("apache-closed", include_str!("templates/part-apache-closed.conf")),
     ("apache-own", include_str!("templates/part-apache-own.conf")),
     ("apache-served", include_str!("templates/part-apache-served.conf")),
