@@ -195,16 +195,13 @@ impl Question {
     /// Known even of params that make no request.
     pub fn of(role: Role, params: &Params<'_>) -> Self {
         let is = |name: &[u8], value: &[u8]| params.last(name) == Some(value);
+        // mod_fcgid says the first of these, too, in a mode that would show the name to the visitor.
+        let wants_name = is(b"FCGI_APACHE_ROLE", b"AUTHENTICATOR") && is(b"FCGI_ROLE", b"AUTHORIZER");
         match role {
-            // mod_fcgid says the first of these, too, of a mode that would show the name to the visitor.
-            Role::Authorizer
-                if is(b"FCGI_APACHE_ROLE", b"AUTHENTICATOR") && is(b"FCGI_ROLE", b"AUTHORIZER") =>
-            {
-                Question::Who
-            }
+            Role::Authorizer if wants_name => Question::Who,
             Role::Authorizer => Question::Whether,
-            _ if is(b"GATE_DELIVER", b"authorize") => Question::Whether,
-            _ => Question::Which,
+            Role::Responder if is(b"GATE_DELIVER", b"authorize") => Question::Whether,
+            Role::Responder => Question::Which,
         }
     }
 }
@@ -281,7 +278,8 @@ mod tests {
         let (apache, role) = (("FCGI_APACHE_ROLE", "AUTHENTICATOR"), ("FCGI_ROLE", "AUTHORIZER"));
         let authorize = ("GATE_DELIVER", "authorize");
         let visitors = ("HTTP_FCGI_ROLE", "AUTHORIZER");
-        let table: [(Role, &[(&str, &str)], Question); 8] = [
+        type Row<'a> = (Role, &'a [(&'a str, &'a str)], Question);
+        let table: [Row; 8] = [
             (Role::Responder, &[], Question::Which),
             (Role::Responder, &[apache, role], Question::Which),
             (Role::Responder, &[authorize], Question::Whether),
