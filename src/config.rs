@@ -65,7 +65,8 @@ pub fn print(kind: &Kind, values: &Values) -> Result<String, ConfigError> {
 
 /// All kinds, a line each.
 pub fn list() -> String {
-    KINDS.iter().map(|kind| format!("{:<22} {}\n", kind.name, kind.purpose)).collect()
+    let lines: Vec<_> = KINDS.iter().map(|kind| format!("{:<22} {}\n", kind.name, kind.purpose)).collect();
+    lines.concat()
 }
 
 /// The values of the gallery with these settings, and in sentences what could not be found out. Where the database does

@@ -1,4 +1,4 @@
-//! The command line: which command, with which options, and the exit code (0 yes, 1 no, 2 usage or set-up error).
+//! The program: does what the command line says, and ends with an exit code (0 yes, 1 no, 2 usage or set-up error).
 
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used, clippy::expect_used)]
@@ -6,11 +6,11 @@
 use std::ffi::OsString;
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{self, ExitCode};
 use std::sync::Arc;
 
-use clap::{Args, Parser, Subcommand};
+use clap::Parser as _;
 use piwigo_gate::check::{self, Colour, Who};
 use piwigo_gate::config;
 use piwigo_gate::database::Which;
@@ -27,119 +27,9 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
-/// Guards the files of a Piwigo photo gallery.
-///
-/// Started by a web server (a listening socket on file descriptor 0) and without arguments, it serves on that socket.
-#[derive(Parser)]
-#[command(version, about, arg_required_else_help = false)]
-struct CommandLine {
-    #[command(subcommand)]
-    command: Option<Command>,
-}
+use self::command_line::{Check, Command, CommandLine, Config, Derive, Serve};
 
-#[derive(Subcommand)]
-enum Command {
-    /// Answer the web server's requests
-    Serve(Box<Serve>),
-    /// Say why a visitor may or may not see a file (exit code: 0 all allowed, 1 one denied, 2 no verdict)
-    ///
-    /// Asks the same code and database as `serve`, and changes nothing. Without --user and --cookie: as a guest.
-    Check(Box<Check>),
-    /// Make the resized pictures that are missing or stale (exit code: 0 all there, 1 some failed, 2 nothing possible)
-    ///
-    /// What is fresh is left alone: it can be ended at any time and started again. Run it as PHP's user, or as root: what
-    /// root makes gets the owner of the directory that it is made in, so that Piwigo can delete it.
-    Derive(Box<Derive>),
-    /// Print a web server's file, filled in for this gallery (`--list` names the kinds)
-    ///
-    /// The directories that are guarded come from Piwigo's settings and the sites that it synchronises with.
-    #[command(after_help = "Example: piwigo-gate config nginx --gallery /var/www/piwigo > piwigo-gate.conf")]
-    Config(Box<Config>),
-    /// Show a sample gallery behind a private nginx, as each visitor sees it
-    Demo {
-        /// Port on 127.0.0.1
-        #[arg(long, default_value_t = 8080)]
-        port: u16,
-        /// Print who gets what and whether that is right, instead of waiting for visitors (exit code 0 or 1)
-        #[arg(long)]
-        once: bool,
-    },
-}
-
-#[derive(Args, Default)]
-struct Serve {
-    /// A gate.toml to read instead of <gallery>/local/config/gate.toml or /etc/piwigo-gate/gate.toml
-    #[arg(long, env = "PIWIGO_GATE_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
-    #[command(flatten)]
-    options: Options,
-}
-
-#[derive(Args)]
-struct Check {
-    /// Addresses as in the browser, with or without scheme and host
-    #[arg(required = true, value_name = "URL")]
-    urls: Vec<String>,
-    /// Judge as a session of this account would be: its name, or else its number
-    #[arg(long, value_name = "NAME|ID", conflicts_with_all = ["cookie", "ip"])]
-    user: Option<String>,
-    /// Judge as who sends these cookies: `pwg_id=…`, or - to read them from standard input
-    #[arg(long, value_name = "COOKIES", requires = "ip")]
-    cookie: Option<String>,
-    /// The address that the cookies come from, as PHP sees it
-    #[arg(long, value_name = "ADDRESS", requires = "cookie")]
-    ip: Option<std::net::IpAddr>,
-    /// Print JSON: a list with one object for each URL
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    serve: Serve,
-}
-
-#[derive(Args)]
-struct Config {
-    /// Which file
-    #[arg(required_unless_present = "list")]
-    kind: Option<String>,
-    /// List the kinds
-    #[arg(long, exclusive = true)]
-    list: bool,
-    /// For a gallery in /var/www/piwigo, whatever there is on this machine
-    #[arg(long)]
-    example: bool,
-    /// PHP-FPM's socket [default: the newest in /run/php]
-    #[arg(long, value_name = "PATH")]
-    php_socket: Option<PathBuf>,
-    /// The gate's program [default: /usr/local/bin/piwigo-gate, or as the file says]
-    #[arg(long, value_name = "PATH")]
-    program: Option<PathBuf>,
-    /// The account that PHP runs as [default: www-data]
-    #[arg(long, value_name = "NAME")]
-    user: Option<String>,
-    #[command(flatten)]
-    serve: Serve,
-}
-
-#[derive(Args)]
-struct Derive {
-    /// Sizes, by token or name: th,me or thumb,medium [default: every enabled one]
-    #[arg(long, value_name = "TYPES", value_delimiter = ',')]
-    types: Vec<String>,
-    /// Only the pictures of this album: the number in its address
-    #[arg(long, value_name = "ID")]
-    album: Option<u32>,
-    /// And those of the albums in it
-    #[arg(long, requires = "album")]
-    recursive: bool,
-    /// How many at the same time [default: half as many as there are processor cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    jobs: Option<u16>,
-    /// Only count what is missing
-    #[arg(long)]
-    dry_run: bool,
-    #[command(flatten)]
-    serve: Serve,
-}
+mod command_line;
 
 /// Exit code for a usage or set-up error.
 const SETUP_ERROR: u8 = 2;
