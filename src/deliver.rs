@@ -34,6 +34,8 @@ pub struct Delivery<'a> {
     pub maker: Option<&'a Arc<Maker>>,
     /// What this server understands.
     pub how: Deliver,
+    /// The server can be told to ask Piwigo's `i.php` instead.
+    pub hands_over: bool,
 }
 
 /// What became of a derivative that was missing or stale.
@@ -188,6 +190,10 @@ impl Delivery<'_> {
             // The server looks by itself whether there is one.
             (_, Deliver::Authorize) => self.allowed(Handover::Authorized),
             (Derivatives::Existing, _) => Reply::Missing,
+            _ if !self.hands_over => {
+                tracing::info!("a derivative that only Piwigo can make: this server cannot ask its i.php");
+                Reply::Missing
+            }
             (_, Deliver::XAccelRedirect) => self.allowed(Handover::AccelIPhp { derivative }),
             (_, Deliver::XSendfile | Deliver::Location) => {
                 self.allowed(Handover::LocalIPhp { prefix: self.settings.url_prefix.clone(), derivative })

@@ -194,8 +194,15 @@ impl Gate {
         deliver: Deliver,
     ) -> Reply {
         let Ready { database, gallery, .. } = &*considered.ready;
-        let delivery =
-            Delivery { settings: &self.settings, gallery, database, disk: &self.disk, maker, how: deliver };
+        let delivery = Delivery {
+            settings: &self.settings,
+            gallery,
+            database,
+            disk: &self.disk,
+            maker,
+            how: deliver,
+            hands_over: request.hands_over,
+        };
         let target = match &considered.target {
             Ok(target) => target,
             Err(refusal) => return self.refuse(request, considered, (*refusal).into()),

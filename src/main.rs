@@ -207,7 +207,7 @@ async fn server_file(asked: Config) -> Result<(), Box<dyn std::error::Error>> {
     };
     let kind = config::Kind::find(&name).ok_or(config::ConfigError::NoKind(name))?;
     let values = if asked.example {
-        config::Values::example()
+        config::Values { gate: kind.example_gate(), ..config::Values::example() }
     } else {
         let settings = Settings::resolve(asked.serve.options, asked.serve.config.as_deref())?;
         let found = config::Asked { php_socket: asked.php_socket, program: asked.program, user: asked.user };

@@ -140,6 +140,8 @@ pub enum Handover {
     },
     /// The server serves the file itself, it only asked.
     Authorized,
+    /// The same for a server that also wants to know who the visitor is.
+    Authenticated,
 }
 
 /// One answer. What is not an [`Reply::Allowed`] carries no path and no redirect header.
@@ -252,6 +254,18 @@ impl Reply {
             _ => Reply::Refused(DenyStatus::Forbidden),
         }
     }
+
+    /// The same with a name for the visitor, which Apache's `mod_authnz_fcgi` takes out of the answer. It is the same for all:
+    /// nothing but Apache's log needs to know.
+    #[must_use]
+    pub fn for_authenticator(self) -> Self {
+        match self.for_authorizer() {
+            Reply::Allowed { cache, .. } => {
+                Reply::Allowed { handover: Handover::Authenticated, cache, disposition: None }
+            }
+            other => other,
+        }
+    }
 }
 
 /// The one form of everything that is not an allowed file.
@@ -314,6 +328,10 @@ fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, 
             let _ = write!(text, "Location: {}/i.php?/{}\r\n", encode_path(prefix), encode_path(derivative));
         }
         Handover::Authorized => text.push_str("Content-Length: 0\r\n"),
+        // Apache's file takes the name up: UserExpr "%{reqenv:PIWIGO_GATE_USER}".
+        Handover::Authenticated => {
+            text.push_str("Content-Length: 0\r\nVariable-PIWIGO_GATE_USER: visitor\r\n");
+        }
     }
     match name {
         Some(name) => {
@@ -504,7 +522,9 @@ mod tests {
     #[test]
     fn an_authorizer_hears_200_403_or_503_only() {
         for reply in every_refusal() {
-            assert!(matches!(reply.for_authorizer().status(), 403 | 503));
+            assert!(matches!(reply.clone().for_authorizer().status(), 403 | 503));
+            let text = header_block(&reply.for_authenticator());
+            assert!(!text.contains("Variable-") && !text.starts_with("Status: 200"), "{text}");
         }
         let text = header_block(&allowed(Handover::AccelFile { path: "x".into() }).for_authorizer());
         assert!(!REDIRECTS.iter().any(|header| text.contains(header)), "{text}");

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::fastcgi::{self, Decoder, Event, Head, ParamsState};
 use crate::listen::{Listener, Stream};
 use crate::reply::Reply;
-use crate::request::{self, Method, Request};
+use crate::request::{Method, Question, Request};
 use crate::settings::Limits;
 
 /// One read's size: a browser's usual request is 1 KiB, its largest cookies 16 KiB.
@@ -216,8 +216,11 @@ async fn answer<H: Handler>(
             }
         },
     };
-    let only_asks = request::only_asks(request_head.role, &decoder.params());
-    let reply = if only_asks { reply.for_authorizer() } else { reply };
+    let reply = match Question::of(request_head.role, &decoder.params()) {
+        Question::Which => reply,
+        Question::Whether => reply.for_authorizer(),
+        Question::Who => reply.for_authenticator(),
+    };
     head.clear();
     let encoded = std::panic::catch_unwind(AssertUnwindSafe(|| reply.encode(head_only, head)));
     let body = encoded.unwrap_or_else(|_| {

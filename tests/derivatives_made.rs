@@ -344,7 +344,7 @@ async fn every_way_of_delivery_sends_what_was_made() {
                 Path::new(sent) == root.join(&path) && *length == bytes.len() as u64
             }
             Handover::LocalFile { path: sent, .. } | Handover::AccelFile { path: sent } => *sent == path,
-            Handover::Authorized => true,
+            Handover::Authorized | Handover::Authenticated => true,
             Handover::AccelIPhp { .. } | Handover::LocalIPhp { .. } => false,
         };
         assert!(right && is_whole_jpeg(&bytes), "{deliver:?}: {handover:?}");
