@@ -15,6 +15,7 @@ use piwigo_gate::check::{self, Colour, Who};
 use piwigo_gate::database::Which;
 use piwigo_gate::demo;
 use piwigo_gate::derive::{self, Meter, Wanted};
+use piwigo_gate::doctor;
 use piwigo_gate::gate::{Gate, Replaceable};
 use piwigo_gate::listen::{self, Listen};
 use piwigo_gate::request::MAX_COOKIES;
@@ -44,6 +45,12 @@ enum Command {
     ///
     /// Asks the same code and database as `serve`, and changes nothing. Without --user and --cookie: as a guest.
     Check(Box<Check>),
+    /// Say whether the set-up is right, and whether anything leaks (exit code: 0 no problem, 1 a problem, 2 no gallery)
+    ///
+    /// Looks at gallery, configuration, database, socket, files and, with --url, at what a visitor gets: each line says ok,
+    /// note, warning or problem and what to do. It changes nothing and prints no secret. Run it as the gate's user.
+    #[command(after_help = DOCTOR_EXAMPLE)]
+    Doctor(Box<Doctor>),
     /// Make the resized pictures that are missing or stale (exit code: 0 all there, 1 some failed, 2 nothing possible)
     ///
     /// What is fresh is left alone: it can be ended at any time and started again. Run it as PHP's user, or as root: what
@@ -84,6 +91,35 @@ struct Check {
     #[arg(long, value_name = "ADDRESS", requires = "cookie")]
     ip: Option<std::net::IpAddr>,
     /// Print JSON: a list with one object for each URL
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+const DOCTOR_EXAMPLE: &str = "\
+Example:
+  sudo -u www-data piwigo-gate doctor --gallery /var/www/piwigo --listen unix:/run/piwigo-gate/gate.sock \\
+      --server-file /etc/nginx/snippets/piwigo-gate.conf --url https://photos.example.org/";
+
+#[derive(Args)]
+struct Doctor {
+    /// Look from outside, too, as a guest would: the gallery's address (needs the program curl; makes some 60 requests)
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// With --url: believe any certificate
+    #[arg(long, requires = "url")]
+    insecure: bool,
+    /// With --url: take this address for that name, as curl's option of the same name does
+    #[arg(long, value_name = "HOST:PORT:ADDRESS", requires = "url")]
+    resolve: Option<String>,
+    /// The web server's user [default: the first of www-data, nginx, apache, http, caddy, lighttpd that exists]
+    #[arg(long, value_name = "NAME")]
+    web_user: Option<String>,
+    /// A file of the web server's configuration, to see what it does not guard; may be given again
+    #[arg(long, value_name = "FILE")]
+    server_file: Vec<PathBuf>,
+    /// Print JSON: an object with a list of findings
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -167,7 +203,9 @@ fn main() -> ExitCode {
         Command::Serve(serve) => {
             (serve.options.log.unwrap_or_default(), serve.options.log_format.unwrap_or_default())
         }
-        Command::Demo { .. } | Command::Check(_) | Command::Derive(_) => (LogLevel::Error, LogFormat::Text),
+        Command::Demo { .. } | Command::Check(_) | Command::Doctor(_) | Command::Derive(_) => {
+            (LogLevel::Error, LogFormat::Text)
+        }
     };
     let log_at = start_logging(log, format);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -183,6 +221,11 @@ fn main() -> ExitCode {
             Err(error) => setup_error(&error),
         },
         Command::Check(asked) => match runtime.block_on(explain(*asked)) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => setup_error(&*error),
+        },
+        Command::Doctor(asked) => match runtime.block_on(examine(*asked)) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(error) => setup_error(&*error),
@@ -253,6 +296,29 @@ async fn explain(asked: Check) -> Result<bool, Box<dyn std::error::Error>> {
     }
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(reports.iter().all(|report| report.allowed))
+}
+
+/// Prints the report of `doctor`; false if there is a problem.
+async fn examine(asked: Doctor) -> Result<bool, Box<dyn std::error::Error>> {
+    let (insecure, resolve) = (asked.insecure, asked.resolve);
+    let report = doctor::examine(doctor::Asked {
+        options: asked.serve.options,
+        config: asked.serve.config,
+        web_user: asked.web_user,
+        server_files: asked.server_file,
+        outside: asked.url.map(|url| doctor::Outside { url, insecure, resolve }),
+    })
+    .await?;
+    let mut text = String::new();
+    if asked.json {
+        text = serde_json::to_string_pretty(&report)?;
+        text.push('\n');
+    } else {
+        let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        doctor::write(&report, if colour { Colour::On } else { Colour::Off }, &mut text)?;
+    }
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(report.is_sound())
 }
 
 /// Makes derivatives until all are there or somebody ends it; false if some are not.
