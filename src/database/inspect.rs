@@ -200,11 +200,11 @@ impl Inspection {
         Ok(row.text(0).filter(|position| !position.is_empty()))
     }
 
-    /// Pictures of one sort, the newest first.
+    /// Pictures of one sort whose path begins with `directory` (`upload/`, or nothing), the newest first.
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn samples(&self, sort: Sort) -> Result<Vec<Sample>, DatabaseError> {
+    pub async fn samples(&self, sort: Sort, directory: &str) -> Result<Vec<Sample>, DatabaseError> {
         let images = quoted(&self.tables.images)?;
         let categories = quoted(&self.tables.categories)?;
         let image_category = quoted(&self.tables.image_category)?;
@@ -227,10 +227,11 @@ impl Inspection {
         let statement = format!(
             "SELECT i.id, i.path, i.level, i.representative_ext, i.width, i.height, i.rotation, {format} \
              FROM {images} i {join} LEFT JOIN {image_category} ic ON ic.image_id = i.id \
-             LEFT JOIN {categories} c ON c.id = ic.category_id WHERE {condition} \
+             LEFT JOIN {categories} c ON c.id = ic.category_id WHERE i.path LIKE ? ESCAPE '|' AND {condition} \
              ORDER BY i.id DESC LIMIT {SAMPLES}"
         );
-        let rows = self.rows(statement, Vec::new()).await?;
+        let pattern = Value::Text(super::begins_with(&format!("./{directory}")));
+        let rows = self.rows(statement, vec![pattern]).await?;
         Ok(rows.iter().filter_map(|row| Some(Sample { image: image(row)?, format: row.text(7) })).collect())
     }
 }

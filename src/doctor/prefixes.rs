@@ -63,7 +63,8 @@ impl Guarded {
 
     /// What a server's configuration must mention.
     fn mentioned(&self) -> Vec<String> {
-        let scripts = ["i.php", "action.php", "local/config"].map(str::to_owned);
+        // Not action.php: Piwigo's own asks for rights, too.
+        let scripts = ["i.php", "local/config"].map(str::to_owned);
         let mut names = self.directories();
         names.extend(self.beside.iter().cloned());
         names.extend(scripts);

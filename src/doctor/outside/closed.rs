@@ -33,8 +33,13 @@ const GUARD: &str = "put the guard into the web server's configuration: the ship
 impl Tries<'_> {
     /// A private picture, its forms, and an open one.
     pub(super) async fn pictures(&mut self, chooser: &Chooser<'_>) -> Result<(), DatabaseError> {
-        match chooser.closed().await? {
-            Some(closed) => self.picture(&closed).await,
+        // Each directory is guarded by a line of its own.
+        let mut all = Vec::new();
+        for directory in &self.known.guarded.originals {
+            all.extend(chooser.closed(&format!("{directory}/")).await?);
+        }
+        match all.split_first() {
+            Some((closed, others)) => self.picture(closed, others).await,
             None => self.findings.warn(
                 "outside-original",
                 "not examined: there is no picture that a guest must not see",
@@ -78,13 +83,25 @@ impl Tries<'_> {
         Ok(())
     }
 
-    async fn picture(&mut self, closed: &Closed) {
+    async fn picture(&mut self, closed: &Closed, others: &[Closed]) {
         let prefix = self.visitor.base.prefix.clone();
         let Closed { image, original, derivative, missing } = closed;
         let uri = &original.uri;
         let file = format!("{prefix}{uri}");
         let plain = [Method::Get, Method::Head, Method::Post].map(|method| (method, file.clone()));
         self.must_not_come("outside-original", "a private original", &plain, Some(original), GUARD).await;
+
+        for other in others {
+            let target = [(Method::Get, format!("{prefix}{}", other.original.uri))];
+            self.must_not_come(
+                "outside-original",
+                "a private original",
+                &target,
+                Some(&other.original),
+                GUARD,
+            )
+            .await;
+        }
 
         let resized: Vec<_> = derivative.iter().map(|sample| &sample.uri).chain(missing).collect();
         let targets: Vec<_> = resized.iter().map(|uri| (Method::Get, format!("{prefix}{uri}"))).collect();

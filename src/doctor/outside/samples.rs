@@ -39,10 +39,11 @@ pub(super) struct Chooser<'a> {
 }
 
 impl Chooser<'_> {
-    /// A picture that a guest must not have; the first with a resized picture on disk, or else the first.
-    pub(super) async fn closed(&self) -> Result<Option<Closed>, DatabaseError> {
+    /// A picture below `directory` (`upload/`) that a guest must not have; the first with a resized picture on disk, or else
+    /// the first.
+    pub(super) async fn closed(&self, directory: &str) -> Result<Option<Closed>, DatabaseError> {
         let mut second_best = None;
-        for candidate in self.inspection.samples(Sort::Closed).await? {
+        for candidate in self.inspection.samples(Sort::Closed, directory).await? {
             let image = candidate.image;
             let Some(original) = self.judged(&image.path, false).await? else { continue };
             let (derivative, missing) = self.derivatives(&image);
@@ -57,7 +58,7 @@ impl Chooser<'_> {
 
     /// A representative that a guest must not have, with the number of its row.
     pub(super) async fn representative(&self) -> Result<Option<(u32, Sample)>, DatabaseError> {
-        for candidate in self.inspection.samples(Sort::ClosedWithRepresentative).await? {
+        for candidate in self.inspection.samples(Sort::ClosedWithRepresentative, "").await? {
             let image = candidate.image;
             let Some(extension) = &image.representative_ext else { continue };
             if let Some(path) = image.belonging(Folder::Representative, extension)
@@ -74,7 +75,7 @@ impl Chooser<'_> {
         if !self.ready.gallery.formats {
             return Ok(None);
         }
-        for candidate in self.inspection.samples(Sort::ClosedWithFormat).await? {
+        for candidate in self.inspection.samples(Sort::ClosedWithFormat, "").await? {
             let Some(extension) = &candidate.format else { continue };
             if let Some(path) = candidate.image.belonging(Folder::Format, extension)
                 && let Some(sample) = self.judged(&path, false).await?
@@ -87,7 +88,7 @@ impl Chooser<'_> {
 
     /// A file that a guest may have.
     pub(super) async fn open(&self) -> Result<Option<Sample>, DatabaseError> {
-        for candidate in self.inspection.samples(Sort::Open).await? {
+        for candidate in self.inspection.samples(Sort::Open, "").await? {
             if let Some(sample) = self.judged(&candidate.image.path, true).await? {
                 return Ok(Some(sample));
             }
