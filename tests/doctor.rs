@@ -9,12 +9,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
+use support::apache::{self, Apache};
 use support::gate::{self, Gate};
 use support::mariadb;
 use support::nginx::{self, Nginx};
-use support::php::PhpFcgi;
+use support::php::{self, PhpFcgi};
 use support::sandbox::Sandbox;
-use support::scene::Scene;
+use support::scene::{self, Scene};
 use support::world::World;
 
 /// What PHP makes of a request for `i.php` where nobody guards it.
@@ -70,30 +71,36 @@ impl Setting {
 
     fn run(&self, arguments: &[&str]) -> Output {
         let url = self.nginx.as_ref().map(|nginx| format!("http://{}/", nginx.address()));
-        let mut command = self.sandbox().command(gate::program_for(self.sandbox()));
-        command
-            .args(["doctor", "--gallery", self.sandbox().gallery().to_str().unwrap()])
-            .args(["--listen", &format!("unix:{}", self.sandbox().gate_socket().display())]);
-        if !arguments.contains(&"--web-user") {
-            command.args(["--web-user", &servers_user(self.sandbox())]);
-        }
+        let listen = format!("unix:{}", self.sandbox().gate_socket().display());
+        let mut all = vec!["--listen", &listen];
         if let Some(url) = url.as_ref().filter(|_| !arguments.contains(&"--url")) {
-            command.args(["--url", url]);
+            all.extend(["--url", url]);
         }
-        command
-            .args(arguments)
-            .current_dir(self.sandbox().path())
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
+        all.extend(arguments);
+        doctor(self.sandbox(), &all)
     }
 
     fn report(&self, arguments: &[&str]) -> Report {
         let all: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
         Report::read(&self.run(&all))
     }
+}
+
+/// Runs `doctor` for the sandbox's gallery, as the servers' user.
+fn doctor(sandbox: &Sandbox, arguments: &[&str]) -> Output {
+    let mut command = sandbox.command(gate::program_for(sandbox));
+    command.args(["doctor", "--gallery", sandbox.gallery().to_str().unwrap()]);
+    if !arguments.contains(&"--web-user") {
+        command.args(["--web-user", &servers_user(sandbox)]);
+    }
+    command
+        .args(arguments)
+        .current_dir(sandbox.path())
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
 }
 
 /// What `--json` printed.
@@ -226,6 +233,82 @@ fn a_right_set_up_has_no_problem_and_no_warning() {
 }
 
 #[test]
+fn the_shipped_apache_files_have_no_problem_and_no_warning() {
+    for (prefix, htaccess) in [("", false), ("/piwigo", false), ("", true), ("/piwigo", true)] {
+        let scene = Scene::start();
+        let sandbox = &scene.sandbox;
+        php::write_scripts(sandbox);
+        sandbox.write("gallery/_data/logs/log_2026-11-21.txt", "SELECT secrets FROM a log\n");
+        let (host, modules) = if htaccess {
+            apache::write_htaccess(sandbox, prefix, true);
+            (apache::shared_host(sandbox, prefix), &["fcgid", "rewrite", "actions", "headers"][..])
+        } else {
+            let modules = &["fcgid", "xsendfile", "rewrite", "actions", "headers"][..];
+            (apache::xsendfile_host(sandbox, prefix), modules)
+        };
+        sandbox.hand_over_tree(&sandbox.gallery());
+        for name in ["database.inc.php", "config.inc.php"] {
+            open_permissions(&sandbox.gallery().join("local/config").join(name), 0o640);
+        }
+        let apache = Apache::start(sandbox, &host, modules);
+        let url = format!("http://{}{prefix}/", apache.address());
+        let report = Report::read(&doctor(sandbox, &["--url-prefix", prefix, "--url", &url, "--json"]));
+        let found = (report.all("problem"), report.all("warning"));
+        assert_eq!(found, (vec![], vec![]), "{prefix:?} {htaccess} {}", report.text);
+        report.says("outside-original", "ok", "refused");
+        report.says("outside-allowed", "ok", "comes");
+        report.says("outside-config", "ok", "closed");
+    }
+}
+
+#[tokio::test]
+async fn a_gallery_on_sqlite_is_examined_too() {
+    let (sandbox, world) = (Sandbox::new(), World::load());
+    let database = scene::sqlite(&sandbox, &world).await;
+    let report = Report::read(&doctor(&sandbox, &["--database", &database, "--json"]));
+    assert_eq!((report.code, report.all("problem")), (Some(0), vec![]), "{}", report.text);
+    report.says("database", "ok", "SQLite 3");
+    report.says("database-rights", "ok", "read-only");
+    report.says("outside", "note", "not examined");
+}
+
+#[test]
+fn a_locked_gallery_is_no_gate_that_is_away() {
+    let setting = Setting::right();
+    setting.scene.database.sql("UPDATE piwigo_config SET value = 'true' WHERE param = 'gallery_locked'");
+    let report = setting.report(&[]);
+    report.says("gallery-locked", "note", "503");
+    assert_eq!((report.all("problem"), report.all("warning")), (vec![], vec![]), "{}", report.text);
+    setting.scene.database.sql(
+        "UPDATE piwigo_config SET value = 'false' WHERE param IN ('gallery_locked', 'guest_access');
+         INSERT IGNORE INTO piwigo_config (param, value) VALUES ('guest_access', 'false');
+         DELETE FROM piwigo_config WHERE param = 'secret_key'",
+    );
+    let report = setting.report(&[]);
+    report.says("guest-access", "note", "not signed in");
+    report.says("secret-key", "warning", "remember-me");
+}
+
+#[test]
+fn large_tables_and_replicas_that_are_away() {
+    let setting = Setting::new();
+    setting.scene.database.sql(
+        "INSERT INTO piwigo_user_auth_keys (auth_key, user_id, created_on, duration, expired_on, key_type)
+         SELECT CONCAT('key', seq), 4, NOW(), 1, NOW(), 'auth_key' FROM seq_1_to_2500",
+    );
+    let nobody = support::process::free_port();
+    let replica = format!("mysql://u:p4ssword@{nobody}/piwigo");
+    let report = setting.report(&["--database", "piwigo", "--database", &replica, "--max-replica-lag", "2s"]);
+    report.says("index-optional", "note", "piwigo_user_auth_keys has 25");
+    report.says("replicas", "warning", &nobody.to_string());
+    assert!(
+        report.text.contains("CREATE INDEX gate_key") && !report.text.contains("p4ssword"),
+        "{}",
+        report.text
+    );
+}
+
+#[test]
 fn a_person_reads_the_same_in_lines() {
     let setting = Setting::right();
     let output = setting.run(&[]);
@@ -261,8 +344,7 @@ fn wrong_guard_by_the_raw_address() {
         format!(
             "set $guarded 0;\nif ($request_uri ~ \"^/(upload|galleries|_data/i|i|i\\.php|action\\.php)[/?]\") {{ set $guarded 1; }}\n\
              if ($uri ~ ^/_gate) {{ set $guarded 0; }}\n\
-             if ($guarded) {{ rewrite ^ /_gate/ask last; }}\n{}",
-            rest
+             if ($guarded) {{ rewrite ^ /_gate/ask last; }}\n{rest}"
         )
     });
     let report = setting.report(&[]);

@@ -150,7 +150,7 @@ async fn replica(address: &Address, settings: &Settings, findings: &mut Findings
             "set it up with MASTER_USE_GTID (docs/replicas.md), or take it out of database",
         ),
         Err(error) => {
-            findings.warn(id, format!("{address:?}: {}", shown(&error.to_string())), remedy(&error))
+            findings.warn(id, format!("{address:?}: {}", shown(&error.to_string())), remedy(&error));
         }
     }
 }

@@ -80,11 +80,11 @@ impl Findings {
 /// The first few of many, as part of a sentence.
 pub(super) fn some(items: &[String]) -> String {
     const SHOWN: usize = 4;
-    let mut text = items.iter().take(SHOWN).map(|item| shown(item)).collect::<Vec<_>>().join(", ");
-    if items.len() > SHOWN {
-        text.push_str(&format!(" and {} more", items.len() - SHOWN));
+    let text = items.iter().take(SHOWN).map(|item| shown(item)).collect::<Vec<_>>().join(", ");
+    match items.len().checked_sub(SHOWN) {
+        Some(rest @ 1..) => format!("{text} and {rest} more"),
+        _ => text,
     }
-    text
 }
 
 /// Text from outside, without what could move the cursor or hide a letter.

@@ -9,6 +9,7 @@ mod curl;
 mod leak;
 mod open;
 mod samples;
+mod shut;
 mod tries;
 
 use std::path::Path;
@@ -43,6 +44,9 @@ pub(super) struct Known<'a> {
     pub(super) inspection: Option<&'a Inspection>,
 }
 
+/// So many failures of curl's, and no more is asked: each may have taken its ten seconds.
+const MAX_FAILURES: usize = 3;
+
 /// The tries, and what came of them so far.
 struct Tries<'a> {
     visitor: &'a Visitor,
@@ -54,8 +58,12 @@ struct Tries<'a> {
     paths: Vec<String>,
     /// The first answer of a server in trouble.
     trouble: Option<(String, u16)>,
-    /// curl's first complaint.
-    complaint: Option<String>,
+    /// What curl complained about.
+    complaints: Vec<String>,
+    /// The gallery is locked: 503 is the gate's own answer.
+    locked: bool,
+    /// What comes in the place of a picture that does not exist.
+    placeholder: Option<Vec<u8>>,
 }
 
 /// Looks from outside.
@@ -85,6 +93,12 @@ pub(super) async fn examine(outside: &Outside, known: &Known<'_>, findings: &mut
     if !is_there(&visitor, findings).await {
         return;
     }
+    let locked = match known.gate {
+        Some((_, ready)) => {
+            ready.database.door_and_session("", false).await.is_ok_and(|door| door.gallery_locked)
+        }
+        None => false,
+    };
     let mut tries = Tries {
         visitor: &visitor,
         known,
@@ -92,7 +106,9 @@ pub(super) async fn examine(outside: &Outside, known: &Known<'_>, findings: &mut
         redirects: Vec::new(),
         paths: Vec::new(),
         trouble: None,
-        complaint: None,
+        complaints: Vec::new(),
+        locked,
+        placeholder: None,
     };
     match (known.gate, known.inspection) {
         (Some((gate, ready)), Some(inspection)) => {
@@ -179,6 +195,9 @@ async fn is_there(visitor: &Visitor, findings: &mut Findings) -> bool {
 impl Tries<'_> {
     /// One request. What its answer betrays beside the file is noted; `None`: curl failed.
     async fn ask(&mut self, method: Method, target: &str, headers: &[&str]) -> Option<Answer> {
+        if self.complaints.len() >= MAX_FAILURES {
+            return None;
+        }
         match self.visitor.ask(method, target, headers).await {
             Ok(answer) => {
                 if let Some(name) = answer.redirect_header() {
@@ -190,9 +209,20 @@ impl Tries<'_> {
                 Some(answer)
             }
             Err(complaint) => {
-                self.complaint.get_or_insert(format!("{target}: {complaint}"));
+                self.complaints.push(format!("{target}: {complaint}"));
                 None
             }
+        }
+    }
+
+    /// What an answer means, knowing what else this gallery answers.
+    fn gist(&self, answer: &Answer, sample: Option<&Sample>) -> Gist {
+        let is_placeholder =
+            !answer.body.is_empty() && self.placeholder.as_ref().is_some_and(|body| *body == answer.body);
+        match answer.gist(sample) {
+            Gist::Leak if is_placeholder => Gist::Closed,
+            Gist::Trouble if self.locked && answer.status == 503 => Gist::Closed,
+            gist => gist,
         }
     }
 
@@ -208,7 +238,7 @@ impl Tries<'_> {
         let (mut leaks, mut closed) = (Vec::new(), 0);
         for (method, target) in targets {
             let Some(answer) = self.ask(*method, target, &[]).await else { continue };
-            match answer.gist(sample) {
+            match self.gist(&answer, sample) {
                 Gist::Leak => leaks.push(match method {
                     Method::Get => target.clone(),
                     Method::Head => format!("HEAD {target}"),
@@ -261,10 +291,11 @@ impl Tries<'_> {
                 "set display_errors = Off for PHP, and take such headers out of the server's configuration",
             );
         }
-        if let Some(complaint) = &self.complaint {
+        if !self.complaints.is_empty() {
+            let rest = if self.complaints.len() < MAX_FAILURES { "" } else { "; no more was asked" };
             self.findings.warn(
                 "outside-requests",
-                shown(complaint),
+                format!("{}{rest}", some(&self.complaints)),
                 "try again; if it stays, look into the server's log",
             );
         }

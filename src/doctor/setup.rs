@@ -129,6 +129,13 @@ pub(super) fn user(
         .iter()
         .find_map(|name| fs::metadata(root.join(name)).ok())
         .map(|metadata| metadata.uid());
+    if by_socket == Some(0) && gate.uid == 0 {
+        return findings.advise(
+            "user",
+            "not examined: the gate's socket belongs to root, because systemd opened it, or because the gate runs as root",
+            "let it run as PHP's user (systemd: User=), and run doctor as that user, with --listen systemd",
+        );
+    }
     let from = if by_socket.is_some() {
         "the gate's user (its socket's owner)"
     } else {
@@ -136,7 +143,7 @@ pub(super) fn user(
     };
     match php {
         None => {
-            findings.not_examined("user", "there is no _data/ and no database.inc.php to tell PHP's user by")
+            findings.not_examined("user", "there is no _data/ and no database.inc.php to tell PHP's user by");
         }
         Some(php) if php == gate.uid => findings.ok("user", format!("{from} is {}, as PHP's", gate.name)),
         Some(_) if gate.uid == 0 && by_socket.is_none() => findings.advise(

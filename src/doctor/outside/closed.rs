@@ -1,31 +1,10 @@
-//! Tries to get what a guest must not have: a private picture in all its forms, and what nobody needs from outside.
-
-use std::path::{Path, PathBuf};
+//! Tries to get what a guest must not have: a private picture in all its forms.
 
 use super::curl::Method;
-use super::leak::{Answer, Gist, Sample};
-use super::samples::{Chooser, Closed, on_disk};
+use super::leak::{Answer, Gist};
+use super::samples::{Chooser, Closed};
 use super::{Tries, some, tries};
 use crate::database::DatabaseError;
-
-/// Files of which nobody needs the text, if they exist.
-const SECRETS: [&str; 9] = [
-    "local/config/gate.toml",
-    "gate.toml",
-    "local/config/database.inc.php",
-    "local/config/config.inc.php",
-    "gate.fcgi",
-    ".htaccess",
-    ".user.ini",
-    ".git/config",
-    "piwigo-gate",
-];
-
-/// Names below the data directory that are looked at to find a file for a try.
-const MAX_NAMES: usize = 5_000;
-
-/// Names of a directory by which a list of it is recognised.
-const LISTED: usize = 50;
 
 const GUARD: &str = "put the guard into the web server's configuration: the shipped file for your server, as its first lines; \
                      then give the configuration with --server-file to see what it lacks";
@@ -88,6 +67,8 @@ impl Tries<'_> {
         let Closed { image, original, derivative, missing } = closed;
         let uri = &original.uri;
         let file = format!("{prefix}{uri}");
+        let nothing = self.ask(Method::Get, &format!("{prefix}{}", unknown(uri)), &[]).await;
+        self.placeholder = nothing.map(|answer| answer.body).filter(|body| !original.is_in(body));
         let plain = [Method::Get, Method::Head, Method::Post].map(|method| (method, file.clone()));
         self.must_not_come("outside-original", "a private original", &plain, Some(original), GUARD).await;
 
@@ -185,38 +166,34 @@ impl Tries<'_> {
 
     /// Whether what is denied looks like what does not exist.
     async fn same_refusals(&mut self, closed: &Closed) {
-        const UNKNOWN: u32 = u32::MAX;
         let prefix = self.visitor.base.prefix.clone();
-        let unknown = |uri: &str| {
-            let (stem, extension) = uri.rsplit_once('.').unwrap_or((uri, "jpg"));
-            format!("{stem}0.{extension}")
-        };
-        let mut pairs = vec![
-            (
-                format!("{prefix}{}", closed.original.uri),
-                format!("{prefix}{}", unknown(&closed.original.uri)),
-            ),
-            (
-                format!("{prefix}/action.php?id={}&part=e", closed.image),
-                format!("{prefix}/action.php?id={UNKNOWN}&part=e"),
-            ),
-        ];
-        if let Some(derivative) = &closed.derivative {
-            // Of a photo that is none, in the same size.
-            if let Some((stem, token)) = derivative.uri.rsplit_once('-') {
-                pairs.push((format!("{prefix}{}", derivative.uri), format!("{prefix}{stem}0-{token}")));
-            }
-        }
+        let mut pairs = vec![&closed.original.uri];
+        pairs.extend(closed.derivative.as_ref().map(|sample| &sample.uri));
+        let mut pairs: Vec<_> = pairs
+            .into_iter()
+            .map(|uri| (format!("{prefix}{uri}"), format!("{prefix}{}", unknown(uri))))
+            .collect();
+        let action = |id: u32| format!("{prefix}/action.php?id={id}&part=e");
+        pairs.push((action(closed.image), action(u32::MAX)));
         let (mut different, mut kept, mut seen) = (Vec::new(), Vec::new(), 0);
         for (denied, unknown) in pairs {
             let Some(denied_answer) = self.ask(Method::Get, &denied, &[]).await else { continue };
             let Some(unknown_answer) = self.ask(Method::Get, &unknown, &[]).await else { continue };
             let sample = Some(&closed.original);
-            if [&denied_answer, &unknown_answer].iter().any(|answer| answer.gist(sample) != Gist::Closed) {
+            if [&denied_answer, &unknown_answer]
+                .iter()
+                .any(|answer| self.gist(answer, sample) != Gist::Closed)
+            {
                 continue;
             }
             seen += 1;
-            if face(&denied_answer) != face(&unknown_answer) {
+            if denied.contains("/action.php?") && face(&denied_answer) != face(&unknown_answer) {
+                self.findings.advise(
+                    "outside-action-php",
+                    "action.php tells which numbers of photos exist: it is Piwigo's own, and not the gate, that answers",
+                    "guard it, too, where the server sends files by a header; with auth_request it has to stay so",
+                );
+            } else if face(&denied_answer) != face(&unknown_answer) {
                 different.push(format!(
                     "{denied} ({}) and {unknown} ({})",
                     denied_answer.status, unknown_answer.status
@@ -245,96 +222,14 @@ impl Tries<'_> {
             self.findings.ok("outside-refusals", "denied and unknown look the same, and no cache keeps it");
         }
     }
+}
 
-    /// What nobody needs from outside, whatever album it belongs to.
-    pub(super) async fn shut(&mut self) {
-        let (prefix, root) = (self.visitor.base.prefix.clone(), self.known.root);
-        let (mut texts, mut run) = (Vec::new(), Vec::new());
-        let mut tried = 0;
-        for path in SECRETS {
-            let Some(sample) = on_disk(root, path) else { continue };
-            let target = format!("{prefix}{}", sample.uri);
-            let Some(answer) = self.ask(Method::Get, &target, &[]).await else { continue };
-            tried += 1;
-            if sample.is_in(&answer.body) {
-                texts.push(target);
-            } else if path.starts_with("local/config") && answer.status == 200 {
-                run.push(target);
-            }
-        }
-        if !texts.is_empty() {
-            self.findings.problem(
-                "outside-config",
-                format!("everybody can read {}", some(&texts)),
-                "close local/config, *.toml and dot files as the shipped server files do, and change the passwords in them: \
-                 they are known",
-            );
-        } else if !run.is_empty() {
-            self.findings.warn(
-                "outside-config",
-                format!("local/config is open, and only PHP hides what is in it: {}", some(&run)),
-                "close local/config as the shipped server files do",
-            );
-        } else if tried > 0 {
-            self.findings
-                .ok("outside-config", format!("{tried} files with passwords and settings are closed"));
-        }
-        self.data(&prefix).await;
-        self.lists(&prefix).await;
-    }
-
-    async fn data(&mut self, prefix: &str) {
-        let guarded = self.known.guarded;
-        let Some(sample) = find_data(self.known.root, &guarded.data, &guarded.derivatives) else {
-            return self
-                .findings
-                .not_examined("outside-data", &format!("{} holds no file to try", guarded.data));
-        };
-        let target = format!("{prefix}{}", sample.uri);
-        let Some(answer) = self.ask(Method::Get, &target, &[]).await else { return };
-        if sample.is_in(&answer.body) {
-            self.findings.problem(
-                "outside-data",
-                format!("everybody can read {target}: logs and compiled templates lie there"),
-                format!("close {} but for combined/, as the shipped server files do", guarded.data),
-            );
-        } else {
-            self.findings.ok("outside-data", format!("{} is closed", guarded.data));
-        }
-    }
-
-    async fn lists(&mut self, prefix: &str) {
-        let guarded = self.known.guarded;
-        let (mut listed, mut tried) = (Vec::new(), 0);
-        for directory in guarded.directories().iter().chain([&guarded.data]) {
-            let names: Vec<String> = std::fs::read_dir(self.known.root.join(directory))
-                .into_iter()
-                .flatten()
-                .flatten()
-                .take(LISTED)
-                .filter_map(|entry| entry.file_name().into_string().ok())
-                .filter(|name| name.len() > 1)
-                .collect();
-            if names.is_empty() {
-                continue;
-            }
-            let target = format!("{prefix}/{directory}/");
-            let Some(answer) = self.ask(Method::Get, &target, &[]).await else { continue };
-            tried += 1;
-            if answer.lists(&names) {
-                listed.push(target);
-            }
-        }
-        if !listed.is_empty() {
-            self.findings.problem(
-                "outside-listing",
-                format!("everybody can list {}", some(&listed)),
-                "guard these directories; without a guard at least: autoindex off (nginx), Options -Indexes (Apache)",
-            );
-        } else if tried > 0 {
-            self.findings.ok("outside-listing", "no guarded directory can be listed");
-        }
-    }
+/// The URL's path of a file that does not exist, beside one that does.
+fn unknown(uri: &str) -> String {
+    let name = uri.rfind('/').map_or(0, |at| at + 1);
+    // A resized picture keeps its size's token: of a photo that does not exist.
+    let cut = uri[name..].rfind('-').or_else(|| uri[name..].rfind('.')).map_or(uri.len(), |at| name + at);
+    format!("{}~none{}", &uri[..cut], &uri[cut..])
 }
 
 /// What of a refusal a visitor could tell it by.
@@ -352,34 +247,6 @@ fn may_be_kept(answer: &Answer) -> bool {
         || answer.header("expires").is_some();
     // A 404 may be kept without a word, other refusals only if they say so.
     says("public") || lives && !says("no-cache") || answer.status == 404 && !says("no-cache")
-}
-
-/// A file below the data directory that is none of the resized pictures and none of the pages' own style sheets.
-fn find_data(root: &Path, data: &str, derivatives: &str) -> Option<Sample> {
-    let mut waiting = vec![PathBuf::from(data)];
-    let mut names = 0;
-    while let Some(directory) = waiting.pop() {
-        for entry in std::fs::read_dir(root.join(&directory)).into_iter().flatten().flatten() {
-            names += 1;
-            if names > MAX_NAMES {
-                return None;
-            }
-            let path = directory.join(entry.file_name());
-            let Some(text) = path.to_str() else { continue };
-            let is_open = text == derivatives || text == format!("{data}/combined");
-            let Ok(kind) = entry.file_type() else { continue };
-            if kind.is_dir() && !is_open {
-                waiting.push(path);
-            } else if kind.is_file()
-                && !text.ends_with(".php")
-                && !text.ends_with("/index.htm")
-                && let Some(sample) = on_disk(root, text)
-            {
-                return Some(sample);
-            }
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -405,22 +272,14 @@ mod tests {
     }
 
     #[test]
-    fn a_log_is_found_and_no_resized_picture() {
-        let directory = tempfile::tempdir().unwrap();
-        let root = directory.path();
-        for (path, text) in [
-            ("_data/i/upload/a-th.jpg", "a picture"),
-            ("_data/combined/a.css", "style"),
-            ("_data/templates_c/x.tpl.php", "<?php"),
-            ("_data/logs/index.htm", "Not allowed!"),
-            ("_data/logs/empty.txt", ""),
+    fn a_file_that_does_not_exist_looks_like_its_neighbour() {
+        for (uri, expected) in [
+            ("/upload/a/b.jpg", "/upload/a/b~none.jpg"),
+            ("/_data/i/upload/b-th.jpg", "/_data/i/upload/b~none-th.jpg"),
+            ("/upload/a-x/b.c.jpg", "/upload/a-x/b.c~none.jpg"),
+            ("/upload/a.b/c", "/upload/a.b/c~none"),
         ] {
-            std::fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
-            std::fs::write(root.join(path), text).unwrap();
+            assert_eq!(unknown(uri), expected);
         }
-        let find = || find_data(root, "_data", "_data/i").map(|sample| sample.uri);
-        assert_eq!(find(), None);
-        std::fs::write(root.join("_data/logs/log_2026.txt"), "SELECT").unwrap();
-        assert_eq!(find().as_deref(), Some("/_data/logs/log_2026.txt"));
     }
 }
