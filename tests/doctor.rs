@@ -315,7 +315,7 @@ fn a_person_reads_the_same_in_lines() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(
-        text.contains("\nok       outside-original      a private original is refused to a guest"),
+        text.contains("\nok       outside-original        a private original is refused to a guest"),
         "{text}"
     );
     assert!(text.lines().last().unwrap().starts_with("0 problems, 0 warnings, "), "{text}");

@@ -253,8 +253,10 @@ impl Tries<'_> {
         if !leaks.is_empty() {
             self.findings.problem(id, format!("{what} comes to everybody: {}", some(&leaks)), remedy);
         } else if closed > 0 {
-            let forms =
-                if targets.len() == 1 { String::new() } else { format!(" in {} forms", targets.len()) };
+            let forms = match targets {
+                [(_, only)] => format!(": {only}"),
+                many => format!(", asked for in {} ways", many.len()),
+            };
             self.findings.ok(id, format!("{what} is refused to a guest{forms}"));
         } else {
             self.findings.not_examined(id, &format!("{what}: the server was in trouble"));

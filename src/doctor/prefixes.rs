@@ -74,18 +74,23 @@ impl Guarded {
 
     /// Of these, what `text` never mentions outside of its comments.
     pub(super) fn missing_from(&self, text: &str) -> Vec<String> {
-        let text: String = text
-            .lines()
-            .map(|line| line.split('#').next().unwrap_or_default())
-            .collect::<Vec<_>>()
-            .join("\n");
-        // In regular expressions a dot stands behind a backslash.
-        let text = text.replace("\\.", ".");
+        // A comment begins a line or stands behind a blank; elsewhere `#` is part of an expression.
+        let code = |line: &str| {
+            let line = line.trim_start();
+            if line.starts_with('#') {
+                String::new()
+            } else {
+                line.split(" #").next().unwrap_or_default().to_owned()
+            }
+        };
+        let text = text.lines().map(code).collect::<Vec<_>>().join("\n");
+        // The ways in which regular expressions write a dot and a group.
+        let text = text.replace("\\.", ".").replace("(?:", "(");
         let is_mentioned = |name: &String| {
             text.contains(name.as_str())
-                // `^/(i|action)\.php`
                 || name.strip_suffix(".php").is_some_and(|stem| {
-                    [format!("|{stem}).php"), format!("({stem}|")].iter().any(|form| text.contains(form.as_str()))
+                    let forms = [format!("{stem}(.php)"), format!("({stem}|"), format!("|{stem})")];
+                    forms.iter().any(|form| text.contains(form.as_str()))
                 })
         };
         self.mentioned().into_iter().filter(|name| !is_mentioned(name)).collect()
@@ -131,8 +136,17 @@ mod tests {
 
     #[test]
     fn what_is_not_mentioned_is_named() {
-        let text = "location ^~ /upload { }  # and galleries\nlocation ~ ^/(i|action)\\.php { }\n\
-                    location ^~ /_data { }\n#location /local/config { }\n";
-        assert_eq!(Guarded::default().missing_from(text), ["galleries", "_data/i", "local/config"]);
+        let table: [(&str, &[&str]); 3] = [
+            (
+                "location ^~ /upload { }  # and galleries\nlocation ~ ^/(i|action)\\.php { }\n\
+                 location ^~ /_data { }\n  #location /local/config { }\n",
+                &["galleries", "_data/i", "local/config"],
+            ),
+            ("<If \"m#^/(?:upload|galleries|_data/i)/# && m#^/i(?:\\.php)?#\">", &["local/config"]),
+            ("", &["upload", "galleries", "_data/i", "i.php", "local/config", "_data"]),
+        ];
+        for (text, missing) in table {
+            assert_eq!(Guarded::default().missing_from(text), missing, "{text}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::findings::Level;
 use crate::check::Colour;
 
 /// Where the sentences begin.
-const INDENT: usize = 31;
+const INDENT: usize = 33;
 
 /// Writes the report.
 ///
@@ -16,7 +16,7 @@ const INDENT: usize = 31;
 pub fn write(report: &Report, colour: Colour, out: &mut impl Write) -> fmt::Result {
     for finding in &report.findings {
         let word = format!("{:<9}", finding.level.word());
-        writeln!(out, "{}{:<22}{}", paint(colour, finding.level, &word), finding.id, finding.what)?;
+        writeln!(out, "{}{:<24}{}", paint(colour, finding.level, &word), finding.id, finding.what)?;
         if let Some(remedy) = &finding.remedy {
             writeln!(out, "{:INDENT$}-> {remedy}", "")?;
         }
@@ -56,9 +56,9 @@ mod tests {
         assert_eq!(
             text,
             "\
-ok       gallery               /srv holds Piwigo 16
-problem  outside-original      it leaks
-                               -> close it
+ok       gallery                 /srv holds Piwigo 16
+problem  outside-original        it leaks
+                                 -> close it
 1 problem, 0 warnings, 0 notes, 1 ok
 "
         );

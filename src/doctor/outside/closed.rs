@@ -6,8 +6,8 @@ use super::samples::{Chooser, Closed};
 use super::{Tries, some, tries};
 use crate::database::DatabaseError;
 
-const GUARD: &str = "put the guard into the web server's configuration: the shipped file for your server, as its first lines; \
-                     then give the configuration with --server-file to see what it lacks";
+const GUARD: &str = "put the shipped file for your server first into the gallery's part of its configuration; --server-file \
+                     says what that does not guard";
 
 impl Tries<'_> {
     /// A private picture, its forms, and an open one.
@@ -186,8 +186,9 @@ impl Tries<'_> {
             {
                 continue;
             }
-            seen += 1;
-            if denied.contains("/action.php?") && face(&denied_answer) != face(&unknown_answer) {
+            let is_action = denied.contains("/action.php?");
+            seen += u32::from(!is_action);
+            if is_action && face(&denied_answer) != face(&unknown_answer) {
                 self.findings.advise(
                     "outside-action-php",
                     "action.php tells which numbers of photos exist: it is Piwigo's own, and not the gate, that answers",
