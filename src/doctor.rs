@@ -78,7 +78,8 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
 
     setup::gallery(&root, &mut findings);
     let settings = resolve();
-    setup::configuration(&root, &options, config.as_deref(), &settings, &mut findings);
+    let file = settings::config_file(&options, config.as_deref());
+    setup::configuration(&root, file, &settings, &mut findings);
     let settings = settings.ok();
 
     let mut guarded = Guarded::default();

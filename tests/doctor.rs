@@ -233,6 +233,20 @@ fn a_right_set_up_has_no_problem_and_no_warning() {
 }
 
 #[test]
+fn whatever_a_refusal_looks_like_it_is_one() {
+    for arguments in
+        [["--deny", "image"], ["--deny", "login"], ["--deny-status", "404"], ["--deny-status", "401"]]
+    {
+        let setting = Setting::of(Scene::start(), &arguments).with_guard(nginx::ACCEL, |file| file);
+        let report = setting.report(&[]);
+        let found = (report.all("problem"), report.all("warning"));
+        assert_eq!(found, (vec![], vec![]), "{arguments:?} {}", report.text);
+        report.says("outside-original", "ok", "refused");
+        report.says("outside-refusals", "ok", "look the same");
+    }
+}
+
+#[test]
 fn the_shipped_apache_files_have_no_problem_and_no_warning() {
     for (prefix, htaccess) in [("", false), ("/piwigo", false), ("", true), ("/piwigo", true)] {
         let scene = Scene::start();

@@ -1,12 +1,13 @@
 //! What `doctor` wants to know of a database and no request does: version, rights, clock, indexes, samples of pictures. All of
 //! it is read, on one connection of its own, so that it can be told also where a verdict's statements cannot be asked.
 
+use std::time::Duration;
+
 use super::engine::{Dialect, Engine, Row, Value};
 use super::rows::image;
 use super::statements::{Tables, quoted};
 use super::{Address, DatabaseError};
 use crate::image::Image;
-use std::time::Duration;
 
 /// Longest wait for one answer: some of these statements read a whole table.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -235,7 +235,7 @@ impl Tries<'_> {
         sample: Option<&Sample>,
         remedy: &str,
     ) {
-        let (mut leaks, mut closed) = (Vec::new(), 0);
+        let (mut leaks, mut closed, mut trouble) = (Vec::new(), 0, None);
         for (method, target) in targets {
             let Some(answer) = self.ask(*method, target, &[]).await else { continue };
             match self.gist(&answer, sample) {
@@ -245,9 +245,7 @@ impl Tries<'_> {
                     Method::Post => format!("POST {target}"),
                 }),
                 Gist::Closed => closed += 1,
-                Gist::Trouble => {
-                    self.trouble.get_or_insert((target.clone(), answer.status));
-                }
+                Gist::Trouble => trouble = Some((target.clone(), answer.status)),
             }
         }
         if !leaks.is_empty() {
@@ -258,8 +256,12 @@ impl Tries<'_> {
                 many => format!(", asked for in {} ways", many.len()),
             };
             self.findings.ok(id, format!("{what} is refused to a guest{forms}"));
-        } else {
+        } else if let Some(trouble) = trouble {
+            // Some servers stumble over an odd spelling; only where nothing else comes is the gate away.
+            self.trouble.get_or_insert(trouble);
             self.findings.not_examined(id, &format!("{what}: the server was in trouble"));
+        } else {
+            self.findings.not_examined(id, &format!("{what}: there was no answer"));
         }
     }
 

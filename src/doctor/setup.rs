@@ -1,5 +1,6 @@
 //! The gallery and its configuration: what lies where, who may read it, and whether the gate understands it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -7,10 +8,13 @@ use std::path::{Path, PathBuf};
 use super::accounts::{Account, Right, name_of};
 use super::findings::{Findings, shown, some};
 use crate::settings::gallery::Gallery;
-use crate::settings::{Derivatives, Options, Settings, SettingsError};
+use crate::settings::{Derivatives, Settings, SettingsError};
 
 /// Bytes of `constants.php` that are read.
 const MAX_CONSTANTS: usize = 64 * 1024;
+
+/// Larger is no settings file.
+const MAX_SETTINGS: u64 = 1024 * 1024;
 
 /// What only this user and PHP should read.
 const SECRETS: [&str; 3] =
@@ -43,15 +47,13 @@ fn version(root: &Path) -> Option<String> {
     (!version.is_empty() && version.len() < 20 && version.chars().all(plain)).then(|| version.to_owned())
 }
 
-/// What became of the settings, in the words of what refused them.
+/// What became of the settings, in the words of what refused them; `file` is the `gate.toml` that counts.
 pub(super) fn configuration(
     root: &Path,
-    given: &Options,
-    config: Option<&Path>,
+    file: Option<PathBuf>,
     settings: &Result<Settings, SettingsError>,
     findings: &mut Findings,
 ) {
-    let file = Options::file(config, given.gallery.as_deref().or(Some(root))).ok().flatten();
     let from = match &file {
         Some(path) => format!("{} and Piwigo's own files", path.display()),
         None => "Piwigo's own files (there is no gate.toml)".to_owned(),
@@ -65,28 +67,16 @@ pub(super) fn configuration(
             "correct that first: serve would not start",
         ),
     }
-    let files = SECRETS.iter().map(|name| root.join(name)).chain(file);
-    secrets(root, files.collect(), findings);
+    secrets(root, SECRETS.iter().map(|name| root.join(name)).chain(file).collect(), findings);
 }
 
 /// Files with passwords that every user of the machine may read.
-fn secrets(root: &Path, mut files: Vec<PathBuf>, findings: &mut Findings) {
-    files.dedup();
+fn secrets(root: &Path, files: BTreeSet<PathBuf>, findings: &mut Findings) {
     let mut open = Vec::new();
     for path in files {
         let Ok(metadata) = fs::metadata(&path) else { continue };
-        let is_ours =
-            path.ends_with("gate.toml") || path.extension().is_some_and(|extension| extension == "toml");
-        let holds = fs::read(&path).is_ok_and(|bytes| {
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            // A URL with a password, or Piwigo's own key for it.
-            if is_ours {
-                text.contains("://") && text.contains('@') || text.contains("db_password")
-            } else {
-                text.contains("db_password")
-            }
-        });
-        if holds && metadata.mode() & 0o004 != 0 && is_reachable(&path) {
+        let is_open = metadata.mode() & 0o004 != 0 && metadata.len() < MAX_SETTINGS && is_reachable(&path);
+        if is_open && fs::read(&path).is_ok_and(|bytes| holds_password(&String::from_utf8_lossy(&bytes))) {
             open.push(path.strip_prefix(root).unwrap_or(&path).display().to_string());
         }
     }
@@ -99,6 +89,17 @@ fn secrets(root: &Path, mut files: Vec<PathBuf>, findings: &mut Findings) {
             format!("chmod o-r {}", open.join(" ")),
         );
     }
+}
+
+/// Piwigo's own key for it, or an address with one: `mysql://user:password@host/name`.
+fn holds_password(text: &str) -> bool {
+    let in_address = |address: &str| {
+        address
+            .split(['/', '"', '\'', ' ', '\n'])
+            .next()
+            .is_some_and(|user| user.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')))
+    };
+    text.contains("db_password") || text.split("://").skip(1).any(in_address)
 }
 
 /// Whether everybody may go through all directories above.
@@ -195,6 +196,22 @@ pub(super) fn user(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_holds_a_password() {
+        let table = [
+            ("$conf['db_password'] = 'x';", true),
+            ("database = \"mysql://gate:p@ss@localhost/piwigo\"", true),
+            ("database = [\"piwigo\", \"mysql://u:p@b/x\"]", true),
+            ("database = \"mysql://gate@localhost/piwigo\"", false),
+            ("database = \"sqlite:///a@b:c\"", false),
+            ("# see https://example.org/ and write to me@example.org: thanks", false),
+            ("", false),
+        ];
+        for (text, expected) in table {
+            assert_eq!(holds_password(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn the_version_is_read_off_piwigos_own_file() {

@@ -250,6 +250,12 @@ pub fn gallery_directory(given: &Options, config: Option<&Path>) -> Result<PathB
     if gallery.is_dir() { Ok(gallery) } else { Err(SettingsError::NotAGallery(gallery)) }
 }
 
+/// The `gate.toml` that counts, where it can be seen that there is one.
+pub fn config_file(given: &Options, config: Option<&Path>) -> Option<PathBuf> {
+    let place = given.gallery.clone().or_else(gallery_of_this_program);
+    Options::file(config, place.as_deref()).ok().flatten()
+}
+
 /// The gallery in whose root this program lies (a `gate.fcgi` on shared hosting), or the working directory, which
 /// `mod_fcgid` sets to the program's.
 fn gallery_of_this_program() -> Option<PathBuf> {
