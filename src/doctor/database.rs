@@ -90,9 +90,8 @@ async fn rights(
             id,
             "history = true, but this user may not write there: no download is recorded",
             format!(
-                "GRANT INSERT ON `{database}`.`{}` TO CURRENT_USER is to be said by an administrator of the database, with \
-                 the gate's user in its place",
-                settings.tables.history
+                "as the database's administrator: GRANT INSERT ON {} TO the gate's user",
+                full_name(database, &settings.tables.history)
             ),
         );
     }
@@ -104,8 +103,8 @@ async fn rights(
     } else {
         let history = if settings.history {
             format!(
-                " GRANT INSERT ON `{database}`.`{}` TO 'piwigo_gate'@'localhost';",
-                settings.tables.history
+                " GRANT INSERT ON {} TO 'piwigo_gate'@'localhost';",
+                full_name(database, &settings.tables.history)
             )
         } else {
             String::new()
@@ -120,6 +119,12 @@ async fn rights(
             ),
         );
     }
+}
+
+/// A table's name with its database's, which Piwigo's settings may name already.
+fn full_name(database: &str, table: &str) -> String {
+    let (database, table) = table.split_once('.').unwrap_or((database, table));
+    format!("`{database}`.`{table}`")
 }
 
 fn judge_clock(ours: i64, theirs: Clock, findings: &mut Findings) {
@@ -169,7 +174,7 @@ pub(super) async fn open(
                     findings.problem(
                         "sessions",
                         text,
-                        "until then serve does not start: nobody could be signed in",
+                        "correct that first: serve would not start, because nobody could be signed in",
                     );
                 }
                 SettingsError::Database { error, .. } => findings.problem("schema", text, remedy(&error)),
