@@ -41,6 +41,12 @@ pub enum Command {
         "check --gallery /var/www/piwigo --user alice https://photos.example.org/upload/2026/05/02/20260502074102-5d19ab44.jpg"
     ))]
     Check(Box<Check>),
+    /// Say whether the set-up is right, and whether anything leaks (exit code: 0 no problem, 1 a problem, 2 no gallery)
+    ///
+    /// Looks at gallery, configuration, database, socket, files and, with --url, at what a visitor gets: each line says ok,
+    /// note, warning or problem and what to do. It changes nothing and prints no secret. Run it as the gate's user.
+    #[command(after_help = example!("doctor --gallery /var/www/piwigo --url https://photos.example.org/"))]
+    Doctor(Box<Doctor>),
     /// Make the resized pictures that are missing or stale (exit code: 0 all there, 1 some failed, 2 nothing possible)
     ///
     /// What is fresh is left alone: it can be ended at any time and started again. Run it as PHP's user, or as root: what
@@ -126,6 +132,30 @@ pub struct Config {
     /// The account that PHP runs as [default: www-data]
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
+#[derive(Args)]
+pub struct Doctor {
+    /// Look from outside, too, as a guest would: the gallery's address (needs the program curl; makes some 60 requests)
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// With --url: believe any certificate
+    #[arg(long, requires = "url")]
+    pub insecure: bool,
+    /// With --url: take this address for that name, as curl's option of the same name does
+    #[arg(long, value_name = "HOST:PORT:ADDRESS", requires = "url")]
+    pub resolve: Option<String>,
+    /// The web server's user [default: the first of www-data, nginx, apache, http, caddy, lighttpd that exists]
+    #[arg(long, value_name = "NAME")]
+    pub web_user: Option<String>,
+    /// A file of the web server's configuration, to see what it does not guard; may be given again
+    #[arg(long, value_name = "FILE")]
+    pub server_file: Vec<PathBuf>,
+    /// Print JSON: an object with a list of findings
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub serve: Serve,
 }

@@ -38,6 +38,7 @@
 //! | [`config`] | a gallery's settings → a web server's file, filled in | none |
 //! | [`check`] | a URL and a visitor → why they may or may not have it, in words | – |
 //! | [`derive`](mod@derive) | a gallery → all its resized pictures, made beforehand | all |
+//! | [`doctor`] | a set-up → what is wrong with it, from inside and as a visitor sees it | all |
 //! | [`demo`] | a sample gallery behind a private nginx | all |
 
 #![forbid(unsafe_code)]
@@ -55,6 +56,7 @@ pub mod derivative;
 pub mod derive;
 pub mod disk;
 pub mod disposition;
+pub mod doctor;
 pub mod fastcgi;
 pub mod gate;
 pub mod guess;

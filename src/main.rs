@@ -16,6 +16,7 @@ use piwigo_gate::config;
 use piwigo_gate::database::Which;
 use piwigo_gate::demo;
 use piwigo_gate::derive::{self, Meter, Wanted};
+use piwigo_gate::doctor;
 use piwigo_gate::gate::{Gate, Replaceable};
 use piwigo_gate::listen::{self, Listen};
 use piwigo_gate::request::MAX_COOKIES;
@@ -27,7 +28,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
-use self::command_line::{Check, Command, CommandLine, Config, Derive, Serve};
+use self::command_line::{Check, Command, CommandLine, Config, Derive, Doctor, Serve};
 
 mod command_line;
 mod manual;
@@ -104,6 +105,11 @@ fn main() -> ExitCode {
             Err(error) => setup_error(&error),
         },
         Command::Check(asked) => match runtime.block_on(explain(*asked)) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => setup_error(&*error),
+        },
+        Command::Doctor(asked) => match runtime.block_on(examine(*asked)) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(error) => setup_error(&*error),
@@ -219,6 +225,29 @@ async fn server_file(asked: Config) -> Result<(), Box<dyn std::error::Error>> {
     };
     std::io::stdout().write_all(config::print(kind, &values)?.as_bytes())?;
     Ok(())
+}
+
+/// Prints the report of `doctor`; false if there is a problem.
+async fn examine(asked: Doctor) -> Result<bool, Box<dyn std::error::Error>> {
+    let (insecure, resolve) = (asked.insecure, asked.resolve);
+    let report = doctor::examine(doctor::Asked {
+        options: asked.serve.options,
+        config: asked.serve.config,
+        web_user: asked.web_user,
+        server_files: asked.server_file,
+        outside: asked.url.map(|url| doctor::Outside { url, insecure, resolve }),
+    })
+    .await?;
+    let mut text = String::new();
+    if asked.json {
+        text = serde_json::to_string_pretty(&report)?;
+        text.push('\n');
+    } else {
+        let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        doctor::write(&report, if colour { Colour::On } else { Colour::Off }, &mut text)?;
+    }
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(report.is_sound())
 }
 
 /// Makes derivatives until all are there or somebody ends it; false if some are not.

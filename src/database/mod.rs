@@ -5,6 +5,7 @@
 mod address;
 mod batch;
 mod engine;
+mod inspect;
 mod lag;
 mod pictures;
 mod pool;
@@ -17,6 +18,7 @@ mod statements;
 pub use address::{Address, AddressError};
 pub use batch::Rows;
 pub use engine::{DatabaseError, Trouble};
+pub use inspect::{Clock, Inspection, Sample, ServerFacts, Sort};
 pub use pictures::{PictureRow, Which};
 pub use replicas::Replicas;
 pub use rows::{

@@ -235,6 +235,27 @@ impl Settings {
     }
 }
 
+/// The gallery that `given` and `gate.toml` name, or in which this program lies, symbolic links resolved; also where the rest
+/// of the settings cannot work.
+///
+/// # Errors
+/// When none is named, or it is no directory.
+pub fn gallery_directory(given: &Options, config: Option<&Path>) -> Result<PathBuf, SettingsError> {
+    let place = given.gallery.clone().or_else(gallery_of_this_program);
+    let by_file = || Options::from_file(config, place.as_deref()).ok().and_then(|options| options.gallery);
+    let gallery =
+        given.gallery.clone().or_else(by_file).or_else(|| place.clone()).ok_or(SettingsError::NoGallery)?;
+    let gallery =
+        gallery.canonicalize().map_err(|error| SettingsError::Unreadable { path: gallery, error })?;
+    if gallery.is_dir() { Ok(gallery) } else { Err(SettingsError::NotAGallery(gallery)) }
+}
+
+/// The `gate.toml` that counts, where it can be seen that there is one.
+pub fn config_file(given: &Options, config: Option<&Path>) -> Option<PathBuf> {
+    let place = given.gallery.clone().or_else(gallery_of_this_program);
+    Options::file(config, place.as_deref()).ok().flatten()
+}
+
 /// The gallery in whose root this program lies (a `gate.fcgi` on shared hosting), or the working directory, which
 /// `mod_fcgid` sets to the program's.
 fn gallery_of_this_program() -> Option<PathBuf> {

@@ -206,13 +206,21 @@ pub enum LogLevel {
 }
 
 impl Options {
-    /// Reads the `gate.toml` that counts: `config` if given, else the gallery's own, else the machine's.
+    /// Reads the `gate.toml` that counts.
     ///
     /// # Errors
     /// When a file that was named or found cannot be read or understood.
     pub fn from_file(config: Option<&Path>, gallery: Option<&Path>) -> Result<Self, SettingsError> {
+        Self::file(config, gallery)?.map_or_else(|| Ok(Options::default()), |path| Self::read(&path))
+    }
+
+    /// The `gate.toml` that counts: `config` if given, else the gallery's own, else the machine's; `None`: there is none.
+    ///
+    /// # Errors
+    /// When it cannot be seen whether there is one.
+    pub fn file(config: Option<&Path>, gallery: Option<&Path>) -> Result<Option<PathBuf>, SettingsError> {
         if let Some(path) = config {
-            return Self::read(path);
+            return Ok(Some(path.to_owned()));
         }
         let places = gallery
             .map(|gallery| gallery.join("local/config/gate.toml"))
@@ -220,12 +228,12 @@ impl Options {
             .chain([PathBuf::from("/etc/piwigo-gate/gate.toml")]);
         for path in places {
             match path.try_exists() {
-                Ok(true) => return Self::read(&path),
+                Ok(true) => return Ok(Some(path)),
                 Ok(false) => {}
                 Err(error) => return Err(SettingsError::Unreadable { path, error }),
             }
         }
-        Ok(Options::default())
+        Ok(None)
     }
 
     fn read(path: &Path) -> Result<Self, SettingsError> {
