@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use crate::fastcgi::{Params, Role};
 use crate::reply::Deliver;
+use crate::send::Conditions;
 
 /// Longest accepted `REQUEST_URI`, in bytes. Piwigo's longest path is 255 characters; the rest is query.
 pub const MAX_URI: usize = 8 * 1024;
@@ -63,6 +64,8 @@ pub struct Request<'a> {
     pub is_navigation: bool,
     /// `Range` of something behind the first byte: a player that seeks, or a download that goes on.
     pub is_continuation: bool,
+    /// `Range` and the `If-` headers: what a file that the gate sends itself is answered by.
+    pub conditions: Conditions<'a>,
 }
 
 /// Why params do not make a request.
@@ -100,6 +103,7 @@ impl<'a> Request<'a> {
             api_key: None,
             is_navigation: false,
             is_continuation: false,
+            conditions: Conditions::default(),
         }
     }
 
@@ -117,6 +121,7 @@ impl<'a> Request<'a> {
         let mut api_key = None;
         let mut is_navigation = false;
         let mut is_continuation = false;
+        let mut conditions = Conditions::default();
         // One pass; a name that comes twice overwrites, so the last one wins (SERVERS.md rule 6).
         for (name, value) in params {
             match name {
@@ -135,7 +140,15 @@ impl<'a> Request<'a> {
                 b"REDIRECT_REMOTE_USER" => redirect_user = Some(value),
                 b"GATE_REMOTE_USER" => user_is_verified = value == b"verified",
                 b"HTTP_X_PIWIGO_API" => api_key = Some(value),
-                b"HTTP_RANGE" => is_continuation = !value.starts_with(b"bytes=0-") && !value.is_empty(),
+                b"HTTP_RANGE" => {
+                    is_continuation = !value.starts_with(b"bytes=0-") && !value.is_empty();
+                    conditions.range = given(value);
+                }
+                b"HTTP_IF_RANGE" => conditions.if_range = given(value),
+                b"HTTP_IF_MATCH" => conditions.if_match = given(value),
+                b"HTTP_IF_NONE_MATCH" => conditions.if_none_match = given(value),
+                b"HTTP_IF_MODIFIED_SINCE" => conditions.if_modified_since = given(value),
+                b"HTTP_IF_UNMODIFIED_SINCE" => conditions.if_unmodified_since = given(value),
                 b"HTTP_SEC_FETCH_DEST" => is_navigation = value == b"document",
                 _ => {}
             }
@@ -170,8 +183,15 @@ impl<'a> Request<'a> {
             api_key,
             is_navigation,
             is_continuation,
+            conditions,
         })
     }
+}
+
+/// A header's value; some servers pass an empty one for a header that did not come.
+fn given(value: &[u8]) -> Option<&[u8]> {
+    let value = value.trim_ascii();
+    (!value.is_empty()).then_some(value)
 }
 
 /// Whether the server only asks, and understands no status but 200, 403 and 503; known even of params that make no

@@ -24,5 +24,6 @@ pub mod process;
 pub mod rows;
 pub mod sandbox;
 pub mod scene;
+pub mod stream;
 pub mod verdicts;
 pub mod world;
