@@ -57,9 +57,10 @@ impl Delivery<'_> {
             Stored::Fresh => self.derivative(&derivative).await,
             // Where the server only asks, it may have a derivative of what is gone: of another picture, perhaps.
             Stored::NoSource if self.how == Deliver::Authorize && !claim.file.starts_with("../") => {
-                self.allowed(Handover::Authorized)
+                self.derivative(&derivative).await
             }
             Stored::NoSource => Reply::Missing,
+            Stored::Refused => self.refused_link(&claim.file).await.unwrap_or(Reply::Missing),
             // Piwigo makes no derivative of a picture that is small enough: it shows the picture itself.
             Stored::Absent
                 if same_as_source && self.how != Deliver::Authorize && self.can_send(&claim.file) =>
@@ -70,7 +71,7 @@ impl Delivery<'_> {
                 Made::Now => self.derivative(&derivative).await,
                 Made::Supposed => self.supposed(&derivative),
                 Made::ByPiwigo if self.would_be_another(&derivative, kind).await => Reply::Missing,
-                Made::ByPiwigo => self.hand_to_piwigo(derivative),
+                Made::ByPiwigo => self.hand_to_piwigo(&claim.file, derivative).await,
                 Made::Not(answer) => answer,
             },
         }
@@ -81,12 +82,12 @@ impl Delivery<'_> {
         let Some(derivative) = derivative_path(&icon.source, icon.kind) else { return Reply::Missing };
         match self.stored(&derivative, &icon.source, icon.kind).await {
             Stored::Fresh => self.derivative(&derivative).await,
-            Stored::NoSource if self.how == Deliver::Authorize => self.allowed(Handover::Authorized),
-            Stored::NoSource => self.settings.refusal(),
+            Stored::NoSource if self.how == Deliver::Authorize => self.derivative(&derivative).await,
+            Stored::NoSource | Stored::Refused => self.settings.refusal(),
             Stored::Absent => match self.make(&icon.source, None, icon.kind).await {
                 Made::Now => self.derivative(&derivative).await,
                 Made::Supposed => self.supposed(&derivative),
-                Made::ByPiwigo => self.hand_to_piwigo(derivative),
+                Made::ByPiwigo => self.hand_to_piwigo(&icon.source, derivative).await,
                 Made::Not(answer) => answer,
             },
         }
@@ -203,6 +204,19 @@ impl Delivery<'_> {
         }
     }
 
+    /// The answer to a file that is reached by a link which is not followed.
+    async fn refused_link(&self, path: &str) -> Option<Reply> {
+        if self.settings.symlinks == Symlinks::All {
+            return None;
+        }
+        let (tree, path) = (self.ready.tree.clone(), path.to_owned());
+        match self.disk.look(move || tree.look(&path)).await {
+            Some(Err(reason @ Unsendable::Link { .. })) => Some(unsendable(&reason)),
+            Some(_) => None,
+            None => Some(Reply::Unavailable),
+        }
+    }
+
     /// Whether links are no matter of the gate's: every one is followed, or nginx looks at them by the rule that its file
     /// says (`disable_symlinks if_not_owner`).
     fn server_looks(&self) -> bool {
@@ -215,10 +229,17 @@ impl Delivery<'_> {
         }
     }
 
-    fn hand_to_piwigo(&self, derivative: String) -> Reply {
+    async fn hand_to_piwigo(&self, source: &str, derivative: String) -> Reply {
+        // It follows every link, to what it reads and to what lies there already.
+        let place = format!("{}{derivative}", self.ready.gallery.layout.derivative_dir);
+        for path in [source, &place] {
+            if let Some(answer) = self.refused_link(path).await {
+                return answer;
+            }
+        }
         match (self.settings.derivatives, self.how) {
             // The server looks by itself whether there is one.
-            (_, Deliver::Authorize) => self.allowed(Handover::Authorized),
+            (_, Deliver::Authorize) => self.file(&place).await,
             (Derivatives::Existing, _) => Reply::Missing,
             // Its answer would have to come from another server's mouth.
             (_, Deliver::Stream) => {

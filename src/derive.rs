@@ -270,7 +270,7 @@ impl OneImage<'_> {
             let ordered = SystemTime::now();
             match self.look(&claim.file, kind, params.last_mod_time).await {
                 Some(Stored::Fresh) => done.fresh += 1,
-                Some(Stored::NoSource) => {
+                Some(Stored::NoSource | Stored::Refused) => {
                     done.failed = Some(Unmade::NoSource(claim.file.clone()));
                     return done;
                 }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use piwigo_gate::reply::{Deliver, Handover, Reply};
 use piwigo_gate::request::{Request, Server};
-use piwigo_gate::settings::{Options, Settings};
+use piwigo_gate::settings::{Derivatives, Options, Settings};
 use support::apache::{self, Apache};
 use support::gate::Gate;
 use support::http;
@@ -281,6 +281,38 @@ async fn derivatives_and_their_sources_are_held_to_it() {
         let expected = if followed { 200 } else { 404 };
         assert_eq!(gate.answer(&request).await.status(), expected, "{setting}");
         let _ = fs::remove_file(sandbox.path().join("listed/data/i/upload/test/plain-sm.jpg"));
+    }
+}
+
+/// Piwigo's `i.php` follows every link, and a server that only asks serves what lies there.
+#[tokio::test]
+async fn nothing_is_handed_on_to_whoever_would_follow_the_link() {
+    let scene = scene();
+    let sandbox = &scene.sandbox;
+    let derivative = sandbox.write("outside/derivative.jpg", "bytes\n");
+    pictures::date(&derivative, std::time::SystemTime::now());
+    let place = sandbox.gallery().join("_data/i/upload/test/plain-th.jpg");
+    fs::create_dir_all(place.parent().expect("a directory")).expect("made");
+    symlink(&derivative, place).expect("a link");
+    for (setting, followed) in [("inside", false), ("all", true)] {
+        let options = Options {
+            symlinks: Some(vec![setting.into()]),
+            derivatives: Some(Derivatives::Piwigo),
+            ..Options::default()
+        };
+        let gate = verdicts::gate(sandbox, options).await;
+        for deliver in [Deliver::Location, Deliver::Authorize, Deliver::XSendfile, Deliver::XAccelRedirect] {
+            for path in ["_data/i/upload/test/outside-th.jpg", "_data/i/upload/test/plain-th.jpg"] {
+                let url = http::url(path);
+                let request = Request {
+                    server: Server::Nginx,
+                    deliver: Some(deliver),
+                    ..Request::new(url.as_bytes(), "127.0.0.1")
+                };
+                let reply = gate.answer(&request).await;
+                assert_eq!(reply.status() == 200, followed, "{setting} {deliver:?} {path} {reply:?}");
+            }
+        }
     }
 }
 

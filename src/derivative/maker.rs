@@ -265,7 +265,9 @@ impl Maker {
         // Somebody else may have made it meanwhile.
         match stored::look(tree, &path, &picture.file, params.last_mod_time) {
             Stored::Fresh => return Ok(()),
-            Stored::NoSource => return Err(Unmade::NoSource(picture.file.clone()).into()),
+            Stored::NoSource | Stored::Refused => {
+                return Err(Unmade::NoSource(picture.file.clone()).into());
+            }
             Stored::Absent => {}
         }
         let source = store::stamp(tree, &picture.file).map_err(Unmade::from)?;

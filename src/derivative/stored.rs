@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::send::Tree;
+use crate::send::{Tree, Unsendable};
 
 /// The state of a derivative's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,21 +15,26 @@ pub enum Stored {
     Absent,
     /// Its source is missing.
     NoSource,
+    /// Its source is reached by a link that is not followed.
+    Refused,
 }
 
 /// Looks at the files `derivative` and `source` of the gallery; `since` is the type's last change, in seconds since 1970.
-/// What is reached by a link that is not followed is not there. Blocks on the file system.
+/// A derivative that is reached by a link that is not followed is not there. Blocks on the file system.
 ///
 /// A source beside the root (`../x`) gives way to a file of the same name below the root, as in Piwigo's `i.php`:
 /// then the derivative is that file's, for which no row was found.
 pub fn look(tree: &Tree, derivative: &str, source: &str, since: i64) -> Stored {
-    let modified = |path| tree.look(path).ok().map(|file| seconds(file.modified));
     if source.strip_prefix("../").is_some_and(|inside| tree.root().join(inside).exists()) {
         return Stored::NoSource;
     }
-    let Some(changed) = modified(source) else { return Stored::NoSource };
-    match modified(derivative) {
-        Some(time) if time >= changed.max(since) => Stored::Fresh,
+    let changed = match tree.look(source) {
+        Ok(source) => seconds(source.modified),
+        Err(Unsendable::Link { .. }) => return Stored::Refused,
+        Err(_) => return Stored::NoSource,
+    };
+    match tree.look(derivative) {
+        Ok(derivative) if seconds(derivative.modified) >= changed.max(since) => Stored::Fresh,
         _ => Stored::Absent,
     }
 }
