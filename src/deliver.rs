@@ -16,7 +16,7 @@ use crate::image::{Claim, Image, Ownership};
 use crate::ready::Ready;
 use crate::reply::{Deliver, Handover, Reply};
 use crate::request::{Method, Request, Server};
-use crate::send::{Streamed, Tree, Unsendable};
+use crate::send::{Sendable, Streamed, Tree, Unsendable};
 use crate::settings::{Derivatives, Settings, Symlinks};
 use crate::target::Icon;
 
@@ -60,7 +60,7 @@ impl Delivery<'_> {
                 self.derivative(&derivative).await
             }
             Stored::NoSource => Reply::Missing,
-            Stored::Refused => self.refused_link(&claim.file).await.unwrap_or(Reply::Missing),
+            Stored::Refused => self.out_of_reach(&claim.file).await.unwrap_or(Reply::Missing),
             // Piwigo makes no derivative of a picture that is small enough: it shows the picture itself.
             Stored::Absent
                 if same_as_source && self.how != Deliver::Authorize && self.can_send(&claim.file) =>
@@ -162,56 +162,59 @@ impl Delivery<'_> {
             tracing::info!("a file beside the gallery's directory cannot be sent in this way: refused");
             return self.settings.refusal();
         }
-        let (tree, path) = (self.ready.tree.clone(), path.to_owned());
-        if self.how == Deliver::Stream {
-            return match self.disk.look(move || tree.open(&path)).await {
-                Some(Ok((handle, file))) => {
-                    let head_only = self.request.method == Method::Head;
-                    let conditions = &self.request.conditions;
-                    let now = SystemTime::now();
-                    self.allowed(Handover::Stream(Streamed::new(handle, file, conditions, head_only, now)))
+        match self.how {
+            Deliver::Stream => self.stream(path).await,
+            Deliver::XSendfile => {
+                let (tree, path) = (self.ready.tree.clone(), path.to_owned());
+                match self.disk.look(move || tree.look(&path)).await {
+                    Some(Ok(Sendable { path, length, modified })) => {
+                        self.allowed(Handover::Sendfile { path, length, modified })
+                    }
+                    Some(Err(reason)) => unsendable(&reason),
+                    None => Reply::Unavailable,
                 }
-                Some(Err(reason)) => unsendable(&reason),
-                None => Reply::Unavailable,
-            };
-        }
-        let looked = if self.how == Deliver::XSendfile || !self.server_looks() {
-            let path = path.clone();
-            Some(self.disk.look(move || tree.look(&path)).await)
-        } else {
-            None
-        };
-        let file = match looked {
-            Some(Some(Ok(file))) => Some(file),
-            // Where the server only asks, it says itself that there is none.
-            Some(Some(Err(reason))) if self.how == Deliver::Authorize && reason.is_absent() => None,
-            Some(Some(Err(reason))) => return unsendable(&reason),
-            Some(None) => return Reply::Unavailable,
-            None => None,
-        };
-        match (self.how, file) {
-            (Deliver::XAccelRedirect, _) => self.allowed(Handover::AccelFile { path }),
-            (Deliver::Location, _) => {
-                self.allowed(Handover::LocalFile { prefix: self.settings.url_prefix.clone(), path })
             }
-            (Deliver::Authorize, _) => self.allowed(Handover::Authorized),
-            (Deliver::XSendfile, Some(file)) => self.allowed(Handover::Sendfile {
-                path: file.path,
-                length: file.length,
-                modified: file.modified,
-            }),
-            (Deliver::XSendfile, None) | (Deliver::Stream, _) => Reply::Unavailable,
+            Deliver::XAccelRedirect | Deliver::Location | Deliver::Authorize => {
+                if !self.server_looks()
+                    && let Some(answer) = self.out_of_reach(path).await
+                {
+                    return answer;
+                }
+                let path = path.to_owned();
+                self.allowed(match self.how {
+                    Deliver::XAccelRedirect => Handover::AccelFile { path },
+                    Deliver::Location => {
+                        Handover::LocalFile { prefix: self.settings.url_prefix.clone(), path }
+                    }
+                    _ => Handover::Authorized,
+                })
+            }
         }
     }
 
-    /// The answer to a file that is reached by a link which is not followed.
-    async fn refused_link(&self, path: &str) -> Option<Reply> {
+    async fn stream(&self, path: &str) -> Reply {
+        let (tree, path) = (self.ready.tree.clone(), path.to_owned());
+        match self.disk.look(move || tree.open(&path)).await {
+            Some(Ok((handle, file))) => {
+                let Request { method, conditions, .. } = self.request;
+                let head_only = *method == Method::Head;
+                let file = Streamed::new(handle, file, conditions, head_only, SystemTime::now());
+                self.allowed(Handover::Stream(file))
+            }
+            Some(Err(reason)) => unsendable(&reason),
+            None => Reply::Unavailable,
+        }
+    }
+
+    /// The answer to a file that somebody else would reach and the gate does not, by a link that is not followed above all;
+    /// `None` also if nothing is there.
+    async fn out_of_reach(&self, path: &str) -> Option<Reply> {
         if self.settings.symlinks == Symlinks::All {
             return None;
         }
         let (tree, path) = (self.ready.tree.clone(), path.to_owned());
         match self.disk.look(move || tree.look(&path)).await {
-            Some(Err(reason @ Unsendable::Link { .. })) => Some(unsendable(&reason)),
+            Some(Err(reason)) if !reason.is_absent() => Some(unsendable(&reason)),
             Some(_) => None,
             None => Some(Reply::Unavailable),
         }
@@ -233,7 +236,7 @@ impl Delivery<'_> {
         // It follows every link, to what it reads and to what lies there already.
         let place = format!("{}{derivative}", self.ready.gallery.layout.derivative_dir);
         for path in [source, &place] {
-            if let Some(answer) = self.refused_link(path).await {
+            if let Some(answer) = self.out_of_reach(path).await {
                 return answer;
             }
         }

@@ -261,6 +261,27 @@ mod tests {
     }
 
     #[test]
+    fn wishes_are_read_as_they_came_and_an_empty_one_is_none() {
+        let bytes = encode(&with(&[
+            ("HTTP_RANGE", "bytes=0-1"),
+            ("HTTP_RANGE", " bytes=5-6"),
+            ("HTTP_IF_RANGE", "\"a\""),
+            ("HTTP_IF_MATCH", ""),
+            ("HTTP_IF_NONE_MATCH", "*"),
+            ("HTTP_IF_MODIFIED_SINCE", "x"),
+        ]));
+        let request = Request::from_params(Role::Responder, &Params::parse(&bytes).unwrap()).unwrap();
+        let expected = Conditions {
+            range: Some(b"bytes=5-6"),
+            if_range: Some(b"\"a\""),
+            if_none_match: Some(b"*"),
+            if_modified_since: Some(b"x"),
+            ..Conditions::default()
+        };
+        assert_eq!((request.conditions, request.is_continuation), (expected, true));
+    }
+
+    #[test]
     fn http_variables_never_configure_the_gate() {
         let bytes = encode(&with(&[("HTTP_GATE_DELIVER", "authorize"), ("HTTP_REMOTE_ADDR", "10.0.0.1")]));
         let request = Request::from_params(Role::Responder, &Params::parse(&bytes).unwrap()).unwrap();

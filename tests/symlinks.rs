@@ -99,7 +99,7 @@ fn scene() -> Scene {
             sandbox.hand_over_link(&link);
         }
     }
-    for (id, (name, _)) in (901..).zip(LINKS) {
+    for (id, name) in (901..).zip(LINKS.map(|(name, _)| name).into_iter().chain(["gone.jpg"])) {
         scene.database.sql(&format!(
             "INSERT INTO piwigo_images (id, file, path, width, height, rotation)
                VALUES ({id}, 'x.jpg', './upload/test/{name}', 1600, 1200, 0);
@@ -138,8 +138,7 @@ async fn the_gate_looks_wherever_no_server_does() {
                     "all" => !matches!(deliver, Deliver::XSendfile | Deliver::Stream),
                     _ => false,
                 };
-                let absent = deliver == Deliver::Authorize && name == "dangling.jpg";
-                let expected = match (followed[at] || by_server || absent, deliver) {
+                let expected = match (followed[at] || by_server, deliver) {
                     (true, _) => 200,
                     (false, Deliver::Authorize) => 403,
                     (false, _) => 404,
@@ -149,6 +148,15 @@ async fn the_gate_looks_wherever_no_server_does() {
                     assert_eq!((PathBuf::from(path), length), (test_file(sandbox, name), 6), "{name}");
                 }
             }
+            // What is not there, without any link, is the server's to miss.
+            let request = Request {
+                server,
+                deliver: Some(deliver),
+                ..Request::new(b"/upload/test/gone.jpg", "127.0.0.1")
+            };
+            let by_gate = matches!(deliver, Deliver::XSendfile | Deliver::Stream);
+            let expected = if by_gate { 404 } else { 200 };
+            assert_eq!(gate.answer(&request).await.status(), expected, "{setting} {deliver:?} {server:?}");
         }
     }
 }

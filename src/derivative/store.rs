@@ -1,7 +1,7 @@
 //! Where derivatives lie: a path below the derivatives' directory in, a finished file there out, whole or not at all.
 //!
 //! Directories are entered one segment at a time, and none of them through a symbolic link: what is made stays below the
-//! derivatives' directory. (That directory itself may be reached by the owner's own links: `_data` on another disk.)
+//! derivatives' directory. (That directory itself may be reached by links as the setting `symlinks` allows: `_data` on another disk.)
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
@@ -54,7 +54,11 @@ pub fn stamp(tree: &Tree, path: &str) -> Result<Stamp, Unsendable> {
 /// When it is not there, is reached through a link that is not followed, or cannot be read.
 pub fn read(tree: &Tree, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Unsendable> {
     let (file, _) = tree.open(path)?;
-    read_bounded(file, limit).map_err(|error| Unsendable::Missing { path: path.to_owned(), error })
+    read_bounded(file, limit).map_err(|error| Unsendable::Missing {
+        path: path.to_owned(),
+        error,
+        by_link: false,
+    })
 }
 
 fn read_bounded(file: File, limit: u64) -> io::Result<Option<Vec<u8>>> {

@@ -1,8 +1,10 @@
 //! The directories in which the gallery's files lie: a path in, the file it names or a description of it out. Blocks on the
 //! file system. A link is followed only as the setting `symlinks` says.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -46,6 +48,8 @@ pub enum Unsendable {
         path: String,
         /// What the system said.
         error: io::Error,
+        /// It was looked for where a link leads.
+        by_link: bool,
     },
     /// A directory, a device or the like.
     #[error("{0} is no regular file")]
@@ -63,9 +67,13 @@ pub enum Unsendable {
 }
 
 impl Unsendable {
-    /// Whether there is nothing under this name.
+    /// Whether there is nothing under this name, not even a link: where that leads, a server may see what the gate does not.
     pub fn is_absent(&self) -> bool {
-        matches!(self, Unsendable::Missing { error, .. } if error.kind() == io::ErrorKind::NotFound)
+        matches!(self, Unsendable::Missing { error, by_link: false, .. } if error.kind() == io::ErrorKind::NotFound)
+    }
+
+    fn missing(path: &str, error: io::Error) -> Self {
+        Unsendable::Missing { path: path.to_owned(), error, by_link: false }
     }
 }
 
@@ -120,22 +128,19 @@ impl Tree {
     /// # Errors
     /// [`Unsendable`]; the visitor may have the file, so its absence is no secret from them.
     pub fn look(&self, path: &str) -> Result<Sendable, Unsendable> {
-        let (base, below) = self.base(path);
         // Links that are all followed are the system's to follow.
         if self.symlinks == Symlinks::All {
-            let missing = |error| Unsendable::Missing { path: path.to_owned(), error };
+            let (base, below) = self.base(path);
+            let missing = |error| Unsendable::missing(path, error);
             return self.sendable_by(path, &fs::metadata(base.join(below)).map_err(missing)?);
         }
-        let arrived = Walk::start(self, base).map_err(Lost::from).and_then(|walk| {
-            walk.arrive(below, |directory, name| {
-                let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
-                if FileType::from_raw_mode(stat.st_mode).is_symlink() {
-                    return Err(Errno::LOOP);
-                }
-                Ok(((), stat))
-            })
-        });
-        let ((), stat) = arrived.map_err(|lost| self.unsendable(path, lost))?;
+        let ((), stat) = self.arrive(path, |directory, name| {
+            let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            if FileType::from_raw_mode(stat.st_mode).is_symlink() {
+                return Err(Errno::LOOP);
+            }
+            Ok(((), stat))
+        })?;
         self.sendable(path, length(&stat), modified(&stat))
     }
 
@@ -144,24 +149,21 @@ impl Tree {
     /// # Errors
     /// [`Unsendable`].
     pub fn open(&self, path: &str) -> Result<(File, Sendable), Unsendable> {
-        let (base, below) = self.base(path);
         if self.symlinks == Symlinks::All {
-            let missing = |error| Unsendable::Missing { path: path.to_owned(), error };
+            let (base, below) = self.base(path);
+            let missing = |error| Unsendable::missing(path, error);
             let flags = OPEN.bits().cast_signed();
             let file =
                 File::options().read(true).custom_flags(flags).open(base.join(below)).map_err(missing)?;
             let metadata = file.metadata().map_err(missing)?;
             return Ok((file, self.sendable_by(path, &metadata)?));
         }
-        let arrived = Walk::start(self, base).map_err(Lost::from).and_then(|walk| {
-            walk.arrive(below, |directory, name| {
-                let flags = OPEN | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let file = openat(directory, name, flags, Mode::empty())?;
-                let stat = fstat(&file)?;
-                Ok((File::from(file), stat))
-            })
-        });
-        let (file, stat) = arrived.map_err(|lost| self.unsendable(path, lost))?;
+        let (file, stat) = self.arrive(path, |directory, name| {
+            let flags = OPEN | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let file = openat(directory, name, flags, Mode::empty())?;
+            let stat = fstat(&file)?;
+            Ok((File::from(file), stat))
+        })?;
         Ok((file, self.sendable(path, length(&stat), modified(&stat))?))
     }
 
@@ -182,8 +184,7 @@ impl Tree {
         if !metadata.is_file() {
             return Err(Unsendable::NotAFile(path.to_owned()));
         }
-        let modified =
-            metadata.modified().map_err(|error| Unsendable::Missing { path: path.to_owned(), error })?;
+        let modified = metadata.modified().map_err(|error| Unsendable::missing(path, error))?;
         self.sendable(path, metadata.len(), modified)
     }
 
@@ -195,13 +196,23 @@ impl Tree {
         }
     }
 
-    fn unsendable(&self, path: &str, lost: Lost) -> Unsendable {
-        let path = path.to_owned();
-        match lost {
-            Lost::System(errno) => Unsendable::Missing { path, error: errno.into() },
-            Lost::NotAFile => Unsendable::NotAFile(path),
-            Lost::Link(link) => Unsendable::Link { path, link, symlinks: self.symlinks.clone() },
-        }
+    fn arrive<T>(
+        &self,
+        path: &str,
+        arrive: impl Fn(BorrowedFd<'_>, &OsStr) -> Result<(T, Stat), Errno>,
+    ) -> Result<(T, Stat), Unsendable> {
+        let (base, below) = self.base(path);
+        let mut walk = Walk::start(self, base).map_err(|errno| Unsendable::missing(path, errno.into()))?;
+        walk.arrive(below, arrive).map_err(|lost| {
+            let path = path.to_owned();
+            match lost {
+                Lost::System(errno) => {
+                    Unsendable::Missing { path, error: errno.into(), by_link: walk.met_link() }
+                }
+                Lost::NotAFile => Unsendable::NotAFile(path),
+                Lost::Link(link) => Unsendable::Link { path, link, symlinks: self.symlinks.clone() },
+            }
+        })
     }
 }
 

@@ -92,10 +92,15 @@ impl<'a> Walk<'a> {
         self.allowed()
     }
 
+    /// Whether a link was followed.
+    pub(crate) fn met_link(&self) -> bool {
+        self.link.is_some()
+    }
+
     /// Goes on along `path` to the file at its end, to which `arrive` is called with its directory and its name in it;
     /// that must not follow a link, but say [`Errno::LOOP`].
     pub(crate) fn arrive<T>(
-        mut self,
+        &mut self,
         path: &'a str,
         arrive: impl Fn(BorrowedFd<'_>, &OsStr) -> Result<(T, Stat), Errno>,
     ) -> Result<(T, Stat), Lost> {
@@ -203,7 +208,7 @@ impl<'a> Walk<'a> {
         if self.tree.holds(&self.at) {
             return Ok(());
         }
-        Err(self.link.take().map_or(Lost::NotAFile, Lost::Link))
+        Err(self.link.clone().map_or(Lost::NotAFile, Lost::Link))
     }
 
     /// Opens `at` from the top, without any link: if there is one now, somebody is changing the way.
