@@ -188,6 +188,11 @@ fn ranges(front: &Front, kind: Kind) {
         (&many, 200, TEN, ""),
     ] {
         let answer = ask(front, "GET", "ten.jpg", &[("Range", range)]);
+        // lighttpd cuts what it can out of a whole answer, by reading of its own, if that came at once.
+        if kind == Kind::Lighttpd && status == 200 && answer.status != 200 {
+            assert!([206, 416].contains(&answer.status), "{range:.40}");
+            continue;
+        }
         assert_eq!(answer.status, status, "{kind:?} {range:.40}");
         assert_eq!(answer.header("content-range").unwrap_or_default(), content_range, "{kind:?} {range:.40}");
         // Some servers put a page of their own under an error.

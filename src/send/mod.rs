@@ -5,7 +5,7 @@
 //! | part | in → out | I/O |
 //! |---|---|---|
 //! | [`tree`] | a path below the gallery → the file, or why not | files |
-//! | [`walk`] | the way to it, segment by segment | files |
+//! | `walk` | the way to it, segment by segment | files |
 //! | [`media`] | a file's name → what a browser may take it for | none |
 //! | [`validators`] | length and time → `ETag` and `Last-Modified` | none |
 //! | [`conditional`] | `If-*` headers → whether the visitor has it already | none |
