@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use crate::fastcgi::{Params, Role};
 use crate::reply::Deliver;
+use crate::send::Conditions;
 
 /// Longest accepted `REQUEST_URI`, in bytes. Piwigo's longest path is 255 characters; the rest is query.
 pub const MAX_URI: usize = 8 * 1024;
@@ -65,6 +66,8 @@ pub struct Request<'a> {
     pub is_navigation: bool,
     /// `Range` of something behind the first byte: a player that seeks, or a download that goes on.
     pub is_continuation: bool,
+    /// `Range` and the `If-` headers: what a file that the gate sends itself is answered by.
+    pub conditions: Conditions<'a>,
 }
 
 /// Why params do not make a request.
@@ -103,6 +106,7 @@ impl<'a> Request<'a> {
             api_key: None,
             is_navigation: false,
             is_continuation: false,
+            conditions: Conditions::default(),
         }
     }
 
@@ -121,6 +125,7 @@ impl<'a> Request<'a> {
         let mut api_key = None;
         let mut is_navigation = false;
         let mut is_continuation = false;
+        let mut conditions = Conditions::default();
         // One pass; a name that comes twice overwrites, so the last one wins (SERVERS.md rule 6).
         for (name, value) in params {
             match name {
@@ -140,7 +145,15 @@ impl<'a> Request<'a> {
                 b"REDIRECT_REMOTE_USER" => redirect_user = Some(value),
                 b"GATE_REMOTE_USER" => user_is_verified = value == b"verified",
                 b"HTTP_X_PIWIGO_API" => api_key = Some(value),
-                b"HTTP_RANGE" => is_continuation = !value.starts_with(b"bytes=0-") && !value.is_empty(),
+                b"HTTP_RANGE" => {
+                    is_continuation = !value.starts_with(b"bytes=0-") && !value.is_empty();
+                    conditions.range = given(value);
+                }
+                b"HTTP_IF_RANGE" => conditions.if_range = given(value),
+                b"HTTP_IF_MATCH" => conditions.if_match = given(value),
+                b"HTTP_IF_NONE_MATCH" => conditions.if_none_match = given(value),
+                b"HTTP_IF_MODIFIED_SINCE" => conditions.if_modified_since = given(value),
+                b"HTTP_IF_UNMODIFIED_SINCE" => conditions.if_unmodified_since = given(value),
                 b"HTTP_SEC_FETCH_DEST" => is_navigation = value == b"document",
                 _ => {}
             }
@@ -176,6 +189,7 @@ impl<'a> Request<'a> {
             api_key,
             is_navigation,
             is_continuation,
+            conditions,
         })
     }
 }
@@ -204,6 +218,12 @@ impl Question {
             Role::Responder => Question::Which,
         }
     }
+}
+
+/// A header's value; some servers pass an empty one for a header that did not come.
+fn given(value: &[u8]) -> Option<&[u8]> {
+    let value = value.trim_ascii();
+    (!value.is_empty()).then_some(value)
 }
 
 impl Server {
@@ -264,6 +284,27 @@ mod tests {
         let bytes = encode(&with(&[("REMOTE_ADDR", "192.0.2.9"), ("REQUEST_METHOD", "POST")]));
         let request = Request::from_params(Role::Responder, &Params::parse(&bytes).unwrap()).unwrap();
         assert_eq!((request.remote_addr, request.method), ("192.0.2.9", Method::Other));
+    }
+
+    #[test]
+    fn wishes_are_read_as_they_came_and_an_empty_one_is_none() {
+        let bytes = encode(&with(&[
+            ("HTTP_RANGE", "bytes=0-1"),
+            ("HTTP_RANGE", " bytes=5-6"),
+            ("HTTP_IF_RANGE", "\"a\""),
+            ("HTTP_IF_MATCH", ""),
+            ("HTTP_IF_NONE_MATCH", "*"),
+            ("HTTP_IF_MODIFIED_SINCE", "x"),
+        ]));
+        let request = Request::from_params(Role::Responder, &Params::parse(&bytes).unwrap()).unwrap();
+        let expected = Conditions {
+            range: Some(b"bytes=5-6"),
+            if_range: Some(b"\"a\""),
+            if_none_match: Some(b"*"),
+            if_modified_since: Some(b"x"),
+            ..Conditions::default()
+        };
+        assert_eq!((request.conditions, request.is_continuation), (expected, true));
     }
 
     #[test]
