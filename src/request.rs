@@ -316,10 +316,10 @@ mod tests {
 
     #[test]
     fn a_name_is_wanted_by_mod_authnz_fcgi_only() {
+        type Row<'a> = (Role, &'a [(&'a str, &'a str)], Question);
         let (apache, role) = (("FCGI_APACHE_ROLE", "AUTHENTICATOR"), ("FCGI_ROLE", "AUTHORIZER"));
         let authorize = ("GATE_DELIVER", "authorize");
         let visitors = ("HTTP_FCGI_ROLE", "AUTHORIZER");
-        type Row<'a> = (Role, &'a [(&'a str, &'a str)], Question);
         let table: [Row; 8] = [
             (Role::Responder, &[], Question::Which),
             (Role::Responder, &[apache, role], Question::Which),

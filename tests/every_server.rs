@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use support::http::{self, Response};
 use support::scene::Scene;
+use support::setup::Exceptions;
 use support::setup::Setup::{self, ApacheProxy};
 use support::{attacks, pictures};
 
@@ -64,7 +65,7 @@ for_every_setup!(what_the_gate_has_just_made_is_sent_at_once);
 
 /// Names, and where one cannot be served: the status that an allowed visitor gets there for all of its files.
 #[rustfmt::skip]
-const NAMES: &[(&str, &[(&[Setup], u16)])] = &[
+const NAMES: &[(&str, Exceptions)] = &[
     ("100%.jpg",             &[]),
     ("100%25.jpg",           &[]),
     ("a%2fb.jpg",            &[]),
