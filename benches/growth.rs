@@ -2,7 +2,8 @@
 //! grants asks for a few hundred thumbnails of private pictures in turn, through a real nginx, with a real MariaDB for
 //! each size. All sizes run at once and are asked in turn, so that what else the machine does meets them alike. Prints,
 //! for `MyISAM` and `InnoDB`, requests a second and processor time per request (medians of the rounds), and the gate's memory
-//! with two hundred connections. Needs `wrk`; `benches/run.sh` brings it. Arguments (`myisam`, `innodb`) choose one.
+//! with two hundred connections. Needs `wrk`; `benches/run.sh` brings it. Arguments (`myisam`, `innodb`) choose one;
+//! `index`: with the index on `user_group` that README proposes.
 
 mod measure;
 #[path = "../tests/support/mod.rs"]
@@ -45,17 +46,18 @@ struct Place {
 
 fn main() {
     let chosen: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let is_chosen = |wanted: &str| chosen.iter().any(|word| word == wanted);
     for (name, storage) in [("myisam", Storage::MyIsam), ("innodb", Storage::InnoDb)] {
-        if chosen.is_empty() || chosen.iter().any(|word| word == name) {
-            growth(storage);
+        if !["myisam", "innodb"].iter().any(|one| is_chosen(one)) || is_chosen(name) {
+            growth(storage, is_chosen("index"));
         }
     }
 }
 
-fn growth(storage: Storage) {
+fn growth(storage: Storage, index: bool) {
     let mut places = SIZES.map(|size| {
         let started = Instant::now();
-        let place = Place::start(size, storage);
+        let place = Place::start(size, storage, index);
         println!("{storage:?}, {size:?}: filled in {:.0} s", started.elapsed().as_secs_f64());
         place
     });
@@ -104,8 +106,11 @@ fn growth(storage: Storage) {
 }
 
 impl Place {
-    fn start(size: Size, storage: Storage) -> Self {
+    fn start(size: Size, storage: Storage, index: bool) -> Self {
         let gallery = LargeGallery::start(size, storage, true);
+        if index {
+            gallery.database.sql("CREATE INDEX gate_user ON piwigo_user_group (user_id)");
+        }
         let pictures = gallery.pictures(THUMBNAILS);
         let mut list = String::new();
         for picture in &pictures {

@@ -47,3 +47,4 @@ done
 cargo bench --locked --bench through_nginx
 cargo bench --locked --bench pictures
 cargo bench --locked --bench growth
+cargo bench --locked --bench growth -- myisam index

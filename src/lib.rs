@@ -35,6 +35,7 @@
 //! | [`database`] | the statements, on MySQL/MariaDB and SQLite | database |
 //! | [`ready`] | the database and Piwigo's settings, at most a second old | database |
 //! | [`settings`] | flags, environment, `gate.toml`, Piwigo's files → one checked configuration | files |
+//! | [`config`] | a gallery's settings → a web server's file, filled in | none |
 //! | [`check`] | a URL and a visitor → why they may or may not have it, in words | – |
 //! | [`derive`](mod@derive) | a gallery → all its resized pictures, made beforehand | all |
 //! | [`doctor`] | a set-up → what is wrong with it, from inside and as a visitor sees it | all |
@@ -47,6 +48,7 @@ pub mod access;
 pub mod api_keys;
 pub mod check;
 pub mod companion;
+pub mod config;
 pub mod database;
 pub mod deliver;
 pub mod demo;

@@ -1,4 +1,4 @@
-//! The command line: which command, with which options, and the exit code (0 yes, 1 no, 2 usage or set-up error).
+//! The program: does what the command line says, and ends with an exit code (0 yes, 1 no, 2 usage or set-up error).
 
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used, clippy::expect_used)]
@@ -6,12 +6,13 @@
 use std::ffi::OsString;
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{self, ExitCode};
 use std::sync::Arc;
 
-use clap::{Args, Parser, Subcommand};
+use clap::Parser as _;
 use piwigo_gate::check::{self, Colour, Who};
+use piwigo_gate::config;
 use piwigo_gate::database::Which;
 use piwigo_gate::demo;
 use piwigo_gate::derive::{self, Meter, Wanted};
@@ -27,125 +28,9 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
-/// Guards the files of a Piwigo photo gallery.
-///
-/// Started by a web server (a listening socket on file descriptor 0) and without arguments, it serves on that socket.
-#[derive(Parser)]
-#[command(version, about, arg_required_else_help = false)]
-struct CommandLine {
-    #[command(subcommand)]
-    command: Option<Command>,
-}
+use self::command_line::{Check, Command, CommandLine, Config, Derive, Doctor, Serve};
 
-#[derive(Subcommand)]
-enum Command {
-    /// Answer the web server's requests
-    Serve(Box<Serve>),
-    /// Say why a visitor may or may not see a file (exit code: 0 all allowed, 1 one denied, 2 no verdict)
-    ///
-    /// Asks the same code and database as `serve`, and changes nothing. Without --user and --cookie: as a guest.
-    Check(Box<Check>),
-    /// Say whether the set-up is right, and whether anything leaks (exit code: 0 no problem, 1 a problem, 2 no gallery)
-    ///
-    /// Looks at gallery, configuration, database, socket, files and, with --url, at what a visitor gets: each line says ok,
-    /// note, warning or problem and what to do. It changes nothing and prints no secret. Run it as the gate's user.
-    #[command(after_help = DOCTOR_EXAMPLE)]
-    Doctor(Box<Doctor>),
-    /// Make the resized pictures that are missing or stale (exit code: 0 all there, 1 some failed, 2 nothing possible)
-    ///
-    /// What is fresh is left alone: it can be ended at any time and started again. Run it as PHP's user, or as root: what
-    /// root makes gets the owner of the directory that it is made in, so that Piwigo can delete it.
-    Derive(Box<Derive>),
-    /// Show a sample gallery behind a private nginx, as each visitor sees it
-    Demo {
-        /// Port on 127.0.0.1
-        #[arg(long, default_value_t = 8080)]
-        port: u16,
-        /// Print who gets what and whether that is right, instead of waiting for visitors (exit code 0 or 1)
-        #[arg(long)]
-        once: bool,
-    },
-}
-
-#[derive(Args, Default)]
-struct Serve {
-    /// A gate.toml to read instead of <gallery>/local/config/gate.toml or /etc/piwigo-gate/gate.toml
-    #[arg(long, env = "PIWIGO_GATE_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
-    #[command(flatten)]
-    options: Options,
-}
-
-#[derive(Args)]
-struct Check {
-    /// Addresses as in the browser, with or without scheme and host
-    #[arg(required = true, value_name = "URL")]
-    urls: Vec<String>,
-    /// Judge as a session of this account would be: its name, or else its number
-    #[arg(long, value_name = "NAME|ID", conflicts_with_all = ["cookie", "ip"])]
-    user: Option<String>,
-    /// Judge as who sends these cookies: `pwg_id=…`, or - to read them from standard input
-    #[arg(long, value_name = "COOKIES", requires = "ip")]
-    cookie: Option<String>,
-    /// The address that the cookies come from, as PHP sees it
-    #[arg(long, value_name = "ADDRESS", requires = "cookie")]
-    ip: Option<std::net::IpAddr>,
-    /// Print JSON: a list with one object for each URL
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    serve: Serve,
-}
-
-const DOCTOR_EXAMPLE: &str = "\
-Example:
-  sudo -u www-data piwigo-gate doctor --gallery /var/www/piwigo --listen unix:/run/piwigo-gate/gate.sock \\
-      --server-file /etc/nginx/snippets/piwigo-gate.conf --url https://photos.example.org/";
-
-#[derive(Args)]
-struct Doctor {
-    /// Look from outside, too, as a guest would: the gallery's address (needs the program curl; makes some 60 requests)
-    #[arg(long, value_name = "URL")]
-    url: Option<String>,
-    /// With --url: believe any certificate
-    #[arg(long, requires = "url")]
-    insecure: bool,
-    /// With --url: take this address for that name, as curl's option of the same name does
-    #[arg(long, value_name = "HOST:PORT:ADDRESS", requires = "url")]
-    resolve: Option<String>,
-    /// The web server's user [default: the first of www-data, nginx, apache, http, caddy, lighttpd that exists]
-    #[arg(long, value_name = "NAME")]
-    web_user: Option<String>,
-    /// A file of the web server's configuration, to see what it does not guard; may be given again
-    #[arg(long, value_name = "FILE")]
-    server_file: Vec<PathBuf>,
-    /// Print JSON: an object with a list of findings
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    serve: Serve,
-}
-
-#[derive(Args)]
-struct Derive {
-    /// Sizes, by token or name: th,me or thumb,medium [default: every enabled one]
-    #[arg(long, value_name = "TYPES", value_delimiter = ',')]
-    types: Vec<String>,
-    /// Only the pictures of this album: the number in its address
-    #[arg(long, value_name = "ID")]
-    album: Option<u32>,
-    /// And those of the albums in it
-    #[arg(long, requires = "album")]
-    recursive: bool,
-    /// How many at the same time [default: half as many as there are processor cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    jobs: Option<u16>,
-    /// Only count what is missing
-    #[arg(long)]
-    dry_run: bool,
-    #[command(flatten)]
-    serve: Serve,
-}
+mod command_line;
 
 /// Exit code for a usage or set-up error.
 const SETUP_ERROR: u8 = 2;
@@ -203,9 +88,11 @@ fn main() -> ExitCode {
         Command::Serve(serve) => {
             (serve.options.log.unwrap_or_default(), serve.options.log_format.unwrap_or_default())
         }
-        Command::Demo { .. } | Command::Check(_) | Command::Doctor(_) | Command::Derive(_) => {
-            (LogLevel::Error, LogFormat::Text)
-        }
+        Command::Demo { .. }
+        | Command::Check(_)
+        | Command::Config(_)
+        | Command::Derive(_)
+        | Command::Doctor(_) => (LogLevel::Error, LogFormat::Text),
     };
     let log_at = start_logging(log, format);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -225,14 +112,18 @@ fn main() -> ExitCode {
             Ok(false) => ExitCode::FAILURE,
             Err(error) => setup_error(&*error),
         },
+        Command::Derive(asked) => match runtime.block_on(derivatives(*asked)) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => setup_error(&*error),
+        },
         Command::Doctor(asked) => match runtime.block_on(examine(*asked)) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(error) => setup_error(&*error),
         },
-        Command::Derive(asked) => match runtime.block_on(derivatives(*asked)) {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => ExitCode::FAILURE,
+        Command::Config(asked) => match runtime.block_on(server_file(*asked)) {
+            Ok(()) => ExitCode::SUCCESS,
             Err(error) => setup_error(&*error),
         },
         Command::Demo { port, once } => {
@@ -296,6 +187,28 @@ async fn explain(asked: Check) -> Result<bool, Box<dyn std::error::Error>> {
     }
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(reports.iter().all(|report| report.allowed))
+}
+
+/// Prints a server's file.
+async fn server_file(asked: Config) -> Result<(), Box<dyn std::error::Error>> {
+    let Some(name) = asked.kind else {
+        std::io::stdout().write_all(config::list().as_bytes())?;
+        return Ok(());
+    };
+    let kind = config::Kind::find(&name).ok_or(config::ConfigError::NoKind(name))?;
+    let values = if asked.example {
+        config::Values::example()
+    } else {
+        let settings = Settings::resolve(asked.serve.options, asked.serve.config.as_deref())?;
+        let found = config::Asked { php_socket: asked.php_socket, program: asked.program, user: asked.user };
+        let (values, warnings) = config::values(settings, &found).await?;
+        for warning in warnings {
+            eprintln!("piwigo-gate: {warning}");
+        }
+        values
+    };
+    std::io::stdout().write_all(config::print(kind, &values)?.as_bytes())?;
+    Ok(())
 }
 
 /// Prints the report of `doctor`; false if there is a problem.

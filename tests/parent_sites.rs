@@ -11,6 +11,7 @@ use piwigo_gate::reply::Deliver;
 use piwigo_gate::request::Request;
 use piwigo_gate::settings::{Derivatives, Options, Settings};
 use support::apache::{self, Apache};
+use support::config;
 use support::gate::Gate;
 use support::http;
 use support::nginx::{self, Nginx};
@@ -93,15 +94,9 @@ fn nginx_sends_files_beside_the_gallery_where_the_setting_says_so() {
         let _php = PhpFcgi::start(sandbox);
         let arguments = ["--url-prefix", "/piwigo", "--parent-sites"];
         let _gate = Gate::start(sandbox, &arguments[..if served { 3 } else { 2 }], &[]);
-        let site = sandbox.make_dir("site");
-        std::os::unix::fs::symlink(sandbox.gallery(), site.join("piwigo")).expect("a link");
-        let shipped = nginx::at_prefix(&nginx::fill_in(sandbox, nginx::ACCEL), "/piwigo");
-        assert!(shipped.contains("\n#../ location ^~ /photos {"));
-        let parent = sandbox.path().to_str().expect("UTF-8 path");
-        let guard = shipped.replace("\n#../ ", "\n").replace("/var/www", parent);
-        let text = nginx::gallery(sandbox, &guard);
-        let root = format!("root {};", sandbox.gallery().display());
-        let nginx = Nginx::start(sandbox, &text.replace(&root, &format!("root {};", site.display())));
+        let guard = config::print(sandbox, "nginx", &["--url-prefix", "/piwigo", "--parent-sites"]);
+        assert!(guard.contains("\nlocation ^~ \"/photos\""));
+        let nginx = Nginx::start(sandbox, &nginx::gallery_at(sandbox, "/piwigo", &guard));
         check(nginx.address(), &scene, served, "nginx");
         assert_eq!(http::get(nginx.address(), "/_gate/parent/photos/film.mp4").status, 404);
     }
@@ -112,15 +107,9 @@ fn apache_sends_files_beside_the_gallery_by_x_sendfile() {
     let scene = scene();
     let sandbox = &scene.sandbox;
     php::write_scripts(sandbox);
-    let prefix = "InitialEnv PIWIGO_GATE_URL_PREFIX=/piwigo";
-    let host = apache::xsendfile_host(sandbox, "/piwigo");
-    assert!(host.contains(prefix));
-    let host = host.replace(prefix, &format!("{prefix} InitialEnv PIWIGO_GATE_PARENT_SITES=true"));
+    let host = apache::xsendfile_host_with(sandbox, "/piwigo", &["--parent-sites"]);
     let more = format!(
-        "<LocationMatch \"^/photos(/|$)\">\nSetHandler piwigo-gate\nDirectorySlash Off\n</LocationMatch>\n\
-         <Location /_gate/gate.fcgi>\nXSendFilePath {photos}\n</Location>\n\
-         <Directory {site}>\nRequire all granted\n</Directory>\n",
-        photos = sandbox.path().join("photos").display(),
+        "<Directory {site}>\nRequire all granted\n</Directory>\n",
         site = sandbox.path().join("site").display()
     );
     let modules = ["fcgid", "xsendfile", "rewrite", "actions", "headers"];

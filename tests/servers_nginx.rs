@@ -7,6 +7,7 @@ mod support;
 use std::net::SocketAddr;
 
 use support::attacks;
+use support::config;
 use support::files;
 use support::gate::Gate;
 use support::http::{self, Response};
@@ -342,6 +343,15 @@ fn secrets_and_other_spellings_of_the_guarded_names_are_closed() {
     }
 }
 
+/// Many tests put their paths into the shipped file by themselves, to change a line of it before.
+#[test]
+fn the_shipped_file_with_other_paths_is_what_config_prints() {
+    let scene = Scene::start();
+    for (kind, file) in [("nginx", nginx::ACCEL), ("nginx-auth-request", nginx::AUTH_REQUEST)] {
+        assert_eq!(nginx::fill_in(&scene.sandbox, file), config::print(&scene.sandbox, kind, &[]));
+    }
+}
+
 #[test]
 fn a_gallery_in_a_sub_directory_is_guarded_as_well() {
     for file in [nginx::ACCEL, nginx::AUTH_REQUEST] {
@@ -349,13 +359,9 @@ fn a_gallery_in_a_sub_directory_is_guarded_as_well() {
         let sandbox = &scene.sandbox;
         let _php = PhpFcgi::start(sandbox);
         let _gate = Gate::start(sandbox, &["--url-prefix", "/piwigo", "--derivatives", "piwigo"], &[]);
-        let site = sandbox.make_dir("site");
-        std::os::unix::fs::symlink(sandbox.gallery(), site.join("piwigo")).expect("a link");
-        let guard = nginx::at_prefix(&nginx::fill_in(sandbox, file), "/piwigo");
-        let text = nginx::gallery(sandbox, &guard);
-        let root = format!("root {};", sandbox.gallery().display());
-        assert!(text.contains(&root));
-        let nginx = Nginx::start(sandbox, &text.replace(&root, &format!("root {};", site.display())));
+        let kind = if file == nginx::ACCEL { "nginx" } else { "nginx-auth-request" };
+        let guard = config::print(sandbox, kind, &["--url-prefix", "/piwigo"]);
+        let nginx = Nginx::start(sandbox, &nginx::gallery_at(sandbox, "/piwigo", &guard));
         let image = scene.world.private_image("erin");
         let cookie = scene.world.session("erin").cookie_header();
         let missing = image.derivative("sq").expect("a picture");

@@ -10,6 +10,7 @@ use piwigo_gate::fastcgi::Role;
 use piwigo_gate::reply::{Deliver, Handover, Reply};
 use piwigo_gate::request::{Request, Server};
 use piwigo_gate::settings::Options;
+use sqlx::{Connection as _, Executor as _};
 use support::http;
 use support::sandbox::Sandbox;
 use support::scene::{Scene, sqlite};
@@ -67,6 +68,28 @@ async fn every_verdict_of_piwigo_on_mariadb() {
     let scene = Scene::start();
     let gate = gate(&scene.sandbox, Options { admins: Some(Admins::Strict), ..Options::default() }).await;
     every_verdict(&gate, &scene.world).await;
+}
+
+/// An administrator may have added an index to `user_group`: then grants are asked for in another way.
+#[tokio::test]
+async fn every_verdict_with_an_index_by_user() {
+    const INDEX: &str = "CREATE INDEX gate_user ON piwigo_user_group (user_id)";
+    let strict = || Options { admins: Some(Admins::Strict), ..Options::default() };
+    let scene = Scene::start();
+    scene.database.sql(INDEX);
+    let by_mariadb = gate(&scene.sandbox, strict()).await;
+    let sandbox = Sandbox::new();
+    let address = sqlite(&sandbox, &scene.world).await;
+    let mut connection = sqlx::SqliteConnection::connect(&address).await.unwrap();
+    connection.execute(INDEX).await.unwrap();
+    connection.close().await.unwrap();
+    let by_sqlite = gate(&sandbox, Options { database: Some(vec![address]), ..strict() }).await;
+    for gate in [by_mariadb, by_sqlite] {
+        let request = Request::new(b"/upload/none.jpg", "127.0.0.1");
+        let ready = gate.consider(&request, None).await.unwrap().ready;
+        assert!(ready.database.schema().groups_by_user);
+        every_verdict(&gate, &scene.world).await;
+    }
 }
 
 /// DESIGN.md, `auto`: the role, then the gate's own setting, then the server's file, then the server itself.

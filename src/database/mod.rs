@@ -28,6 +28,7 @@ pub use schema::{Charset, Schema};
 pub use statements::Tables;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -125,6 +126,7 @@ impl Database {
     pub async fn verify(&mut self) -> Result<(), DatabaseError> {
         let columns = in_time(self.servers.rows_of_primary(self.look.clone(), Vec::new())).await?;
         self.schema = Schema::read(&self.tables, &columns)?;
+        self.statements.has_groups_by_user.store(self.schema.groups_by_user, Ordering::Relaxed);
         self.door_and_session("", false).await?;
         self.images_by_path(vec![String::new()]).await?;
         self.images_by_id(0).await?;

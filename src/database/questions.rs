@@ -240,7 +240,7 @@ impl Question for Grants {
         let mut grants = Vec::new();
         for albums in albums.chunks(MAX_ALBUMS) {
             let (statement, user_count, album_count) =
-                self.0.statements.grants.at_least(users.len(), albums.len());
+                self.0.statements.grants().at_least(users.len(), albums.len());
             let users = padded(&users, user_count);
             let ids = users.clone().chain(padded(albums, album_count));
             // Each of the statement's two halves has both lists.

@@ -18,6 +18,8 @@ pub struct Schema {
     pub api_keys: bool,
     /// An index that begins with `images.path` (11); without one each request reads the whole table.
     pub path_index: bool,
+    /// An index that begins with `user_group.user_id`, which no version has: an administrator's.
+    pub groups_by_user: bool,
     /// Which characters `images.path` can hold.
     pub path_charset: Charset,
     /// The version that such tables belong to.
@@ -44,6 +46,7 @@ impl Default for Schema {
             auth_keys: true,
             api_keys: true,
             path_index: true,
+            groups_by_user: false,
             path_charset: Charset::Utf8mb3,
             version: "16 or later",
         }
@@ -76,6 +79,9 @@ fn needed<'a>(tables: &'a Tables, users_columns: &'a [&'a str]) -> [Wanted<'a>; 
     ]
 }
 
+/// What stands in the place of a column's name for the index by user: a column of a primary key says nothing of others.
+const BY_USER: &str = "index by user_id";
+
 const FORMAT_COLUMNS: [&str; 2] = ["image_id", "ext"];
 const AUTH_KEY_COLUMNS: [&str; 3] = ["auth_key", "user_id", "expired_on"];
 const API_KEY_COLUMNS: [&str; 3] = ["apikey_secret", "key_type", "revoked_on"];
@@ -84,6 +90,11 @@ const API_KEY_COLUMNS: [&str; 3] = ["apikey_secret", "key_type", "revoked_on"];
 fn looked_at(tables: &Tables) -> Vec<&str> {
     let optional = [tables.image_format.as_str(), tables.user_auth_keys.as_str()];
     needed(tables, &[]).iter().map(|wanted| wanted.table).chain(optional).collect()
+}
+
+/// The database and the name of a table that is written as `database.name`.
+fn in_parts(table: &str) -> (Option<&str>, &str) {
+    table.split_once('.').map_or((None, table), |(schema, name)| (Some(schema), name))
 }
 
 /// The statement that lists the columns of all these tables: the table's place in the list, the column, its
@@ -95,8 +106,7 @@ pub(super) fn statement(tables: &Tables, dialect: Dialect) -> Result<Statement, 
     for (place, table) in looked_at(tables).into_iter().enumerate() {
         // Names that can be quoted hold no quotation mark.
         quoted(table)?;
-        let (schema, name) =
-            table.split_once('.').map_or((None, table), |(schema, name)| (Some(schema), name));
+        let (schema, name) = in_parts(table);
         parts.push(match dialect {
             Dialect::MySql => {
                 let schema = schema.map_or_else(|| "DATABASE()".to_owned(), |schema| format!("'{schema}'"));
@@ -116,6 +126,26 @@ pub(super) fn statement(tables: &Tables, dialect: Dialect) -> Result<Statement, 
             }
         });
     }
+    let Some(place) = looked_at(tables).iter().position(|table| *table == tables.user_group) else {
+        return Ok(parts.join(" UNION ALL ").into());
+    };
+    let (schema, name) = in_parts(&tables.user_group);
+    parts.push(match dialect {
+        Dialect::MySql => {
+            let schema = schema.map_or_else(|| "DATABASE()".to_owned(), |schema| format!("'{schema}'"));
+            format!(
+                "SELECT {place}, '{BY_USER}', NULL, 'MUL' FROM information_schema.STATISTICS \
+                 WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = '{name}' AND SEQ_IN_INDEX = 1 AND COLUMN_NAME = 'user_id'"
+            )
+        }
+        Dialect::Sqlite => {
+            let schema = schema.unwrap_or("main");
+            format!(
+                "SELECT {place}, '{BY_USER}', NULL, 'MUL' FROM pragma_index_list('{name}', '{schema}') l \
+                 JOIN pragma_index_info(l.name, '{schema}') c WHERE c.seqno = 0 AND c.name = 'user_id'"
+            )
+        }
+    });
     Ok(parts.join(" UNION ALL ").into())
 }
 
@@ -183,6 +213,7 @@ impl Schema {
             api_keys: found.has_all(keys_place, &AUTH_KEY_COLUMNS)
                 && found.has_all(keys_place, &API_KEY_COLUMNS),
             path_index: path.is_some_and(|path| path.indexed),
+            groups_by_user: found.column(place(&tables.user_group), BY_USER).is_some(),
             path_charset: match path.and_then(|path| path.charset.as_deref()) {
                 Some("utf8mb4") => Charset::Unicode,
                 Some("utf8" | "utf8mb3") => Charset::Utf8mb3,
@@ -314,8 +345,15 @@ mod tests {
                 _ => true,
             });
             let schema = Schema::judge(&tables, &found).unwrap();
-            let expected =
-                Schema { formats, auth_keys, api_keys, path_index, path_charset: Charset::Utf8mb3, version };
+            let expected = Schema {
+                formats,
+                auth_keys,
+                api_keys,
+                path_index,
+                groups_by_user: false,
+                path_charset: Charset::Utf8mb3,
+                version,
+            };
             assert_eq!(schema, expected, "line {number}");
             let said = schema.unsupported(&tables).join("\n");
             assert_eq!(said.contains("p_image_format"), !formats, "{said}");

@@ -3,6 +3,7 @@
 //! none by cover); none but the one for covers depends on the number of albums, grants or images.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::batch::MAX_KEYS;
 use super::engine::Dialect;
@@ -182,11 +183,19 @@ pub(super) struct Statements {
     pub(super) sites: Arc<str>,
     pub(super) original_was_taken: Arc<str>,
     pub(super) format_was_taken: Arc<str>,
-    pub(super) grants: GrantStatements,
+    grants: GrantStatements,
+    grants_by_user: GrantStatements,
+    /// Set once the tables were looked at: [`super::Schema::groups_by_user`].
+    pub(super) has_groups_by_user: AtomicBool,
     pub(super) covers: ByLength,
 }
 
 impl Statements {
+    /// The statement for what is granted to users on albums, by hand and by group.
+    pub(super) fn grants(&self) -> &GrantStatements {
+        if self.has_groups_by_user.load(Ordering::Relaxed) { &self.grants_by_user } else { &self.grants }
+    }
+
     pub(super) fn build(tables: &Tables, dialect: Dialect) -> Result<Self, DatabaseError> {
         let categories = quoted(&tables.categories)?;
         let config = quoted(&tables.config)?;
@@ -237,17 +246,25 @@ impl Statements {
             Dialect::MySql => "STRAIGHT_JOIN",
             Dialect::Sqlite => "CROSS JOIN",
         };
-        let grants = GrantStatements::new(|ids, list| {
-            format!(
-                "SELECT ua.user_id, ua.cat_id FROM {user_access} ua \
-                 WHERE ua.user_id IN ({ids}) AND ua.cat_id IN ({list}) \
-                 UNION ALL \
-                 SELECT ug.user_id, ga.cat_id FROM (SELECT DISTINCT group_id FROM {group_access}) g \
-                 {then} {users} u {then} {user_group} ug ON ug.group_id = g.group_id AND ug.user_id = u.{users_id} \
-                 {then} {categories} c {then} {group_access} ga ON ga.group_id = ug.group_id AND ga.cat_id = c.id \
-                 WHERE u.{users_id} IN ({ids}) AND c.id IN ({list})"
-            )
-        });
+        let by_hand = format!(
+            "SELECT ua.user_id, ua.cat_id FROM {user_access} ua WHERE ua.user_id IN (<ids>) AND ua.cat_id IN (<list>)"
+        );
+        let filled_in = |by_group: &str| {
+            let text = format!("{by_hand} UNION ALL {by_group}");
+            GrantStatements::new(|ids, list| text.replace("<ids>", ids).replace("<list>", list))
+        };
+        let grants = filled_in(&format!(
+            "SELECT ug.user_id, ga.cat_id FROM (SELECT DISTINCT group_id FROM {group_access}) g \
+             {then} {users} u {then} {user_group} ug ON ug.group_id = g.group_id AND ug.user_id = u.{users_id} \
+             {then} {categories} c {then} {group_access} ga ON ga.group_id = ug.group_id AND ga.cat_id = c.id \
+             WHERE u.{users_id} IN (<ids>) AND c.id IN (<list>)"
+        ));
+        // With an index by user, a user's own groups are enough.
+        let grants_by_user = filled_in(&format!(
+            "SELECT ug.user_id, ga.cat_id FROM {user_group} ug {then} {categories} c \
+             {then} {group_access} ga ON ga.group_id = ug.group_id AND ga.cat_id = c.id \
+             WHERE ug.user_id IN (<ids>) AND c.id IN (<list>)"
+        ));
         let granted = format!(
             "EXISTS (SELECT 1 FROM {user_access} ua WHERE ua.user_id = ? AND ua.cat_id = c.id) OR \
              EXISTS (SELECT 1 FROM {group_access} ga JOIN {user_group} ug ON ug.group_id = ga.group_id \
@@ -320,6 +337,8 @@ impl Statements {
             .into(),
             sites: format!("SELECT galleries_url FROM {sites} ORDER BY id LIMIT {MAX_SITES}").into(),
             grants,
+            grants_by_user,
+            has_groups_by_user: AtomicBool::new(false),
             covers: ByLength::new(MAX_IMAGES, |list| {
                 format!(
                     "SELECT c.representative_picture_id, c.id, c.status, c.visible, ({granted}) \
@@ -372,9 +391,12 @@ mod tests {
             assert_eq!(text.matches('?').count(), length);
         }
         for (users, albums, padded) in [(1, 1, (1, 1)), (3, 5, (4, 8)), (192, 96, (256, 128))] {
-            let (text, users, albums) = statements.grants.at_least(users, albums);
-            assert_eq!((users, albums), padded);
-            assert_eq!(text.matches('?').count(), 2 * (users + albums));
+            for by_user in [false, true] {
+                statements.has_groups_by_user.store(by_user, Ordering::Relaxed);
+                let (text, users, albums) = statements.grants().at_least(users, albums);
+                assert_eq!((users, albums), padded);
+                assert_eq!(text.matches('?').count(), 2 * (users + albums));
+            }
         }
     }
 }

@@ -13,6 +13,8 @@ use crate::visitor::Status;
 pub struct Gallery {
     /// Where its files are.
     pub layout: Layout,
+    /// `upload_dir`, relative and with its trailing slash; `None` if it is not below the gallery's root, or made by code.
+    pub upload_dir: Option<String>,
     /// Its enabled sizes.
     pub derivatives: DerivativeConfig,
     /// `session_save_handler` if it is not `db`: PHP keeps the sessions itself.
@@ -100,8 +102,11 @@ impl Gallery {
             data_dir,
             parent_sites: parent_sites(rows, url_prefix),
         };
+        // Only the files for web servers need it: one that PHP alone can evaluate is no reason not to serve.
+        let upload_dir = settings.text("upload_dir").map(|text| text.unwrap_or_else(|| "./upload".into()));
         Ok(Gallery {
             layout,
+            upload_dir: upload_dir.ok().as_deref().and_then(relative_directory),
             derivatives,
             foreign_sessions: settings.text("session_save_handler")?.filter(|handler| handler != "db"),
             session_name: settings.text("session_name")?.unwrap_or_else(|| "pwg_id".into()),

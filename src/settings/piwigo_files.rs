@@ -14,7 +14,7 @@ use crate::piwigo::php_value::{PhpArray, PhpKey, PhpValue};
 const MAX_FILE: u64 = 1024 * 1024;
 
 /// Every key that the table `[piwigo]` of `gate.toml` may hold: what this file and `gallery` ask for.
-const KEYS: [&str; 41] = [
+const KEYS: [&str; 42] = [
     "dblayer",
     "db_host",
     "db_user",
@@ -41,6 +41,7 @@ const KEYS: [&str; 41] = [
     "enable_formats",
     "derivatives_strip_metadata_threshold",
     "data_location",
+    "upload_dir",
     "PWG_LOCAL_DIR",
     "PWG_DERIVATIVE_DIR",
     "CATEGORIES_TABLE",
@@ -129,18 +130,6 @@ impl PiwigoFiles {
         let Some(text) = self.constant(name)? else { return Ok(None) };
         relative_directory(&text).map(Some).ok_or_else(|| SettingsError::PiwigoType {
             key: name.to_owned(),
-            expected: "a folder below the gallery's root",
-        })
-    }
-
-    /// The directory of uploaded photos below the root, with a trailing slash.
-    ///
-    /// # Errors
-    /// When it is set by code that only PHP can run, or lies elsewhere.
-    pub fn upload_dir(&self) -> Result<String, SettingsError> {
-        let text = self.text("upload_dir")?.unwrap_or_else(|| "upload/".into());
-        relative_directory(&text).ok_or_else(|| SettingsError::PiwigoType {
-            key: "upload_dir".into(),
             expected: "a folder below the gallery's root",
         })
     }

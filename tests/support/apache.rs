@@ -7,10 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::process::{self, Endpoint, Server};
 use super::sandbox::Sandbox;
-use super::{gate, php};
+use super::{config, gate, php};
 
-/// The shipped file for the server's own configuration: mod_fcgid and mod_xsendfile.
-pub const XSENDFILE: &str = include_str!("../../apache/piwigo-gate-xsendfile.conf");
 /// The shipped `.htaccess` of the gallery's directory.
 pub const HTACCESS: &str = include_str!("../../apache/htaccess");
 /// The shipped `.htaccess` of the guarded directories.
@@ -82,21 +80,24 @@ impl Drop for Apache {
 ///
 /// `.htaccess` files are allowed everything, as bad luck would have it. Piwigo is at `prefix` of the site.
 pub fn xsendfile_host(sandbox: &Sandbox, prefix: &str) -> String {
+    xsendfile_host_with(sandbox, prefix, &[])
+}
+
+/// The same; `more`: further options of `piwigo-gate config`.
+pub fn xsendfile_host_with(sandbox: &Sandbox, prefix: &str, more: &[&str]) -> String {
     let program = sandbox.make_dir("bin").join("gate.fcgi");
     gate::copy_program(&gate::program_for(sandbox), &program);
     let root = sandbox.gallery();
-    let directory = program.parent().expect("a directory").display().to_string();
-    let mut shipped = XSENDFILE.to_owned();
-    for (from, to) in
-        [("/var/www/piwigo", root.display().to_string()), ("/usr/local/lib/piwigo-gate", directory)]
-    {
-        assert!(shipped.contains(from), "the shipped file no longer contains {from}");
-        shipped = shipped.replace(from, &to);
-    }
+    let is_gallery = root.join("local/config/database.inc.php").exists();
+    let own = ["--url-prefix", prefix, "--program", program.to_str().expect("UTF-8 path")];
+    let shipped = config::print(
+        sandbox,
+        "apache-xsendfile",
+        &if is_gallery { [&own, more].concat() } else { Vec::new() },
+    );
     let site = if prefix.is_empty() {
         format!("DocumentRoot {}\n", root.display())
     } else {
-        shipped = at_prefix(&shipped, prefix);
         format!("DocumentRoot {}\nAlias {prefix} {}\n", sandbox.make_dir("site").display(), root.display())
     };
     format!(
@@ -105,28 +106,6 @@ pub fn xsendfile_host(sandbox: &Sandbox, prefix: &str) -> String {
         root = root.display(),
         php = php_by_fcgid(sandbox),
     )
-}
-
-/// Moves the shipped server configuration to another place in the site, as the file itself tells to do it.
-fn at_prefix(shipped: &str, prefix: &str) -> String {
-    let mut marked = false;
-    let mut changed = 0;
-    let mut lines = Vec::new();
-    for line in shipped.lines() {
-        let mut line = line.to_owned();
-        if marked {
-            assert!(line.contains("^/"), "nothing to change below a mark: {line}");
-            line = line.replace("^/", &format!("^{prefix}/"));
-            changed += 1;
-        }
-        if line.starts_with("FcgidCmdOptions") {
-            line = format!("{line} InitialEnv PIWIGO_GATE_URL_PREFIX={prefix}");
-        }
-        marked = line.trim_start().starts_with('#') && line.trim_end().ends_with("[prefix]");
-        lines.push(line);
-    }
-    assert_eq!(changed, 10, "the shipped file has other marks");
-    lines.join("\n")
 }
 
 /// A shared host: PHP by mod_fcgid, all else in `.htaccess` files, which may say what such hosts commonly allow.
@@ -146,18 +125,27 @@ pub fn shared_host(sandbox: &Sandbox, prefix: &str) -> String {
     )
 }
 
-/// Puts the shipped `.htaccess` files and `gate.fcgi` into the gallery; `guarded_too`: also those of upload/ and so on.
+/// Puts the `.htaccess` files and `gate.fcgi` into the gallery; `guarded_too`: also those of upload/ and so on.
 pub fn write_htaccess(sandbox: &Sandbox, prefix: &str, guarded_too: bool) {
-    // Exactly the replacements that the file itself tells to make.
-    let fill_in = |text: &str| {
+    let is_gallery = sandbox.gallery().join("local/config/database.inc.php").exists();
+    let own = ["--url-prefix", prefix];
+    let print = |kind: &str| config::print(sandbox, kind, if is_gallery { &own } else { &[] });
+    // Exactly the replacements that the shipped file itself tells to make by hand.
+    let by_hand = |text: &str| {
         text.replace("/gate.fcgi", &format!("{prefix}/gate.fcgi"))
             .replace("RewriteBase /", &format!("RewriteBase {prefix}/"))
             .replace("m#^/", &format!("m#^{prefix}/"))
     };
-    sandbox.write("gallery/.htaccess", fill_in(HTACCESS));
+    let commands = |text: &str| {
+        text.lines().filter(|line| !line.trim_start().starts_with('#')).collect::<Vec<_>>().join("\n")
+    };
+    let (own, guarded) = (print("htaccess"), print("htaccess-guarded-dir"));
+    assert_eq!(commands(&own), commands(&by_hand(HTACCESS)));
+    assert_eq!(commands(&guarded), commands(&by_hand(HTACCESS_GUARDED)));
+    sandbox.write("gallery/.htaccess", own);
     if guarded_too {
         for directory in ["upload", "galleries", "_data/i"] {
-            sandbox.write(&format!("gallery/{directory}/.htaccess"), fill_in(HTACCESS_GUARDED));
+            sandbox.write(&format!("gallery/{directory}/.htaccess"), &guarded);
         }
     }
     write_gate_script(sandbox, "gallery/gate.fcgi", prefix);

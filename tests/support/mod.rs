@@ -9,6 +9,7 @@
 
 pub mod apache;
 pub mod attacks;
+pub mod config;
 pub mod files;
 pub mod gate;
 pub mod http;
@@ -24,5 +25,6 @@ pub mod process;
 pub mod rows;
 pub mod sandbox;
 pub mod scene;
+pub mod setup;
 pub mod verdicts;
 pub mod world;

@@ -1,8 +1,8 @@
 //! A real nginx with the files this project ships, put into a server of its own.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
+use super::config;
 use super::process::{self, Endpoint, Server};
 use super::sandbox::Sandbox;
 
@@ -64,33 +64,20 @@ impl Nginx {
     }
 }
 
-/// Puts this sandbox's directories and sockets in the place of a shipped file's example values.
+/// Puts this sandbox's directories and sockets in the place of a shipped file's example values: the same text as
+/// `piwigo-gate config` prints for it, and a test of the servers holds it to that.
 pub fn fill_in(sandbox: &Sandbox, shipped: &str) -> String {
-    let replace = |text: String, from: &str, to: &Path| {
-        assert!(text.contains(from), "the shipped file no longer contains {from}");
-        text.replace(from, to.to_str().expect("UTF-8 path"))
-    };
-    let text = replace(shipped.to_owned(), "/var/www/piwigo", &sandbox.gallery());
-    let text = replace(text, "/run/piwigo-gate/gate.sock", &sandbox.gate_socket());
-    replace(text, "/run/php/php-fpm.sock", &sandbox.php_socket())
+    config::in_place_of_the_example(sandbox, shipped)
 }
 
-/// Moves a shipped file to another place in the site, as the file itself tells to do it.
-pub fn at_prefix(shipped: &str, prefix: &str) -> String {
-    let mut changed = 0;
-    let lines = shipped.lines().map(|line| {
-        if !line.contains("# [prefix]") {
-            return line.to_owned();
-        }
-        changed += 1;
-        let line = line.replace("^/", &format!("^{prefix}/"));
-        let line = line.replace("location ^~ /", &format!("location ^~ {prefix}/"));
-        let line = line.replace("location =  /", &format!("location =  {prefix}/"));
-        line.replace("SCRIPT_NAME     /", &format!("SCRIPT_NAME     {prefix}/"))
-    });
-    let text = lines.collect::<Vec<_>>().join("\n");
-    assert!(changed > 10, "the shipped file has other marks");
-    text
+/// The server block of a site that has Piwigo in a sub-directory: `guard` was printed with that `--url-prefix`.
+pub fn gallery_at(sandbox: &Sandbox, prefix: &str, guard: &str) -> String {
+    let site = sandbox.make_dir("site");
+    std::os::unix::fs::symlink(sandbox.gallery(), site.join(prefix.trim_start_matches('/'))).expect("a link");
+    let text = gallery(sandbox, guard);
+    let root = format!("root {};", sandbox.gallery().display());
+    assert!(text.contains(&root));
+    text.replace(&root, &format!("root {};", site.display()))
 }
 
 /// The server block of a Piwigo as most guides have it, with the guard's text included in it.

@@ -1,0 +1,155 @@
+//! The command line as its words: verbs, flags, and the help that is printed for them. What a verb does is in main.rs.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use piwigo_gate::settings::Options;
+
+/// Guards the files of a Piwigo photo gallery.
+///
+/// Started by a web server (a listening socket on file descriptor 0) and without arguments, it serves on that socket.
+#[derive(Parser)]
+#[command(version, about, arg_required_else_help = false)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Answer the web server's requests
+    Serve(Box<Serve>),
+    /// Say why a visitor may or may not see a file (exit code: 0 all allowed, 1 one denied, 2 no verdict)
+    ///
+    /// Asks the same code and database as `serve`, and changes nothing. Without --user and --cookie: as a guest.
+    Check(Box<Check>),
+    /// Say whether the set-up is right, and whether anything leaks (exit code: 0 no problem, 1 a problem, 2 no gallery)
+    ///
+    /// Looks at gallery, configuration, database, socket, files and, with --url, at what a visitor gets: each line says ok,
+    /// note, warning or problem and what to do. It changes nothing and prints no secret. Run it as the gate's user.
+    #[command(after_help = DOCTOR_EXAMPLE)]
+    Doctor(Box<Doctor>),
+    /// Make the resized pictures that are missing or stale (exit code: 0 all there, 1 some failed, 2 nothing possible)
+    ///
+    /// What is fresh is left alone: it can be ended at any time and started again. Run it as PHP's user, or as root: what
+    /// root makes gets the owner of the directory that it is made in, so that Piwigo can delete it.
+    Derive(Box<Derive>),
+    /// Print a web server's file, filled in for this gallery (`--list` names the kinds)
+    ///
+    /// The directories that are guarded come from Piwigo's settings and the sites that it synchronises with.
+    #[command(after_help = "Example: piwigo-gate config nginx --gallery /var/www/piwigo > piwigo-gate.conf")]
+    Config(Box<Config>),
+    /// Show a sample gallery behind a private nginx, as each visitor sees it
+    Demo {
+        /// Port on 127.0.0.1
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+        /// Print who gets what and whether that is right, instead of waiting for visitors (exit code 0 or 1)
+        #[arg(long)]
+        once: bool,
+    },
+}
+
+#[derive(Args, Default)]
+pub struct Serve {
+    /// A gate.toml to read instead of <gallery>/local/config/gate.toml or /etc/piwigo-gate/gate.toml
+    #[arg(long, env = "PIWIGO_GATE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub options: Options,
+}
+
+#[derive(Args)]
+pub struct Check {
+    /// Addresses as in the browser, with or without scheme and host
+    #[arg(required = true, value_name = "URL")]
+    pub urls: Vec<String>,
+    /// Judge as a session of this account would be: its name, or else its number
+    #[arg(long, value_name = "NAME|ID", conflicts_with_all = ["cookie", "ip"])]
+    pub user: Option<String>,
+    /// Judge as who sends these cookies: `pwg_id=…`, or - to read them from standard input
+    #[arg(long, value_name = "COOKIES", requires = "ip")]
+    pub cookie: Option<String>,
+    /// The address that the cookies come from, as PHP sees it
+    #[arg(long, value_name = "ADDRESS", requires = "cookie")]
+    pub ip: Option<std::net::IpAddr>,
+    /// Print JSON: a list with one object for each URL
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
+#[derive(Args)]
+pub struct Config {
+    /// Which file
+    #[arg(required_unless_present = "list")]
+    pub kind: Option<String>,
+    /// List the kinds
+    #[arg(long, exclusive = true)]
+    pub list: bool,
+    /// For a gallery in /var/www/piwigo, whatever there is on this machine
+    #[arg(long)]
+    pub example: bool,
+    /// PHP-FPM's socket [default: the newest in /run/php]
+    #[arg(long, value_name = "PATH")]
+    pub php_socket: Option<PathBuf>,
+    /// The gate's program [default: /usr/local/bin/piwigo-gate, or as the file says]
+    #[arg(long, value_name = "PATH")]
+    pub program: Option<PathBuf>,
+    /// The account that PHP runs as [default: www-data]
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
+const DOCTOR_EXAMPLE: &str = "\
+Example:
+  sudo -u www-data piwigo-gate doctor --gallery /var/www/piwigo --listen unix:/run/piwigo-gate/gate.sock \\
+      --server-file /etc/nginx/snippets/piwigo-gate.conf --url https://photos.example.org/";
+
+#[derive(Args)]
+pub struct Doctor {
+    /// Look from outside, too, as a guest would: the gallery's address (needs the program curl; makes some 60 requests)
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// With --url: believe any certificate
+    #[arg(long, requires = "url")]
+    pub insecure: bool,
+    /// With --url: take this address for that name, as curl's option of the same name does
+    #[arg(long, value_name = "HOST:PORT:ADDRESS", requires = "url")]
+    pub resolve: Option<String>,
+    /// The web server's user [default: the first of www-data, nginx, apache, http, caddy, lighttpd that exists]
+    #[arg(long, value_name = "NAME")]
+    pub web_user: Option<String>,
+    /// A file of the web server's configuration, to see what it does not guard; may be given again
+    #[arg(long, value_name = "FILE")]
+    pub server_file: Vec<PathBuf>,
+    /// Print JSON: an object with a list of findings
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
+#[derive(Args)]
+pub struct Derive {
+    /// Sizes, by token or name: th,me or thumb,medium [default: every enabled one]
+    #[arg(long, value_name = "TYPES", value_delimiter = ',')]
+    pub types: Vec<String>,
+    /// Only the pictures of this album: the number in its address
+    #[arg(long, value_name = "ID")]
+    pub album: Option<u32>,
+    /// And those of the albums in it
+    #[arg(long, requires = "album")]
+    pub recursive: bool,
+    /// How many at the same time [default: half as many as there are processor cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+    /// Only count what is missing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub serve: Serve,
+}

@@ -1,0 +1,149 @@
+//! A gallery's settings in, a web server's file out, filled in: `piwigo-gate config`. What it prints is complete, says
+//! at its top how to install it, and is what the tests run. The files in `nginx/`, `apache/` and so on are what it prints
+//! for a gallery in `/var/www/piwigo`.
+
+mod kinds;
+mod values;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::database::DatabaseError;
+use crate::ready::Readiness;
+use crate::settings::gallery::Gallery;
+use crate::settings::{Settings, SettingsError};
+
+pub use kinds::{KINDS, Kind};
+pub use values::{Asked, Listening, Values};
+
+/// Why a file cannot be printed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// There is no such kind.
+    #[error("there is no kind {0:?}; piwigo-gate config --list names them")]
+    NoKind(String),
+    /// A name that would end a quoted word of some server's file, or begin a variable in it.
+    #[error(
+        "{0:?} holds a character that means something else in a server's file: only letters, digits, blanks and \
+         . _ - ~ + @ : , = / can be written there"
+    )]
+    Name(String),
+    /// This kind of server only knows TCP.
+    #[error("{kind} can only reach the gate over TCP: say --listen tcp:127.0.0.1:9800")]
+    NeedsTcp {
+        /// The kind.
+        kind: &'static str,
+    },
+    /// The program or Piwigo's directory has no name in UTF-8.
+    #[error("the name of {0} is not UTF-8")]
+    NotUtf8(PathBuf),
+    /// A template does not fit its values: a defect of this program.
+    #[error("this file cannot be filled in: {0}")]
+    Template(String),
+}
+
+/// Prints the file of `kind` with `values` in it.
+///
+/// # Errors
+/// When a value cannot be written in a server's file, or this server cannot reach the gate in that way.
+pub fn print(kind: &Kind, values: &Values) -> Result<String, ConfigError> {
+    values.verify()?;
+    if kind.needs_tcp && !values.is_tcp() {
+        return Err(ConfigError::NeedsTcp { kind: kind.name });
+    }
+    let defect = |error: upon::Error| ConfigError::Template(format!("{error:#}"));
+    let mut engine = upon::Engine::new();
+    for (name, text) in kinds::PARTS {
+        // The line of the `include` has an end of its own.
+        engine.add_template(*name, text.trim_end()).map_err(defect)?;
+    }
+    engine.add_template(kind.name, kind.template).map_err(defect)?;
+    let text =
+        engine.template(kind.name).render_from(&values.to_map(kind.name)).to_string().map_err(defect)?;
+    Ok(format!("{}\n", text.trim_end()))
+}
+
+/// All kinds, a line each.
+pub fn list() -> String {
+    let lines: Vec<_> = KINDS.iter().map(|kind| format!("{:<22} {}\n", kind.name, kind.purpose)).collect();
+    lines.concat()
+}
+
+/// The values of the gallery with these settings, and in sentences what could not be found out. Where the database does
+/// not answer, what Piwigo's files say counts.
+///
+/// # Errors
+/// When Piwigo's own files cannot be understood.
+pub async fn values(settings: Settings, asked: &Asked) -> Result<(Values, Vec<String>), SettingsError> {
+    let mut warnings = Vec::new();
+    let settings = Arc::new(settings);
+    let (gallery, sites) = match from_database(settings.clone()).await {
+        Ok((gallery, sites)) => (gallery, Some(sites)),
+        Err(error) => {
+            warnings.push(format!(
+                "{error}; so the directories that Piwigo synchronises with are not known, and galleries/ is guarded: \
+                 print this again when the database answers"
+            ));
+            let gallery = Gallery::resolve(&settings.piwigo, &[], &settings.url_prefix)?;
+            (Arc::new(gallery), None)
+        }
+    };
+    if gallery.upload_dir.is_none() {
+        warnings.push(
+            "Piwigo's upload_dir is not below its directory, or cannot be read: guard it by a line of your own".into(),
+        );
+    }
+    Ok((Values::of(&settings, &gallery, sites.as_deref(), asked), warnings))
+}
+
+async fn from_database(settings: Arc<Settings>) -> Result<(Arc<Gallery>, Vec<String>), Unknown> {
+    let ready = Readiness::open(settings).await?.ready().await?;
+    let sites = ready.database.sites().await?;
+    Ok((ready.gallery.clone(), sites))
+}
+
+/// Why the database does not say what it knows.
+#[derive(Debug, thiserror::Error)]
+enum Unknown {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error("the database does not answer: {0}")]
+    Database(#[from] DatabaseError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Printed anew by `tests/print-examples.sh`.
+    #[test]
+    fn the_files_in_this_project_are_what_is_printed_for_the_example() {
+        let mut stale = Vec::new();
+        for kind in KINDS {
+            let values = Values { gate: kind.example_gate(), ..Values::example() };
+            let printed = print(kind, &values).unwrap();
+            let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(kind.example);
+            if std::fs::read_to_string(&file).ok().as_deref() != Some(&printed) {
+                stale.push(kind.example);
+            }
+        }
+        assert!(stale.is_empty(), "run tests/print-examples.sh: {stale:?}");
+    }
+
+    #[test]
+    fn every_template_fits_every_set_of_values() {
+        let all = Values {
+            prefix: "/my piwigo".into(),
+            originals: vec!["files/my uploads".into()],
+            beside: vec!["photos".into()],
+            same_owner_links: false,
+            ..Values::example()
+        };
+        for kind in KINDS {
+            for gate in [kind.example_gate(), Listening::Tcp("::1".into(), 9800)] {
+                let printed = print(kind, &Values { gate, ..all.clone() }).unwrap();
+                assert!(!printed.contains("{{") && !printed.contains("{%"), "{}", kind.name);
+            }
+        }
+    }
+}

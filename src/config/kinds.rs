@@ -1,0 +1,82 @@
+//! The kinds of files that `piwigo-gate config` prints.
+
+use super::values::{Listening, Values};
+
+/// One kind of file.
+pub struct Kind {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// For whom it is, in a line.
+    pub purpose: &'static str,
+    /// Where it lies in this project, filled in for a gallery in `/var/www/piwigo`.
+    pub example: &'static str,
+    /// Whether the server can reach the gate over TCP only.
+    pub needs_tcp: bool,
+    pub(super) template: &'static str,
+}
+
+impl Kind {
+    const fn new(
+        name: &'static str,
+        purpose: &'static str,
+        example: &'static str,
+        template: &'static str,
+    ) -> Self {
+        Kind { name, purpose, example, needs_tcp: false, template }
+    }
+
+    /// Where the gate listens in the example: the socket, or TCP for a server that knows nothing else.
+    pub fn example_gate(&self) -> Listening {
+        if self.needs_tcp { Listening::Tcp("127.0.0.1".into(), 9800) } else { Values::example().gate }
+    }
+
+    /// The kind of this name.
+    pub fn find(name: &str) -> Option<&'static Kind> {
+        KINDS.iter().find(|kind| kind.name == name)
+    }
+}
+
+/// All kinds: what to choose first, first.
+pub const KINDS: &[Kind] = &[
+    Kind::new(
+        "nginx",
+        "nginx, by X-Accel-Redirect: the one to choose with nginx",
+        "nginx/piwigo-gate.conf",
+        include_str!("templates/nginx.conf"),
+    ),
+    Kind::new(
+        "nginx-auth-request",
+        "nginx, by auth_request: where another program must go on sending the files",
+        "nginx/piwigo-gate-auth_request.conf",
+        include_str!("templates/nginx-auth-request.conf"),
+    ),
+    Kind::new(
+        "apache-xsendfile",
+        "Apache with mod_fcgid and mod_xsendfile, for whoever may edit the server's configuration",
+        "apache/piwigo-gate-xsendfile.conf",
+        include_str!("templates/apache-xsendfile.conf"),
+    ),
+    Kind::new(
+        "htaccess",
+        "Apache with mod_fcgid and .htaccess files alone (shared hosting): for Piwigo's directory",
+        "apache/htaccess",
+        include_str!("templates/htaccess"),
+    ),
+    Kind::new(
+        "htaccess-guarded-dir",
+        "the second .htaccess file of shared hosting, for each guarded directory",
+        "apache/htaccess-guarded-dir",
+        include_str!("templates/htaccess-guarded-dir"),
+    ),
+];
+
+/// What several templates include.
+pub(super) const PARTS: &[(&str, &str)] = &[
+    ("nginx-ask", include_str!("templates/part-nginx-ask.conf")),
+    ("nginx-away", include_str!("templates/part-nginx-away.conf")),
+    ("nginx-closed", include_str!("templates/part-nginx-closed.conf")),
+    ("nginx-gate", include_str!("templates/part-nginx-gate.conf")),
+    ("nginx-i.php", include_str!("templates/part-nginx-i.php.conf")),
+    ("nginx-links", include_str!("templates/part-nginx-links.conf")),
+    ("nginx-types", include_str!("templates/part-nginx-types.conf")),
+];

@@ -1,0 +1,292 @@
+//! What stands in a server's file: directories, addresses and the guarded parts of the site, as this gallery has them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use upon::Value;
+
+use super::ConfigError;
+use crate::listen::Listen;
+use crate::settings::Settings;
+use crate::settings::gallery::Gallery;
+
+/// What cannot be found out from the gallery.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// PHP-FPM's socket.
+    pub php_socket: Option<PathBuf>,
+    /// The gate's program.
+    pub program: Option<PathBuf>,
+    /// The account that PHP runs as.
+    pub user: Option<String>,
+}
+
+/// Everything that is filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Values {
+    /// Piwigo's directory, absolute.
+    pub root: String,
+    /// The path in the site at which the gallery is: empty, or `/piwigo`.
+    pub prefix: String,
+    /// Where the gate listens.
+    pub gate: Listening,
+    /// PHP-FPM's socket.
+    pub php_socket: String,
+    /// The gate's program, if not in the usual place.
+    pub program: Option<String>,
+    /// The account that PHP runs as, and the gate with it.
+    pub user: String,
+    /// Directories of originals, relative to the root, without a slash at the end: `upload`, `galleries`.
+    pub originals: Vec<String>,
+    /// The directory of resized pictures: `_data/i`.
+    pub derivatives: String,
+    /// Piwigo's data directory: `_data`.
+    pub data: String,
+    /// Directories of originals beside the root (`../` sites), relative to the root's parent.
+    pub beside: Vec<String>,
+    /// What the server may do with symbolic links: follow those of the target's own owner only.
+    pub same_owner_links: bool,
+}
+
+/// An address of the gate, as a server's file names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listening {
+    /// A unix socket's path.
+    Unix(String),
+    /// Host and port.
+    Tcp(String, u16),
+}
+
+const SOCKET: &str = "/run/piwigo-gate/gate.sock";
+const PHP_SOCKET: &str = "/run/php/php-fpm.sock";
+
+impl Values {
+    /// Those of the files in this project: a gallery in `/var/www/piwigo`, at the root of its site.
+    pub fn example() -> Self {
+        Values {
+            root: "/var/www/piwigo".into(),
+            prefix: String::new(),
+            gate: Listening::Unix(SOCKET.into()),
+            php_socket: PHP_SOCKET.into(),
+            program: None,
+            user: "www-data".into(),
+            originals: vec!["upload".into(), "galleries".into()],
+            derivatives: "_data/i".into(),
+            data: "_data".into(),
+            beside: Vec::new(),
+            same_owner_links: true,
+        }
+    }
+
+    /// Those of a gallery. `sites`: the directories that Piwigo synchronises with, as its table has them; `None`: they are
+    /// not known, and the usual one is taken.
+    pub fn of(settings: &Settings, gallery: &Gallery, sites: Option<&[String]>, asked: &Asked) -> Self {
+        let example = Self::example();
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let bare = |directory: &str| directory.trim_end_matches('/').to_owned();
+        let mut originals: Vec<String> = gallery.upload_dir.iter().map(|directory| bare(directory)).collect();
+        match sites {
+            Some(sites) => originals.extend(sites.iter().filter_map(|site| below_the_root(site))),
+            None => originals.push("galleries".into()),
+        }
+        // Stock Piwigo lets an administrator synchronise `galleries/` at any time.
+        if settings.gallery.join("galleries").is_dir() {
+            originals.push("galleries".into());
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        originals.retain(|directory| seen.insert(directory.clone()));
+        let gate = match &settings.listen {
+            Some(Listen::Unix { path, .. }) => Listening::Unix(text(path)),
+            Some(Listen::Tcp(address)) => Listening::Tcp(address.ip().to_string(), address.port()),
+            Some(Listen::Fd0 | Listen::Systemd) | None => example.gate,
+        };
+        Values {
+            root: text(&settings.gallery),
+            prefix: settings.url_prefix.clone(),
+            gate,
+            php_socket: asked.php_socket.as_deref().map_or_else(php_socket, text),
+            program: asked.program.as_deref().map(text),
+            user: asked.user.clone().unwrap_or(example.user),
+            originals,
+            derivatives: bare(&gallery.layout.derivative_dir),
+            data: bare(&gallery.layout.data_dir),
+            beside: gallery.layout.parent_sites.iter().map(|site| bare(site)).collect(),
+            same_owner_links: true,
+        }
+    }
+
+    /// Whether the gate is reached over TCP.
+    pub fn is_tcp(&self) -> bool {
+        matches!(self.gate, Listening::Tcp(..))
+    }
+
+    /// Refuses what a server's file cannot hold: every value is written between quotation marks, where only these
+    /// characters mean themselves in all of the languages.
+    pub(super) fn verify(&self) -> Result<(), ConfigError> {
+        let plain = |c: char| c.is_alphanumeric() || " ._-~+@:,=/".contains(c);
+        let gate = match &self.gate {
+            Listening::Unix(path) => path,
+            Listening::Tcp(host, _) => host,
+        };
+        [&self.root, &self.prefix, gate, &self.php_socket, &self.user, &self.derivatives, &self.data]
+            .into_iter()
+            .chain(&self.program)
+            .chain(&self.originals)
+            .chain(&self.beside)
+            .find(|text| !text.chars().all(plain))
+            .map_or(Ok(()), |text| Err(ConfigError::Name(text.clone())))
+    }
+
+    /// The names that templates know.
+    pub(super) fn to_map(&self, kind: &str) -> Value {
+        let guarded: Vec<String> = self.originals.iter().chain([&self.derivatives]).cloned().collect();
+        let parent = Path::new(&self.root).parent().unwrap_or(Path::new("/"));
+        let program = self.program.as_deref().unwrap_or("/usr/local/bin/piwigo-gate");
+        // mod_fcgid wants a directory that holds nothing else.
+        let fcgi = self.program.as_deref().unwrap_or("/usr/local/lib/piwigo-gate/gate.fcgi");
+        // The URL above the gallery's own: `/photos` beside `/piwigo`.
+        let above = self.prefix.rsplit_once('/').map_or("", |(above, _)| above);
+        let (unix, tcp) = match &self.gate {
+            Listening::Unix(path) => (path.clone(), String::new()),
+            Listening::Tcp(host, port) if host.contains(':') => (String::new(), format!("[{host}]:{port}")),
+            Listening::Tcp(host, port) => (String::new(), format!("{host}:{port}")),
+        };
+        let text = |text: &str| Value::String(text.to_owned());
+        let list = |items: &[String]| Value::List(items.iter().cloned().map(Value::String).collect());
+        let map: BTreeMap<String, Value> = [
+            ("kind", text(kind)),
+            ("root", text(&self.root)),
+            ("parent", text(parent.to_string_lossy().trim_end_matches('/'))),
+            ("prefix", text(&self.prefix)),
+            ("above", text(above)),
+            ("gate_unix", text(&unix)),
+            ("gate_tcp", text(&tcp)),
+            ("php_socket", text(&self.php_socket)),
+            ("program", text(program)),
+            ("fcgi", text(fcgi)),
+            ("fcgi_dir", text(&Path::new(fcgi).parent().unwrap_or(Path::new("/")).to_string_lossy())),
+            ("user", text(&self.user)),
+            ("originals", list(&self.originals)),
+            ("derivatives", text(&self.derivatives)),
+            ("guarded", list(&guarded)),
+            ("data", text(&self.data)),
+            ("beside", list(&self.beside)),
+            ("same_owner_links", Value::Bool(self.same_owner_links)),
+            // Where the server only asks, `action.php` stays with PHP.
+            ("judges_urls_only", Value::Bool(kind.starts_with("nginx-auth-"))),
+            ("cached", Value::Bool(kind == "nginx-auth-cache")),
+            ("is_tcp", Value::Bool(self.is_tcp())),
+            ("has_beside", Value::Bool(!self.beside.is_empty())),
+            ("has_prefix", Value::Bool(!self.prefix.is_empty())),
+            // Regular expressions.
+            ("re_prefix", text(&escaped(&self.prefix))),
+            ("re_originals", text(&alternatives(&self.originals))),
+            ("re_guarded", text(&alternatives(&guarded))),
+            ("re_beside", text(&alternatives(&self.beside))),
+            ("re_derivatives", text(&escaped(&self.derivatives))),
+            ("re_data", text(&escaped(&self.data))),
+            // The part of the derivatives' directory that is below the data directory: `i`.
+            (
+                "re_derivatives_in_data",
+                text(&escaped(self.derivatives.strip_prefix(&format!("{}/", self.data)).unwrap_or("i"))),
+            ),
+            ("re_spellings", text(&spellings(&guarded, &self.data))),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+        Value::Map(map)
+    }
+}
+
+/// PHP-FPM's socket, where one has a usual name.
+fn php_socket() -> String {
+    let usual = Path::new(PHP_SOCKET);
+    if usual.exists() {
+        return PHP_SOCKET.into();
+    }
+    let found = std::fs::read_dir("/run/php").into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut found: Vec<_> = found.filter(|path| path.extension().is_some_and(|end| end == "sock")).collect();
+    found.sort();
+    found.last().map_or_else(|| PHP_SOCKET.into(), |path| path.to_string_lossy().into_owned())
+}
+
+/// `./galleries/` as `galleries`; `None` for a site of another machine, beside the root, or the root itself.
+fn below_the_root(site: &str) -> Option<String> {
+    let path = site.strip_prefix("./").unwrap_or(site).trim_end_matches('/');
+    let plain = |segment: &str| !segment.is_empty() && !segment.starts_with('.') && !segment.ends_with(':');
+    path.split('/').all(plain).then(|| path.to_owned())
+}
+
+/// A regular expression that matches just this text. (No backslash, which some of the languages would take for theirs.)
+fn escaped(text: &str) -> String {
+    text.replace('.', "[.]").replace('+', "[+]")
+}
+
+fn alternatives(texts: &[String]) -> String {
+    texts.iter().map(|text| escaped(text)).collect::<Vec<_>>().join("|")
+}
+
+/// The guarded directories as a case-folding file system might also know them, without the end: dots and blanks after a
+/// part of the path, and the short names of exFAT and SMB shares.
+fn spellings(guarded: &[String], data: &str) -> String {
+    let part = |part: &str| {
+        let short: String = part.chars().filter(|c| c.is_alphanumeric() || *c == '_').take(6).collect();
+        match part.chars().count() {
+            9.. => format!("(?:{}|{}~[0-9]+)", escaped(part), escaped(&short)),
+            _ => escaped(part),
+        }
+    };
+    let path = |path: &str| path.split('/').map(part).collect::<Vec<_>>().join("[.\\x20]*/");
+    let inside = |directory: &&String| !directory.starts_with(&format!("{data}/"));
+    guarded
+        .iter()
+        .filter(inside)
+        .map(String::as_str)
+        .chain([data, "local/config"])
+        .map(path)
+        .collect::<Vec<_>>()
+        .join("|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sites_below_the_root() {
+        let table = [
+            ("./galleries/", Some("galleries")),
+            ("galleries/", Some("galleries")),
+            ("./photos/2024/", Some("photos/2024")),
+            ("../ext/", None),
+            ("./", None),
+            ("http://elsewhere.example/photos/", None),
+            ("./.hidden/", None),
+        ];
+        for (site, expected) in table {
+            assert_eq!(below_the_root(site).as_deref(), expected, "{site}");
+        }
+    }
+
+    #[test]
+    fn what_no_server_file_can_hold_is_refused() {
+        for name in ["a\"b", "a$b", "a\\b", "a\nb", "a;b", "a{b", "a#b", "a%b", "a'b", "a<b", "a`b"] {
+            let values = Values { root: format!("/srv/{name}"), ..Values::example() };
+            assert!(matches!(values.verify(), Err(ConfigError::Name(_))), "{name:?}");
+        }
+        let values = Values { root: "/srv/Meine Fotos, Été".into(), ..Values::example() };
+        assert!(values.verify().is_ok());
+    }
+
+    #[test]
+    fn expressions_mean_the_names() {
+        let example = Values::example();
+        assert_eq!(alternatives(&example.originals), "upload|galleries");
+        assert_eq!(
+            spellings(&["upload".into(), "galleries".into(), "_data/i".into()], "_data"),
+            "upload|(?:galleries|galler~[0-9]+)|_data|local[.\\x20]*/config"
+        );
+        assert_eq!(escaped("a.b+c"), "a[.]b[+]c");
+    }
+}

@@ -1,0 +1,43 @@
+//! What `piwigo-gate config` prints for a sandbox: the very text that an administrator would install.
+
+use std::path::Path;
+
+use super::gate;
+use super::sandbox::Sandbox;
+
+/// The file of `kind`, filled in for the sandbox's gallery, its gate's socket and its PHP. `more`: further options.
+///
+/// A sandbox without Piwigo's settings gets the example's text with its own paths in it.
+pub fn print(sandbox: &Sandbox, kind: &str, more: &[&str]) -> String {
+    if !sandbox.gallery().join("local/config/database.inc.php").exists() {
+        assert!(more.is_empty(), "{more:?}: there is no gallery to fill in");
+        return in_place_of_the_example(sandbox, &run(sandbox, &[kind, "--example"]));
+    }
+    let gallery = sandbox.gallery().display().to_string();
+    let listen = format!("unix:{}", sandbox.gate_socket().display());
+    let php = sandbox.php_socket().display().to_string();
+    let usual = [kind, "--gallery", &gallery, "--listen", &listen, "--php-socket", &php];
+    run(sandbox, &[&usual, more].concat())
+}
+
+/// Puts this sandbox's directories and sockets in the place of the example's.
+pub fn in_place_of_the_example(sandbox: &Sandbox, example: &str) -> String {
+    let replace = |text: String, from: &str, to: &Path| text.replace(from, to.to_str().expect("UTF-8 path"));
+    let text = replace(example.to_owned(), "/var/www/piwigo", &sandbox.gallery());
+    let text = replace(text, "/run/piwigo-gate/gate.sock", &sandbox.gate_socket());
+    let text = replace(text, "/usr/local/lib/piwigo-gate", &sandbox.path().join("bin"));
+    replace(text, "/run/php/php-fpm.sock", &sandbox.php_socket())
+}
+
+fn run(sandbox: &Sandbox, arguments: &[&str]) -> String {
+    let output = std::process::Command::new(gate::program())
+        .arg("config")
+        .args(arguments)
+        .current_dir(sandbox.path())
+        .env_clear()
+        .output()
+        .expect("the program runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "config {arguments:?}: {said}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
