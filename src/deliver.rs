@@ -24,6 +24,8 @@ use crate::target::Icon;
 pub struct Delivery<'a> {
     /// The gate's settings.
     pub settings: &'a Settings,
+    /// Where the gallery is mounted: empty, or `/piwigo`.
+    pub url_prefix: &'a str,
     /// Piwigo's settings.
     pub gallery: &'a Arc<Gallery>,
     /// Where a picture's centre of interest is.
@@ -130,7 +132,7 @@ impl Delivery<'_> {
         let path = format!("{}{derivative}", self.gallery.layout.derivative_dir);
         self.allowed(match self.how {
             Deliver::XAccelRedirect => Handover::AccelFile { path },
-            Deliver::Location => Handover::LocalFile { prefix: self.settings.url_prefix.clone(), path },
+            Deliver::Location => Handover::LocalFile { prefix: self.url_prefix.to_owned(), path },
             Deliver::Authorize => Handover::Authorized,
             Deliver::XSendfile => Handover::Sendfile {
                 path: self.settings.gallery.join(path).to_string_lossy().into_owned(),
@@ -162,7 +164,7 @@ impl Delivery<'_> {
         match self.how {
             Deliver::XAccelRedirect => self.allowed(Handover::AccelFile { path }),
             Deliver::Location => {
-                self.allowed(Handover::LocalFile { prefix: self.settings.url_prefix.clone(), path })
+                self.allowed(Handover::LocalFile { prefix: self.url_prefix.to_owned(), path })
             }
             Deliver::Authorize => self.allowed(Handover::Authorized),
             Deliver::XSendfile => {
@@ -190,7 +192,7 @@ impl Delivery<'_> {
             (Derivatives::Existing, _) => Reply::Missing,
             (_, Deliver::XAccelRedirect) => self.allowed(Handover::AccelIPhp { derivative }),
             (_, Deliver::XSendfile | Deliver::Location) => {
-                self.allowed(Handover::LocalIPhp { prefix: self.settings.url_prefix.clone(), derivative })
+                self.allowed(Handover::LocalIPhp { prefix: self.url_prefix.to_owned(), derivative })
             }
         }
     }

@@ -172,7 +172,8 @@ impl Gate {
         request: &Request<'_>,
         as_user: Option<u32>,
     ) -> Result<Considered, DatabaseError> {
-        let target = Target::read(request.uri, &ready.gallery.layout, &ready.gallery.derivatives);
+        let layout = ready.gallery.layout.mounted_at(request.url_prefix);
+        let target = Target::read(request.uri, &layout, &ready.gallery.derivatives);
         let judgement = match &target {
             Err(_) | Ok(Target::Icon(_)) => None,
             Ok(target) => Some(self.judge(&ready, request, as_user, target).await?),
@@ -194,14 +195,22 @@ impl Gate {
         deliver: Deliver,
     ) -> Reply {
         let Ready { database, gallery, .. } = &*considered.ready;
-        let delivery =
-            Delivery { settings: &self.settings, gallery, database, disk: &self.disk, maker, how: deliver };
+        let layout = gallery.layout.mounted_at(request.url_prefix);
+        let delivery = Delivery {
+            settings: &self.settings,
+            url_prefix: &layout.url_prefix,
+            gallery,
+            database,
+            disk: &self.disk,
+            maker,
+            how: deliver,
+        };
         let target = match &considered.target {
             Ok(target) => target,
             Err(refusal) => return self.refuse(request, considered, (*refusal).into()),
         };
         // The server would serve what it maps `/i.php` to, not what was judged.
-        if deliver == Deliver::Authorize && Target::is_script_form(request.uri, &gallery.layout) {
+        if deliver == Deliver::Authorize && Target::is_script_form(request.uri, &layout) {
             return self.refuse(request, considered, Why::Script);
         }
         let Some(judgement) = &considered.judgement else {
@@ -248,7 +257,8 @@ impl Gate {
         let gallery = &considered.ready.gallery;
         let sign_in = || {
             visitor.filter(|visitor| visitor.id == gallery.guest_id)?;
-            refusal::sign_in_page(considered.target.as_ref().ok()?, &gallery.layout)
+            let layout = gallery.layout.mounted_at(request.url_prefix);
+            refusal::sign_in_page(considered.target.as_ref().ok()?, &layout)
         };
         let reply = if self.settings.deny == Deny::Login && request.is_navigation {
             sign_in().map(|location| Reply::SignIn { location })

@@ -26,7 +26,6 @@ enum Says {
     LiesThen(Vec<(&'static str, u16, u32, Vec<u8>)>),
     /// A status without records.
     Code(u8),
-    Nothing,
 }
 
 /// A name server on loopback that answers from a table; whoever is not in it does not exist.
@@ -95,7 +94,6 @@ fn answers(question: &[u8], table: &BTreeMap<&'static str, Says>, by_tcp: bool) 
     };
     match table.get(name.as_str()) {
         None => vec![message(question, 3, &[])],
-        Some(Says::Nothing) => Vec::new(),
         Some(Says::Code(code)) => vec![message(question, *code, &[])],
         Some(Says::Records(records)) => vec![message(question, 0, &of_kind(records))],
         Some(Says::TooLong(records)) if by_tcp => vec![message(question, 0, &of_kind(records))],
@@ -345,7 +343,6 @@ async fn a_silent_server_costs_a_bounded_time_and_another_one_is_asked() {
 
 #[tokio::test]
 async fn a_server_that_never_speaks_of_one_family_does_not_keep_the_other_back() {
-    // Says::Nothing is for both; so the table is asked by name, and only AAAA gets lost.
     let datagrams = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let port = datagrams.local_addr().expect("its number").port();
     std::thread::spawn(move || {
