@@ -59,8 +59,9 @@ esac
 without="-USQLITE_ENABLE_FTS3 -USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_FTS5 -USQLITE_ENABLE_RTREE"
 without="$without -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_LOAD_EXTENSION"
 
-# With a target named, the flags are for the program and not for what runs while it is built.
-RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static $relocations" \
+# Random numbers come from the system call: a static program cannot look for it in the C library, and a jail may have no
+# /dev/urandom. With a target named, the flags are for the program and not for what runs while it is built.
+RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static $relocations --cfg getrandom_backend=\"linux_getrandom\"" \
     LIBSQLITE3_FLAGS="${LIBSQLITE3_FLAGS:-} $without" \
     CFLAGS="${CFLAGS:-} -fno-asynchronous-unwind-tables" \
     cargo build --locked --profile static --target "$host" --bin piwigo-gate

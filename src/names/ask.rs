@@ -120,8 +120,7 @@ impl Servers {
         for _ in 0..self.attempts {
             for &server in &self.addresses {
                 // Anew each time: together with the port it is what a stranger would have to guess.
-                let id = getrandom::u32().map_err(io::Error::from)? as u16;
-                let query = Query::new(id, name, family).ok_or(Silence::Query)?;
+                let query = Query::new(random_id()?, name, family).ok_or(Silence::Query)?;
                 silence = match timeout(self.patience, self.exchange(server, &query)).await {
                     Ok(Ok(Answer::Found(found))) => return Ok(found),
                     Ok(Ok(Answer::Failed(code))) => Silence::Failed(code),
@@ -144,6 +143,13 @@ impl Servers {
             answer => Ok(answer),
         }
     }
+}
+
+/// By the system call itself: a static program in a jail has neither a C library to ask for it nor `/dev/urandom`.
+fn random_id() -> io::Result<u16> {
+    let mut bytes = [0; 2];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    Ok(u16::from_ne_bytes(bytes))
 }
 
 /// A future by another name: the two families' are of one type.

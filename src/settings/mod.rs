@@ -238,10 +238,12 @@ impl Settings {
 }
 
 /// The gallery in whose root this program lies (a `gate.fcgi` on shared hosting), or the working directory, which
-/// `mod_fcgid` sets to the program's.
+/// `mod_fcgid` sets to the program's. A jail without `/proc` leaves only the name by which the program was started.
 fn gallery_of_this_program() -> Option<PathBuf> {
-    let program = std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_owned));
+    let name = || std::env::args_os().next().map(PathBuf::from).filter(|name| name.is_absolute());
+    let program = std::env::current_exe().ok().or_else(name);
     program
+        .and_then(|path| path.parent().map(Path::to_owned))
         .into_iter()
         .chain(std::env::current_dir())
         .find(|directory| directory.join("local/config/database.inc.php").is_file())
