@@ -3,7 +3,7 @@
 //!
 //! `tests/run.sh` builds it (unoptimised) and runs this as root; the size is `packaging/static.sh`'s to check.
 
-#![allow(clippy::expect_used)]
+#![allow(clippy::expect_used, clippy::doc_markdown)]
 
 mod support;
 

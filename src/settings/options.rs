@@ -302,6 +302,7 @@ mod tests {
             ("derivatives = \"existing\"", true),
             ("derivatives = \"generate\"\nderivative_jobs = 2", true),
             ("derivatives = \"none\"", false),
+            ("one_of_several = true", false),
             ("deny = \"login\"\ncovers = true\nlog_format = \"json\"", true),
             ("database = \"mysql://a/b\"", true),
             ("database = [\"piwigo\", \"mysql://a/b\"]\nmax_replica_lag = \"2s\"", true),
