@@ -28,6 +28,8 @@ pub struct Delivery<'a> {
     pub ready: &'a Ready,
     /// What the server and the visitor's browser said.
     pub request: &'a Request<'a>,
+    /// Where the gallery is mounted: empty, or `/piwigo`.
+    pub url_prefix: &'a str,
     /// How fast the files' disk answers.
     pub disk: &'a Disk,
     /// Makes derivatives. `None`: nothing is made, and what would be is answered as if it had been.
@@ -133,7 +135,7 @@ impl Delivery<'_> {
         let path = format!("{}{derivative}", self.ready.gallery.layout.derivative_dir);
         self.allowed(match self.how {
             Deliver::XAccelRedirect => Handover::AccelFile { path },
-            Deliver::Location => Handover::LocalFile { prefix: self.settings.url_prefix.clone(), path },
+            Deliver::Location => Handover::LocalFile { prefix: self.url_prefix.to_owned(), path },
             // There are no bytes yet: a bare yes.
             Deliver::Authorize | Deliver::Stream => Handover::Authorized,
             Deliver::XSendfile => Handover::Sendfile {
@@ -183,9 +185,7 @@ impl Delivery<'_> {
                 let path = path.to_owned();
                 self.allowed(match self.how {
                     Deliver::XAccelRedirect => Handover::AccelFile { path },
-                    Deliver::Location => {
-                        Handover::LocalFile { prefix: self.settings.url_prefix.clone(), path }
-                    }
+                    Deliver::Location => Handover::LocalFile { prefix: self.url_prefix.to_owned(), path },
                     _ => Handover::Authorized,
                 })
             }
@@ -255,7 +255,7 @@ impl Delivery<'_> {
             }
             (_, Deliver::XAccelRedirect) => self.allowed(Handover::AccelIPhp { derivative }),
             (_, Deliver::XSendfile | Deliver::Location) => {
-                self.allowed(Handover::LocalIPhp { prefix: self.settings.url_prefix.clone(), derivative })
+                self.allowed(Handover::LocalIPhp { prefix: self.url_prefix.to_owned(), derivative })
             }
         }
     }

@@ -169,7 +169,8 @@ impl Gate {
         request: &Request<'_>,
         as_user: Option<u32>,
     ) -> Result<Considered, DatabaseError> {
-        let target = Target::read(request.uri, &ready.gallery.layout, &ready.gallery.derivatives);
+        let layout = ready.gallery.layout.mounted_at(request.url_prefix);
+        let target = Target::read(request.uri, &layout, &ready.gallery.derivatives);
         let judgement = match &target {
             Err(_) | Ok(Target::Icon(_)) => None,
             Ok(target) => Some(self.judge(&ready, request, as_user, target).await?),
@@ -192,14 +193,22 @@ impl Gate {
     ) -> Reply {
         let ready = &*considered.ready;
         let gallery = &ready.gallery;
-        let delivery =
-            Delivery { settings: &self.settings, ready, request, disk: &self.disk, maker, how: deliver };
+        let layout = gallery.layout.mounted_at(request.url_prefix);
+        let delivery = Delivery {
+            settings: &self.settings,
+            ready,
+            request,
+            url_prefix: &layout.url_prefix,
+            disk: &self.disk,
+            maker,
+            how: deliver,
+        };
         let target = match &considered.target {
             Ok(target) => target,
             Err(refusal) => return self.refuse(request, considered, (*refusal).into()),
         };
         // The server would serve what it maps `/i.php` to, not what was judged.
-        if deliver == Deliver::Authorize && Target::is_script_form(request.uri, &gallery.layout) {
+        if deliver == Deliver::Authorize && Target::is_script_form(request.uri, &layout) {
             return self.refuse(request, considered, Why::Script);
         }
         let Some(judgement) = &considered.judgement else {
@@ -254,7 +263,8 @@ impl Gate {
         let gallery = &considered.ready.gallery;
         let sign_in = || {
             visitor.filter(|visitor| visitor.id == gallery.guest_id)?;
-            refusal::sign_in_page(considered.target.as_ref().ok()?, &gallery.layout)
+            let layout = gallery.layout.mounted_at(request.url_prefix);
+            refusal::sign_in_page(considered.target.as_ref().ok()?, &layout)
         };
         let reply = if self.settings.deny == Deny::Login && request.is_navigation {
             sign_in().map(|location| Reply::SignIn { location })

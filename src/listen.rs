@@ -133,7 +133,10 @@ impl Listen {
                 if !socket.is_listener().unwrap_or(false) {
                     return Err(ListenError::NotListening);
                 }
-                Ok(vec![Listener::inherited(socket).map_err(system)?])
+                let listener = Listener::inherited(socket).map_err(system)?;
+                // There must be no second one: as long as it is open, people connect, also when nobody accepts any more.
+                rustix::stdio::dup2_stdin(io::stderr()).map_err(|error| system(error.into()))?;
+                Ok(vec![listener])
             }
             Listen::Systemd => {
                 let system = |error| ListenError::System { place: "systemd".into(), error };

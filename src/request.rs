@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use crate::fastcgi::{Params, Role};
 use crate::reply::Deliver;
 use crate::send::Conditions;
+use crate::settings;
 
 /// Longest accepted `REQUEST_URI`, in bytes. Piwigo's longest path is 255 characters; the rest is query.
 pub const MAX_URI: usize = 8 * 1024;
@@ -56,6 +57,9 @@ pub struct Request<'a> {
     pub deliver: Option<Deliver>,
     /// The server sends a visitor on to `i.php` where the answer says so; not by `GATE_LOCAL_REDIRECT=no`.
     pub hands_over: bool,
+    /// `GATE_URL_PREFIX`, set by the server's own file: where the gallery is mounted. Counts where the settings do not say
+    /// so; a program on shared hosting is started without arguments and environment.
+    pub url_prefix: Option<&'a str>,
     /// `REMOTE_USER`, or else `REDIRECT_REMOTE_USER`, but only where the server's own file says by
     /// `GATE_REMOTE_USER=verified` that somebody checked the password: nginx passes on the name of any
     /// `Authorization` header.
@@ -88,6 +92,9 @@ pub enum Malformed {
     /// `GATE_DELIVER` holds a word that is not a way to deliver.
     #[error("the web server's GATE_DELIVER is none of the known ways to deliver")]
     UnknownDeliver,
+    /// `GATE_URL_PREFIX` is no place where a gallery could be.
+    #[error("the web server's GATE_URL_PREFIX is not a path such as /piwigo")]
+    UrlPrefix,
 }
 
 impl<'a> Request<'a> {
@@ -102,6 +109,7 @@ impl<'a> Request<'a> {
             role: Role::Responder,
             deliver: None,
             hands_over: true,
+            url_prefix: None,
             remote_user: None,
             api_key: None,
             is_navigation: false,
@@ -121,6 +129,7 @@ impl<'a> Request<'a> {
         let mut server = Server::Other;
         let mut deliver: Option<&[u8]> = None;
         let mut hands_over = true;
+        let mut url_prefix: &[u8] = b"";
         let (mut user, mut redirect_user, mut user_is_verified) = (None, None, false);
         let mut api_key = None;
         let mut is_navigation = false;
@@ -141,6 +150,7 @@ impl<'a> Request<'a> {
                 b"SERVER_SOFTWARE" => server = Server::from_software(value),
                 b"GATE_DELIVER" => deliver = Some(value),
                 b"GATE_LOCAL_REDIRECT" => hands_over = value != b"no",
+                b"GATE_URL_PREFIX" => url_prefix = value,
                 b"REMOTE_USER" => user = Some(value),
                 b"REDIRECT_REMOTE_USER" => redirect_user = Some(value),
                 b"GATE_REMOTE_USER" => user_is_verified = value == b"verified",
@@ -174,6 +184,8 @@ impl<'a> Request<'a> {
             None | Some(b"") => None,
             Some(word) => Some(Deliver::from_param(word).ok_or(Malformed::UnknownDeliver)?),
         };
+        let url_prefix = std::str::from_utf8(url_prefix).ok().and_then(settings::url_prefix);
+        let url_prefix = Some(url_prefix.ok_or(Malformed::UrlPrefix)?).filter(|prefix| !prefix.is_empty());
         let remote_user =
             if user_is_verified { user.or(redirect_user).filter(|user| !user.is_empty()) } else { None };
         Ok(Request {
@@ -185,6 +197,7 @@ impl<'a> Request<'a> {
             role,
             deliver,
             hands_over,
+            url_prefix,
             remote_user,
             api_key,
             is_navigation,
@@ -309,9 +322,26 @@ mod tests {
 
     #[test]
     fn http_variables_never_configure_the_gate() {
-        let bytes = encode(&with(&[("HTTP_GATE_DELIVER", "authorize"), ("HTTP_REMOTE_ADDR", "10.0.0.1")]));
+        let bytes = encode(&with(&[
+            ("HTTP_GATE_DELIVER", "authorize"),
+            ("HTTP_GATE_URL_PREFIX", "/x"),
+            ("REDIRECT_GATE_URL_PREFIX", "/x"),
+            ("HTTP_REMOTE_ADDR", "10.0.0.1"),
+        ]));
         let request = Request::from_params(Role::Responder, &Params::parse(&bytes).unwrap()).unwrap();
-        assert_eq!((request.deliver, request.remote_addr), (None, "192.0.2.7"));
+        assert_eq!((request.deliver, request.url_prefix, request.remote_addr), (None, None, "192.0.2.7"));
+    }
+
+    #[test]
+    fn the_servers_file_may_say_where_the_gallery_is() {
+        for (word, expected) in
+            [("/piwigo", Some("/piwigo")), ("/a/b/", Some("/a/b")), ("", None), ("/", None)]
+        {
+            let bytes = encode(&with(&[("GATE_URL_PREFIX", word)]));
+            let params = Params::parse(&bytes).unwrap();
+            let request = Request::from_params(Role::Responder, &params).unwrap();
+            assert_eq!(request.url_prefix, expected, "{word}");
+        }
     }
 
     #[test]
@@ -360,7 +390,7 @@ mod tests {
     fn what_is_missing_or_too_long_is_named() {
         let long = format!("/{}", "a".repeat(MAX_URI));
         let cookie = "c".repeat(MAX_COOKIES + 1);
-        let table: [(&[(&str, &str)], Malformed); 6] = [
+        let table: [(&[(&str, &str)], Malformed); 7] = [
             (&[("REMOTE_ADDR", "192.0.2.7")], Malformed::NoUri),
             (&[("REQUEST_URI", &long), ("REMOTE_ADDR", "192.0.2.7")], Malformed::LongUri),
             (&[("REQUEST_URI", "/"), ("HTTP_COOKIE", &cookie)], Malformed::LongCookies),
@@ -369,6 +399,10 @@ mod tests {
             (
                 &[("REQUEST_URI", "/"), ("REMOTE_ADDR", "::1"), ("GATE_DELIVER", "allow")],
                 Malformed::UnknownDeliver,
+            ),
+            (
+                &[("REQUEST_URI", "/"), ("REMOTE_ADDR", "::1"), ("GATE_URL_PREFIX", "piwigo")],
+                Malformed::UrlPrefix,
             ),
         ];
         for (pairs, expected) in table {

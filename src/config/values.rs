@@ -7,8 +7,8 @@ use upon::Value;
 
 use super::ConfigError;
 use crate::listen::Listen;
-use crate::settings::{Settings, Symlinks};
 use crate::settings::gallery::Gallery;
+use crate::settings::{Settings, Symlinks};
 
 /// What cannot be found out from the gallery.
 #[derive(Debug, Default)]

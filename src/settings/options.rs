@@ -16,6 +16,11 @@ const MAX_FILE: u64 = 64 * 1024;
 #[derive(Clone, Debug, Default, clap::Args, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Options {
+    /// The web server starts several of this program, each for one request at a time (`mod_fcgid`). Nobody says so: it
+    /// shows by the way in which the program is started, and changes defaults only.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub one_of_several: bool,
     /// Piwigo's directory, where its index.php is
     #[arg(long, env = "PIWIGO_GATE_GALLERY", value_name = "DIR")]
     pub gallery: Option<PathBuf>,
@@ -264,6 +269,7 @@ impl Options {
         let mut piwigo = weaker.piwigo;
         piwigo.extend(self.piwigo);
         Options {
+            one_of_several: self.one_of_several || weaker.one_of_several,
             gallery: self.gallery.or(weaker.gallery),
             listen: self.listen.or(weaker.listen),
             socket_mode: self.socket_mode.or(weaker.socket_mode),
@@ -317,6 +323,7 @@ mod tests {
             ("derivatives = \"existing\"", true),
             ("derivatives = \"generate\"\nderivative_jobs = 2", true),
             ("derivatives = \"none\"", false),
+            ("one_of_several = true", false),
             ("deny = \"login\"\ncovers = true\nlog_format = \"json\"", true),
             ("database = \"mysql://a/b\"", true),
             ("database = [\"piwigo\", \"mysql://a/b\"]\nmax_replica_lag = \"2s\"", true),
