@@ -35,6 +35,8 @@ pub struct Gate {
     guesses: Guesses,
     disk: Disk,
     maker: Arc<Maker>,
+    /// It was said that the gate sends files itself.
+    streaming_was_told: AtomicBool,
     /// It was said that a history row could not be written.
     history_was_unwritable: AtomicBool,
 }
@@ -67,6 +69,7 @@ impl Gate {
             api_keys: Verifier::default(),
             guesses: Guesses::default(),
             disk: Disk::default(),
+            streaming_was_told: AtomicBool::new(false),
             history_was_unwritable: AtomicBool::new(false),
         })
     }
@@ -85,13 +88,7 @@ impl Gate {
             );
             return Reply::Refused(DenyStatus::Forbidden);
         }
-        let Some(deliver) = self.deliver(request) else {
-            tracing::error!(
-                "the web server does not say how files are to be sent: set GATE_DELIVER in its file, or deliver in \
-                 gate.toml (x-accel-redirect, x-sendfile, location or authorize)"
-            );
-            return Reply::Unavailable;
-        };
+        let deliver = self.deliver(request);
         let reply = match self.answer_file(request, deliver).await {
             Ok(reply) => reply,
             Err(error) => {
@@ -193,9 +190,10 @@ impl Gate {
         considered: &Considered,
         deliver: Deliver,
     ) -> Reply {
-        let Ready { database, gallery, .. } = &*considered.ready;
+        let ready = &*considered.ready;
+        let gallery = &ready.gallery;
         let delivery =
-            Delivery { settings: &self.settings, gallery, database, disk: &self.disk, maker, how: deliver };
+            Delivery { settings: &self.settings, ready, request, disk: &self.disk, maker, how: deliver };
         let target = match &considered.target {
             Ok(target) => target,
             Err(refusal) => return self.refuse(request, considered, (*refusal).into()),
@@ -232,13 +230,21 @@ impl Gate {
         }
     }
 
-    /// How this server is told to send a file (DESIGN.md, `auto`); `None` if nothing says how.
-    fn deliver(&self, request: &Request<'_>) -> Option<Deliver> {
+    /// How this server is told to send a file (DESIGN.md, `auto`); where nothing says how, the gate sends it.
+    fn deliver(&self, request: &Request<'_>) -> Deliver {
         if request.role == Role::Authorizer {
-            return Some(Deliver::Authorize);
+            return Deliver::Authorize;
         }
         let by_server = (request.server == Server::Nginx).then_some(Deliver::XAccelRedirect);
-        self.settings.deliver.or(request.deliver).or(by_server)
+        let said = self.settings.deliver.or(request.deliver).or(by_server);
+        if said.is_none() && !self.streaming_was_told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "the web server does not say how files are to be sent, so the gate sends the bytes itself. If it can send \
+                 files by a header, that is faster: set GATE_DELIVER in its file, or deliver in gate.toml \
+                 (x-accel-redirect, x-sendfile, location or authorize); or say stream, and this is not said again"
+            );
+        }
+        said.unwrap_or(Deliver::Stream)
     }
 
     /// The one refusal, with its reason in the log only. With `deny = "login"`, who is not signed in and opens the

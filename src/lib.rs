@@ -28,7 +28,7 @@
 //! | [`disposition`] | a photo's own name → how a browser is to save it | none |
 //! | [`reply`] | answer → status, headers, body for this server | none |
 //! | [`refusal`] | what is not allowed → one log line, one answer | none |
-//! | [`send`] | looks at a file before the server sends it | files |
+//! | [`send`] | finds a file by the rule for links, looks at it, sends its bytes | files |
 //! | [`derivative`] | names, sizes and state of resized pictures, and their making | files |
 //! | [`picture`] | a picture's file → pixels → a file in another size | none |
 //! | [`piwigo`] | Piwigo's own formats: PHP literals, sessions, settings | none |

@@ -332,6 +332,18 @@ impl Stream {
             Stream::Tcp(stream) => stream.write_all(bytes).await,
         }
     }
+
+    /// Writes as much as the socket takes, and says how much that was.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        use tokio::io::AsyncWriteExt as _;
+        match self {
+            Stream::Unix(stream) => stream.write(bytes).await,
+            Stream::Tcp(stream) => stream.write(bytes).await,
+        }
+    }
 }
 
 #[cfg(test)]

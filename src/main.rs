@@ -31,6 +31,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 use self::command_line::{Check, Command, CommandLine, Config, Derive, Doctor, Serve};
 
 mod command_line;
+mod manual;
 
 /// Exit code for a usage or set-up error.
 const SETUP_ERROR: u8 = 2;
@@ -88,11 +89,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => {
             (serve.options.log.unwrap_or_default(), serve.options.log_format.unwrap_or_default())
         }
-        Command::Demo { .. }
-        | Command::Check(_)
-        | Command::Config(_)
-        | Command::Derive(_)
-        | Command::Doctor(_) => (LogLevel::Error, LogFormat::Text),
+        _ => (LogLevel::Error, LogFormat::Text),
     };
     let log_at = start_logging(log, format);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -112,15 +109,24 @@ fn main() -> ExitCode {
             Ok(false) => ExitCode::FAILURE,
             Err(error) => setup_error(&*error),
         },
+        Command::Doctor(asked) => match runtime.block_on(examine(*asked)) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => setup_error(&*error),
+        },
         Command::Derive(asked) => match runtime.block_on(derivatives(*asked)) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(error) => setup_error(&*error),
         },
-        Command::Doctor(asked) => match runtime.block_on(examine(*asked)) {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => ExitCode::FAILURE,
-            Err(error) => setup_error(&*error),
+        Command::Completions { shell } => match std::io::stdout().write_all(completions(shell).as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
+        Command::Man { verb } => match manual::page(verb.as_deref()) {
+            Some(page) if std::io::stdout().write_all(&page).is_ok() => ExitCode::SUCCESS,
+            Some(_) => ExitCode::FAILURE,
+            None => setup_error(&"there is no such verb; piwigo-gate --help names them"),
         },
         Command::Config(asked) => match runtime.block_on(server_file(*asked)) {
             Ok(()) => ExitCode::SUCCESS,
@@ -189,6 +195,16 @@ async fn explain(asked: Check) -> Result<bool, Box<dyn std::error::Error>> {
     Ok(reports.iter().all(|report| report.allowed))
 }
 
+/// The completions of a shell.
+fn completions(shell: clap_complete::Shell) -> String {
+    let mut text = Vec::new();
+    let mut words = <CommandLine as clap::CommandFactory>::command();
+    clap_complete::generate(shell, &mut words, "piwigo-gate", &mut text);
+    // For bash, clap_complete 4.6 writes the hyphen of a program's name in two ways, so that nothing after a verb is
+    // completed (its issue 6421).
+    String::from_utf8_lossy(&text).replace("piwigo__subcmd__gate", "piwigo__gate")
+}
+
 /// Prints a server's file.
 async fn server_file(asked: Config) -> Result<(), Box<dyn std::error::Error>> {
     let Some(name) = asked.kind else {
@@ -197,7 +213,7 @@ async fn server_file(asked: Config) -> Result<(), Box<dyn std::error::Error>> {
     };
     let kind = config::Kind::find(&name).ok_or(config::ConfigError::NoKind(name))?;
     let values = if asked.example {
-        config::Values::example()
+        config::Values { gate: kind.example_gate(), ..config::Values::example() }
     } else {
         let settings = Settings::resolve(asked.serve.options, asked.serve.config.as_deref())?;
         let found = config::Asked { php_socket: asked.php_socket, program: asked.program, user: asked.user };

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use crate::fastcgi::{Params, Role};
 use crate::reply::Deliver;
+use crate::send::Conditions;
 
 /// Longest accepted `REQUEST_URI`, in bytes. Piwigo's longest path is 255 characters; the rest is query.
 pub const MAX_URI: usize = 8 * 1024;
@@ -53,6 +54,8 @@ pub struct Request<'a> {
     pub role: Role,
     /// `GATE_DELIVER`, set by the server's own file.
     pub deliver: Option<Deliver>,
+    /// The server sends a visitor on to `i.php` where the answer says so; not by `GATE_LOCAL_REDIRECT=no`.
+    pub hands_over: bool,
     /// `REMOTE_USER`, or else `REDIRECT_REMOTE_USER`, but only where the server's own file says by
     /// `GATE_REMOTE_USER=verified` that somebody checked the password: nginx passes on the name of any
     /// `Authorization` header.
@@ -63,6 +66,8 @@ pub struct Request<'a> {
     pub is_navigation: bool,
     /// `Range` of something behind the first byte: a player that seeks, or a download that goes on.
     pub is_continuation: bool,
+    /// `Range` and the `If-` headers: what a file that the gate sends itself is answered by.
+    pub conditions: Conditions<'a>,
 }
 
 /// Why params do not make a request.
@@ -96,10 +101,12 @@ impl<'a> Request<'a> {
             server: Server::Other,
             role: Role::Responder,
             deliver: None,
+            hands_over: true,
             remote_user: None,
             api_key: None,
             is_navigation: false,
             is_continuation: false,
+            conditions: Conditions::default(),
         }
     }
 
@@ -113,10 +120,12 @@ impl<'a> Request<'a> {
         let mut remote_addr: &[u8] = b"";
         let mut server = Server::Other;
         let mut deliver: Option<&[u8]> = None;
+        let mut hands_over = true;
         let (mut user, mut redirect_user, mut user_is_verified) = (None, None, false);
         let mut api_key = None;
         let mut is_navigation = false;
         let mut is_continuation = false;
+        let mut conditions = Conditions::default();
         // One pass; a name that comes twice overwrites, so the last one wins (SERVERS.md rule 6).
         for (name, value) in params {
             match name {
@@ -131,11 +140,20 @@ impl<'a> Request<'a> {
                 b"REMOTE_ADDR" => remote_addr = value,
                 b"SERVER_SOFTWARE" => server = Server::from_software(value),
                 b"GATE_DELIVER" => deliver = Some(value),
+                b"GATE_LOCAL_REDIRECT" => hands_over = value != b"no",
                 b"REMOTE_USER" => user = Some(value),
                 b"REDIRECT_REMOTE_USER" => redirect_user = Some(value),
                 b"GATE_REMOTE_USER" => user_is_verified = value == b"verified",
                 b"HTTP_X_PIWIGO_API" => api_key = Some(value),
-                b"HTTP_RANGE" => is_continuation = !value.starts_with(b"bytes=0-") && !value.is_empty(),
+                b"HTTP_RANGE" => {
+                    is_continuation = !value.starts_with(b"bytes=0-") && !value.is_empty();
+                    conditions.range = given(value);
+                }
+                b"HTTP_IF_RANGE" => conditions.if_range = given(value),
+                b"HTTP_IF_MATCH" => conditions.if_match = given(value),
+                b"HTTP_IF_NONE_MATCH" => conditions.if_none_match = given(value),
+                b"HTTP_IF_MODIFIED_SINCE" => conditions.if_modified_since = given(value),
+                b"HTTP_IF_UNMODIFIED_SINCE" => conditions.if_unmodified_since = given(value),
                 b"HTTP_SEC_FETCH_DEST" => is_navigation = value == b"document",
                 _ => {}
             }
@@ -166,18 +184,46 @@ impl<'a> Request<'a> {
             server,
             role,
             deliver,
+            hands_over,
             remote_user,
             api_key,
             is_navigation,
             is_continuation,
+            conditions,
         })
     }
 }
 
-/// Whether the server only asks, and understands no status but 200, 403 and 503; known even of params that make no
-/// request.
-pub fn only_asks(role: Role, params: &Params<'_>) -> bool {
-    role == Role::Authorizer || params.last(b"GATE_DELIVER") == Some(b"authorize")
+/// What the server wants to hear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Which file it is to send.
+    Which,
+    /// Whether it may send one: it understands no status but 200, 403 and 503.
+    Whether,
+    /// Whether it may, and who is asking: without a name `mod_authnz_fcgi` takes a yes for an error (SERVERS.md §B5).
+    Who,
+}
+
+impl Question {
+    /// Known even of params that make no request.
+    pub fn of(role: Role, params: &Params<'_>) -> Self {
+        let is = |name: &[u8], value: &[u8]| params.last(name) == Some(value);
+        // mod_fcgid says the first of these, too, in a mode that would show the name to the visitor.
+        let wants_name = is(b"FCGI_APACHE_ROLE", b"AUTHENTICATOR") && is(b"FCGI_ROLE", b"AUTHORIZER");
+        match role {
+            Role::Authorizer if wants_name => Question::Who,
+            Role::Authorizer => Question::Whether,
+            Role::Responder if is(b"GATE_DELIVER", b"authorize") => Question::Whether,
+            Role::Responder => Question::Which,
+        }
+    }
+}
+
+/// A header's value; some servers pass an empty one for a header that did not come.
+fn given(value: &[u8]) -> Option<&[u8]> {
+    let value = value.trim_ascii();
+    (!value.is_empty()).then_some(value)
 }
 
 impl Server {
@@ -241,10 +287,54 @@ mod tests {
     }
 
     #[test]
+    fn wishes_are_read_as_they_came_and_an_empty_one_is_none() {
+        let bytes = encode(&with(&[
+            ("HTTP_RANGE", "bytes=0-1"),
+            ("HTTP_RANGE", " bytes=5-6"),
+            ("HTTP_IF_RANGE", "\"a\""),
+            ("HTTP_IF_MATCH", ""),
+            ("HTTP_IF_NONE_MATCH", "*"),
+            ("HTTP_IF_MODIFIED_SINCE", "x"),
+        ]));
+        let request = Request::from_params(Role::Responder, &Params::parse(&bytes).unwrap()).unwrap();
+        let expected = Conditions {
+            range: Some(b"bytes=5-6"),
+            if_range: Some(b"\"a\""),
+            if_none_match: Some(b"*"),
+            if_modified_since: Some(b"x"),
+            ..Conditions::default()
+        };
+        assert_eq!((request.conditions, request.is_continuation), (expected, true));
+    }
+
+    #[test]
     fn http_variables_never_configure_the_gate() {
         let bytes = encode(&with(&[("HTTP_GATE_DELIVER", "authorize"), ("HTTP_REMOTE_ADDR", "10.0.0.1")]));
         let request = Request::from_params(Role::Responder, &Params::parse(&bytes).unwrap()).unwrap();
         assert_eq!((request.deliver, request.remote_addr), (None, "192.0.2.7"));
+    }
+
+    #[test]
+    fn a_name_is_wanted_by_mod_authnz_fcgi_only() {
+        let (apache, role) = (("FCGI_APACHE_ROLE", "AUTHENTICATOR"), ("FCGI_ROLE", "AUTHORIZER"));
+        let authorize = ("GATE_DELIVER", "authorize");
+        let visitors = ("HTTP_FCGI_ROLE", "AUTHORIZER");
+        type Row<'a> = (Role, &'a [(&'a str, &'a str)], Question);
+        let table: [Row; 8] = [
+            (Role::Responder, &[], Question::Which),
+            (Role::Responder, &[apache, role], Question::Which),
+            (Role::Responder, &[authorize], Question::Whether),
+            (Role::Responder, &[authorize, apache, role], Question::Whether),
+            (Role::Authorizer, &[], Question::Whether),
+            (Role::Authorizer, &[apache, visitors], Question::Whether),
+            (Role::Authorizer, &[("FCGI_APACHE_ROLE", "ACCESS_CHECKER"), role], Question::Whether),
+            (Role::Authorizer, &[apache, role], Question::Who),
+        ];
+        for (fastcgi_role, pairs, expected) in table {
+            let bytes = encode(pairs);
+            let params = Params::parse(&bytes).unwrap();
+            assert_eq!(Question::of(fastcgi_role, &params), expected, "{fastcgi_role:?} {pairs:?}");
+        }
     }
 
     #[test]

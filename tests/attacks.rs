@@ -6,12 +6,18 @@ mod support;
 
 use support::http::{self, Response};
 use support::scene::Scene;
-use support::setup::Setup::{self, ApacheXsendfile, Htaccess, Nginx, NginxAuthRequest};
+use support::setup::Setup::{
+    self, ApacheAccessChecker, ApacheAuthnz, ApacheProxy, ApacheXsendfile, Htaccess, Nginx, NginxAuthRequest,
+};
 use support::{attacks, files};
 
 const ALL: &[Setup] = &Setup::ALL;
 const NGINX: &[Setup] = &[Nginx, NginxAuthRequest];
-const APACHE: &[Setup] = &[ApacheXsendfile, Htaccess];
+const APACHE: &[Setup] = &[ApacheXsendfile, Htaccess, ApacheProxy, ApacheAccessChecker, ApacheAuthnz];
+/// Where the server's own configuration is ours, names that begin with a dot are closed in it.
+const APACHE_CONF: &[Setup] = &[ApacheXsendfile, ApacheProxy, ApacheAccessChecker, ApacheAuthnz];
+/// They ask about URLs of files only.
+const ASKING: &[Setup] = &[NginxAuthRequest, ApacheAccessChecker, ApacheAuthnz];
 
 /// A target, and the statuses of servers that answer by themselves. All others: the gate's refusal, the same in every byte as
 /// for a file that does not exist.
@@ -23,10 +29,10 @@ const APACHE: &[Setup] = &[ApacheXsendfile, Htaccess];
 const TABLE: &[(&str, &[(&[Setup], u16)])] = &[
     ("/PRIVATE",                                                             &[]),
     ("/_data/i/THUMB",                                                       &[]),
-    ("/i.php?/THUMB",                                                        &[(&[NginxAuthRequest], 403)]),
-    ("/i.php/THUMB",                                                         &[(&[NginxAuthRequest], 403)]),
-    ("/i?/THUMB",                                                            &[(&[NginxAuthRequest], 403)]),
-    ("/i/THUMB",                                                             &[(&[NginxAuthRequest], 403)]),
+    ("/i.php?/THUMB",                                                        &[(ASKING, 403)]),
+    ("/i.php/THUMB",                                                         &[(ASKING, 403)]),
+    ("/i?/THUMB",                                                            &[(ASKING, 403)]),
+    ("/i/THUMB",                                                             &[(ASKING, 403)]),
     ("/PRIVATE?x=1",                                                         &[]),
     ("/PUBLIC/../NAME",                                                      &[]),
     ("/PUBLIC/..%2fNAME",                                                    &[(APACHE, 404)]),
@@ -44,7 +50,7 @@ const TABLE: &[(&str, &[(&[Setup], u16)])] = &[
     ("/DIR\\NAME",                                                           &[]),
     ("/PRIVATE%00",                                                          &[(NGINX, 400), (APACHE, 404)]),
     ("/PRIVATE%00.css",                                                      &[(NGINX, 400), (APACHE, 404)]),
-    ("/PRIVATE%0a",                                                          &[]),
+    ("/PRIVATE%0a",                                                          &[(&[ApacheProxy], 403)]),
     ("/PRIVATE#y.jpg",                                                       &[(APACHE, 400)]),
     ("/PUBLIC#/../NAME",                                                     &[(APACHE, 400)]),
     ("/themes/x.css#/../../PRIVATE",                                         &[(NGINX, 404), (APACHE, 400)]),
@@ -76,15 +82,15 @@ const TABLE: &[(&str, &[(&[Setup], u16)])] = &[
     ("/_data/i/ORIGINAL",                                                    &[]),
     ("/_data/i/../../PRIVATE",                                               &[]),
     ("/_data/combined/../../PRIVATE",                                        &[]),
-    ("/i.php?/THUMB&b=1&b=2",                                                &[(&[NginxAuthRequest], 403)]),
-    ("/i.php?/themes/../THUMB",                                              &[(&[NginxAuthRequest], 403)]),
-    ("/i.php?/THUMB%00",                                                     &[(&[NginxAuthRequest], 403)]),
-    ("/i.php/THUMB?/PUBLICTHUMB",                                            &[(&[NginxAuthRequest], 403)]),
-    ("/i.php?/PUBLICTHUMB&/THUMB",                                           &[(&[NginxAuthRequest], 403)]),
-    ("/i.php?%2fTHUMB",                                                      &[(&[NginxAuthRequest], 403)]),
-    ("/i.php",                                                               &[(&[NginxAuthRequest], 403)]),
+    ("/i.php?/THUMB&b=1&b=2",                                                &[(ASKING, 403)]),
+    ("/i.php?/themes/../THUMB",                                              &[(ASKING, 403)]),
+    ("/i.php?/THUMB%00",                                                     &[(ASKING, 403)]),
+    ("/i.php/THUMB?/PUBLICTHUMB",                                            &[(ASKING, 403)]),
+    ("/i.php?/PUBLICTHUMB&/THUMB",                                           &[(ASKING, 403)]),
+    ("/i.php?%2fTHUMB",                                                      &[(ASKING, 403)]),
+    ("/i.php",                                                               &[(ASKING, 403)]),
     ("/I.php?/THUMB",                                                        &[(ALL, 404)]),
-    ("/index.php/../i.php?/THUMB",                                           &[(&[NginxAuthRequest], 403)]),
+    ("/index.php/../i.php?/THUMB",                                           &[(ASKING, 403)]),
     ("/_gate/file/PRIVATE",                                                  &[(ALL, 404)]),
     ("/_gate/i.php?/THUMB",                                                  &[(ALL, 404)]),
     ("/_gate/gate.fcgi/PRIVATE",                                             &[(ALL, 404)]),
@@ -101,7 +107,7 @@ const TABLE: &[(&str, &[(&[Setup], u16)])] = &[
     ("/upload",                                                              &[]),
     ("/upload/",                                                             &[]),
     ("/upload/2026/11/21",                                                   &[]),
-    ("/upload/.htaccess",                                                    &[(&[NginxAuthRequest], 403), (&[ApacheXsendfile], 404)]),
+    ("/upload/.htaccess",                                                    &[(&[NginxAuthRequest], 403), (APACHE_CONF, 404)]),
     ("/galleries/plain/pwg_representative/movie.png",                        &[]),
     ("/galleries/plain/movie-th.jpg",                                        &[]),
 ];

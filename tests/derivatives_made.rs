@@ -332,6 +332,7 @@ async fn every_way_of_delivery_sends_what_was_made() {
         (Deliver::Location, "th"),
         (Deliver::Authorize, "2s"),
         (Deliver::XAccelRedirect, "xs"),
+        (Deliver::Stream, "sm"),
     ] {
         let path = image.derivative(token).expect("a picture");
         let _ = fs::remove_file(root.join(&path));
@@ -344,7 +345,8 @@ async fn every_way_of_delivery_sends_what_was_made() {
                 Path::new(sent) == root.join(&path) && *length == bytes.len() as u64
             }
             Handover::LocalFile { path: sent, .. } | Handover::AccelFile { path: sent } => *sent == path,
-            Handover::Authorized => true,
+            Handover::Authorized | Handover::Authenticated => true,
+            Handover::Stream(file) => file.body().map(|body| body.remaining()) == Some(bytes.len() as u64),
             Handover::AccelIPhp { .. } | Handover::LocalIPhp { .. } => false,
         };
         assert!(right && is_whole_jpeg(&bytes), "{deliver:?}: {handover:?}");

@@ -2,9 +2,13 @@
 
 mod support;
 
-use support::http;
+use std::fs;
+use std::time::SystemTime;
+
+use support::http::{self, Response};
 use support::scene::Scene;
-use support::setup::Setup;
+use support::setup::Setup::{self, ApacheProxy};
+use support::{attacks, pictures};
 
 /// Every ninth of the world's cases: 107 of them, of all visitors and kinds of files.
 fn the_same_verdicts(setup: Setup) {
@@ -23,3 +27,197 @@ fn the_same_verdicts(setup: Setup) {
 }
 
 for_every_setup!(the_same_verdicts);
+
+/// The file of Apache's own request was looked for before the gate made it; nginx and others look afterwards.
+fn what_the_gate_has_just_made_is_sent_at_once(setup: Setup) {
+    let scene = Scene::start();
+    let image = scene.world.private_image("erin");
+    let original = pictures::write_original(&scene.sandbox, image);
+    // As after the administrator's "delete all resized pictures".
+    fs::remove_dir_all(scene.sandbox.gallery().join("_data/i")).expect("it was there");
+    let server = setup.start(&scene, &[]);
+    let path = image.derivative("sq").expect("a picture");
+    let made = scene.sandbox.gallery().join(&path);
+    let get = |user| {
+        let cookie = scene.world.session(user).cookie_header();
+        http::request(server.address(), "GET", http::url(&path), &[("Cookie", &cookie)])
+    };
+    let is_made = |answer: &Response| {
+        let on_disk = fs::read(&made).expect("it was made");
+        let whole = on_disk.starts_with(b"\xff\xd8") && on_disk.ends_with(b"\xff\xd9");
+        assert!(answer.status == 200 && whole && answer.body == on_disk, "{setup:?}: {}", answer.text());
+        assert_eq!(answer.all("content-type"), ["image/jpeg"], "{setup:?}");
+        assert_eq!(answer.all("cache-control"), ["private, max-age=600"], "{setup:?}");
+        assert_eq!(answer.all("x-content-type-options"), ["nosniff"], "{setup:?}");
+        on_disk.len()
+    };
+    assert_eq!(get("alice").status, setup.refusal(), "{setup:?}");
+    assert!(!made.exists(), "{setup:?}: made for a stranger");
+    let length = is_made(&get("erin"));
+    // The photo was replaced: what is there is stale, and of another length.
+    fs::write(&original, pictures::jpeg(40, 30, 7)).expect("written");
+    pictures::date(&original, SystemTime::now());
+    assert_ne!(is_made(&get("erin")), length, "{setup:?}");
+}
+
+for_every_setup!(what_the_gate_has_just_made_is_sent_at_once);
+
+/// Names, and where one cannot be served: the status that an allowed visitor gets there for all of its files.
+#[rustfmt::skip]
+const NAMES: &[(&str, &[(&[Setup], u16)])] = &[
+    ("100%.jpg",             &[]),
+    ("100%25.jpg",           &[]),
+    ("a%2fb.jpg",            &[]),
+    // mod_proxy_fcgi refuses every URL with %3f.
+    ("what?.jpg",            &[(&[ApacheProxy], 403)]),
+    ("what?x=1&y.jpg",       &[(&[ApacheProxy], 403)]),
+    ("one+one.jpg",          &[]),
+    ("no#1.jpg",             &[]),
+    ("\"quoted\".jpg",       &[]),
+    ("it's.jpg",             &[]),
+    ("a&b.jpg",              &[]),
+    ("a;b.jpg",              &[]),
+    ("a b  c .jpg",          &[]),
+    ("été à Paris.jpg",      &[]),
+    ("e\u{301}te\u{301}.jpg", &[]),
+    ("日本.jpg",             &[]),
+    ("a=b,c@d~e$f!(g)[h]*^{i}|<j>.jpg", &[]),
+    ("a:b.jpg",              &[]),
+    ("${a}$1%1%{b}.jpg",     &[]),
+];
+
+/// Encodes no more than it must, as programs other than browsers do.
+fn sparing_url(path: &str) -> String {
+    let mut url = http::url(path);
+    for raw in "+&;='!$()*,:@".chars() {
+        url = url.replace(&format!("%{:02X}", u32::from(raw)), &raw.to_string());
+    }
+    url
+}
+
+/// The original, a resized picture that is there, and one that the gate makes.
+fn a_name_may_hold_anything(setup: Setup) {
+    let scene = Scene::start();
+    let erins = scene.world.private_image("erin");
+    let album = scene.world.image_category.iter().find(|row| row.image_id == erins.id).expect("an album");
+    let mut files = Vec::new();
+    for (id, (name, by_setup)) in (9001..).zip(NAMES) {
+        let (path, stem) = (format!("upload/names/{name}"), name.strip_suffix(".jpg").expect("a JPEG"));
+        let quoted = path.replace('\'', "''");
+        scene.database.sql(&format!(
+            "INSERT INTO piwigo_images (id, file, path, width, height, level)
+             VALUES ({id}, 'x', './{quoted}', 300, 200, {});
+             INSERT INTO piwigo_image_category (image_id, category_id) VALUES ({id}, {});",
+            erins.level, album.category_id
+        ));
+        let derivative = |token| format!("_data/i/upload/names/{stem}-{token}.jpg");
+        pictures::write(&scene.sandbox, &path, &pictures::jpeg(300, 200, id));
+        scene.sandbox.write(&format!("gallery/{}", derivative("th")), format!("derivative {id}\n"));
+        let status = by_setup.iter().find(|(setups, _)| setups.contains(&setup)).map_or(200, |by| by.1);
+        files.extend([path, derivative("th"), derivative("sq")].map(|path| (path, status)));
+    }
+    scene.sandbox.hand_over_tree(&scene.sandbox.gallery().join("_data/i"));
+    let server = setup.start(&scene, &[]);
+    let erin = scene.world.session("erin").cookie_header();
+    let mut wrong = Vec::new();
+    for (path, status) in files {
+        for url in [http::url(&path), sparing_url(&path)] {
+            let stranger = http::get(server.address(), &url).status;
+            let answer = http::request(server.address(), "GET", &url, &[("Cookie", &erin)]);
+            let on_disk = fs::read(scene.sandbox.gallery().join(&path)).unwrap_or_default();
+            let shown = answer.body == on_disk && !on_disk.is_empty();
+            let refused = stranger == setup.refusal() || (stranger == status && status != 200);
+            if !refused || answer.status != status || (status == 200) != shown {
+                wrong.push(format!("{url}: {stranger} to a stranger, {} to erin, {shown}", answer.status));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{setup:?}\n{}", wrong.join("\n"));
+}
+
+for_every_setup!(a_name_may_hold_anything);
+
+/// What a disk that folds case (exFAT, SMB shares, macOS, ext4 by directory) takes for the same name, as links, and what it is.
+const SPELLINGS: &[(&str, &str)] = &[
+    ("Upload", "upload"),
+    ("UPLOAD", "upload"),
+    ("uploaD", "upload"),
+    ("upload.", "upload"),
+    ("upload..", "upload"),
+    ("upload ", "upload"),
+    ("Upload. ", "upload"),
+    ("up\u{200c}load", "upload"),
+    ("Galleries", "galleries"),
+    ("GALLERIES", "galleries"),
+    ("GALLER~1", "galleries"),
+    ("galleries.", "galleries"),
+    ("gallerie\u{17f}", "galleries"),
+    ("_Data", "_data"),
+    ("_DATA", "_data"),
+    ("_data.", "_data"),
+    ("_data ", "_data"),
+    ("_data/I", "i"),
+    ("_data/i.", "i"),
+    ("_data/i ", "i"),
+    ("Local", "local"),
+    ("LOCAL.", "local"),
+    ("local/Config", "config"),
+    ("local/CONFIG ", "config"),
+    ("local/con\u{fb01}g", "config"),
+    ("I.php", "i.php"),
+    ("i.PHP", "i.php"),
+    ("i.php.", "i.php"),
+    ("i.php ", "i.php"),
+    ("themes.", "themes"),
+];
+
+/// No kernel of every machine has such a file system, so links stand for it.
+fn no_other_spelling_on_a_folding_disk_opens_anything(setup: Setup) {
+    let scene = Scene::start();
+    let gallery = scene.sandbox.gallery();
+    let server = setup.start(&scene, &[]);
+    for (name, target) in SPELLINGS {
+        let link = gallery.join(name);
+        std::os::unix::fs::symlink(target, &link).expect("a link");
+        scene.sandbox.hand_over_link(&link);
+    }
+    scene.sandbox.write("gallery/_data/logs/log.txt", "original secrets of a log\n");
+    let image = scene.world.private_image("erin");
+    let thumb = image.derivative("th").expect("a picture");
+    let below = thumb.strip_prefix("_data/i/").expect("a derivative");
+    let synchronised =
+        scene.world.images.iter().find(|image| image.original().starts_with("galleries/")).expect("one");
+    let alice = scene.world.session("alice").cookie_header();
+    // The links are there, and followed.
+    let style = http::get(server.address(), "/themes./default/theme.css");
+    assert_eq!((style.status, style.text().as_str()), (200, "public style\n"), "{setup:?}");
+    for (name, target) in SPELLINGS.iter().filter(|(_, target)| *target != "themes") {
+        let name = &http::url(name)[1..];
+        let targets = match *target {
+            "upload" => vec![format!("/{name}{}", http::url(&image.original()["upload/".len()..]))],
+            "galleries" => {
+                vec![format!("/{name}{}", http::url(&synchronised.original()["galleries/".len()..]))]
+            }
+            "_data" => vec![format!("/{name}/i{}", http::url(below)), format!("/{name}/logs/log.txt")],
+            "i" => vec![format!("/{name}{}", http::url(below))],
+            "local" => vec![format!("/{name}/config/database.inc.php")],
+            "config" => vec![format!("/{name}/database.inc.php")],
+            _ => vec![format!("/{name}?{}", http::url(below)), format!("/{name}{}", http::url(below))],
+        };
+        for target in targets {
+            for cookie in ["", &alice] {
+                let answer = http::request(server.address(), "GET", &target, &[("Cookie", cookie)]);
+                let secret =
+                    attacks::holds_guarded_bytes(&answer.body) || answer.text().contains("prefixeTable");
+                assert!(
+                    !secret && answer.status != 200,
+                    "{setup:?} {target}: {} {}",
+                    answer.status,
+                    answer.text()
+                );
+            }
+        }
+    }
+}
+
+for_every_setup!(no_other_spelling_on_a_folding_disk_opens_anything);

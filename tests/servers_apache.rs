@@ -9,48 +9,72 @@ use std::net::SocketAddr;
 use support::apache::{self, Apache};
 use support::attacks;
 use support::files;
+use support::gate::Gate;
 use support::http::{self, Response};
 use support::php::{self, PhpFcgi};
 use support::sandbox::Sandbox;
 use support::scene::Scene;
+use support::setup::ApacheSite;
+use support::setup::Setup::{
+    self, ApacheAccessChecker, ApacheAuthnz, ApacheProxy, ApacheXsendfile, Htaccess,
+};
 
-const SERVER_CONFIG: &[&str] = &["fcgid", "xsendfile", "rewrite", "actions", "headers"];
-const SHARED_HOST: &[&str] = &["fcgid", "rewrite", "actions", "headers"];
-
-/// The two ways to install, at the site's root and below; the second also without the files for the guarded directories,
-/// and on a host without mod_actions and mod_headers.
+/// A way to install, at the site's root or below; that of shared hosting also without the files for the guarded
+/// directories, and on a host without mod_actions and mod_headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    XSendfile,
-    XSendfileInSubDirectory,
-    Htaccess,
+    AtRoot(Setup),
+    InSubDirectory(Setup),
     HtaccessAlone,
     HtaccessOnPoorHost,
-    HtaccessInSubDirectory,
 }
 
-const ALL: [Kind; 6] = [
-    Kind::XSendfile,
-    Kind::XSendfileInSubDirectory,
-    Kind::Htaccess,
+const ALL: [Kind; 12] = [
+    Kind::AtRoot(ApacheXsendfile),
+    Kind::InSubDirectory(ApacheXsendfile),
+    Kind::AtRoot(ApacheProxy),
+    Kind::InSubDirectory(ApacheProxy),
+    Kind::AtRoot(ApacheAccessChecker),
+    Kind::InSubDirectory(ApacheAccessChecker),
+    Kind::AtRoot(ApacheAuthnz),
+    Kind::InSubDirectory(ApacheAuthnz),
+    Kind::AtRoot(Htaccess),
+    Kind::InSubDirectory(Htaccess),
     Kind::HtaccessAlone,
     Kind::HtaccessOnPoorHost,
-    Kind::HtaccessInSubDirectory,
 ];
 
 impl Kind {
-    fn x_sendfile(self) -> bool {
-        matches!(self, Self::XSendfile | Self::XSendfileInSubDirectory)
+    fn setup(self) -> Setup {
+        match self {
+            Self::AtRoot(setup) | Self::InSubDirectory(setup) => setup,
+            Self::HtaccessAlone | Self::HtaccessOnPoorHost => Htaccess,
+        }
     }
 
-    fn in_sub_directory(self) -> bool {
-        matches!(self, Self::XSendfileInSubDirectory | Self::HtaccessInSubDirectory)
+    /// The guard is in the server's own configuration.
+    fn in_server_config(self) -> bool {
+        self.setup() != Htaccess
+    }
+
+    /// Apache only asks, about URLs of files.
+    fn asks(self) -> bool {
+        matches!(self.setup(), ApacheAccessChecker | ApacheAuthnz)
+    }
+
+    fn prefix(self) -> &'static str {
+        if matches!(self, Self::InSubDirectory(_)) { "/piwigo" } else { "" }
+    }
+
+    fn refusal(self) -> u16 {
+        self.setup().refusal()
     }
 }
 
 /// Apache in front of the gate and of PHP, with the whole scene behind them.
 struct Setting {
     apache: Apache,
+    gate: Option<Gate>,
     prefix: &'static str,
     scene: Scene,
 }
@@ -67,19 +91,19 @@ impl Setting {
         php::write_scripts(sandbox);
         // The files here are no pictures: what is missing goes to the stand-in for Piwigo's `i.php`.
         sandbox.write("gallery/local/config/gate.toml", "derivatives = \"piwigo\"\n");
-        let prefix = if kind.in_sub_directory() { "/piwigo" } else { "" };
-        let (host, modules) = match kind {
-            _ if kind.x_sendfile() => (apache::xsendfile_host(sandbox, prefix), SERVER_CONFIG),
-            Kind::HtaccessOnPoorHost => (apache::shared_host(sandbox, prefix), &["fcgid", "rewrite"][..]),
-            _ => (apache::shared_host(sandbox, prefix), SHARED_HOST),
-        };
-        if !kind.x_sendfile() {
-            apache::write_htaccess(sandbox, prefix, kind != Kind::HtaccessAlone);
+        let prefix = kind.prefix();
+        let ApacheSite { outside, host, modules, gate } = kind.setup().apache_site(sandbox, prefix);
+        let modules = if kind == Kind::HtaccessOnPoorHost { &["fcgid", "rewrite"] } else { modules };
+        if kind == Kind::HtaccessAlone {
+            for directory in ["upload", "galleries", "_data/i"] {
+                let file = sandbox.gallery().join(directory).join(".htaccess");
+                std::fs::remove_file(file).expect("it was written");
+            }
         }
         change(sandbox);
         let modules = [modules, more_modules].concat();
-        let apache = Apache::start(sandbox, &format!("{host}{more}"), &modules);
-        Self { apache, prefix, scene }
+        let apache = Apache::start_with(sandbox, &outside, &format!("{host}{more}"), &modules);
+        Self { apache, gate, prefix, scene }
     }
 
     fn address(&self) -> SocketAddr {
@@ -104,12 +128,12 @@ impl Setting {
 
 #[test]
 fn every_verdict_of_the_world() {
-    for kind in [Kind::XSendfile, Kind::Htaccess] {
+    for kind in ALL.into_iter().filter(|kind| matches!(kind, Kind::AtRoot(_))) {
         let setting = Setting::start(kind);
         for case in setting.scene.world.cases() {
             let answer = setting.get(&http::url(&case.path), case.cookie_of.as_deref());
             let shown = (answer.status, answer.text() == case.text);
-            let right = if case.allowed { (200, true) } else { (403, false) };
+            let right = if case.allowed { (200, true) } else { (kind.refusal(), false) };
             assert_eq!(shown, right, "{kind:?}: {:?} asks for {}", case.cookie_of, case.path);
         }
     }
@@ -126,9 +150,12 @@ fn allowed_files_have_the_headers_of_a_private_static_file() {
         assert_eq!(answer.all("x-content-type-options"), ["nosniff"], "{kind:?}");
         assert!(answer.all("vary").contains(&"Cookie"), "{kind:?} {:?}", answer.headers);
         assert_eq!(answer.all("cache-control"), ["private, max-age=600"], "{kind:?}");
-        for leak in ["x-accel-redirect", "x-sendfile", "location"] {
+        for leak in ["x-accel-redirect", "x-sendfile", "location", "variable-piwigo_gate_user"] {
             assert_eq!(answer.header(leak), None, "{kind:?}");
         }
+        let mut names: Vec<_> = answer.headers.iter().map(|(name, _)| name).collect();
+        names.sort();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{kind:?} {:?}", answer.headers);
         let etag = answer.header("etag").expect("an ETag").to_owned();
         let again = setting.request("GET", &url, None, &[("If-None-Match", &etag)]);
         assert_eq!((again.status, again.body.len()), (304, 0), "{kind:?}");
@@ -140,6 +167,13 @@ fn allowed_files_have_the_headers_of_a_private_static_file() {
             (200, 0, Some("11")),
             "{kind:?}"
         );
+        // Another picture of the same length: the ETag is the picture's, not that of the gate's own file.
+        setting.scene.sandbox.write(
+            &format!("gallery{}", setting.scene.world.image(1).path.trim_start_matches('.')),
+            "ORIGINAL 1\n",
+        );
+        let changed = setting.request("GET", &url, None, &[("If-None-Match", &etag)]);
+        assert_eq!((changed.status, changed.text().as_str()), (200, "ORIGINAL 1\n"), "{kind:?}");
     }
 }
 
@@ -164,28 +198,29 @@ fn no_spelling_of_a_url_opens_a_private_file_to_a_guest() {
 #[test]
 fn a_nested_htaccess_does_not_drop_the_guard() {
     for kind in ALL {
+        let setting = Setting::start(kind);
+        let world = &setting.scene.world;
+        let image = world.private_image("erin");
+        let (directory, _) = image.original().rsplit_once('/').expect("a directory");
         for (name, content) in [
             ("rewriting on", "RewriteEngine On\n"),
             ("rewriting off", "RewriteEngine Off\n"),
             ("a handler", "SetHandler default-handler\n"),
             ("a type", "ForceType image/jpeg\nRemoveHandler .php .fcgi\n"),
             ("a closed door", "Require all denied\n"),
+            ("an open door", "Require all granted\nSatisfy Any\n"),
             ("slashes", "RewriteEngine On\nRewriteRule ^nothing$ elsewhere [L]\nDirectorySlash On\n"),
         ] {
-            if name == "a closed door" && !kind.x_sendfile() {
-                continue; // There it means what it says: nobody gets in.
+            if name.ends_with("door") && !kind.in_server_config() {
+                continue; // There the closed one means what it says, and the host does not allow the open one.
             }
-            let setting = Setting::start(kind);
-            let world = &setting.scene.world;
-            let image = world.private_image("erin");
-            let (directory, _) = image.original().rsplit_once('/').expect("a directory");
             for place in [directory.to_owned(), format!("_data/i/{directory}")] {
                 setting.scene.sandbox.write(&format!("gallery/{place}/.htaccess"), content);
             }
             for path in [image.original().to_owned(), image.derivative("th").expect("a picture")] {
                 let url = http::url(&path);
                 let denied = setting.get(&url, None);
-                assert_eq!(denied.status, 403, "{kind:?}, {name}: {url} {}", denied.text());
+                assert_eq!(denied.status, kind.refusal(), "{kind:?}, {name}: {url} {}", denied.text());
                 let allowed = setting.get(&url, Some("erin"));
                 // Without mod_actions the second lock can only close.
                 let rewriting = content.contains("RewriteEngine");
@@ -196,12 +231,32 @@ fn a_nested_htaccess_does_not_drop_the_guard() {
     }
 }
 
+/// Sections for URLs count in their order, and the site's own come later than the shipped file.
+#[test]
+fn an_open_door_of_the_site_opens_nothing() {
+    let open = "Require all granted\nSatisfy Any\n";
+    for kind in ALL.into_iter().filter(|kind| kind.in_server_config()) {
+        let section = format!("<Location \"/\">\n{open}</Location>\n");
+        let setting = Setting::start_with(kind, &section, &[], |sandbox| {
+            sandbox.write("gallery/.htaccess", open);
+        });
+        let image = setting.scene.world.private_image("erin");
+        let small = http::url(&image.derivative("th").expect("a picture"));
+        let i_php = format!("/i.php?{}", &small["/_data/i".len()..]);
+        for target in [http::url(image.original()), small, i_php] {
+            let answer = setting.get(&target, None);
+            assert!([403, kind.refusal()].contains(&answer.status), "{kind:?} {target}: {}", answer.text());
+        }
+        assert_eq!(setting.get(&http::url(image.original()), Some("erin")).status, 200, "{kind:?}");
+    }
+}
+
 #[test]
 fn another_rewrite_rule_of_the_site_opens_nothing() {
-    for kind in ALL.into_iter().filter(|kind| !kind.x_sendfile()) {
+    for kind in ALL {
         let setting = Setting::start_with(kind, "", &[], |sandbox| {
             let path = sandbox.gallery().join(".htaccess");
-            let shipped = std::fs::read_to_string(&path).expect("it is there");
+            let shipped = std::fs::read_to_string(&path).unwrap_or_default();
             let own = "RewriteEngine On\nRewriteRule ^pretty/(.*)$ upload/$1 [L]\nRewriteRule ^nice/(.*)$ i.php?/$1 [L]\n";
             std::fs::write(path, format!("{own}{shipped}")).expect("written");
         });
@@ -210,23 +265,29 @@ fn another_rewrite_rule_of_the_site_opens_nothing() {
         let small = http::url(&image.derivative("th").expect("a picture")["_data/i/".len()..]);
         for target in [format!("/pretty{rest}"), format!("/nice{small}")] {
             let answer = setting.get(&target, None);
-            assert_eq!(answer.status, 403, "{kind:?} {target}: {}", answer.text());
+            assert!([403, kind.refusal()].contains(&answer.status), "{kind:?} {target}: {}", answer.text());
         }
     }
 }
 
 #[test]
 fn the_same_directory_by_another_url_opens_nothing() {
-    for kind in ALL.into_iter().filter(|kind| !kind.x_sendfile()) {
+    for kind in ALL {
         for nested in [None, Some("RewriteEngine On\n")] {
             if kind == Kind::HtaccessAlone && nested.is_some() {
                 continue; // What the file for the guarded directories is for.
             }
-            // An Alias can be made only when the sandbox is known: a link in the site does the same.
-            let setting = Setting::start_with(kind, "", &[], |sandbox| {
-                let site =
-                    if kind.in_sub_directory() { sandbox.path().join("site") } else { sandbox.gallery() };
-                std::os::unix::fs::symlink(sandbox.gallery(), site.join("other")).expect("a link");
+            // The Alias needs the sandbox's path, which is not known yet.
+            let more = if kind.in_server_config() { "Include run/alias.conf\n" } else { "" };
+            let setting = Setting::start_with(kind, more, &[], |sandbox| {
+                let gallery = sandbox.gallery();
+                sandbox.write("run/alias.conf", format!("Alias /other {}\n", gallery.display()));
+                if !kind.in_server_config() {
+                    // The same for somebody who cannot write an Alias.
+                    let site =
+                        if kind.prefix().is_empty() { gallery.clone() } else { sandbox.path().join("site") };
+                    std::os::unix::fs::symlink(gallery, site.join("other")).expect("a link");
+                }
             });
             let image = setting.scene.world.private_image("erin");
             let (directory, _) = image.original().rsplit_once('/').expect("a directory");
@@ -240,7 +301,8 @@ fn the_same_directory_by_another_url_opens_nothing() {
                 format!("/other/i.php?{}", &small["/_data/i".len()..]),
             ] {
                 let answer = http::get(setting.address(), &target);
-                assert!([403, 404].contains(&answer.status), "{kind:?} {target}: {}", answer.text());
+                let refused = [403, 404, kind.refusal()].contains(&answer.status);
+                assert!(refused, "{kind:?} {target}: {}", answer.text());
             }
         }
     }
@@ -285,13 +347,13 @@ fn nothing_below_the_guarded_directories_is_ever_run_or_shown_as_a_page() {
 
 #[test]
 fn php_attached_by_proxy_pass_match_takes_nothing_from_the_guard() {
-    for kind in [Kind::XSendfile, Kind::XSendfileInSubDirectory] {
+    for kind in ALL.into_iter().filter(|kind| kind.in_server_config()) {
         let setting = Setting::start_with(
             kind,
             "Include run/proxy.conf\n",
             &["proxy", "proxy_fcgi"],
             |sandbox| {
-                let prefix = if kind.in_sub_directory() { "/piwigo" } else { "" };
+                let prefix = kind.prefix();
                 let (socket, root) = (sandbox.php_socket(), sandbox.gallery());
                 let pass = format!(
                     "ProxyFCGIBackendType GENERIC\nProxyPassMatch \"^{prefix}/(.*\\.php)$\" \"unix:{}|fcgi://localhost{}/$1\"\n",
@@ -326,6 +388,14 @@ fn a_missing_derivative_is_made_by_piwigo_for_whoever_may_see_it() {
         let url = http::url(&path);
         for target in [url.clone(), format!("/i.php?{}", &url["/_data/i".len()..])] {
             let answer = setting.get(&target, Some("erin"));
+            if kind.setup() == ApacheProxy || (kind.asks() && target.contains('?')) {
+                // The one cannot hand over, the others know files only.
+                let status = if kind.asks() { 403 } else { 404 };
+                assert_eq!(answer.status, status, "{kind:?} {target}: {}", answer.text());
+                assert!(!attacks::holds_guarded_bytes(&answer.body), "{kind:?} {target}: {}", answer.text());
+                assert_eq!(answer.header("location"), None, "{kind:?} {target}");
+                continue;
+            }
             assert_eq!(
                 answer.status,
                 200,
@@ -338,7 +408,13 @@ fn a_missing_derivative_is_made_by_piwigo_for_whoever_may_see_it() {
                 "{kind:?} {}",
                 answer.text()
             );
-            assert_eq!(setting.get(&target, None).status, 403, "{kind:?} {target}");
+            assert_eq!(
+                answer.all("cache-control"),
+                ["private, max-age=600"],
+                "{kind:?} {:?}",
+                answer.headers
+            );
+            assert_eq!(setting.get(&target, None).status, kind.refusal(), "{kind:?} {target}");
         }
     }
 }
@@ -359,8 +435,13 @@ fn i_php_is_judged_like_the_file_it_names() {
             format!("/i{short}"),
         ] {
             let answer = setting.get(&target, Some("erin"));
-            let expected = (200, files::derivative_text(id, "th"));
-            assert_eq!((answer.status, answer.text()), expected, "{kind:?} {target}");
+            if kind.asks() {
+                let closed = answer.status == 403 && !attacks::holds_guarded_bytes(&answer.body);
+                assert!(closed, "{kind:?} {target}: {}", answer.text());
+            } else {
+                let expected = (200, files::derivative_text(id, "th"));
+                assert_eq!((answer.status, answer.text()), expected, "{kind:?} {target}");
+            }
             assert_eq!(setting.get(&target, None).status, 403, "{kind:?} {target}");
         }
     }
@@ -374,8 +455,12 @@ fn other_methods_are_answered_by_the_gate() {
         for method in ["POST", "PUT", "DELETE", "OPTIONS", "PROPFIND"] {
             let target = format!("{}{url}", setting.prefix);
             let answer = http::request_with_body(setting.address(), method, &target, &[], b"0123456789");
-            assert_eq!(answer.status, 405, "{kind:?} {method}");
-            assert!(answer.header("allow").is_some(), "{kind:?} {method}");
+            if kind.asks() {
+                assert_eq!(answer.status, kind.refusal(), "{kind:?} {method}");
+            } else {
+                assert_eq!(answer.status, 405, "{kind:?} {method}");
+                assert!(answer.header("allow").is_some(), "{kind:?} {method}");
+            }
         }
     }
 }
@@ -391,12 +476,14 @@ fn denied_and_unknown_look_the_same() {
             answer
         };
         let denied = plain(setting.get(&path, None));
-        assert_eq!(denied.status, 403, "{kind:?}");
+        assert_eq!(denied.status, kind.refusal(), "{kind:?}");
         for target in [
             format!("{path}x.jpg"),
             "/upload/nothing.jpg".to_owned(),
             "/upload".to_owned(),
+            // Directories that exist: no redirect says so.
             "/upload/2026".to_owned(),
+            "/_data/i/upload".to_owned(),
         ] {
             assert_eq!(plain(setting.get(&target, None)), denied, "{kind:?} {target}");
         }
@@ -418,7 +505,11 @@ fn the_rest_of_the_site_is_as_before_and_secrets_are_closed() {
         for (target, status, text) in [
             ("/", 200, "a page of Piwigo\n"),
             ("/index.php?/category/1", 200, "a page of Piwigo\n"),
-            ("/action.php?id=1&part=e", 200, "original 1\n"),
+            (
+                "/action.php?id=1&part=e",
+                200,
+                if kind.asks() { "action.php of Piwigo\n" } else { "original 1\n" },
+            ),
             ("/themes/default/theme.css", 200, "public style\n"),
             ("/_data/combined/a1.css", 200, "combined style\n"),
         ] {
@@ -490,5 +581,61 @@ fn what_reaches_the_gate_is_refused_like_an_unknown_file() {
             }
         }
         assert_eq!(others, own, "{kind:?}");
+    }
+}
+
+#[test]
+fn without_a_gate_there_are_no_bytes() {
+    for kind in [Kind::AtRoot(ApacheProxy), Kind::AtRoot(ApacheAuthnz)] {
+        let mut setting = Setting::start(kind);
+        let url = http::url(setting.scene.world.image(1).original());
+        assert_eq!(setting.get(&url, None).status, 200, "{kind:?}");
+        setting.gate = None;
+        let answer = setting.get(&url, None);
+        assert!((500..=599).contains(&answer.status), "{kind:?}: {}", answer.text());
+        assert!(!attacks::holds_guarded_bytes(&answer.body), "{kind:?}: {}", answer.text());
+    }
+}
+
+/// Why the file says to keep the lines together: Apache then asks nobody, and says nothing of it.
+#[test]
+fn the_authorizer_of_mod_authnz_fcgi_needs_its_require() {
+    for (kept, status) in [(true, 403), (false, 200)] {
+        let scene = Scene::start();
+        let ApacheSite { outside, host, modules, gate: _gate } = ApacheAuthnz.apache_site(&scene.sandbox, "");
+        let host = if kept { host } else { host.replace("Require valid-user", "") };
+        let apache = Apache::start_with(&scene.sandbox, &outside, &host, modules);
+        let url = http::url(scene.world.private_image("erin").original());
+        assert_eq!(http::get(apache.address(), url).status, status, "{kept}");
+    }
+}
+
+/// mod_xsendfile follows every link, so that the gate looks; Apache itself looks where it serves the file.
+#[test]
+fn a_link_to_what_belongs_to_somebody_else_leads_nowhere() {
+    for kind in ALL.into_iter().filter(|kind| kind.in_server_config()) {
+        let setting = Setting::start(kind);
+        let sandbox = &setting.scene.sandbox;
+        let gallery = sandbox.gallery();
+        sandbox.hand_over(&sandbox.write("elsewhere.jpg", "elsewhere\n"));
+        for (id, name, target) in [
+            (901, "foreign.jpg", "/etc/passwd"),
+            (902, "own.jpg", "../../../elsewhere.jpg"),
+            (903, "dangling.jpg", "nothing.jpg"),
+        ] {
+            setting.scene.database.sql(&format!(
+                "INSERT INTO piwigo_images (id, file, path) VALUES ({id}, '{name}', './upload/test/{name}');
+                 INSERT INTO piwigo_image_category (image_id, category_id) VALUES ({id}, 1);"
+            ));
+            let link = gallery.join("upload/test").join(name);
+            std::fs::create_dir_all(link.parent().expect("a directory")).expect("made");
+            std::os::unix::fs::symlink(target, &link).expect("a link");
+            sandbox.hand_over_link(&link);
+            let answer = setting.get(&format!("/upload/test/{name}"), None);
+            let refused = [403, 404].contains(&answer.status) && !answer.text().contains("root:");
+            let served = answer.status == 200 && answer.text() == "elsewhere\n";
+            // Whether the setting allows a way out of the gallery is the gate's to say, where it is asked for the file.
+            assert!(refused || (served && name == "own.jpg"), "{kind:?} {name}: {}", answer.status);
+        }
     }
 }

@@ -25,6 +25,11 @@ impl Kind {
         Kind { name, purpose, example, needs_tcp: false, template }
     }
 
+    const fn over_tcp(mut self) -> Self {
+        self.needs_tcp = true;
+        self
+    }
+
     /// Where the gate listens in the example: the socket, or TCP for a server that knows nothing else.
     pub fn example_gate(&self) -> Listening {
         if self.needs_tcp { Listening::Tcp("127.0.0.1".into(), 9800) } else { Values::example().gate }
@@ -57,6 +62,25 @@ pub const KINDS: &[Kind] = &[
         include_str!("templates/apache-xsendfile.conf"),
     ),
     Kind::new(
+        "apache-proxy",
+        "Apache with mod_proxy_fcgi and mod_xsendfile: one gate, as a service of its own",
+        "apache/piwigo-gate-proxy.conf",
+        include_str!("templates/apache-proxy.conf"),
+    ),
+    Kind::new(
+        "apache-access-checker",
+        "Apache with mod_fcgid alone, where Apache must go on sending the files in its own way",
+        "apache/piwigo-gate-access-checker.conf",
+        include_str!("templates/apache-access-checker.conf"),
+    ),
+    Kind::new(
+        "apache-authnz",
+        "Apache with mod_authnz_fcgi, where there is neither mod_fcgid nor mod_xsendfile",
+        "apache/piwigo-gate-authnz.conf",
+        include_str!("templates/apache-authnz.conf"),
+    )
+    .over_tcp(),
+    Kind::new(
         "htaccess",
         "Apache with mod_fcgid and .htaccess files alone (shared hosting): for Piwigo's directory",
         "apache/htaccess",
@@ -72,6 +96,11 @@ pub const KINDS: &[Kind] = &[
 
 /// What several templates include.
 pub(super) const PARTS: &[(&str, &str)] = &[
+    ("apache-as-file", include_str!("templates/part-apache-as-file.conf")),
+    ("apache-closed", include_str!("templates/part-apache-closed.conf")),
+    ("apache-own", include_str!("templates/part-apache-own.conf")),
+    ("apache-served", include_str!("templates/part-apache-served.conf")),
+    ("apache-served-headers", include_str!("templates/part-apache-served-headers.conf")),
     ("nginx-ask", include_str!("templates/part-nginx-ask.conf")),
     ("nginx-away", include_str!("templates/part-nginx-away.conf")),
     ("nginx-closed", include_str!("templates/part-nginx-closed.conf")),

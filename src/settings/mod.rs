@@ -9,6 +9,7 @@ mod error;
 pub mod gallery;
 mod options;
 mod piwigo_files;
+mod symlinks;
 
 use std::io::Read as _;
 use std::ops::RangeInclusive;
@@ -19,6 +20,7 @@ use databases::Databases;
 pub use error::SettingsError;
 pub use options::{Deny, Derivatives, LogFormat, LogLevel, Options};
 pub use piwigo_files::PiwigoFiles;
+pub use symlinks::Symlinks;
 
 use crate::access::{Admins, Policy};
 use crate::companion::{MAX_PATTERNS, Pattern};
@@ -41,6 +43,8 @@ pub struct Settings {
     pub listen: Option<Listen>,
     /// How the server is told to send a file; `None`: what the server itself says.
     pub deliver: Option<Deliver>,
+    /// Which symbolic links lead to files that may be served.
+    pub symlinks: Symlinks,
     /// The database; with replicas, the one that Piwigo writes to.
     pub database: Address,
     /// Its read replicas.
@@ -94,7 +98,7 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// Between requests.
     pub idle_timeout: Duration,
-    /// For one answer to be taken.
+    /// For one answer to be taken; of a file that the gate sends itself, for the next piece of it.
     pub write_timeout: Duration,
 }
 
@@ -193,6 +197,7 @@ impl Settings {
             companions: companions(options.companions.as_deref().unwrap_or_default())?,
             listen: Listen::resolve(&options)?,
             deliver: options.deliver,
+            symlinks: Symlinks::resolve(options.symlinks.as_deref())?,
             database,
             replicas,
             database_connections: within(

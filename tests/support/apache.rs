@@ -31,11 +31,16 @@ impl Apache {
     /// Starts Apache with `host` as the content of its one virtual host, and these modules besides the usual ones
     /// (`fcgid`, `xsendfile`, `rewrite`, `actions`, `headers`, ...).
     pub fn start(sandbox: &Sandbox, host: &str, modules: &[&str]) -> Self {
+        Self::start_with(sandbox, "", host, modules)
+    }
+
+    /// The same with more text outside of the virtual host.
+    pub fn start_with(sandbox: &Sandbox, outside: &str, host: &str, modules: &[&str]) -> Self {
         let program = process::find_program(&["apache2", "httpd"]).expect("Apache");
         let mut last = String::new();
         for _ in 0..TRIES {
             let address = process::free_port();
-            let text = frame(sandbox, address, host, modules);
+            let text = frame(sandbox, address, outside, host, modules);
             let conf = sandbox.write(&format!("apache-{}.conf", address.port()), text);
             let log = sandbox.path().join("log/apache-error.log");
             let pid_file = sandbox.path().join(format!("run/apache-{}.pid", address.port()));
@@ -76,25 +81,34 @@ impl Drop for Apache {
     }
 }
 
-/// The virtual host of somebody who edits Apache's configuration, with the shipped file included in it.
+/// The virtual host of somebody who edits Apache's configuration, with the shipped file for X-Sendfile included in it.
 ///
-/// `.htaccess` files are allowed everything, as bad luck would have it. Piwigo is at `prefix` of the site.
+/// Piwigo is at `prefix` of the site.
 pub fn xsendfile_host(sandbox: &Sandbox, prefix: &str) -> String {
     xsendfile_host_with(sandbox, prefix, &[])
 }
 
 /// The same; `more`: further options of `piwigo-gate config`.
 pub fn xsendfile_host_with(sandbox: &Sandbox, prefix: &str, more: &[&str]) -> String {
+    let program = fcgi_program(sandbox);
+    let is_gallery = sandbox.gallery().join("local/config/database.inc.php").exists();
+    let own = ["--url-prefix", prefix, "--program", &program];
+    let more = if is_gallery { [&own, more].concat() } else { Vec::new() };
+    host(sandbox, prefix, &config::print(sandbox, "apache-xsendfile", &more))
+}
+
+/// The program as mod_fcgid starts it from a server's own configuration.
+pub fn fcgi_program(sandbox: &Sandbox) -> String {
     let program = sandbox.make_dir("bin").join("gate.fcgi");
     gate::copy_program(&gate::program_for(sandbox), &program);
+    program.to_str().expect("UTF-8 path").to_owned()
+}
+
+/// A virtual host with `shipped` included in it, with Piwigo at `prefix` of the site and PHP by mod_fcgid.
+///
+/// `.htaccess` files are allowed everything, as bad luck would have it.
+pub fn host(sandbox: &Sandbox, prefix: &str, shipped: &str) -> String {
     let root = sandbox.gallery();
-    let is_gallery = root.join("local/config/database.inc.php").exists();
-    let own = ["--url-prefix", prefix, "--program", program.to_str().expect("UTF-8 path")];
-    let shipped = config::print(
-        sandbox,
-        "apache-xsendfile",
-        &if is_gallery { [&own, more].concat() } else { Vec::new() },
-    );
     let site = if prefix.is_empty() {
         format!("DocumentRoot {}\n", root.display())
     } else {
@@ -145,6 +159,7 @@ pub fn write_htaccess(sandbox: &Sandbox, prefix: &str, guarded_too: bool) {
     sandbox.write("gallery/.htaccess", own);
     if guarded_too {
         for directory in ["upload", "galleries", "_data/i"] {
+            sandbox.make_dir(&format!("gallery/{directory}"));
             sandbox.write(&format!("gallery/{directory}/.htaccess"), &guarded);
         }
     }
@@ -185,7 +200,7 @@ pub fn make_executable(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("its mode");
 }
 
-fn frame(sandbox: &Sandbox, address: SocketAddr, host: &str, modules: &[&str]) -> String {
+fn frame(sandbox: &Sandbox, address: SocketAddr, outside: &str, host: &str, modules: &[&str]) -> String {
     let root = sandbox.path().display();
     let directory = ["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/lib/httpd/modules"]
         .into_iter()
@@ -209,7 +224,7 @@ fn frame(sandbox: &Sandbox, address: SocketAddr, host: &str, modules: &[&str]) -
          TypesConfig /etc/mime.types\nServerTokens Prod\n\
          StartServers 1\nServerLimit 2\nThreadsPerChild 25\nMaxRequestWorkers 50\n{fcgid}\
          <Directory />\nAllowOverride None\nRequire all denied\n</Directory>\n\
-         <VirtualHost {address}>\n{host}\n</VirtualHost>\n",
+         {outside}\n<VirtualHost {address}>\n{host}\n</VirtualHost>\n",
         port = address.port(),
     )
 }

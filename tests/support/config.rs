@@ -13,10 +13,14 @@ pub fn print(sandbox: &Sandbox, kind: &str, more: &[&str]) -> String {
         assert!(more.is_empty(), "{more:?}: there is no gallery to fill in");
         return in_place_of_the_example(sandbox, &run(sandbox, &[kind, "--example"]));
     }
+    print_listening(sandbox, kind, &format!("unix:{}", sandbox.gate_socket().display()), more)
+}
+
+/// The same for a gate that listens elsewhere.
+pub fn print_listening(sandbox: &Sandbox, kind: &str, listen: &str, more: &[&str]) -> String {
     let gallery = sandbox.gallery().display().to_string();
-    let listen = format!("unix:{}", sandbox.gate_socket().display());
     let php = sandbox.php_socket().display().to_string();
-    let usual = [kind, "--gallery", &gallery, "--listen", &listen, "--php-socket", &php];
+    let usual = [kind, "--gallery", &gallery, "--listen", listen, "--php-socket", &php];
     run(sandbox, &[&usual, more].concat())
 }
 

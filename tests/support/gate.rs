@@ -1,10 +1,13 @@
 //! The program of this project, run as a FastCGI server on a unix socket.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
-use super::process::{Endpoint, Server};
+use super::process::{self, Endpoint, Server};
 use super::sandbox::Sandbox;
+
+const TRIES: usize = 5;
 
 /// A running gate.
 pub struct Gate {
@@ -41,21 +44,49 @@ impl Gate {
         environment: &[(&str, &str)],
     ) -> Result<Self, String> {
         let socket = sandbox.path().join(format!("run/{name}.sock"));
+        let listen = format!("unix:{}", socket.display());
+        let ready = Endpoint::Unix(socket.clone());
+        let server = Self::server(sandbox, name, &listen, &ready, arguments, environment)?;
+        Ok(Self { server, socket })
+    }
+
+    /// A gate on a free port of the loopback interface, and that port.
+    pub fn start_tcp(sandbox: &Sandbox, arguments: &[&str]) -> (Self, SocketAddr) {
+        let mut last = String::new();
+        for _ in 0..TRIES {
+            let address = process::free_port();
+            let log = sandbox.path().join("log/gate.log");
+            let ready = Endpoint::Says { word: "serving", log };
+            match Self::server(sandbox, "gate", &format!("tcp:{address}"), &ready, arguments, &[]) {
+                Ok(server) => return (Self { server, socket: PathBuf::new() }, address),
+                Err(log) => last = log,
+            }
+        }
+        panic!("{last}");
+    }
+
+    fn server(
+        sandbox: &Sandbox,
+        name: &str,
+        listen: &str,
+        ready: &Endpoint,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Server, String> {
         let mut command = sandbox.command(program_for(sandbox));
         command
             .arg("serve")
             .arg("--gallery")
             .arg(sandbox.gallery())
             .arg("--listen")
-            .arg(format!("unix:{}", socket.display()))
+            .arg(listen)
             .args(arguments)
             .current_dir(sandbox.path())
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .envs(environment.iter().copied());
         let log = sandbox.path().join(format!("log/{name}.log"));
-        let server = Server::start("piwigo-gate", command, &log, &Endpoint::Unix(socket.clone()))?;
-        Ok(Self { server, socket })
+        Server::start("piwigo-gate", command, &log, ready)
     }
 
     pub fn id(&self) -> u32 {

@@ -26,5 +26,6 @@ pub mod rows;
 pub mod sandbox;
 pub mod scene;
 pub mod setup;
+pub mod stream;
 pub mod verdicts;
 pub mod world;

@@ -28,6 +28,11 @@ pub enum Endpoint {
         address: SocketAddr,
         pid_file: PathBuf,
     },
+    /// The server says this word in its log once it has bound its port.
+    Says {
+        word: &'static str,
+        log: PathBuf,
+    },
 }
 
 impl Endpoint {
@@ -38,6 +43,7 @@ impl Endpoint {
                 let written = fs::metadata(pid_file).is_ok_and(|file| file.len() > 0);
                 written && TcpStream::connect_timeout(address, Duration::from_secs(1)).is_ok()
             }
+            Self::Says { word, log } => fs::read_to_string(log).is_ok_and(|text| text.contains(word)),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::config;
 use super::gate::Gate;
 use super::nginx::{self, Nginx};
 use super::php::{self, PhpFcgi};
+use super::sandbox::Sandbox;
 use super::scene::Scene;
 
 /// One of them, by the kind of file that `piwigo-gate config` prints for it.
@@ -17,6 +18,9 @@ pub enum Setup {
     NginxAuthRequest,
     ApacheXsendfile,
     Htaccess,
+    ApacheProxy,
+    ApacheAccessChecker,
+    ApacheAuthnz,
 }
 
 /// A test of every set-up: `function` takes a [`Setup`]. Each is a test of its own, so that they run in parallel.
@@ -42,6 +46,18 @@ macro_rules! for_every_setup {
             fn htaccess() {
                 super::$function(Setup::Htaccess);
             }
+            #[test]
+            fn apache_proxy() {
+                super::$function(Setup::ApacheProxy);
+            }
+            #[test]
+            fn apache_access_checker() {
+                super::$function(Setup::ApacheAccessChecker);
+            }
+            #[test]
+            fn apache_authnz() {
+                super::$function(Setup::ApacheAuthnz);
+            }
         }
     };
 }
@@ -58,8 +74,28 @@ impl Running {
     }
 }
 
+/// What Apache is started with.
+pub struct ApacheSite {
+    /// Text outside of the virtual host.
+    pub outside: String,
+    /// The virtual host.
+    pub host: String,
+    /// Modules besides the usual ones.
+    pub modules: &'static [&'static str],
+    /// The gate, where Apache does not start it by itself.
+    pub gate: Option<Gate>,
+}
+
 impl Setup {
-    pub const ALL: [Setup; 4] = [Self::Nginx, Self::NginxAuthRequest, Self::ApacheXsendfile, Self::Htaccess];
+    pub const ALL: [Setup; 7] = [
+        Self::Nginx,
+        Self::NginxAuthRequest,
+        Self::ApacheXsendfile,
+        Self::Htaccess,
+        Self::ApacheProxy,
+        Self::ApacheAccessChecker,
+        Self::ApacheAuthnz,
+    ];
 
     /// The name of its kind.
     pub fn kind(self) -> &'static str {
@@ -68,12 +104,16 @@ impl Setup {
             Self::NginxAuthRequest => "nginx-auth-request",
             Self::ApacheXsendfile => "apache-xsendfile",
             Self::Htaccess => "htaccess",
+            Self::ApacheProxy => "apache-proxy",
+            Self::ApacheAccessChecker => "apache-access-checker",
+            Self::ApacheAuthnz => "apache-authnz",
         }
     }
 
     /// The status of a refusal.
     pub fn refusal(self) -> u16 {
-        403
+        // mod_fcgid knows no other word for no.
+        if self == Self::ApacheAccessChecker { 401 } else { 403 }
     }
 
     /// Starts web server, gate and PHP for the gallery of `scene`. `settings`: lines of `gate.toml`.
@@ -88,22 +128,57 @@ impl Setup {
                 let nginx = Nginx::start(sandbox, &nginx::gallery(sandbox, &guard));
                 Running { address: nginx.address(), _servers: Box::new((nginx, gate, php)) }
             }
-            Self::ApacheXsendfile => {
+            _ => {
                 php::write_scripts(sandbox);
-                let host = apache::xsendfile_host(sandbox, "");
-                Self::apache(scene, &host, &["fcgid", "xsendfile", "rewrite", "actions", "headers"])
-            }
-            Self::Htaccess => {
-                php::write_scripts(sandbox);
-                apache::write_htaccess(sandbox, "", true);
-                let host = apache::shared_host(sandbox, "");
-                Self::apache(scene, &host, &["fcgid", "rewrite", "actions", "headers"])
+                let ApacheSite { outside, host, modules, gate } = self.apache_site(sandbox, "");
+                let apache = Apache::start_with(sandbox, &outside, &host, modules);
+                Running { address: apache.address(), _servers: Box::new((apache, gate)) }
             }
         }
     }
 
-    fn apache(scene: &Scene, host: &str, modules: &[&str]) -> Running {
-        let apache = Apache::start(&scene.sandbox, host, modules);
-        Running { address: apache.address(), _servers: Box::new(apache) }
+    /// What Apache is started with, for a Piwigo at `prefix` of the site.
+    pub fn apache_site(self, sandbox: &Sandbox, prefix: &str) -> ApacheSite {
+        let shipped = |listen: &str, more: &[&str]| {
+            config::print_listening(sandbox, self.kind(), listen, &[&["--url-prefix", prefix], more].concat())
+        };
+        let site = |shipped: &str, modules, gate| ApacheSite {
+            outside: String::new(),
+            host: apache::host(sandbox, prefix, shipped),
+            modules,
+            gate,
+        };
+        let program = || apache::fcgi_program(sandbox);
+        match self {
+            Self::Nginx | Self::NginxAuthRequest => panic!("{self:?} is no Apache"),
+            Self::Htaccess => {
+                apache::write_htaccess(sandbox, prefix, true);
+                let host = apache::shared_host(sandbox, prefix);
+                ApacheSite { host, ..site("", &["fcgid", "rewrite", "actions", "headers"], None) }
+            }
+            Self::ApacheXsendfile => site(
+                &shipped("fd:0", &["--program", &program()]),
+                &["fcgid", "xsendfile", "rewrite", "actions", "headers"],
+                None,
+            ),
+            Self::ApacheAccessChecker => {
+                site(&shipped("fd:0", &["--program", &program()]), &["fcgid", "rewrite", "headers"], None)
+            }
+            Self::ApacheProxy => {
+                let gate = Gate::start(sandbox, &["--url-prefix", prefix], &[]);
+                let shipped = shipped(&format!("unix:{}", gate.socket().display()), &[]);
+                let modules = &["fcgid", "proxy", "proxy_fcgi", "xsendfile", "rewrite", "headers"];
+                site(&shipped, modules, Some(gate))
+            }
+            Self::ApacheAuthnz => {
+                let (gate, address) = Gate::start_tcp(sandbox, &["--url-prefix", prefix]);
+                let shipped = shipped(&format!("tcp:{address}"), &[]);
+                // The step that says so is taken at its word.
+                let outside = shipped.split('\'').find(|text| text.starts_with("AuthnzFcgiDefineProvider "));
+                let outside = outside.expect("its line for the server").to_owned();
+                let modules = &["fcgid", "authn_core", "authz_user", "authnz_fcgi", "rewrite", "headers"];
+                ApacheSite { outside, ..site(&shipped, modules, Some(gate)) }
+            }
+        }
     }
 }
