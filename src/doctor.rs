@@ -111,7 +111,8 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
         findings.warn("web-user", format!("there is no user {name:?} on this machine"), "correct --web-user");
     }
     socket::examine(listen, web.as_ref(), &mut findings);
-    tree::examine(&root, &guarded, outside.is_some(), &mut findings);
+    let symlinks = settings.as_ref().map(|settings| settings.symlinks.clone()).unwrap_or_default();
+    tree::examine(&root, &guarded, &symlinks, outside.is_some(), &mut findings);
     server_file(&guarded, &server_files, &mut findings);
     match &outside {
         Some(outside) => {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::accounts::name_of;
 use super::findings::{Findings, some};
 use super::prefixes::Guarded;
+use crate::settings::Symlinks;
 
 /// Names that are looked at, at most.
 const MAX_NAMES: usize = 500_000;
@@ -34,20 +35,28 @@ struct Met {
 struct Link {
     path: PathBuf,
     owner: u32,
-    /// Owner of what it leads to; `None`: it leads nowhere.
-    target_owner: Option<u32>,
+    /// What it leads to, without links, and that one's owner; `None`: it leads nowhere.
+    target: Option<(PathBuf, u32)>,
 }
 
 impl Link {
     fn read(path: &Path) -> Option<Self> {
         let owner = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_symlink)?.uid();
-        let target_owner = fs::metadata(path).ok().map(|metadata| metadata.uid());
-        Some(Link { path: path.to_owned(), owner, target_owner })
+        let target = path.canonicalize().ok().zip(fs::metadata(path).ok().map(|metadata| metadata.uid()));
+        Some(Link { path: path.to_owned(), owner, target })
     }
 
-    /// Whether the server files follow it: only to what belongs to the link's own owner.
-    fn is_followed(&self) -> bool {
-        self.target_owner.is_none_or(|owner| owner == self.owner)
+    /// Whether it is followed by this setting, in the gallery at `root`.
+    fn is_followed(&self, symlinks: &Symlinks, root: &Path) -> bool {
+        let Some((target, owner)) = &self.target else { return true };
+        match symlinks {
+            Symlinks::All => true,
+            Symlinks::SameOwner => *owner == self.owner,
+            Symlinks::Inside => target.starts_with(root),
+            Symlinks::Roots(roots) => {
+                target.starts_with(root) || roots.iter().any(|place| target.starts_with(place))
+            }
+        }
     }
 }
 
@@ -92,29 +101,45 @@ fn walk(root: &Path, directories: &[String]) -> Met {
 }
 
 /// Looks at the guarded directories. `tried_outside`: other spellings are asked for from outside as well.
-pub(super) fn examine(root: &Path, guarded: &Guarded, tried_outside: bool, findings: &mut Findings) {
+pub(super) fn examine(
+    root: &Path,
+    guarded: &Guarded,
+    symlinks: &Symlinks,
+    tried_outside: bool,
+    findings: &mut Findings,
+) {
     let directories = guarded.directories();
     let met = walk(root, &directories);
     let name = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
-    links(&met, name, findings);
+    links(&met, root, symlinks, name, findings);
     htaccess(&met, name, findings);
     case(root, &directories, tried_outside, findings);
 }
 
-fn links(met: &Met, name: impl Fn(&Path) -> String, findings: &mut Findings) {
+fn links(
+    met: &Met,
+    root: &Path,
+    symlinks: &Symlinks,
+    name: impl Fn(&Path) -> String,
+    findings: &mut Findings,
+) {
     let (followed, strangers): (Vec<&Link>, Vec<&Link>) =
-        met.links.iter().partition(|link| link.is_followed());
+        met.links.iter().partition(|link| link.is_followed(symlinks, root));
     if !strangers.is_empty() {
-        let told = |link: &&Link| {
-            let owner = link.target_owner.map(name_of).unwrap_or_default();
-            format!("{} (belongs to {}, leads to {owner}'s)", name(&link.path), name_of(link.owner))
+        let told = |link: &&Link| match &link.target {
+            Some((_, owner)) if *symlinks == Symlinks::SameOwner => {
+                let owners = (name_of(link.owner), name_of(*owner));
+                format!("{} (belongs to {}, leads to {}'s)", name(&link.path), owners.0, owners.1)
+            }
+            Some((target, _)) => format!("{} (leads to {})", name(&link.path), target.display()),
+            None => name(&link.path),
         };
         let told: Vec<String> = strangers.iter().map(told).collect();
         findings.warn(
             "symlinks",
-            format!("links to what belongs to somebody else: {}", some(&told)),
-            "the shipped server files do not follow such links, and who can make them must not be trusted: remove them, \
-             or give link and target the same owner (chown -h)",
+            format!("links that are not followed (symlinks is {}): {}", symlinks.name(), some(&told)),
+            "what is behind them is answered 404: name the directories that links may lead to in the setting symlinks \
+             (\"/mnt/nas/photos\"), give link and target the same owner (chown -h), or remove them",
         );
     }
     let counted = format!("{} names, {} links", met.names, met.links.len());
@@ -135,7 +160,11 @@ fn links(met: &Met, name: impl Fn(&Path) -> String, findings: &mut Findings) {
             "run doctor as the gate's user",
         );
     } else if strangers.is_empty() {
-        let all = if followed.is_empty() { "" } else { ", all to what belongs to their own owner" };
+        let all = if followed.is_empty() {
+            String::new()
+        } else {
+            format!(", all followed (symlinks is {})", symlinks.name())
+        };
         findings.ok("symlinks", format!("{counted} in the guarded directories{all}"));
     }
 }
@@ -229,11 +258,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_are_followed_to_their_owners_own_only() {
-        let table = [(1, Some(1), true), (1, Some(2), false), (0, Some(1), false), (1, None, true)];
-        for (owner, target_owner, followed) in table {
-            let link = Link { path: PathBuf::new(), owner, target_owner };
-            assert_eq!(link.is_followed(), followed, "{link:?}");
+    fn which_links_are_followed() {
+        let nas = || Symlinks::Roots(vec!["/mnt/nas".into()]);
+        let table = [
+            (Symlinks::SameOwner, 1, Some(("/mnt/nas/a", 1)), true),
+            (Symlinks::SameOwner, 1, Some(("/mnt/nas/a", 2)), false),
+            (Symlinks::SameOwner, 0, Some(("/srv/piwigo/upload/a", 1)), false),
+            (Symlinks::SameOwner, 1, None, true),
+            (Symlinks::Inside, 1, Some(("/srv/piwigo/upload/a", 2)), true),
+            (Symlinks::Inside, 1, Some(("/srv/piwigo2/upload/a", 1)), false),
+            (nas(), 1, Some(("/mnt/nas/a", 2)), true),
+            (nas(), 1, Some(("/mnt/other", 1)), false),
+            (Symlinks::All, 1, Some(("/etc/hostname", 0)), true),
+        ];
+        for (symlinks, owner, target, followed) in table {
+            let target = target.map(|(path, owner)| (PathBuf::from(path), owner));
+            let link = Link { path: PathBuf::new(), owner, target };
+            assert_eq!(
+                link.is_followed(&symlinks, Path::new("/srv/piwigo")),
+                followed,
+                "{symlinks:?} {link:?}"
+            );
         }
     }
 
