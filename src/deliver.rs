@@ -15,7 +15,7 @@ use crate::derivative::stored::{self, Stored};
 use crate::disk::Disk;
 use crate::image::{Claim, Image, Ownership};
 use crate::reply::{Deliver, Handover, Reply};
-use crate::send;
+use crate::send::{self, Sendable, Unsendable};
 use crate::settings::gallery::Gallery;
 use crate::settings::{Derivatives, Settings};
 use crate::target::Icon;
@@ -134,6 +134,9 @@ impl Delivery<'_> {
             Deliver::XAccelRedirect => Handover::AccelFile { path },
             Deliver::Location => Handover::LocalFile { prefix: self.settings.url_prefix.clone(), path },
             Deliver::Authorize => Handover::Authorized,
+            Deliver::XSendfileEncoded => Handover::SendfileEncoded {
+                path: self.settings.gallery.join(path).to_string_lossy().into_owned(),
+            },
             Deliver::XSendfile => Handover::Sendfile {
                 path: self.settings.gallery.join(path).to_string_lossy().into_owned(),
                 length: 0,
@@ -150,7 +153,7 @@ impl Delivery<'_> {
     /// redirect and an authorizer's yes lead to wherever the server itself maps the URL.
     fn can_send(&self, path: &str) -> bool {
         path.strip_prefix("../").is_none_or(|beside| {
-            matches!(self.how, Deliver::XAccelRedirect | Deliver::XSendfile)
+            matches!(self.how, Deliver::XAccelRedirect | Deliver::XSendfile | Deliver::XSendfileEncoded)
                 && self.gallery.layout.is_in_parent_site(beside)
         })
     }
@@ -166,23 +169,33 @@ impl Delivery<'_> {
             Deliver::Location => {
                 self.allowed(Handover::LocalFile { prefix: self.settings.url_prefix.clone(), path })
             }
-            Deliver::Authorize => self.allowed(Handover::Authorized),
-            Deliver::XSendfile => {
-                let root = self.settings.gallery.clone();
-                match self.disk.look(move || send::inspect_beside(&root, &path)).await {
-                    Some(Ok(file)) => self.allowed(Handover::Sendfile {
-                        path: file.path,
-                        length: file.length,
-                        modified: file.modified,
-                    }),
-                    Some(Err(reason)) => {
-                        tracing::info!(%reason, "an allowed file cannot be sent");
-                        Reply::Missing
-                    }
-                    None => Reply::Unavailable,
-                }
+            Deliver::Authorize => match self.look(path).await {
+                // Not every server looks where a link leads.
+                Some(Err(reason @ Unsendable::StrangersLink(_))) => unsendable(&reason),
+                Some(_) => self.allowed(Handover::Authorized),
+                None => Reply::Unavailable,
+            },
+            // No header can say a blank at the end: another file would be sent.
+            Deliver::XSendfile if path.ends_with([' ', '\t']) => {
+                tracing::info!("an allowed file cannot be sent: its name ends with a blank");
+                Reply::Missing
             }
+            Deliver::XSendfile | Deliver::XSendfileEncoded => match self.look(path).await {
+                Some(Ok(Sendable { path, .. })) if self.how == Deliver::XSendfileEncoded => {
+                    self.allowed(Handover::SendfileEncoded { path })
+                }
+                Some(Ok(Sendable { path, length, modified, .. })) => {
+                    self.allowed(Handover::Sendfile { path, length, modified })
+                }
+                Some(Err(reason)) => unsendable(&reason),
+                None => Reply::Unavailable,
+            },
         }
+    }
+
+    async fn look(&self, path: String) -> Option<Result<Sendable, Unsendable>> {
+        let root = self.settings.gallery.clone();
+        self.disk.look(move || send::inspect_beside(&root, &path)).await
     }
 
     fn hand_to_piwigo(&self, derivative: String) -> Reply {
@@ -190,12 +203,13 @@ impl Delivery<'_> {
             // The server looks by itself whether there is one.
             (_, Deliver::Authorize) => self.allowed(Handover::Authorized),
             (Derivatives::Existing, _) => Reply::Missing,
-            _ if !self.hands_over => {
+            // lighttpd would give the visitor the `Location` that Apache and Caddy follow themselves.
+            _ if !self.hands_over || self.how == Deliver::XSendfileEncoded => {
                 tracing::info!("a derivative that only Piwigo can make: this server cannot ask its i.php");
                 Reply::Missing
             }
             (_, Deliver::XAccelRedirect) => self.allowed(Handover::AccelIPhp { derivative }),
-            (_, Deliver::XSendfile | Deliver::Location) => {
+            (_, Deliver::XSendfile | Deliver::XSendfileEncoded | Deliver::Location) => {
                 self.allowed(Handover::LocalIPhp { prefix: self.settings.url_prefix.clone(), derivative })
             }
         }
@@ -233,6 +247,12 @@ impl Delivery<'_> {
             .await
             .unwrap_or(Stored::NoSource)
     }
+}
+
+/// The answer to who may have a file that is not there, or not to be reached.
+fn unsendable(reason: &Unsendable) -> Reply {
+    tracing::info!(%reason, "an allowed file cannot be sent");
+    Reply::Missing
 }
 
 /// The picture of a claim as the maker needs it.

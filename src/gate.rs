@@ -92,6 +92,13 @@ impl Gate {
             );
             return Reply::Unavailable;
         };
+        if request.server == Server::Caddy && deliver == Deliver::XAccelRedirect {
+            tracing::error!(
+                "Caddy's versions read X-Accel-Redirect in different ways, and might send another file than was judged: \
+                 use the file that piwigo-gate config caddy prints (deliver x-sendfile)"
+            );
+            return Reply::Unavailable;
+        }
         let reply = match self.answer_file(request, deliver).await {
             Ok(reply) => reply,
             Err(error) => {
@@ -245,7 +252,11 @@ impl Gate {
             return Some(Deliver::Authorize);
         }
         let by_server = (request.server == Server::Nginx).then_some(Deliver::XAccelRedirect);
-        self.settings.deliver.or(request.deliver).or(by_server)
+        match self.settings.deliver.or(request.deliver).or(by_server) {
+            // A name with `%` would be that of another file.
+            Some(Deliver::XSendfile) if request.server == Server::Lighttpd => Some(Deliver::XSendfileEncoded),
+            deliver => deliver,
+        }
     }
 
     /// The one refusal, with its reason in the log only. With `deny = "login"`, who is not signed in and opens the
