@@ -2,6 +2,7 @@
 //! disk or has just been made, or a hand-over to Piwigo's `i.php` for one that Piwigo is to make. Nothing is looked at on
 //! disk, and nothing made, before the verdict.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -170,9 +171,13 @@ impl Delivery<'_> {
                 self.allowed(Handover::LocalFile { prefix: self.settings.url_prefix.clone(), path })
             }
             Deliver::Authorize => match self.look(path).await {
+                // The server says by itself that there is none.
+                Some(Err(Unsendable::Missing { error, .. })) if error.kind() == ErrorKind::NotFound => {
+                    self.allowed(Handover::Authorized)
+                }
+                Some(Ok(_)) => self.allowed(Handover::Authorized),
                 // Not every server looks where a link leads.
-                Some(Err(reason @ Unsendable::StrangersLink(_))) => unsendable(&reason),
-                Some(_) => self.allowed(Handover::Authorized),
+                Some(Err(reason)) => unsendable(&reason),
                 None => Reply::Unavailable,
             },
             // No header can say a blank at the end: another file would be sent.

@@ -127,6 +127,33 @@ fn the_file_works_in_any_order_with_php() {
     }
 }
 
+/// lighttpd can be told to take addresses as they come: the block's own expression sees them decoded all the same.
+#[test]
+fn however_lighttpd_reads_addresses_no_spelling_opens_a_private_file() {
+    let scene = Scene::start();
+    let sandbox = &scene.sandbox;
+    let _php = PhpFcgi::start(sandbox);
+    let _gate = Gate::start(sandbox, &[], &[]);
+    let guard = config::print(sandbox, "lighttpd", &[]);
+    for parsing in [
+        "\"url-normalize\" => \"disable\", \"url-ctrls-reject\" => \"disable\"",
+        "\"url-path-2f-decode\" => \"disable\", \"url-path-dotseg-remove\" => \"disable\"",
+        "\"url-normalize-unreserved\" => \"disable\", \"url-query-20-plus\" => \"enable\"",
+    ] {
+        let text = lighttpd::gallery(sandbox, &guard);
+        let lighttpd = Lighttpd::start(sandbox, &format!("server.http-parseopts = ( {parsing} )\n{text}"));
+        let image = scene.world.private_image("erin");
+        for path in [image.original().to_owned(), image.derivative("th").expect("a picture")] {
+            for target in attacks::spellings(&http::url(&path)) {
+                let answer = http::get(lighttpd.address(), &target);
+                assert!(!attacks::holds_guarded_bytes(&answer.body), "{parsing} {target}: {}", answer.text());
+            }
+        }
+        let answer = http::get(lighttpd.address(), http::url(scene.world.image(1).original()));
+        assert_eq!(answer.status, 200, "{parsing}");
+    }
+}
+
 /// A module that is not loaded, another block that comes later, a gate that is away: no bytes, whatever is asked for.
 #[test]
 fn where_the_gate_is_not_asked_nothing_is_sent() {

@@ -7,6 +7,14 @@ use super::sandbox::Sandbox;
 
 const TRIES: usize = 5;
 
+/// How Debian's configuration has addresses read.
+const PARSING: &str = r#"server.http-parseopts = (
+    "header-strict" => "enable", "host-strict" => "enable", "host-normalize" => "enable",
+    "url-normalize-unreserved" => "enable", "url-normalize-required" => "enable",
+    "url-ctrls-reject" => "enable", "url-path-2f-decode" => "enable",
+    "url-path-dotseg-remove" => "enable"
+)"#;
+
 /// A running lighttpd. Dropping it ends it.
 pub struct Lighttpd {
     server: Server,
@@ -86,17 +94,14 @@ fn frame(sandbox: &Sandbox, address: SocketAddr, site: &str, modules: &[&str]) -
         .account()
         .map(|a| format!("server.username = \"{}\"\nserver.groupname = \"{}\"\n", a.user, a.group))
         .unwrap_or_default();
+    let parsing = if site.contains("server.http-parseopts") { "" } else { PARSING };
     let load = |list, name| format!("{list}server.modules += ( \"{name}\" )\n");
     let modules = modules.iter().fold(String::new(), load);
     format!(
         "server.modules = ( \"mod_indexfile\", \"mod_access\", \"mod_alias\", \"mod_redirect\" )\n\
          server.bind = \"{ip}\"\nserver.port = {port}\n{user}\
          server.pid-file = \"{root}/run/lighttpd-{port}.pid\"\nserver.upload-dirs = ( \"{root}/tmp\" )\n\
-         server.http-parseopts = (\n\
-         \"header-strict\" => \"enable\", \"host-strict\" => \"enable\", \"host-normalize\" => \"enable\",\n\
-         \"url-normalize-unreserved\" => \"enable\", \"url-normalize-required\" => \"enable\",\n\
-         \"url-ctrls-reject\" => \"enable\", \"url-path-2f-decode\" => \"enable\",\n\
-         \"url-path-dotseg-remove\" => \"enable\"\n)\n\
+         {parsing}\n\
          index-file.names = ( \"index.php\", \"index.html\" )\nurl.access-deny = ( \"~\", \".inc\" )\n\
          static-file.exclude-extensions = ( \".php\", \".pl\", \".fcgi\" )\n\
          include_shell \"/usr/share/lighttpd/create-mime.conf.pl\"\n\
