@@ -231,8 +231,8 @@ fn a_gallery_in_a_sub_directory_and_a_gate_on_tcp() {
     let scene = Scene::start();
     let sandbox = &scene.sandbox;
     let _php = PhpFcgi::start(sandbox);
-    let gate = Gate::start(sandbox, &["--url-prefix", "/piwigo"], &[]);
-    let listen = format!("tcp:{}", site::tcp_in_front_of(gate.socket()));
+    let (_gate, address) = Gate::start_tcp(sandbox, &["--url-prefix", "/piwigo"]);
+    let listen = format!("tcp:{address}");
     let guard = config::print_listening(sandbox, "lighttpd", &listen, &["--url-prefix", "/piwigo"]);
     let lighttpd = Lighttpd::start(sandbox, &lighttpd::gallery_at(sandbox, "/piwigo", &guard));
     site::a_sub_directory_is_guarded(lighttpd.address(), &scene, "/piwigo");

@@ -9,11 +9,6 @@ use super::sandbox::Sandbox;
 ///
 /// A sandbox without Piwigo's settings gets the example's text with its own paths in it.
 pub fn print(sandbox: &Sandbox, kind: &str, more: &[&str]) -> String {
-    print_listening(sandbox, kind, &format!("unix:{}", sandbox.gate_socket().display()), more)
-}
-
-/// The same for a gate that listens elsewhere.
-pub fn print_listening(sandbox: &Sandbox, kind: &str, listen: &str, more: &[&str]) -> String {
     if !sandbox.gallery().join("local/config/database.inc.php").exists() {
         assert!(more.is_empty(), "{more:?}: there is no gallery to fill in");
         return in_place_of_the_example(sandbox, &run(sandbox, &[kind, "--example"]));

@@ -187,11 +187,9 @@ impl Setup {
         };
         let program = || apache::fcgi_program(sandbox);
         match self {
-            Self::Nginx
-            | Self::NginxAuthRequest
-            | Self::Lighttpd
-            | Self::Caddy
-            | Self::CaddyForwardAuth => panic!("{self:?} is no Apache"),
+            Self::Nginx | Self::NginxAuthRequest | Self::Lighttpd | Self::Caddy | Self::CaddyForwardAuth => {
+                panic!("{self:?} is no Apache")
+            }
             Self::Htaccess => {
                 apache::write_htaccess(sandbox, prefix, true);
                 let host = apache::shared_host(sandbox, prefix);

@@ -1,8 +1,6 @@
 //! A set-up that runs, with the whole scene behind it, and what must hold whichever it is.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::attacks;
@@ -366,26 +364,6 @@ pub fn the_rest_of_the_site_is_as_before(site: &Site, action: &str) {
         let answer = site.get(target, None);
         assert_eq!((answer.status, answer.text().as_str()), (200, text), "{target}");
     }
-}
-
-/// A TCP address whose connections end at `socket`, as long as the test runs.
-pub fn tcp_in_front_of(socket: &Path) -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
-    let address = listener.local_addr().expect("its number");
-    let socket = socket.to_owned();
-    std::thread::spawn(move || {
-        for client in listener.incoming().flatten() {
-            let Ok(gate) = UnixStream::connect(&socket) else { continue };
-            let (mut from_client, mut to_client) = (client.try_clone().expect("a second handle"), client);
-            let (mut from_gate, mut to_gate) = (gate.try_clone().expect("a second handle"), gate);
-            std::thread::spawn(move || std::io::copy(&mut from_client, &mut to_gate));
-            std::thread::spawn(move || {
-                let _ = std::io::copy(&mut from_gate, &mut to_client);
-                let _ = to_client.shutdown(std::net::Shutdown::Both);
-            });
-        }
-    });
-    address
 }
 
 /// A gallery at `prefix` of the site.
