@@ -138,6 +138,9 @@ impl Delivery<'_> {
             Deliver::Location => Handover::LocalFile { prefix: self.url_prefix.to_owned(), path },
             // There are no bytes yet: a bare yes.
             Deliver::Authorize | Deliver::Stream => Handover::Authorized,
+            Deliver::XSendfileEncoded => Handover::SendfileEncoded {
+                path: self.settings.gallery.join(path).to_string_lossy().into_owned(),
+            },
             Deliver::XSendfile => Handover::Sendfile {
                 path: self.settings.gallery.join(path).to_string_lossy().into_owned(),
                 length: 0,
@@ -154,8 +157,11 @@ impl Delivery<'_> {
     /// redirect and an authorizer's yes lead to wherever the server itself maps the URL.
     fn can_send(&self, path: &str) -> bool {
         path.strip_prefix("../").is_none_or(|beside| {
-            matches!(self.how, Deliver::XAccelRedirect | Deliver::XSendfile | Deliver::Stream)
-                && self.ready.gallery.layout.is_in_parent_site(beside)
+            let by_name = matches!(
+                self.how,
+                Deliver::XAccelRedirect | Deliver::XSendfile | Deliver::XSendfileEncoded | Deliver::Stream
+            );
+            by_name && self.ready.gallery.layout.is_in_parent_site(beside)
         })
     }
 
@@ -166,9 +172,17 @@ impl Delivery<'_> {
         }
         match self.how {
             Deliver::Stream => self.stream(path).await,
-            Deliver::XSendfile => {
+            // No header can say a blank at the end: another file would be sent.
+            Deliver::XSendfile if path.ends_with([' ', '\t']) => {
+                tracing::info!("an allowed file cannot be sent: its name ends with a blank");
+                Reply::Missing
+            }
+            Deliver::XSendfile | Deliver::XSendfileEncoded => {
                 let (tree, path) = (self.ready.tree.clone(), path.to_owned());
                 match self.disk.look(move || tree.look(&path)).await {
+                    Some(Ok(Sendable { path, .. })) if self.how == Deliver::XSendfileEncoded => {
+                        self.allowed(Handover::SendfileEncoded { path })
+                    }
                     Some(Ok(Sendable { path, length, modified })) => {
                         self.allowed(Handover::Sendfile { path, length, modified })
                     }
@@ -249,12 +263,13 @@ impl Delivery<'_> {
                 tracing::debug!(derivative, "Piwigo would have to make this, and cannot be asked: not found");
                 Reply::Missing
             }
-            _ if !self.request.hands_over => {
+            // lighttpd would give the visitor the `Location` that Apache and Caddy follow themselves.
+            _ if !self.request.hands_over || self.how == Deliver::XSendfileEncoded => {
                 tracing::info!("a derivative that only Piwigo can make: this server cannot ask its i.php");
                 Reply::Missing
             }
             (_, Deliver::XAccelRedirect) => self.allowed(Handover::AccelIPhp { derivative }),
-            (_, Deliver::XSendfile | Deliver::Location) => {
+            (_, Deliver::XSendfile | Deliver::XSendfileEncoded | Deliver::Location) => {
                 self.allowed(Handover::LocalIPhp { prefix: self.url_prefix.to_owned(), derivative })
             }
         }

@@ -89,6 +89,13 @@ impl Gate {
             return Reply::Refused(DenyStatus::Forbidden);
         }
         let deliver = self.deliver(request);
+        if request.server == Server::Caddy && deliver == Deliver::XAccelRedirect {
+            tracing::error!(
+                "Caddy's versions read X-Accel-Redirect in different ways, and might send another file than was judged: \
+                 use the file that piwigo-gate config caddy prints (deliver x-sendfile)"
+            );
+            return Reply::Unavailable;
+        }
         let reply = match self.answer_file(request, deliver).await {
             Ok(reply) => reply,
             Err(error) => {
@@ -253,7 +260,11 @@ impl Gate {
                  (x-accel-redirect, x-sendfile, location or authorize); or say stream, and this is not said again"
             );
         }
-        said.unwrap_or(Deliver::Stream)
+        match said.unwrap_or(Deliver::Stream) {
+            // A name with `%` would be that of another file.
+            Deliver::XSendfile if request.server == Server::Lighttpd => Deliver::XSendfileEncoded,
+            deliver => deliver,
+        }
     }
 
     /// The one refusal, with its reason in the log only. With `deny = "login"`, who is not signed in and opens the

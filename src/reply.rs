@@ -37,8 +37,10 @@ const NOT_KEPT: &str = "Cache-Control: no-store\r\nVary: Cookie\r\nX-Content-Typ
 pub enum Deliver {
     /// `X-Accel-Redirect: /_gate/file/<path>` (nginx).
     XAccelRedirect,
-    /// `X-Sendfile: <absolute path>` (Apache with `mod_xsendfile`).
+    /// `X-Sendfile: <absolute path>` (Apache with `mod_xsendfile`, Caddy).
     XSendfile,
+    /// The same, percent-encoded (lighttpd, which decodes it).
+    XSendfileEncoded,
     /// `Location: /<path>`, a local redirect (Apache with `mod_fcgid` alone).
     Location,
     /// An empty 200: the server asked only whether (nginx `auth_request`, FastCGI authorizers).
@@ -53,6 +55,7 @@ impl Deliver {
         match word {
             b"x-accel-redirect" => Some(Deliver::XAccelRedirect),
             b"x-sendfile" => Some(Deliver::XSendfile),
+            b"x-sendfile-encoded" => Some(Deliver::XSendfileEncoded),
             b"location" => Some(Deliver::Location),
             b"authorize" => Some(Deliver::Authorize),
             b"stream" => Some(Deliver::Stream),
@@ -120,7 +123,7 @@ pub enum Handover {
         /// `_data/i`-relative path of the derivative.
         derivative: String,
     },
-    /// Apache sends this file.
+    /// Apache or Caddy sends this file.
     Sendfile {
         /// Absolute path.
         path: String,
@@ -128,6 +131,11 @@ pub enum Handover {
         length: u64,
         /// Modification time.
         modified: SystemTime,
+    },
+    /// lighttpd sends this file, with validators of its own.
+    SendfileEncoded {
+        /// Absolute path.
+        path: String,
     },
     /// Apache serves this path of its own by an internal redirect.
     LocalFile {
@@ -324,17 +332,14 @@ fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, 
             let _ = write!(text, "X-Accel-Redirect: {ACCEL_I_PHP}?/{}\r\n", encode_path(derivative));
         }
         Handover::Sendfile { path, length, modified } => {
-            // mod_xsendfile would otherwise answer conditionals with the validators of the gate's own file,
-            // and mod_fcgid sends no Content-Type of its own (SERVERS.md §B3).
-            let known = media::content_type(path);
-            must_be_saved = known.is_none() || media::is_active(path);
-            let _ = write!(
-                text,
-                "X-Sendfile: {path}\r\nContent-Type: {}\r\n{}",
-                known.unwrap_or(media::UNKNOWN),
-                media::sandbox(path)
-            );
+            let _ = write!(text, "X-Sendfile: {path}\r\n");
+            must_be_saved = push_type(path, &mut text);
+            // mod_xsendfile would otherwise answer conditionals with the validators of the gate's own file (SERVERS.md §B3).
             Validators::of(*length, *modified).write(&mut text);
+        }
+        Handover::SendfileEncoded { path } => {
+            let _ = write!(text, "X-Sendfile: {}\r\n", encode_path(path));
+            must_be_saved = push_type(path, &mut text);
         }
         Handover::LocalFile { prefix, path } => {
             let _ = write!(text, "Location: {}/{}\r\n", encode_path(prefix), encode_path(path));
@@ -360,6 +365,13 @@ fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, 
     }
     let _ = write!(text, "Cache-Control: {cache}\r\nVary: Cookie\r\nX-Content-Type-Options: nosniff\r\n\r\n");
     head.extend_from_slice(text.as_bytes());
+}
+
+/// Says what a file is, for a server that does not know by itself (`mod_fcgid`), and whether it must be saved.
+fn push_type(path: &str, text: &mut String) -> bool {
+    let known = media::content_type(path);
+    let _ = write!(text, "Content-Type: {}\r\n{}", known.unwrap_or(media::UNKNOWN), media::sandbox(path));
+    known.is_none() || media::is_active(path)
 }
 
 /// Percent-encodes a path for a header; a slash stays a slash.
@@ -448,6 +460,10 @@ mod tests {
                 "X-Sendfile: /srv/g/upload/a b%.jpg\r\nContent-Type: image/jpeg\r\n\
                  ETag: \"f4240-10\"\r\nLast-Modified: Thu, 01 Jan 1970 00:00:01 GMT\r\n",
             ),
+            (
+                Handover::SendfileEncoded { path: "/srv/g/upload/a b%20é.jpg".into() },
+                "X-Sendfile: /srv/g/upload/a%20b%2520%C3%A9.jpg\r\nContent-Type: image/jpeg\r\n",
+            ),
         ];
         for (handover, expected) in table {
             let text = header_block(&allowed(handover));
@@ -522,6 +538,7 @@ mod tests {
                 (Handover::AccelFile { path: path.into() }, saved_by_nginx),
                 (Handover::LocalFile { prefix: String::new(), path: path.into() }, saved_by_nginx),
                 (Handover::Sendfile { path: path.into(), length: 1, modified }, saved_by_sendfile),
+                (Handover::SendfileEncoded { path: path.into() }, saved_by_sendfile),
             ];
             for (handover, saved) in handovers {
                 let by_path = header_block(&allowed(handover.clone()));

@@ -34,6 +34,8 @@ pub enum Server {
     Nginx,
     /// lighttpd: its authorizer mode serves the file when a reply is missing, so it is never answered 200 there.
     Lighttpd,
+    /// Caddy: `rewrite` reads a path in a header by other rules in each of its versions.
+    Caddy,
     /// Any other.
     Other,
 }
@@ -245,6 +247,8 @@ impl Server {
             Server::Nginx
         } else if value.starts_with(b"lighttpd") {
             Server::Lighttpd
+        } else if value.starts_with(b"Caddy") {
+            Server::Caddy
         } else {
             Server::Other
         }

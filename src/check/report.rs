@@ -130,9 +130,10 @@ pub struct Answer {
     pub meaning: &'static str,
 }
 
-const SERVERS: [(Deliver, &str, &str); 5] = [
+const SERVERS: [(Deliver, &str, &str); 6] = [
     (Deliver::XAccelRedirect, "nginx", "x-accel-redirect"),
     (Deliver::XSendfile, "Apache, mod_xsendfile", "x-sendfile"),
+    (Deliver::XSendfileEncoded, "lighttpd", "x-sendfile-encoded"),
     (Deliver::Location, "Apache, .htaccess", "location"),
     (Deliver::Authorize, "auth_request, authorizers", "authorize"),
     (Deliver::Stream, "any other", "stream"),

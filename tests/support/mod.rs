@@ -9,6 +9,7 @@
 
 pub mod apache;
 pub mod attacks;
+pub mod caddy;
 pub mod config;
 pub mod files;
 pub mod gate;
@@ -16,6 +17,7 @@ pub mod http;
 pub mod inside;
 pub mod large_gallery;
 pub mod leash;
+pub mod lighttpd;
 pub mod mariadb;
 pub mod nginx;
 pub mod php;
@@ -26,6 +28,7 @@ pub mod rows;
 pub mod sandbox;
 pub mod scene;
 pub mod setup;
+pub mod site;
 pub mod stream;
 pub mod verdicts;
 pub mod world;
