@@ -6,11 +6,12 @@ mod support;
 
 use support::http::{self, Response};
 use support::scene::Scene;
-use support::setup::Setup::{self, ApacheXsendfile, Htaccess, Nginx, NginxAuthRequest};
+use support::setup::Setup::{self, ApacheXsendfile, Htaccess, Nginx, NginxAuthCache, NginxAuthRequest};
 use support::{attacks, files};
 
 const ALL: &[Setup] = &Setup::ALL;
-const NGINX: &[Setup] = &[Nginx, NginxAuthRequest];
+const NGINX: &[Setup] = &[Nginx, NginxAuthRequest, NginxAuthCache];
+const ASKED: &[Setup] = &[NginxAuthRequest, NginxAuthCache];
 const APACHE: &[Setup] = &[ApacheXsendfile, Htaccess];
 
 /// A target, and the statuses of servers that answer by themselves. All others: the gate's refusal, the same in every byte as
@@ -23,10 +24,10 @@ const APACHE: &[Setup] = &[ApacheXsendfile, Htaccess];
 const TABLE: &[(&str, &[(&[Setup], u16)])] = &[
     ("/PRIVATE",                                                             &[]),
     ("/_data/i/THUMB",                                                       &[]),
-    ("/i.php?/THUMB",                                                        &[(&[NginxAuthRequest], 403)]),
-    ("/i.php/THUMB",                                                         &[(&[NginxAuthRequest], 403)]),
-    ("/i?/THUMB",                                                            &[(&[NginxAuthRequest], 403)]),
-    ("/i/THUMB",                                                             &[(&[NginxAuthRequest], 403)]),
+    ("/i.php?/THUMB",                                                        &[(ASKED, 403)]),
+    ("/i.php/THUMB",                                                         &[(ASKED, 403)]),
+    ("/i?/THUMB",                                                            &[(ASKED, 403)]),
+    ("/i/THUMB",                                                             &[(ASKED, 403)]),
     ("/PRIVATE?x=1",                                                         &[]),
     ("/PUBLIC/../NAME",                                                      &[]),
     ("/PUBLIC/..%2fNAME",                                                    &[(APACHE, 404)]),
@@ -76,15 +77,15 @@ const TABLE: &[(&str, &[(&[Setup], u16)])] = &[
     ("/_data/i/ORIGINAL",                                                    &[]),
     ("/_data/i/../../PRIVATE",                                               &[]),
     ("/_data/combined/../../PRIVATE",                                        &[]),
-    ("/i.php?/THUMB&b=1&b=2",                                                &[(&[NginxAuthRequest], 403)]),
-    ("/i.php?/themes/../THUMB",                                              &[(&[NginxAuthRequest], 403)]),
-    ("/i.php?/THUMB%00",                                                     &[(&[NginxAuthRequest], 403)]),
-    ("/i.php/THUMB?/PUBLICTHUMB",                                            &[(&[NginxAuthRequest], 403)]),
-    ("/i.php?/PUBLICTHUMB&/THUMB",                                           &[(&[NginxAuthRequest], 403)]),
-    ("/i.php?%2fTHUMB",                                                      &[(&[NginxAuthRequest], 403)]),
-    ("/i.php",                                                               &[(&[NginxAuthRequest], 403)]),
+    ("/i.php?/THUMB&b=1&b=2",                                                &[(ASKED, 403)]),
+    ("/i.php?/themes/../THUMB",                                              &[(ASKED, 403)]),
+    ("/i.php?/THUMB%00",                                                     &[(ASKED, 403)]),
+    ("/i.php/THUMB?/PUBLICTHUMB",                                            &[(ASKED, 403)]),
+    ("/i.php?/PUBLICTHUMB&/THUMB",                                           &[(ASKED, 403)]),
+    ("/i.php?%2fTHUMB",                                                      &[(ASKED, 403)]),
+    ("/i.php",                                                               &[(ASKED, 403)]),
     ("/I.php?/THUMB",                                                        &[(ALL, 404)]),
-    ("/index.php/../i.php?/THUMB",                                           &[(&[NginxAuthRequest], 403)]),
+    ("/index.php/../i.php?/THUMB",                                           &[(ASKED, 403)]),
     ("/_gate/file/PRIVATE",                                                  &[(ALL, 404)]),
     ("/_gate/i.php?/THUMB",                                                  &[(ALL, 404)]),
     ("/_gate/gate.fcgi/PRIVATE",                                             &[(ALL, 404)]),
@@ -101,7 +102,7 @@ const TABLE: &[(&str, &[(&[Setup], u16)])] = &[
     ("/upload",                                                              &[]),
     ("/upload/",                                                             &[]),
     ("/upload/2026/11/21",                                                   &[]),
-    ("/upload/.htaccess",                                                    &[(&[NginxAuthRequest], 403), (&[ApacheXsendfile], 404)]),
+    ("/upload/.htaccess",                                                    &[(ASKED, 403), (&[ApacheXsendfile], 404)]),
     ("/galleries/plain/pwg_representative/movie.png",                        &[]),
     ("/galleries/plain/movie-th.jpg",                                        &[]),
 ];

@@ -51,6 +51,18 @@ pub const KINDS: &[Kind] = &[
         include_str!("templates/nginx-auth-request.conf"),
     ),
     Kind::new(
+        "nginx-auth-cache",
+        "the same, and answers are used again for a second: for very many visitors",
+        "nginx/piwigo-gate-auth_cache.conf",
+        include_str!("templates/nginx-auth-request.conf"),
+    ),
+    Kind::new(
+        "nginx-auth-cache-path",
+        "with nginx-auth-cache: the line that belongs into /etc/nginx/conf.d",
+        "nginx/piwigo-gate-auth_cache-path.conf",
+        include_str!("templates/nginx-auth-cache-path.conf"),
+    ),
+    Kind::new(
         "apache-xsendfile",
         "Apache with mod_fcgid and mod_xsendfile, for whoever may edit the server's configuration",
         "apache/piwigo-gate-xsendfile.conf",
@@ -73,6 +85,7 @@ pub const KINDS: &[Kind] = &[
 /// What several templates include.
 pub(super) const PARTS: &[(&str, &str)] = &[
     ("nginx-ask", include_str!("templates/part-nginx-ask.conf")),
+    ("nginx-ask-cached", include_str!("templates/part-nginx-ask-cached.conf")),
     ("nginx-away", include_str!("templates/part-nginx-away.conf")),
     ("nginx-closed", include_str!("templates/part-nginx-closed.conf")),
     ("nginx-gate", include_str!("templates/part-nginx-gate.conf")),
