@@ -19,9 +19,12 @@ pub use values::{Asked, Listening, Values};
 /// Why a file cannot be printed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// There is no such kind.
-    #[error("there is no kind {0:?}; piwigo-gate config --list names them")]
-    NoKind(String),
+    /// No kind was named.
+    #[error("which file? piwigo-gate config KIND prints one of these:\n{}", list())]
+    NoKindGiven,
+    /// There is no such kind; the one whose name is most like it.
+    #[error("there is no kind {0:?}; the nearest is {1:?}, and piwigo-gate config --list names all of them")]
+    NoKind(String, &'static str),
     /// A name that would end a quoted word of some server's file, or begin a variable in it.
     #[error(
         "{0:?} holds a character that means something else in a server's file: only letters, digits, blanks and \
@@ -40,6 +43,15 @@ pub enum ConfigError {
     /// A template does not fit its values: a defect of this program.
     #[error("this file cannot be filled in: {0}")]
     Template(String),
+}
+
+impl ConfigError {
+    /// For a name that is no kind's.
+    pub fn no_kind(name: String) -> Self {
+        let alike = |kind: &&Kind| (strsim::jaro_winkler(kind.name, &name) * 1e6) as u32;
+        let nearest = KINDS.iter().max_by_key(alike).map_or("", |kind| kind.name);
+        ConfigError::NoKind(name, nearest)
+    }
 }
 
 /// Prints the file of `kind` with `values` in it.
@@ -63,9 +75,37 @@ pub fn print(kind: &Kind, values: &Values) -> Result<String, ConfigError> {
     Ok(format!("{}\n", text.trim_end()))
 }
 
-/// All kinds, a line each.
+/// All kinds, a line each, by what they are for.
 pub fn list() -> String {
-    KINDS.iter().map(|kind| format!("{:<22} {}\n", kind.name, kind.purpose)).collect()
+    let mut text = String::new();
+    for (heading, belongs) in GROUPS {
+        text.push_str(heading);
+        for kind in KINDS.iter().filter(|kind| belongs(kind.name)) {
+            text.push_str(&format!("  {:<22} {}\n", kind.name, kind.purpose));
+        }
+    }
+    text.push_str("\nEach says at its top how to install it. Nothing is needed for logrotate: the log is systemd's or the server's.\n");
+    text
+}
+
+/// What the kinds are for, and which ones are.
+const GROUPS: [(&str, fn(&str) -> bool); 3] = [
+    ("For the web server, one of these set-ups (what to choose first comes first):\n", |name| {
+        !is_service(name) && !is_ban(name)
+    }),
+    (
+        "\nTo let the gate run; not where Apache's mod_fcgid starts it (the .fcgi of apache-… and htaccess):\n",
+        is_service,
+    ),
+    ("\nAgainst those who try out addresses:\n", is_ban),
+];
+
+fn is_service(name: &str) -> bool {
+    name.starts_with("systemd")
+}
+
+fn is_ban(name: &str) -> bool {
+    name.starts_with("fail2ban")
 }
 
 /// The values of the gallery with these settings, and in sentences what could not be found out. Where the database does
@@ -130,12 +170,38 @@ mod tests {
     }
 
     #[test]
+    fn the_nearest_kind_is_named() {
+        for (wrong, nearest) in [
+            ("ngnix", "nginx"),
+            ("nginx-cache", "nginx-auth-cache"),
+            ("nginx-authrequest", "nginx-auth-request"),
+            ("apache", "apache-xsendfile"),
+            (".htaccess", "htaccess"),
+            ("fail2ban-filter", "fail2ban"),
+            ("service", "systemd"),
+        ] {
+            let ConfigError::NoKind(_, found) = ConfigError::no_kind(wrong.into()) else { panic!() };
+            assert_eq!(found, nearest, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_kind_is_listed_once() {
+        for kind in KINDS {
+            assert_eq!(list().matches(&format!("\n  {} ", kind.name)).count(), 1, "{}", kind.name);
+        }
+    }
+
+    #[test]
     fn every_template_fits_every_set_of_values() {
         let all = Values {
             prefix: "/my piwigo".into(),
             originals: vec!["files/my uploads".into()],
             beside: vec!["photos".into()],
             same_owner_links: false,
+            settings_file: Some("/etc/my settings.toml".into()),
+            socket_activated: true,
+            needs: values::Needs { home: true, tmp: true },
             ..Values::example()
         };
         for kind in KINDS {

@@ -80,6 +80,30 @@ pub const KINDS: &[Kind] = &[
         "apache/htaccess-guarded-dir",
         include_str!("templates/htaccess-guarded-dir"),
     ),
+    Kind::new(
+        "systemd",
+        "a service, for nginx and whatever else does not start the gate itself",
+        "systemd/piwigo-gate.service",
+        include_str!("templates/systemd.service"),
+    ),
+    Kind::new(
+        "systemd-socket",
+        "with `config systemd --listen systemd`: the socket is systemd's own, and a restart of the gate loses nothing",
+        "systemd/piwigo-gate.socket",
+        include_str!("templates/systemd.socket"),
+    ),
+    Kind::new(
+        "fail2ban",
+        "the filter: which lines of the log count",
+        "fail2ban/filter.d/piwigo-gate.conf",
+        include_str!("templates/fail2ban-filter.conf"),
+    ),
+    Kind::new(
+        "fail2ban-jail",
+        "the jail: how many are too many; needs the filter",
+        "fail2ban/jail.d/piwigo-gate.conf",
+        include_str!("templates/fail2ban-jail.conf"),
+    ),
 ];
 
 /// What several templates include.
