@@ -82,7 +82,9 @@ fn main() {
         fresh_socket.to_str().expect("UTF-8 path"),
     );
     let kept = nginx::gallery(&scene.sandbox, &config::print(&scene.sandbox, "nginx-auth-cache", &[]));
-    let kept = Nginx::start_with(&scene.sandbox, &nginx::cache_path(&scene.sandbox), &kept);
+    let memory = in_memory();
+    let cache_path = nginx::cache_path_in(&scene.sandbox, memory.path());
+    let kept = Nginx::start_with(&scene.sandbox, &cache_path, &kept);
     let nginx = [site(&format!("{shipped}\n{others}")), site(&by_fresh), kept];
 
     let list = |name: &str, prefix: &str, cookies: &[String]| {
@@ -152,6 +154,13 @@ fn main() {
         resident_mib(gate.id()),
         resident_mib(fresh.0.id())
     );
+}
+
+/// Where nginx keeps decisions: in memory, as the shipped file has it, where there is such a place.
+fn in_memory() -> tempfile::TempDir {
+    let mut builder = tempfile::Builder::new();
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).prefix("pg-");
+    builder.tempdir_in("/dev/shm").or_else(|_| builder.tempdir()).expect("a temporary directory")
 }
 
 /// Adds the visitors, each with a grant for one private album, and its pictures. Returns their cookies.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that must hold, on a fresh Debian or Ubuntu too: installs what is missing (nginx, Apache with mod_fcgid
-# and mod_xsendfile, MariaDB, php-cgi, fail2ban, systemd's tools; none of their services is started), then format, lints, documentation and all
-# tests. Every server of the tests runs in a temporary directory, on a unix socket or a free port of the loopback
+# and mod_xsendfile, MariaDB, php-cgi, fail2ban, systemd's tools; none of their services is started), then format, lints,
+# documentation and all tests. Every server of the tests runs in a temporary directory, on a unix socket or a free port of the loopback
 # interface, and is ended by the test that started it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -38,8 +38,8 @@ if [ "$(id -u)" -eq 0 ] && id nobody >/dev/null 2>&1 && have setpriv; then
     }
     cp "$(cargo build --locked --message-format=json 2>/dev/null |
         sed -n 's/.*"executable":"\([^"]*piwigo-gate\)".*/\1/p' | tail -n 1)" "$place/piwigo-gate"
-    for name in servers_smoke servers_nginx servers_nginx_cache servers_apache operation verdicts wrong_settings database_connections check \
-        refusals identities service action_php history batching derivatives_made derive; do
+    for name in servers_smoke servers_nginx servers_nginx_cache servers_apache operation verdicts wrong_settings \
+        database_connections check refusals identities service action_php history batching derivatives_made derive; do
         cp "$(executable test "$name")" "$place/$name"
         (cd "$place" && env -i PATH="$PATH" HOME="$place" TMPDIR="$place/tmp" RUST_BACKTRACE=0 \
             PIWIGO_GATE_TEST_BINARY="$place/piwigo-gate" \

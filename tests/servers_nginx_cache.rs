@@ -149,7 +149,7 @@ fn with<'a>(headers: &[(&'a str, &'a str)]) -> Visitor<'a> {
     Visitor { query: "", headers: headers.to_vec() }
 }
 
-fn asking<'a>(query: &'a str) -> Visitor<'a> {
+fn asking(query: &str) -> Visitor<'_> {
     Visitor { query, headers: Vec::new() }
 }
 

@@ -1,6 +1,7 @@
 //! A real nginx with the files this project ships, put into a server of its own.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use super::config;
 use super::process::{self, Endpoint, Server};
@@ -75,9 +76,14 @@ pub fn fill_in(sandbox: &Sandbox, shipped: &str) -> String {
 
 /// The shipped line for the level of `http { }` that decisions need to be kept, with a directory of this sandbox.
 pub fn cache_path(sandbox: &Sandbox) -> String {
+    cache_path_in(sandbox, &sandbox.path().join("tmp"))
+}
+
+/// The same with a directory of its own in another one.
+pub fn cache_path_in(sandbox: &Sandbox, directory: &Path) -> String {
     let text = config::print(sandbox, "nginx-auth-cache-path", &[]);
     assert!(text.contains(CACHE));
-    text.replace(CACHE, &sandbox.path().join("tmp/nginx-cache").display().to_string())
+    text.replace(CACHE, &directory.join("nginx-cache").display().to_string())
 }
 
 /// The server block of a site that has Piwigo in a sub-directory: `guard` was printed with that `--url-prefix`.
