@@ -199,7 +199,12 @@ impl Setup {
         };
         let program = || apache::fcgi_program(sandbox);
         match self {
-            Self::Nginx | Self::NginxAuthRequest | Self::Lighttpd | Self::Caddy | Self::CaddyForwardAuth => {
+            Self::Nginx
+            | Self::NginxAuthRequest
+            | Self::NginxAuthCache
+            | Self::Lighttpd
+            | Self::Caddy
+            | Self::CaddyForwardAuth => {
                 panic!("{self:?} is no Apache")
             }
             Self::Htaccess => {
