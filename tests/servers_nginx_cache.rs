@@ -370,11 +370,9 @@ fn what_changes_is_known_within_two_seconds_and_refusals_are_no_exception() {
     let grants = &setting.scene.world;
     let id = grants.user("bob").id;
     let take = format!("DELETE FROM piwigo_user_access WHERE user_id = {id}");
-    let give: String = (grants.user_access.iter().filter(|grant| grant.user_id == id))
-        .map(|grant| {
-            format!("INSERT INTO piwigo_user_access (user_id, cat_id) VALUES ({id}, {});", grant.cat_id)
-        })
-        .collect();
+    let rows = grants.user_access.iter().filter(|grant| grant.user_id == id);
+    let rows: Vec<_> = rows.map(|grant| format!("({id}, {})", grant.cat_id)).collect();
+    let give = format!("INSERT INTO piwigo_user_access (user_id, cat_id) VALUES {}", rows.join(", "));
     setting.becomes("at first", 200, &headers);
     for (sql, expected) in [
         (take.as_str(), 403),
