@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that must hold, on a fresh Debian or Ubuntu too: installs what is missing (nginx, Apache with mod_fcgid
-# and mod_xsendfile, MariaDB, php-cgi, fail2ban; none of their services is started), then format, lints, documentation and all
-# tests. Every server of the tests runs in a temporary directory, on a unix socket or a free port of the loopback
+# and mod_xsendfile, MariaDB, php-cgi, fail2ban, Chromium; none of their services is started), then format, lints, documentation and
+# all tests. Every server of the tests runs in a temporary directory, on a unix socket or a free port of the loopback
 # interface, and is ended by the test that started it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -11,6 +11,9 @@ modules=/usr/lib/apache2/modules
 need_programs nginx:nginx-light apache2 $modules/mod_fcgid.so:libapache2-mod-fcgid \
     $modules/mod_xsendfile.so:libapache2-mod-xsendfile mariadbd:mariadb-server mariadb:mariadb-client php-cgi \
     fail2ban-regex:fail2ban
+# Google's Chrome with its chromedriver does as well. Ubuntu's own Chromium is a snap, which may not read /tmp.
+have google-chrome || need_programs chromium
+need_programs chromedriver:chromium-driver
 need_cargo
 
 step() { printf '\n== %s\n' "$*"; }
@@ -39,7 +42,7 @@ if [ "$(id -u)" -eq 0 ] && id nobody >/dev/null 2>&1 && have setpriv; then
     cp "$(cargo build --locked --message-format=json 2>/dev/null |
         sed -n 's/.*"executable":"\([^"]*piwigo-gate\)".*/\1/p' | tail -n 1)" "$place/piwigo-gate"
     for name in servers_smoke servers_nginx servers_apache operation verdicts wrong_settings database_connections check \
-        refusals identities action_php history batching derivatives_made derive; do
+        refusals identities action_php history batching derivatives_made derive demo_in_browser; do
         cp "$(executable test "$name")" "$place/$name"
         (cd "$place" && env -i PATH="$PATH" HOME="$place" TMPDIR="$place/tmp" RUST_BACKTRACE=0 \
             PIWIGO_GATE_TEST_BINARY="$place/piwigo-gate" \
