@@ -11,6 +11,7 @@ pub mod apache;
 pub mod attacks;
 pub mod config;
 pub mod files;
+pub mod folding_disk;
 pub mod gate;
 pub mod http;
 pub mod inside;
