@@ -2,8 +2,22 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use piwigo_gate::config::KINDS;
 use piwigo_gate::settings::Options;
+
+/// What a verb's help ends with; a test tries each.
+macro_rules! example {
+    ($words:literal) => {
+        concat!("Example: piwigo-gate ", $words)
+    };
+}
+
+/// The kinds of server files, for completions and for who mistypes one.
+fn kinds() -> impl TypedValueParser<Value = String> {
+    PossibleValuesParser::new(KINDS.iter().map(|kind| PossibleValue::new(kind.name).help(kind.purpose)))
+}
 
 /// Guards the files of a Piwigo photo gallery.
 ///
@@ -18,22 +32,46 @@ pub struct CommandLine {
 #[derive(Subcommand)]
 pub enum Command {
     /// Answer the web server's requests
+    #[command(after_help = example!("serve --gallery /var/www/piwigo --listen unix:/run/piwigo-gate/gate.sock"))]
     Serve(Box<Serve>),
     /// Say why a visitor may or may not see a file (exit code: 0 all allowed, 1 one denied, 2 no verdict)
     ///
     /// Asks the same code and database as `serve`, and changes nothing. Without --user and --cookie: as a guest.
+    #[command(after_help = example!(
+        "check --gallery /var/www/piwigo --user alice https://photos.example.org/upload/2026/05/02/20260502074102-5d19ab44.jpg"
+    ))]
     Check(Box<Check>),
+    /// Say whether the set-up is right, and whether anything leaks (exit code: 0 no problem, 1 a problem, 2 no gallery)
+    ///
+    /// Looks at gallery, configuration, database, socket, files and, with --url, at what a visitor gets: each line says ok,
+    /// note, warning or problem and what to do. It changes nothing and prints no secret. Run it as the gate's user.
+    #[command(after_help = example!("doctor --gallery /var/www/piwigo --url https://photos.example.org/"))]
+    Doctor(Box<Doctor>),
     /// Make the resized pictures that are missing or stale (exit code: 0 all there, 1 some failed, 2 nothing possible)
     ///
     /// What is fresh is left alone: it can be ended at any time and started again. Run it as PHP's user, or as root: what
     /// root makes gets the owner of the directory that it is made in, so that Piwigo can delete it.
+    #[command(after_help = example!("derive --gallery /var/www/piwigo --types th,me --jobs 2"))]
     Derive(Box<Derive>),
     /// Print a web server's file, filled in for this gallery (`--list` names the kinds)
     ///
     /// The directories that are guarded come from Piwigo's settings and the sites that it synchronises with.
-    #[command(after_help = "Example: piwigo-gate config nginx --gallery /var/www/piwigo > piwigo-gate.conf")]
+    #[command(after_help = example!("config nginx --gallery /var/www/piwigo"))]
     Config(Box<Config>),
+    /// Print the completions of a shell
+    #[command(after_help = example!("completions bash"))]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual, or that of one verb
+    #[command(after_help = example!("man serve"))]
+    Man {
+        /// Which verb
+        verb: Option<String>,
+    },
     /// Show a sample gallery behind a private nginx, as each visitor sees it
+    #[command(after_help = example!("demo --port 8080"))]
     Demo {
         /// Port on 127.0.0.1
         #[arg(long, default_value_t = 8080)]
@@ -77,7 +115,7 @@ pub struct Check {
 #[derive(Args)]
 pub struct Config {
     /// Which file
-    #[arg(required_unless_present = "list")]
+    #[arg(required_unless_present = "list", value_parser = kinds())]
     pub kind: Option<String>,
     /// List the kinds
     #[arg(long, exclusive = true)]
@@ -94,6 +132,30 @@ pub struct Config {
     /// The account that PHP runs as [default: www-data]
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
+#[derive(Args)]
+pub struct Doctor {
+    /// Look from outside, too, as a guest would: the gallery's address (needs the program curl; makes some 60 requests)
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// With --url: believe any certificate
+    #[arg(long, requires = "url")]
+    pub insecure: bool,
+    /// With --url: take this address for that name, as curl's option of the same name does
+    #[arg(long, value_name = "HOST:PORT:ADDRESS", requires = "url")]
+    pub resolve: Option<String>,
+    /// The web server's user [default: the first of www-data, nginx, apache, http, caddy, lighttpd that exists]
+    #[arg(long, value_name = "NAME")]
+    pub web_user: Option<String>,
+    /// A file of the web server's configuration, to see what it does not guard; may be given again
+    #[arg(long, value_name = "FILE")]
+    pub server_file: Vec<PathBuf>,
+    /// Print JSON: an object with a list of findings
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub serve: Serve,
 }
@@ -117,4 +179,35 @@ pub struct Derive {
     pub dry_run: bool,
     #[command(flatten)]
     pub serve: Serve,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// The example of each verb's help.
+    fn examples() -> Vec<(String, String)> {
+        let verbs = CommandLine::command();
+        let of = |verb: &clap::Command| {
+            let help = verb.get_after_help().expect("an example").to_string();
+            (verb.get_name().to_owned(), help.strip_prefix("Example: ").expect("an example").to_owned())
+        };
+        verbs.get_subcommands().map(of).collect()
+    }
+
+    #[test]
+    fn the_example_of_each_verb_is_a_command_line() {
+        CommandLine::command().debug_assert();
+        let examples = examples();
+        assert!(examples.len() >= 7);
+        for (verb, example) in examples {
+            let words: Vec<_> = example.split(' ').collect();
+            assert_eq!(words[1], verb);
+            if let Err(error) = CommandLine::try_parse_from(&words) {
+                panic!("{example}: {error}");
+            }
+        }
+    }
 }

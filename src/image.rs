@@ -125,7 +125,7 @@ impl Image {
     }
 
     /// The path of a file that belongs to this row's (PIWIGO.md §3.4), relative to the root.
-    fn belonging(&self, folder: Folder, extension: &str) -> Option<String> {
+    pub(crate) fn belonging(&self, folder: Folder, extension: &str) -> Option<String> {
         let (directory, file_name) = match self.path.rsplit_once('/') {
             Some((directory, file_name)) => (format!("{directory}/"), file_name),
             None => (String::new(), &*self.path),

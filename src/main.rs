@@ -16,6 +16,7 @@ use piwigo_gate::config;
 use piwigo_gate::database::Which;
 use piwigo_gate::demo;
 use piwigo_gate::derive::{self, Meter, Wanted};
+use piwigo_gate::doctor;
 use piwigo_gate::gate::{Gate, Replaceable};
 use piwigo_gate::listen::{self, Listen};
 use piwigo_gate::request::MAX_COOKIES;
@@ -23,13 +24,15 @@ use piwigo_gate::serve;
 use piwigo_gate::settings::{self, LogFormat, LogLevel, Options, Settings, SettingsError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
+use tracing_subscriber::{Layer, Registry, fmt, reload};
 
-use self::command_line::{Check, Command, CommandLine, Config, Derive, Serve};
+use self::command_line::{Check, Command, CommandLine, Config, Derive, Doctor, Serve};
 
 mod command_line;
+mod manual;
 
 /// Exit code for a usage or set-up error.
 const SETUP_ERROR: u8 = 2;
@@ -67,14 +70,36 @@ fn give_memory_back() {
         .exec();
 }
 
+/// Whether a web server has started the program for a single request (CGI), and means the visitor's query to be its
+/// arguments (RFC 3875 §4.4): a visitor could have it listen for everybody.
+fn is_started_as_cgi() -> bool {
+    ["GATEWAY_INTERFACE", "REQUEST_METHOD"].iter().all(|name| std::env::var_os(name).is_some())
+}
+
+/// What was asked for by no arguments at all, with a socket on descriptor 0: `mod_fcgid` starts so many of them as it
+/// needs. The environment counts here too, since it passes what `FcgidInitialEnv` says.
+fn serve_for_a_server() -> Command {
+    let command = CommandLine::parse_from(["piwigo-gate", "serve"]).command;
+    let mut serve = match command {
+        Some(Command::Serve(serve)) => serve,
+        _ => Box::default(),
+    };
+    serve.options.one_of_several = true;
+    Command::Serve(serve)
+}
+
 fn main() -> ExitCode {
     let by_server = listen::started_by_a_server();
+    if !by_server && is_started_as_cgi() {
+        eprintln!(
+            "piwigo-gate: the web server has started this as a CGI program; it needs mod_fcgid (fcgid-script)"
+        );
+        print!("Status: 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n");
+        return ExitCode::from(SETUP_ERROR);
+    }
     let command = match CommandLine::parse().command {
         Some(command) => command,
-        // The environment counts here too: mod_fcgid passes what FcgidInitialEnv says.
-        None if by_server => CommandLine::parse_from(["piwigo-gate", "serve"])
-            .command
-            .unwrap_or_else(|| Command::Serve(Box::default())),
+        None if by_server => serve_for_a_server(),
         None => {
             let _ = <CommandLine as clap::CommandFactory>::command().print_help();
             return ExitCode::from(SETUP_ERROR);
@@ -87,9 +112,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => {
             (serve.options.log.unwrap_or_default(), serve.options.log_format.unwrap_or_default())
         }
-        Command::Demo { .. } | Command::Check(_) | Command::Config(_) | Command::Derive(_) => {
-            (LogLevel::Error, LogFormat::Text)
-        }
+        _ => (LogLevel::Error, LogFormat::Text),
     };
     let log_at = start_logging(log, format);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -109,10 +132,24 @@ fn main() -> ExitCode {
             Ok(false) => ExitCode::FAILURE,
             Err(error) => setup_error(&*error),
         },
+        Command::Doctor(asked) => match runtime.block_on(examine(*asked)) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => setup_error(&*error),
+        },
         Command::Derive(asked) => match runtime.block_on(derivatives(*asked)) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(error) => setup_error(&*error),
+        },
+        Command::Completions { shell } => match std::io::stdout().write_all(completions(shell).as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
+        Command::Man { verb } => match manual::page(verb.as_deref()) {
+            Some(page) if std::io::stdout().write_all(&page).is_ok() => ExitCode::SUCCESS,
+            Some(_) => ExitCode::FAILURE,
+            None => setup_error(&"there is no such verb; piwigo-gate --help names them"),
         },
         Command::Config(asked) => match runtime.block_on(server_file(*asked)) {
             Ok(()) => ExitCode::SUCCESS,
@@ -181,6 +218,16 @@ async fn explain(asked: Check) -> Result<bool, Box<dyn std::error::Error>> {
     Ok(reports.iter().all(|report| report.allowed))
 }
 
+/// The completions of a shell.
+fn completions(shell: clap_complete::Shell) -> String {
+    let mut text = Vec::new();
+    let mut words = <CommandLine as clap::CommandFactory>::command();
+    clap_complete::generate(shell, &mut words, "piwigo-gate", &mut text);
+    // For bash, clap_complete 4.6 writes the hyphen of a program's name in two ways, so that nothing after a verb is
+    // completed (its issue 6421).
+    String::from_utf8_lossy(&text).replace("piwigo__subcmd__gate", "piwigo__gate")
+}
+
 /// Prints a server's file.
 async fn server_file(asked: Config) -> Result<(), Box<dyn std::error::Error>> {
     let Some(name) = asked.kind else {
@@ -201,6 +248,29 @@ async fn server_file(asked: Config) -> Result<(), Box<dyn std::error::Error>> {
     };
     std::io::stdout().write_all(config::print(kind, &values)?.as_bytes())?;
     Ok(())
+}
+
+/// Prints the report of `doctor`; false if there is a problem.
+async fn examine(asked: Doctor) -> Result<bool, Box<dyn std::error::Error>> {
+    let (insecure, resolve) = (asked.insecure, asked.resolve);
+    let report = doctor::examine(doctor::Asked {
+        options: asked.serve.options,
+        config: asked.serve.config,
+        web_user: asked.web_user,
+        server_files: asked.server_file,
+        outside: asked.url.map(|url| doctor::Outside { url, insecure, resolve }),
+    })
+    .await?;
+    let mut text = String::new();
+    if asked.json {
+        text = serde_json::to_string_pretty(&report)?;
+        text.push('\n');
+    } else {
+        let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        doctor::write(&report, if colour { Colour::On } else { Colour::Off }, &mut text)?;
+    }
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(report.is_sound())
 }
 
 /// Makes derivatives until all are there or somebody ends it; false if some are not.
@@ -247,6 +317,11 @@ async fn run(
     by_server: bool,
     log_at: &impl Fn(LogLevel, LogFormat),
 ) -> Result<(), SettingsError> {
+    // Before all else: what is not listened to ends the process at once.
+    let listen_to = |kind| signal(kind).map_err(SettingsError::Signal);
+    let mut terminate = listen_to(SignalKind::terminate())?;
+    let mut interrupt = listen_to(SignalKind::interrupt())?;
+    let mut hangup = listen_to(SignalKind::hangup())?;
     let resolve = || Settings::resolve(serve.options.clone(), serve.config.as_deref());
     let settings = resolve()?;
     log_at(settings.log, settings.log_format);
@@ -257,25 +332,28 @@ async fn run(
     };
     let limits = settings.limits;
     let (gallery, database) = (settings.gallery.clone(), format!("{:?}", settings.database));
-    // Before the first signal can come: what is not listened to ends the process at once.
-    let listen_to = |kind| signal(kind).map_err(SettingsError::Signal);
-    let mut terminate = listen_to(SignalKind::terminate())?;
-    let mut interrupt = listen_to(SignalKind::interrupt())?;
-    let mut hangup = listen_to(SignalKind::hangup())?;
-    let gate = tokio::select! {
-        gate = Gate::open(settings) => Arc::new(Replaceable::new(gate?)),
-        _ = terminate.recv() => return Ok(()),
-        _ = interrupt.recv() => return Ok(()),
+    let mut opening = std::pin::pin!(Gate::open(settings));
+    let mut ends = false;
+    let gate = loop {
+        tokio::select! {
+            gate = &mut opening => break Arc::new(Replaceable::new(gate?)),
+            _ = terminate.recv(), if !ends => ends = true,
+            _ = interrupt.recv(), if !ends => ends = true,
+        }
+        // Whoever started this with a socket may have a request waiting there: that one is still answered.
+        if listen != Listen::Fd0 {
+            return Ok(());
+        }
     };
     let listeners = listen.open()?;
     tracing::info!(?listen, ?gallery, %database, "serving");
 
-    let (stop, stopping) = watch::channel(false);
+    let (stop, stopping) = watch::channel(ends);
     let serving = tokio::spawn(serve::serve(listeners, gate.clone(), limits, stopping));
-    loop {
+    while !ends {
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            _ = terminate.recv() => ends = true,
+            _ = interrupt.recv() => ends = true,
             _ = hangup.recv() => reload(&gate, resolve(), log_at).await,
         }
     }
@@ -331,13 +409,15 @@ fn log_lines(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
     }
 }
 
-/// The level is the gate's own; of the database driver only warnings are of interest.
-fn log_filter(level: LogLevel) -> EnvFilter {
-    EnvFilter::new(match level {
-        LogLevel::Error => "error",
-        LogLevel::Warn => "warn",
-        LogLevel::Info => "warn,piwigo_gate=info",
-        LogLevel::Debug => "warn,piwigo_gate=debug",
-        LogLevel::Trace => "trace",
-    })
+/// The level is the gate's own; of the database driver only warnings are of interest. (`EnvFilter` would do the same by
+/// regular expressions, which take a third of a megabyte.)
+fn log_filter(level: LogLevel) -> Targets {
+    let (everybody, gate) = match level {
+        LogLevel::Error => (LevelFilter::ERROR, LevelFilter::ERROR),
+        LogLevel::Warn => (LevelFilter::WARN, LevelFilter::WARN),
+        LogLevel::Info => (LevelFilter::WARN, LevelFilter::INFO),
+        LogLevel::Debug => (LevelFilter::WARN, LevelFilter::DEBUG),
+        LogLevel::Trace => (LevelFilter::TRACE, LevelFilter::TRACE),
+    };
+    Targets::new().with_default(everybody).with_target("piwigo_gate", gate)
 }

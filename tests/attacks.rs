@@ -8,7 +8,8 @@ use support::http::{self, Response};
 use support::scene::Scene;
 use support::setup::Exceptions;
 use support::setup::Setup::{
-    self, ApacheAccessChecker, ApacheAuthnz, ApacheProxy, ApacheXsendfile, Htaccess, Nginx, NginxAuthRequest,
+    self, ApacheAccessChecker, ApacheAuthnz, ApacheProxy, ApacheXsendfile, Caddy, CaddyForwardAuth, Htaccess,
+    Lighttpd, Nginx, NginxAuthRequest,
 };
 use support::{attacks, files};
 
@@ -19,6 +20,12 @@ const APACHE: &[Setup] = &[ApacheXsendfile, Htaccess, ApacheProxy, ApacheAccessC
 const APACHE_CONF: &[Setup] = &[ApacheXsendfile, ApacheProxy, ApacheAccessChecker, ApacheAuthnz];
 /// They ask about URLs of files only.
 const ASKING: &[Setup] = &[NginxAuthRequest, ApacheAccessChecker, ApacheAuthnz];
+const LIGHTTPD: &[Setup] = &[Lighttpd];
+/// Its PHP answers every address that is no file with the page `index.php`.
+const CADDY: &[Setup] = &[Caddy, CaddyForwardAuth];
+/// Those whose file closes a part of the site by itself. The others let the gate refuse it.
+const CLOSERS: &[Setup] =
+    &[Nginx, NginxAuthRequest, ApacheXsendfile, Htaccess, ApacheProxy, ApacheAccessChecker, ApacheAuthnz];
 
 /// A target, and the statuses of servers that answer by themselves. All others: the gate's refusal, the same in every byte as
 /// for a file that does not exist.
@@ -49,12 +56,12 @@ const TABLE: &[(&str, Exceptions)] = &[
     ("/DIR%2fNAME",                                                          &[(APACHE, 404)]),
     ("/DIR%5cNAME",                                                          &[]),
     ("/DIR\\NAME",                                                           &[]),
-    ("/PRIVATE%00",                                                          &[(NGINX, 400), (APACHE, 404)]),
-    ("/PRIVATE%00.css",                                                      &[(NGINX, 400), (APACHE, 404)]),
-    ("/PRIVATE%0a",                                                          &[(&[ApacheProxy], 403)]),
+    ("/PRIVATE%00",                                                          &[(NGINX, 400), (LIGHTTPD, 400), (APACHE, 404)]),
+    ("/PRIVATE%00.css",                                                      &[(NGINX, 400), (LIGHTTPD, 400), (APACHE, 404)]),
+    ("/PRIVATE%0a",                                                          &[(LIGHTTPD, 400), (&[ApacheProxy], 403)]),
     ("/PRIVATE#y.jpg",                                                       &[(APACHE, 400)]),
     ("/PUBLIC#/../NAME",                                                     &[(APACHE, 400)]),
-    ("/themes/x.css#/../../PRIVATE",                                         &[(NGINX, 404), (APACHE, 400)]),
+    ("/themes/x.css#/../../PRIVATE",                                         &[(NGINX, 404), (LIGHTTPD, 404), (APACHE, 400)]),
     ("/PRIVATE.",                                                            &[]),
     ("/PRIVATE%20",                                                          &[]),
     ("/PRIVATE/",                                                            &[]),
@@ -62,12 +69,12 @@ const TABLE: &[(&str, Exceptions)] = &[
     ("/PRIVATE;x.css",                                                       &[]),
     ("/PRIVATE::$DATA",                                                      &[]),
     ("/%75pload/2026/11/21/NAME",                                            &[]),
-    ("/%2575pload/2026/11/21/NAME",                                          &[(ALL, 404)]),
-    ("/Upload/2026/11/21/NAME",                                              &[(ALL, 404)]),
-    ("/UPLOAD/2026/11/21/NAME",                                              &[(ALL, 404)]),
+    ("/%2575pload/2026/11/21/NAME",                                          &[(CADDY, 200), (ALL, 404)]),
+    ("/Upload/2026/11/21/NAME",                                              &[(CLOSERS, 404)]),
+    ("/UPLOAD/2026/11/21/NAME",                                              &[(CLOSERS, 404)]),
     ("/upload./2026/11/21/NAME",                                             &[(APACHE, 404)]),
     ("/upload%20/2026/11/21/NAME",                                           &[(APACHE, 404)]),
-    ("/%EF%BD%95pload/2026/11/21/NAME",                                      &[(ALL, 404)]),
+    ("/%EF%BD%95pload/2026/11/21/NAME",                                      &[(CLOSERS, 404)]),
     ("/galleries/secretdir/upper.jpg",                                       &[]),
     ("/galleries/secretdir/UPPER.jpg",                                       &[]),
     ("/galleries/Ete%20a%20Paris/Prive%20-%202019/secret%20e.jpg",           &[]),
@@ -75,7 +82,7 @@ const TABLE: &[(&str, Exceptions)] = &[
     ("/galleries/E%CC%81te%CC%81%20a%CC%80%20Paris/Prive%CC%81%20-%202019/secret%20e%CC%81.jpg", &[]),
     ("/galleries/%C3%89t%C3%A9+%C3%A0+Paris/Priv%C3%A9+-+2019/secret+%C3%A9.jpg", &[]),
     ("/upload/%F0%9F%98%80.jpg",                                             &[]),
-    ("/upload/%FF.jpg",                                                      &[]),
+    ("/upload/%FF.jpg",                                                      &[(LIGHTTPD, 400)]),
     ("/_data/i/THUMB_x.jpg",                                                 &[]),
     ("/_data/i/UNDERSCORE",                                                  &[]),
     ("/_data/i/CUSTOM",                                                      &[]),
@@ -85,26 +92,26 @@ const TABLE: &[(&str, Exceptions)] = &[
     ("/_data/combined/../../PRIVATE",                                        &[]),
     ("/i.php?/THUMB&b=1&b=2",                                                &[(ASKING, 403)]),
     ("/i.php?/themes/../THUMB",                                              &[(ASKING, 403)]),
-    ("/i.php?/THUMB%00",                                                     &[(ASKING, 403)]),
+    ("/i.php?/THUMB%00",                                                     &[(LIGHTTPD, 400), (ASKING, 403)]),
     ("/i.php/THUMB?/PUBLICTHUMB",                                            &[(ASKING, 403)]),
     ("/i.php?/PUBLICTHUMB&/THUMB",                                           &[(ASKING, 403)]),
     ("/i.php?%2fTHUMB",                                                      &[(ASKING, 403)]),
     ("/i.php",                                                               &[(ASKING, 403)]),
-    ("/I.php?/THUMB",                                                        &[(ALL, 404)]),
+    ("/I.php?/THUMB",                                                        &[(CLOSERS, 404)]),
     ("/index.php/../i.php?/THUMB",                                           &[(ASKING, 403)]),
-    ("/_gate/file/PRIVATE",                                                  &[(ALL, 404)]),
-    ("/_gate/i.php?/THUMB",                                                  &[(ALL, 404)]),
-    ("/_gate/gate.fcgi/PRIVATE",                                             &[(ALL, 404)]),
-    ("/gate.fcgi/PRIVATE",                                                   &[(ALL, 404)]),
-    ("http://localhost/PRIVATE",                                             &[]),
-    ("http://localhost/themes/../PRIVATE",                                   &[]),
-    ("/local/config/database.inc.php",                                       &[(ALL, 404)]),
-    ("/LOCAL/config/database.inc.php",                                       &[(ALL, 404)]),
-    ("/local/config/gate.toml",                                              &[(ALL, 404)]),
-    ("/gate.toml",                                                           &[(ALL, 404)]),
-    ("/_data/logs/log.txt",                                                  &[(ALL, 404)]),
-    ("/_data",                                                               &[(ALL, 404)]),
-    ("/_DATA/i/THUMB",                                                       &[(ALL, 404)]),
+    ("/_gate/file/PRIVATE",                                                  &[(CLOSERS, 404), (LIGHTTPD, 404)]),
+    ("/_gate/i.php?/THUMB",                                                  &[(CLOSERS, 404), (LIGHTTPD, 404)]),
+    ("/_gate/gate.fcgi/PRIVATE",                                             &[(CLOSERS, 404), (LIGHTTPD, 404)]),
+    ("/gate.fcgi/PRIVATE",                                                   &[(CADDY, 200), (ALL, 404)]),
+    ("http://localhost/PRIVATE",                                             &[(LIGHTTPD, 400)]),
+    ("http://localhost/themes/../PRIVATE",                                   &[(LIGHTTPD, 400)]),
+    ("/local/config/database.inc.php",                                       &[(CLOSERS, 404)]),
+    ("/LOCAL/config/database.inc.php",                                       &[(CLOSERS, 404)]),
+    ("/local/config/gate.toml",                                              &[(CLOSERS, 404)]),
+    ("/gate.toml",                                                           &[(CLOSERS, 404)]),
+    ("/_data/logs/log.txt",                                                  &[(CLOSERS, 404)]),
+    ("/_data",                                                               &[(CLOSERS, 404)]),
+    ("/_DATA/i/THUMB",                                                       &[(CLOSERS, 404)]),
     ("/upload",                                                              &[]),
     ("/upload/",                                                             &[]),
     ("/upload/2026/11/21",                                                   &[]),

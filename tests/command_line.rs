@@ -79,6 +79,19 @@ fn usage_errors_have_exit_code_2_and_help_has_0() {
     }
 }
 
+/// A server that runs it as CGI makes arguments of the visitor's query.
+#[test]
+fn started_as_a_cgi_program_it_does_nothing() {
+    let sandbox = Sandbox::new();
+    let environment = [("GATEWAY_INTERFACE", "CGI/1.1"), ("REQUEST_METHOD", "GET")];
+    for arguments in [&[][..], &["--help"], &["serve", "--listen", "unix:/nowhere"], &["--version"]] {
+        let output = run(&sandbox, arguments, &environment);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.starts_with("Status: 503 ") && said.ends_with("\r\n\r\n"), "{arguments:?}: {said}");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}
+
 #[test]
 fn flag_before_environment_before_file() {
     let (_database, sandbox) = scene();
@@ -211,4 +224,34 @@ async fn answer(stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpi
     let request = fastcgi_client::Request::new(params, fastcgi_client::io::empty());
     let answer = fastcgi_client::Client::new_tokio(stream).execute_once(request).await.unwrap();
     String::from_utf8(answer.stdout.unwrap()).unwrap()
+}
+
+/// In a real bash, with nothing of the machine's own set-up.
+#[test]
+fn bash_completes_verbs_flags_and_kinds() {
+    let sandbox = Sandbox::new();
+    let script = run(&sandbox, &["completions", "bash"], &[]);
+    assert!(script.status.success());
+    let file = sandbox.write("completions.bash", script.stdout);
+    let table: [(&[&str], &str); 4] = [
+        (&["piwigo-gate", "se"], "serve"),
+        (&["piwigo-gate", "derive", "--recu"], "--recursive"),
+        (&["piwigo-gate", "config", "nginx-auth-r"], "nginx-auth-request"),
+        (&["piwigo-gate", "completions", "po"], "powershell"),
+    ];
+    for (words, expected) in table {
+        let ask = format!(
+            "source {}; COMP_WORDS=({}); COMP_CWORD={}; \
+             by=$(complete -p piwigo-gate); by=${{by#*-F }}; ${{by%% *}} piwigo-gate {} {}; echo \"${{COMPREPLY[*]}}\"",
+            file.display(),
+            words.join(" "),
+            words.len() - 1,
+            words[words.len() - 1],
+            words[words.len() - 2],
+        );
+        let output =
+            sandbox.command("bash").args(["--norc", "--noprofile", "-c", &ask]).env_clear().output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(said.trim(), expected, "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
 }

@@ -332,6 +332,7 @@ async fn every_way_of_delivery_sends_what_was_made() {
         (Deliver::Location, "th"),
         (Deliver::Authorize, "2s"),
         (Deliver::XAccelRedirect, "xs"),
+        (Deliver::Stream, "sm"),
     ] {
         let path = image.derivative(token).expect("a picture");
         let _ = fs::remove_file(root.join(&path));
@@ -345,6 +346,7 @@ async fn every_way_of_delivery_sends_what_was_made() {
             }
             Handover::LocalFile { path: sent, .. } | Handover::AccelFile { path: sent } => *sent == path,
             Handover::Authorized | Handover::Authenticated => true,
+            Handover::Stream(file) => file.body().map(|body| body.remaining()) == Some(bytes.len() as u64),
             Handover::AccelIPhp { .. } | Handover::LocalIPhp { .. } => false,
         };
         assert!(right && is_whole_jpeg(&bytes), "{deliver:?}: {handover:?}");

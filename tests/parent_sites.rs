@@ -1,4 +1,4 @@
-//! Galleries beside Piwigo's directory (sites that begin with `../`), through real nginx and Apache.
+//! Galleries beside Piwigo's directory (sites that begin with `../`), through real servers.
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
@@ -11,9 +11,11 @@ use piwigo_gate::reply::Deliver;
 use piwigo_gate::request::Request;
 use piwigo_gate::settings::{Derivatives, Options, Settings};
 use support::apache::{self, Apache};
+use support::caddy::{self, Caddy};
 use support::config;
 use support::gate::Gate;
 use support::http;
+use support::lighttpd::{self, Lighttpd};
 use support::nginx::{self, Nginx};
 use support::php::{self, PhpFcgi};
 use support::scene::Scene;
@@ -115,6 +117,26 @@ fn apache_sends_files_beside_the_gallery_by_x_sendfile() {
     let modules = ["fcgid", "xsendfile", "rewrite", "actions", "headers"];
     let apache = Apache::start(sandbox, &format!("{host}\n{more}"), &modules);
     check(apache.address(), &scene, true, "Apache");
+}
+
+#[test]
+fn lighttpd_and_caddy_send_files_beside_the_gallery_where_the_setting_says_so() {
+    for served in [true, false] {
+        let scene = scene();
+        let sandbox = &scene.sandbox;
+        let _php = PhpFcgi::start(sandbox);
+        let arguments = ["--url-prefix", "/piwigo", "--parent-sites"];
+        let _gate = Gate::start(sandbox, &arguments[..if served { 3 } else { 2 }], &[]);
+        let print = |kind| config::print(sandbox, kind, &arguments);
+        let lighttpd =
+            Lighttpd::start(sandbox, &lighttpd::gallery_at(sandbox, "/piwigo", &print("lighttpd")));
+        check(lighttpd.address(), &scene, served, "lighttpd");
+        let caddy = Caddy::start(sandbox, &caddy::gallery_at(sandbox, "/piwigo", &print("caddy")));
+        check(caddy.address(), &scene, served, "Caddy");
+        let asks = print("caddy-forward-auth");
+        let asks = Caddy::start(sandbox, &caddy::gallery_at(sandbox, "/piwigo", &asks));
+        assert_eq!(http::get(asks.address(), "/photos/film.mp4").status, 403);
+    }
 }
 
 /// Piwigo makes a resized picture of the file below the root if there is one, and of a larger size whose name it finds by

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Everything that must hold, on a fresh Debian or Ubuntu too: installs what is missing (nginx, Apache with mod_fcgid
-# and mod_xsendfile, MariaDB, php-cgi, fail2ban, ntfs-3g; none of their services is started), then format, lints, documentation and all
-# tests. Every server of the tests runs in a temporary directory, on a unix socket or a free port of the loopback
-# interface, and is ended by the test that started it.
+# and mod_xsendfile, lighttpd, Caddy, MariaDB, php-cgi, fail2ban, ntfs-3g, curl; none of their services is started), then format,
+# lints, documentation and all tests. Every server of the tests runs in a temporary directory, on a unix socket or a free
+# port of the loopback interface, and is ended by the test that started it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tests/packages.sh
 
 modules=/usr/lib/apache2/modules
 need_programs nginx:nginx-light apache2 $modules/mod_fcgid.so:libapache2-mod-fcgid \
-    $modules/mod_xsendfile.so:libapache2-mod-xsendfile mariadbd:mariadb-server mariadb:mariadb-client php-cgi \
-    fail2ban-regex:fail2ban lowntfs-3g:ntfs-3g
+    $modules/mod_xsendfile.so:libapache2-mod-xsendfile lighttpd caddy mariadbd:mariadb-server mariadb:mariadb-client \
+    php-cgi fail2ban-regex:fail2ban lowntfs-3g:ntfs-3g curl
 need_cargo
 
 step() { printf '\n== %s\n' "$*"; }
@@ -23,6 +23,18 @@ step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 step "tests, as $(id -un)"
 cargo test --locked
+
+# Linked statically, it must answer where there is nothing but itself. (packaging/static.sh makes the small one.)
+if [ "$(id -u)" -eq 0 ] && [ "$(cc -print-file-name=libc.a)" != libc.a ]; then
+    step "the static program, alone in a directory"
+    alone=$(mktemp -d)
+    cargo rustc --locked --quiet --bin piwigo-gate -- -C target-feature=+crt-static
+    cp "${CARGO_TARGET_DIR:-target}/debug/piwigo-gate" "$alone/piwigo-gate"
+    PIWIGO_GATE_STATIC_BINARY=$alone/piwigo-gate cargo test --locked --test static_binary -- --include-ignored
+    rm -rf "$alone"
+else
+    step "the static program is not tested: that needs root, and libc.a (Debian: libc6-dev)"
+fi
 
 # Root and an ordinary user meet different servers: as root they change their user, as anybody else they cannot.
 if [ "$(id -u)" -eq 0 ] && id nobody >/dev/null 2>&1 && have setpriv; then
@@ -38,8 +50,9 @@ if [ "$(id -u)" -eq 0 ] && id nobody >/dev/null 2>&1 && have setpriv; then
     }
     cp "$(cargo build --locked --message-format=json 2>/dev/null |
         sed -n 's/.*"executable":"\([^"]*piwigo-gate\)".*/\1/p' | tail -n 1)" "$place/piwigo-gate"
-    for name in servers_smoke servers_nginx servers_apache operation verdicts wrong_settings database_connections check \
-        refusals identities action_php history batching derivatives_made derive attacks every_server; do
+    for name in servers_smoke servers_nginx servers_apache servers_lighttpd servers_caddy shared_hosting operation verdicts \
+        wrong_settings database_connections check refusals identities action_php history batching derivatives_made derive \
+        doctor attacks every_server; do
         cp "$(executable test "$name")" "$place/$name"
         (cd "$place" && env -i PATH="$PATH" HOME="$place" TMPDIR="$place/tmp" RUST_BACKTRACE=0 \
             PIWIGO_GATE_TEST_BINARY="$place/piwigo-gate" \

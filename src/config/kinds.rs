@@ -92,6 +92,24 @@ pub const KINDS: &[Kind] = &[
         "apache/htaccess-guarded-dir",
         include_str!("templates/htaccess-guarded-dir"),
     ),
+    Kind::new(
+        "lighttpd",
+        "lighttpd, by X-Sendfile",
+        "lighttpd/piwigo-gate.conf",
+        include_str!("templates/lighttpd.conf"),
+    ),
+    Kind::new(
+        "caddy",
+        "Caddy, by X-Sendfile: the one to choose with Caddy",
+        "caddy/piwigo-gate.caddy",
+        include_str!("templates/Caddyfile"),
+    ),
+    Kind::new(
+        "caddy-forward-auth",
+        "Caddy, by forward_auth: where another handler must go on sending the files",
+        "caddy/piwigo-gate-forward_auth.caddy",
+        include_str!("templates/Caddyfile-forward-auth"),
+    ),
 ];
 
 /// What several templates include.
@@ -101,6 +119,9 @@ pub(super) const PARTS: &[(&str, &str)] = &[
     ("apache-own", include_str!("templates/part-apache-own.conf")),
     ("apache-served", include_str!("templates/part-apache-served.conf")),
     ("apache-served-headers", include_str!("templates/part-apache-served-headers.conf")),
+    ("caddy-closed", include_str!("templates/part-caddy-closed.conf")),
+    ("caddy-install", include_str!("templates/part-caddy-install.conf")),
+    ("caddy-types", include_str!("templates/part-caddy-types.conf")),
     ("nginx-ask", include_str!("templates/part-nginx-ask.conf")),
     ("nginx-away", include_str!("templates/part-nginx-away.conf")),
     ("nginx-closed", include_str!("templates/part-nginx-closed.conf")),

@@ -7,8 +7,8 @@ use upon::Value;
 
 use super::ConfigError;
 use crate::listen::Listen;
-use crate::settings::Settings;
 use crate::settings::gallery::Gallery;
+use crate::settings::{Settings, Symlinks};
 
 /// What cannot be found out from the gallery.
 #[derive(Debug, Default)]
@@ -111,7 +111,7 @@ impl Values {
             derivatives: bare(&gallery.layout.derivative_dir),
             data: bare(&gallery.layout.data_dir),
             beside: gallery.layout.parent_sites.iter().map(|site| bare(site)).collect(),
-            same_owner_links: true,
+            same_owner_links: settings.symlinks == Symlinks::SameOwner,
         }
     }
 
@@ -151,6 +151,10 @@ impl Values {
             Listening::Tcp(host, port) if host.contains(':') => (String::new(), format!("[{host}]:{port}")),
             Listening::Tcp(host, port) => (String::new(), format!("{host}:{port}")),
         };
+        let (host, port) = match &self.gate {
+            Listening::Unix(_) => (String::new(), String::new()),
+            Listening::Tcp(host, port) => (host.clone(), port.to_string()),
+        };
         let text = |text: &str| Value::String(text.to_owned());
         let list = |items: &[String]| Value::List(items.iter().cloned().map(Value::String).collect());
         let map: BTreeMap<String, Value> = [
@@ -161,6 +165,9 @@ impl Values {
             ("above", text(above)),
             ("gate_unix", text(&unix)),
             ("gate_tcp", text(&tcp)),
+            ("caddy_gate", text(&if self.is_tcp() { tcp.clone() } else { format!("\"unix/{unix}\"") })),
+            ("gate_host", text(&host)),
+            ("gate_port", text(&port)),
             ("php_socket", text(&self.php_socket)),
             ("program", text(program)),
             ("fcgi", text(fcgi)),
@@ -173,7 +180,10 @@ impl Values {
             ("beside", list(&self.beside)),
             ("same_owner_links", Value::Bool(self.same_owner_links)),
             // Where the server only asks, `action.php` stays with PHP.
-            ("judges_urls_only", Value::Bool(kind.starts_with("nginx-auth-"))),
+            (
+                "judges_urls_only",
+                Value::Bool(kind.starts_with("nginx-auth-") || kind == "caddy-forward-auth"),
+            ),
             ("cached", Value::Bool(kind == "nginx-auth-cache")),
             ("is_tcp", Value::Bool(self.is_tcp())),
             ("has_beside", Value::Bool(!self.beside.is_empty())),

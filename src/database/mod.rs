@@ -4,7 +4,9 @@
 
 mod address;
 mod batch;
+mod connect;
 mod engine;
+mod inspect;
 mod lag;
 mod pictures;
 mod pool;
@@ -17,6 +19,7 @@ mod statements;
 pub use address::{Address, AddressError};
 pub use batch::Rows;
 pub use engine::{DatabaseError, Trouble};
+pub use inspect::{Clock, Inspection, Sample, ServerFacts, Sort};
 pub use pictures::{PictureRow, Which};
 pub use replicas::Replicas;
 pub use rows::{

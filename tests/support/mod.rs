@@ -9,6 +9,7 @@
 
 pub mod apache;
 pub mod attacks;
+pub mod caddy;
 pub mod config;
 pub mod files;
 pub mod folding_disk;
@@ -17,6 +18,7 @@ pub mod http;
 pub mod inside;
 pub mod large_gallery;
 pub mod leash;
+pub mod lighttpd;
 pub mod mariadb;
 pub mod nginx;
 pub mod php;
@@ -27,5 +29,7 @@ pub mod rows;
 pub mod sandbox;
 pub mod scene;
 pub mod setup;
+pub mod site;
+pub mod stream;
 pub mod verdicts;
 pub mod world;

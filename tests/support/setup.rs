@@ -4,8 +4,10 @@ use std::any::Any;
 use std::net::SocketAddr;
 
 use super::apache::{self, Apache};
+use super::caddy::{self, Caddy};
 use super::config;
 use super::gate::Gate;
+use super::lighttpd::{self, Lighttpd};
 use super::nginx::{self, Nginx};
 use super::php::{self, PhpFcgi};
 use super::sandbox::Sandbox;
@@ -21,6 +23,9 @@ pub enum Setup {
     ApacheProxy,
     ApacheAccessChecker,
     ApacheAuthnz,
+    Lighttpd,
+    Caddy,
+    CaddyForwardAuth,
 }
 
 /// What some set-ups do differently: the status that each of them gives.
@@ -61,6 +66,18 @@ macro_rules! for_every_setup {
             fn apache_authnz() {
                 super::$function(Setup::ApacheAuthnz);
             }
+            #[test]
+            fn lighttpd() {
+                super::$function(Setup::Lighttpd);
+            }
+            #[test]
+            fn caddy() {
+                super::$function(Setup::Caddy);
+            }
+            #[test]
+            fn caddy_forward_auth() {
+                super::$function(Setup::CaddyForwardAuth);
+            }
         }
     };
 }
@@ -90,7 +107,7 @@ pub struct ApacheSite {
 }
 
 impl Setup {
-    pub const ALL: [Setup; 7] = [
+    pub const ALL: [Setup; 10] = [
         Self::Nginx,
         Self::NginxAuthRequest,
         Self::ApacheXsendfile,
@@ -98,6 +115,9 @@ impl Setup {
         Self::ApacheProxy,
         Self::ApacheAccessChecker,
         Self::ApacheAuthnz,
+        Self::Lighttpd,
+        Self::Caddy,
+        Self::CaddyForwardAuth,
     ];
 
     /// The name of its kind.
@@ -110,6 +130,9 @@ impl Setup {
             Self::ApacheProxy => "apache-proxy",
             Self::ApacheAccessChecker => "apache-access-checker",
             Self::ApacheAuthnz => "apache-authnz",
+            Self::Lighttpd => "lighttpd",
+            Self::Caddy => "caddy",
+            Self::CaddyForwardAuth => "caddy-forward-auth",
         }
     }
 
@@ -130,6 +153,20 @@ impl Setup {
                 let guard = config::print(sandbox, self.kind(), &[]);
                 let nginx = Nginx::start(sandbox, &nginx::gallery(sandbox, &guard));
                 Running { address: nginx.address(), _servers: Box::new((nginx, gate, php)) }
+            }
+            Self::Lighttpd => {
+                let php = PhpFcgi::start(sandbox);
+                let gate = Gate::start(sandbox, &[], &[]);
+                let guard = config::print(sandbox, self.kind(), &[]);
+                let lighttpd = Lighttpd::start(sandbox, &lighttpd::gallery(sandbox, &guard));
+                Running { address: lighttpd.address(), _servers: Box::new((lighttpd, gate, php)) }
+            }
+            Self::Caddy | Self::CaddyForwardAuth => {
+                let php = PhpFcgi::start(sandbox);
+                let gate = Gate::start(sandbox, &[], &[]);
+                let guard = config::print(sandbox, self.kind(), &[]);
+                let caddy = Caddy::start(sandbox, &caddy::gallery(sandbox, &guard));
+                Running { address: caddy.address(), _servers: Box::new((caddy, gate, php)) }
             }
             _ => {
                 php::write_scripts(sandbox);
@@ -153,7 +190,9 @@ impl Setup {
         };
         let program = || apache::fcgi_program(sandbox);
         match self {
-            Self::Nginx | Self::NginxAuthRequest => panic!("{self:?} is no Apache"),
+            Self::Nginx | Self::NginxAuthRequest | Self::Lighttpd | Self::Caddy | Self::CaddyForwardAuth => {
+                panic!("{self:?} is no Apache")
+            }
             Self::Htaccess => {
                 apache::write_htaccess(sandbox, prefix, true);
                 let host = apache::shared_host(sandbox, prefix);

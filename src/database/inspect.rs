@@ -1,0 +1,248 @@
+//! What `doctor` wants to know of a database and no request does: version, rights, clock, indexes, samples of pictures. All of
+//! it is read, on one connection of its own, so that it can be told also where a verdict's statements cannot be asked.
+
+use std::time::Duration;
+
+use super::engine::{Dialect, Engine, Row, Value};
+use super::rows::image;
+use super::statements::{Tables, quoted};
+use super::{Address, DatabaseError};
+use crate::image::Image;
+
+/// Longest wait for one answer: some of these statements read a whole table.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Samples in one answer, at most.
+const SAMPLES: usize = 200;
+
+/// One database, to be looked at.
+pub struct Inspection {
+    engine: Engine,
+    tables: Tables,
+}
+
+/// What a server says of itself.
+#[derive(Debug)]
+pub struct ServerFacts {
+    /// `10.11.6-MariaDB`, say.
+    pub version: String,
+    /// The database's own character set.
+    pub charset: Option<String>,
+    /// The database's name.
+    pub database: Option<String>,
+}
+
+/// A server's clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// Seconds since 1970.
+    pub now: i64,
+    /// How far its sessions' time zone is ahead of UTC, in seconds.
+    pub zone: i64,
+}
+
+/// Which pictures are wanted, as far as a statement can tell: what a visitor may see is decided elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// Those that a guest can hardly see.
+    Closed,
+    /// Of these, those with a representative.
+    ClosedWithRepresentative,
+    /// Of these, those with another format.
+    ClosedWithFormat,
+    /// Those that a guest can see, most likely.
+    Open,
+}
+
+/// A picture that may do as a sample.
+#[derive(Debug)]
+pub struct Sample {
+    /// Its row, without albums.
+    pub image: Image,
+    /// The extension of one of its formats, where that was asked for.
+    pub format: Option<String>,
+}
+
+impl Inspection {
+    /// Makes no connection yet.
+    pub fn new(address: &Address, tables: &Tables) -> Self {
+        Inspection { engine: Engine::open(address, 1), tables: tables.clone() }
+    }
+
+    async fn rows(&self, statement: String, values: Vec<Value>) -> Result<Vec<Row>, DatabaseError> {
+        match tokio::time::timeout(PATIENCE, self.engine.rows(statement.into(), values)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(DatabaseError::timeout(PATIENCE)),
+        }
+    }
+
+    async fn first(&self, statement: &str) -> Result<Row, DatabaseError> {
+        self.rows(statement.to_owned(), Vec::new())
+            .await?
+            .into_iter()
+            .next()
+            .ok_or_else(DatabaseError::no_answer)
+    }
+
+    /// Version and character set.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn server(&self) -> Result<ServerFacts, DatabaseError> {
+        let row = match self.engine.dialect() {
+            Dialect::MySql => self.first("SELECT VERSION(), @@character_set_database, DATABASE()").await?,
+            Dialect::Sqlite => self.first("SELECT 'SQLite ' || sqlite_version(), NULL, NULL").await?,
+        };
+        Ok(ServerFacts {
+            version: row.text(0).unwrap_or_default(),
+            charset: row.text(1),
+            database: row.text(2),
+        })
+    }
+
+    /// The lines of `SHOW GRANTS`, which hold a hash of the password: never to be shown. `None` for SQLite.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn grants(&self) -> Result<Option<Vec<String>>, DatabaseError> {
+        match self.engine.dialect() {
+            Dialect::MySql => {
+                let rows = self.rows("SHOW GRANTS FOR CURRENT_USER".into(), Vec::new()).await?;
+                Ok(Some(rows.iter().filter_map(|row| row.text(0)).collect()))
+            }
+            Dialect::Sqlite => Ok(None),
+        }
+    }
+
+    /// Its clock and time zone; `None` for SQLite, whose clock is ours.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn clock(&self) -> Result<Option<Clock>, DatabaseError> {
+        if matches!(self.engine.dialect(), Dialect::Sqlite) {
+            return Ok(None);
+        }
+        let row =
+            self.first("SELECT UNIX_TIMESTAMP(), TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW())").await?;
+        Ok(row.int(0).map(|now| Clock { now, zone: row.int(1).unwrap_or_default() }))
+    }
+
+    /// Piwigo's own number of its tables: `16`, say.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn piwigo_version(&self) -> Result<Option<String>, DatabaseError> {
+        let config = quoted(&self.tables.config)?;
+        let statement = format!("SELECT value FROM {config} WHERE param = 'piwigo_db_version'");
+        Ok(self.rows(statement, Vec::new()).await?.first().and_then(|row| row.text(0)))
+    }
+
+    /// The directories of the table `sites`.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn sites(&self) -> Result<Vec<String>, DatabaseError> {
+        let sites = quoted(&self.tables.sites)?;
+        let statement = format!("SELECT galleries_url FROM {sites} ORDER BY id LIMIT 256");
+        Ok(self.rows(statement, Vec::new()).await?.iter().filter_map(|row| row.text(0)).collect())
+    }
+
+    /// How many rows a table has.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn count(&self, table: &str) -> Result<u64, DatabaseError> {
+        let row = self.first(&format!("SELECT COUNT(*) FROM {}", quoted(table)?)).await?;
+        Ok(row.int(0).unwrap_or_default().max(0).unsigned_abs())
+    }
+
+    /// How many groups have grants.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn groups_with_grants(&self) -> Result<u64, DatabaseError> {
+        let table = quoted(&self.tables.group_access)?;
+        let row = self.first(&format!("SELECT COUNT(DISTINCT group_id) FROM {table}")).await?;
+        Ok(row.int(0).unwrap_or_default().max(0).unsigned_abs())
+    }
+
+    /// Whether an index begins with this column. SQLite's tables are small: yes.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn is_indexed(&self, table: &str, column: &str) -> Result<bool, DatabaseError> {
+        if matches!(self.engine.dialect(), Dialect::Sqlite) {
+            return Ok(true);
+        }
+        let (schema, name) = match table.split_once('.') {
+            Some((schema, name)) => ("?", vec![Value::text(schema), Value::text(name)]),
+            None => ("DATABASE()", vec![Value::text(table)]),
+        };
+        let statement = format!(
+            "SELECT 1 FROM information_schema.STATISTICS \
+             WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = ? AND COLUMN_NAME = ? AND SEQ_IN_INDEX = 1"
+        );
+        let values = name.into_iter().chain([Value::text(column)]).collect();
+        Ok(!self.rows(statement, values).await?.is_empty())
+    }
+
+    /// Some paths of `images` that begin with none of these directories (`upload/`), as they are stored.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn paths_outside(&self, directories: &[String]) -> Result<Vec<String>, DatabaseError> {
+        let images = quoted(&self.tables.images)?;
+        let patterns: Vec<Value> = directories
+            .iter()
+            .map(|directory| Value::Text(super::begins_with(&format!("./{directory}"))))
+            .collect();
+        let condition = vec!["i.path NOT LIKE ? ESCAPE '|'"; patterns.len()].join(" AND ");
+        let condition = if condition.is_empty() { "1 = 1".to_owned() } else { condition };
+        let statement = format!("SELECT i.path FROM {images} i WHERE {condition} LIMIT 5");
+        Ok(self.rows(statement, patterns).await?.iter().filter_map(|row| row.text(0)).collect())
+    }
+
+    /// Where a replica has got to; `None`: it says nothing, and is none.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn replica_position(&self) -> Result<Option<String>, DatabaseError> {
+        let row = self.first("SELECT @@GLOBAL.gtid_slave_pos").await?;
+        Ok(row.text(0).filter(|position| !position.is_empty()))
+    }
+
+    /// Pictures of one sort whose path begins with `directory` (`upload/`, or nothing), the newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn samples(&self, sort: Sort, directory: &str) -> Result<Vec<Sample>, DatabaseError> {
+        let images = quoted(&self.tables.images)?;
+        let categories = quoted(&self.tables.categories)?;
+        let image_category = quoted(&self.tables.image_category)?;
+        let image_format = quoted(&self.tables.image_format)?;
+        let closed = "(c.status = 'private' OR c.visible = 'false' OR i.level > 0 OR c.id IS NULL)";
+        let (format, join, condition) = match sort {
+            Sort::Closed => ("NULL", String::new(), closed.to_owned()),
+            Sort::ClosedWithRepresentative => {
+                ("NULL", String::new(), format!("{closed} AND i.representative_ext <> ''"))
+            }
+            Sort::ClosedWithFormat => {
+                ("f.ext", format!("JOIN {image_format} f ON f.image_id = i.id"), closed.to_owned())
+            }
+            Sort::Open => (
+                "NULL",
+                String::new(),
+                "c.status = 'public' AND c.visible = 'true' AND i.level = 0".to_owned(),
+            ),
+        };
+        let statement = format!(
+            "SELECT i.id, i.path, i.level, i.representative_ext, i.width, i.height, i.rotation, {format} \
+             FROM {images} i {join} LEFT JOIN {image_category} ic ON ic.image_id = i.id \
+             LEFT JOIN {categories} c ON c.id = ic.category_id WHERE i.path LIKE ? ESCAPE '|' AND {condition} \
+             ORDER BY i.id DESC LIMIT {SAMPLES}"
+        );
+        let pattern = Value::Text(super::begins_with(&format!("./{directory}")));
+        let rows = self.rows(statement, vec![pattern]).await?;
+        Ok(rows.iter().filter_map(|row| Some(Sample { image: image(row)?, format: row.text(7) })).collect())
+    }
+}

@@ -1,0 +1,175 @@
+//! A set-up in, findings out: what is right, what is wrong and what to do about it, told by the very code that serves, and
+//! from outside as any visitor would see it. Reads only. No password, key or session is ever part of a finding.
+
+mod accounts;
+mod database;
+mod findings;
+mod grants;
+mod outside;
+mod prefixes;
+mod setup;
+mod socket;
+mod text;
+mod tree;
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+pub use findings::{Finding, Level};
+pub use outside::Outside;
+pub use text::write;
+
+use crate::settings::{self, Options, Settings, SettingsError};
+use accounts::Account;
+use findings::{Findings, some};
+use prefixes::Guarded;
+
+/// Bytes of a server's configuration file that are read.
+const MAX_SERVER_FILE: usize = 4 * 1024 * 1024;
+
+/// What is to be examined.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// The gate's settings as given by flags and environment.
+    pub options: Options,
+    /// A `gate.toml` other than the usual ones.
+    pub config: Option<PathBuf>,
+    /// The web server's user.
+    pub web_user: Option<String>,
+    /// The web server's configuration.
+    pub server_files: Vec<PathBuf>,
+    /// Whether and how to look from outside.
+    pub outside: Option<Outside>,
+}
+
+/// All that was found.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Of this program.
+    pub version: &'static str,
+    /// Piwigo's directory.
+    pub gallery: String,
+    /// In the order in which things were looked at.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// The level of the worst finding.
+    pub fn worst(&self) -> Level {
+        self.findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok)
+    }
+
+    /// Whether nothing leaks and everything works: there may be warnings.
+    pub fn is_sound(&self) -> bool {
+        self.worst() < Level::Problem
+    }
+}
+
+/// Examines a set-up.
+///
+/// # Errors
+/// When there is no gallery's directory at all. Whatever else is wrong is a finding.
+pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
+    let Asked { options, config, web_user, server_files, outside } = asked;
+    let root = settings::gallery_directory(&options, config.as_deref())?;
+    let resolve = || Settings::resolve(options.clone(), config.as_deref());
+    let mut findings = Findings::default();
+
+    setup::gallery(&root, &mut findings);
+    let settings = resolve();
+    let file = settings::config_file(&options, config.as_deref());
+    setup::configuration(&root, file, &settings, &mut findings);
+    let settings = settings.ok();
+
+    let mut guarded = Guarded::default();
+    let mut inspection = None;
+    let mut opened = None;
+    match &settings {
+        None => findings.not_examined("database", "the configuration must be understood first"),
+        Some(settings) => inspection = database::reach(settings, &mut findings).await,
+    }
+    if let (Some(settings), Some(inspection)) = (&settings, &inspection) {
+        // The gate takes its settings; they are read again, as `serve` would.
+        if let Ok(again) = resolve() {
+            opened = database::open(again, &mut findings).await;
+        }
+        if let Some((_, ready)) = &opened {
+            database::tables(settings, ready, inspection, &mut findings).await;
+            guarded = database::prefixes(settings, ready, inspection, &mut findings).await;
+        }
+    } else if settings.is_some() {
+        findings.not_examined("schema", "the database must answer first");
+    }
+
+    let listen = settings.as_ref().and_then(|settings| settings.listen.as_ref());
+    let gallery = opened.as_ref().map(|(_, ready)| &*ready.gallery);
+    let socket = socket::path(listen);
+    setup::user(&root, settings.as_ref(), gallery, socket.as_deref(), &mut findings);
+    let web = Account::of_web_server(web_user.as_deref());
+    if let (Some(name), None) = (&web_user, &web) {
+        findings.warn("web-user", format!("there is no user {name:?} on this machine"), "correct --web-user");
+    }
+    socket::examine(listen, web.as_ref(), &mut findings);
+    let symlinks = settings.as_ref().map(|settings| settings.symlinks.clone()).unwrap_or_default();
+    tree::examine(&root, &guarded, &symlinks, outside.is_some(), &mut findings);
+    server_file(&guarded, &server_files, &mut findings);
+    match &outside {
+        Some(outside) => {
+            let known = outside::Known {
+                root: &root,
+                guarded: &guarded,
+                settings: settings.as_ref(),
+                gate: opened.as_ref().map(|(gate, ready)| (gate, &**ready)),
+                inspection: inspection.as_ref(),
+            };
+            outside::examine(outside, &known, &mut findings).await;
+        }
+        None => findings.advise(
+            "outside",
+            "not examined: what a visitor gets",
+            "say --url with the gallery's address, such as --url https://photos.example.org/",
+        ),
+    }
+    Ok(Report {
+        version: env!("CARGO_PKG_VERSION"),
+        gallery: root.display().to_string(),
+        findings: findings.0,
+    })
+}
+
+/// What the web server's configuration never mentions although it must be guarded.
+fn server_file(guarded: &Guarded, files: &[PathBuf], findings: &mut Findings) {
+    let mut text = String::new();
+    for path in files {
+        match read_start(path) {
+            Ok(part) => {
+                text.push_str(&part);
+                text.push('\n');
+            }
+            Err(error) => {
+                findings.warn("server-file", format!("{}: {error}", path.display()), "correct --server-file");
+                return;
+            }
+        }
+    }
+    if files.is_empty() {
+        return;
+    }
+    let missing = guarded.missing_from(&text);
+    if missing.is_empty() {
+        findings.ok("server-file", "mentions everything that must be guarded or closed");
+    } else {
+        findings.problem(
+            "server-file",
+            format!("the server's configuration never mentions {}", some(&missing)),
+            "guard them as the shipped file does; where they stand in a file that this one includes, give that with another \
+             --server-file",
+        );
+    }
+}
+
+fn read_start(path: &Path) -> std::io::Result<String> {
+    let bytes = std::fs::read(path)?;
+    Ok(String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_SERVER_FILE)]).into_owned())
+}

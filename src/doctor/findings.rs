@@ -1,0 +1,116 @@
+//! What was found, one line each: a stable name, how bad it is, what it is, and what to do about it.
+
+use serde::Serialize;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// Worth knowing; also what could not be examined.
+    Note,
+    /// It works, and is not as it should be.
+    Warning,
+    /// Something leaks, or does not work.
+    Problem,
+}
+
+impl Level {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Level::Ok => "ok",
+            Level::Note => "note",
+            Level::Warning => "warning",
+            Level::Problem => "problem",
+        }
+    }
+}
+
+/// One line of the report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What was looked at: a name that scripts can rely on.
+    pub id: &'static str,
+    /// How bad it is.
+    pub level: Level,
+    /// What was found.
+    pub what: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+/// All findings, in the order in which they were made.
+#[derive(Debug, Default)]
+pub struct Findings(pub(super) Vec<Finding>);
+
+impl Findings {
+    pub(super) fn ok(&mut self, id: &'static str, what: impl Into<String>) {
+        self.push(id, Level::Ok, what.into(), None);
+    }
+
+    pub(super) fn note(&mut self, id: &'static str, what: impl Into<String>) {
+        self.push(id, Level::Note, what.into(), None);
+    }
+
+    pub(super) fn advise(&mut self, id: &'static str, what: impl Into<String>, remedy: impl Into<String>) {
+        self.push(id, Level::Note, what.into(), Some(remedy.into()));
+    }
+
+    pub(super) fn warn(&mut self, id: &'static str, what: impl Into<String>, remedy: impl Into<String>) {
+        self.push(id, Level::Warning, what.into(), Some(remedy.into()));
+    }
+
+    pub(super) fn problem(&mut self, id: &'static str, what: impl Into<String>, remedy: impl Into<String>) {
+        self.push(id, Level::Problem, what.into(), Some(remedy.into()));
+    }
+
+    /// Said once where an earlier step failed that this one needs.
+    pub(super) fn not_examined(&mut self, id: &'static str, why: &str) {
+        self.push(id, Level::Note, format!("not examined: {why}"), None);
+    }
+
+    fn push(&mut self, id: &'static str, level: Level, what: String, remedy: Option<String>) {
+        self.0.push(Finding { id, level, what, remedy });
+    }
+}
+
+/// The first few of many, as part of a sentence.
+pub(super) fn some(items: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let text = items.iter().take(SHOWN).map(|item| shown(item)).collect::<Vec<_>>().join(", ");
+    match items.len().checked_sub(SHOWN) {
+        Some(rest @ 1..) => format!("{text} and {rest} more"),
+        _ => text,
+    }
+}
+
+/// Text from outside, without what could move the cursor or hide a letter.
+pub(super) fn shown(text: &str) -> String {
+    text.chars()
+        .map(|character| match character {
+            '"' | '\'' | '\\' => character.to_string(),
+            _ => character.escape_debug().to_string(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_are_counted_and_control_characters_are_written_out() {
+        let items = |count: usize| (1..=count).map(|number| format!("n{number}")).collect::<Vec<_>>();
+        assert_eq!(some(&items(1)), "n1");
+        assert_eq!(some(&items(6)), "n1, n2, n3, n4 and 2 more");
+        assert_eq!(shown("a\x1b[2Jb\n"), "a\\u{1b}[2Jb\\n");
+    }
+
+    #[test]
+    fn problems_are_worse_than_warnings() {
+        assert!(Level::Problem > Level::Warning && Level::Warning > Level::Note && Level::Note > Level::Ok);
+    }
+}

@@ -1,0 +1,307 @@
+//! The gallery as a visitor sees it: a guest without cookies tries to get what the gate's own verdict keeps from guests, and
+//! what must be closed to everybody, and looks at how an open picture comes.
+//!
+//! Nothing is changed, but what any visitor's request may change: where no gate stands before `i.php`, Piwigo may make the
+//! resized picture that is asked for.
+
+mod closed;
+mod curl;
+mod leak;
+mod open;
+mod samples;
+mod shut;
+mod tries;
+
+use std::path::Path;
+
+use super::findings::{Findings, shown, some};
+use super::prefixes::Guarded;
+use crate::database::Inspection;
+use crate::gate::Gate;
+use crate::ready::Ready;
+use crate::settings::Settings;
+use curl::{Base, Method, Visitor};
+use leak::{Answer, Gist, Sample};
+use samples::Chooser;
+
+/// Where to look, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Outside {
+    /// The gallery's address, as in the browser.
+    pub url: String,
+    /// Believe any certificate.
+    pub insecure: bool,
+    /// As curl's `--resolve`: `HOST:PORT:ADDRESS`.
+    pub resolve: Option<String>,
+}
+
+/// What was found out inside, as far as it was.
+pub(super) struct Known<'a> {
+    pub(super) root: &'a Path,
+    pub(super) guarded: &'a Guarded,
+    pub(super) settings: Option<&'a Settings>,
+    pub(super) gate: Option<(&'a Gate, &'a Ready)>,
+    pub(super) inspection: Option<&'a Inspection>,
+}
+
+/// So many failures of curl's, and no more is asked: each may have taken its ten seconds.
+const MAX_FAILURES: usize = 3;
+
+/// The tries, and what came of them so far.
+struct Tries<'a> {
+    visitor: &'a Visitor,
+    known: &'a Known<'a>,
+    findings: &'a mut Findings,
+    /// Targets whose answers show a header that was meant for the server, with that header.
+    redirects: Vec<String>,
+    /// Targets whose answers show where the gallery lies on the machine.
+    paths: Vec<String>,
+    /// The first answer of a server in trouble.
+    trouble: Option<(String, u16)>,
+    /// What curl complained about.
+    complaints: Vec<String>,
+    /// The gallery is locked: 503 is the gate's own answer.
+    locked: bool,
+    /// What comes in the place of a picture that does not exist.
+    placeholder: Option<Vec<u8>>,
+}
+
+/// Looks from outside.
+pub(super) async fn examine(outside: &Outside, known: &Known<'_>, findings: &mut Findings) {
+    let Some(base) = Base::parse(&outside.url) else {
+        return findings.problem(
+            "outside",
+            "--url is no address of a gallery",
+            "give it as in the browser, without user and password: https://photos.example.org/",
+        );
+    };
+    let expected = known.settings.map_or(&*base.prefix, |settings| &settings.url_prefix);
+    if base.prefix != expected {
+        findings.problem(
+            "outside-url",
+            format!("--url says that the gallery is at {:?}, url_prefix says {expected:?}", base.prefix),
+            "make both the same: judged by a wrong prefix, every file is unknown",
+        );
+    }
+    let Some(visitor) = Visitor::new(base, outside.insecure, outside.resolve.clone()) else {
+        return findings.warn(
+            "outside",
+            "not examined: the program curl is not installed",
+            "apt install curl",
+        );
+    };
+    if !is_there(&visitor, findings).await {
+        return;
+    }
+    let locked = match known.gate {
+        Some((_, ready)) => {
+            ready.database.door_and_session("", false).await.is_ok_and(|door| door.gallery_locked)
+        }
+        None => false,
+    };
+    let mut tries = Tries {
+        visitor: &visitor,
+        known,
+        findings,
+        redirects: Vec::new(),
+        paths: Vec::new(),
+        trouble: None,
+        complaints: Vec::new(),
+        locked,
+        placeholder: None,
+    };
+    match (known.gate, known.inspection) {
+        (Some((gate, ready)), Some(inspection)) => {
+            let chooser = Chooser { root: known.root, gate, ready, inspection };
+            if let Err(error) = tries.pictures(&chooser).await {
+                tries.findings.not_examined("outside-original", &error.to_string());
+            }
+        }
+        _ => tries.findings.not_examined(
+            "outside-original",
+            "which picture is private is known only when configuration and database are in order",
+        ),
+    }
+    tries.shut().await;
+    tries.conclude();
+    let count = visitor.asked();
+    findings.note(
+        "outside",
+        format!("{count} requests were made, as a guest; refused ones are in the gate's log"),
+    );
+}
+
+/// Whether a web server answers at the address, and not with a hint to another one.
+async fn is_there(visitor: &Visitor, findings: &mut Findings) -> bool {
+    let Base { origin, prefix } = &visitor.base;
+    let answer = match visitor.ask(Method::Get, &format!("{prefix}/"), &[]).await {
+        Ok(answer) => answer,
+        Err(complaint) => {
+            findings.problem(
+                "outside",
+                format!("no answer from {origin}: {}", shown(&complaint)),
+                "check --url; for a certificate of your own say --insecure, for a name that is not known here \
+                 --resolve HOST:PORT:ADDRESS",
+            );
+            return false;
+        }
+    };
+    let elsewhere = answer
+        .header("location")
+        .and_then(Base::parse)
+        .filter(|base| (300..400).contains(&answer.status) && base.origin != *origin);
+    if let Some(base) = elsewhere {
+        findings.problem(
+            "outside",
+            format!("{origin} redirects to {}", shown(&base.origin)),
+            format!("say --url {}{prefix}/", shown(&base.origin)),
+        );
+        return false;
+    }
+    match answer.status {
+        401 => {
+            findings.warn(
+                "outside",
+                format!(
+                    "{origin}{prefix}/ asks for a password of its own: behind it nothing can be examined"
+                ),
+                "run doctor against an address that does not, or trust that password",
+            );
+            false
+        }
+        status @ 500.. => {
+            findings.warn(
+                "outside",
+                format!("{origin}{prefix}/ answers {status}: PHP does not run, or Piwigo fails"),
+                "look into the web server's error log",
+            );
+            true
+        }
+        404 => {
+            findings.warn(
+                "outside",
+                format!("{origin}{prefix}/ answers 404: is that the gallery?"),
+                "give the address under which the gallery's first page opens",
+            );
+            true
+        }
+        status => {
+            findings.ok("outside", format!("{origin}{prefix}/ answers {status}"));
+            true
+        }
+    }
+}
+
+impl Tries<'_> {
+    /// One request. What its answer betrays beside the file is noted; `None`: curl failed.
+    async fn ask(&mut self, method: Method, target: &str, headers: &[&str]) -> Option<Answer> {
+        if self.complaints.len() >= MAX_FAILURES {
+            return None;
+        }
+        match self.visitor.ask(method, target, headers).await {
+            Ok(answer) => {
+                if let Some(name) = answer.redirect_header() {
+                    self.redirects.push(format!("{target} ({name})"));
+                }
+                if answer.betrays(&self.known.root.to_string_lossy()) {
+                    self.paths.push(target.to_owned());
+                }
+                Some(answer)
+            }
+            Err(complaint) => {
+                self.complaints.push(format!("{target}: {complaint}"));
+                None
+            }
+        }
+    }
+
+    /// What an answer means, knowing what else this gallery answers.
+    fn gist(&self, answer: &Answer, sample: Option<&Sample>) -> Gist {
+        let is_placeholder =
+            !answer.body.is_empty() && self.placeholder.as_ref().is_some_and(|body| *body == answer.body);
+        match answer.gist(sample) {
+            Gist::Leak if is_placeholder => Gist::Closed,
+            Gist::Trouble if self.locked && answer.status == 503 => Gist::Closed,
+            gist => gist,
+        }
+    }
+
+    /// Tries `targets` for a file, and says what came of it. `what` is it that must not come.
+    async fn must_not_come(
+        &mut self,
+        id: &'static str,
+        what: &str,
+        targets: &[(Method, String)],
+        sample: Option<&Sample>,
+        remedy: &str,
+    ) {
+        let (mut leaks, mut closed, mut trouble) = (Vec::new(), 0, None);
+        for (method, target) in targets {
+            let Some(answer) = self.ask(*method, target, &[]).await else { continue };
+            match self.gist(&answer, sample) {
+                Gist::Leak => leaks.push(match method {
+                    Method::Get => target.clone(),
+                    Method::Head => format!("HEAD {target}"),
+                    Method::Post => format!("POST {target}"),
+                }),
+                Gist::Closed => closed += 1,
+                Gist::Trouble => trouble = Some((target.clone(), answer.status)),
+            }
+        }
+        if !leaks.is_empty() {
+            self.findings.problem(id, format!("{what} comes to everybody: {}", some(&leaks)), remedy);
+        } else if closed > 0 {
+            let forms = match targets {
+                [(_, only)] => format!(": {only}"),
+                many => format!(", asked for in {} ways", many.len()),
+            };
+            self.findings.ok(id, format!("{what} is refused to a guest{forms}"));
+        } else if let Some(trouble) = trouble {
+            // Some servers stumble over an odd spelling; only where nothing else comes is the gate away.
+            self.trouble.get_or_insert(trouble);
+            self.findings.not_examined(id, &format!("{what}: the server was in trouble"));
+        } else {
+            self.findings.not_examined(id, &format!("{what}: there was no answer"));
+        }
+    }
+
+    /// What shows only when all answers are there.
+    fn conclude(&mut self) {
+        if let Some((target, status)) = &self.trouble {
+            self.findings.problem(
+                "outside-gate",
+                format!("the server answers {status} to {}: the gate does not run, or the server does not reach it", shown(target)),
+                "start the gate; see that the web server's user may write to its socket (socket, above); a gate without its \
+                 database, or a locked gallery, answers 503 too",
+            );
+        }
+        if self.redirects.is_empty() {
+            self.findings
+                .ok("outside-redirect-header", "no header that is meant for the server reaches the visitor");
+        } else {
+            self.findings.problem(
+                "outside-redirect-header",
+                format!("a header that is meant for the server reaches the visitor: {}", some(&self.redirects)),
+                "this server does not understand it: set GATE_DELIVER in its file (or deliver in gate.toml) to what it does: \
+                 x-accel-redirect for nginx, x-sendfile for Apache with mod_xsendfile, location for .htaccess",
+            );
+        }
+        if self.paths.is_empty() {
+            self.findings.ok("outside-paths", "no answer tells where the gallery lies on this machine");
+        } else {
+            self.findings.problem(
+                "outside-paths",
+                format!("answers tell where the gallery lies on this machine: {}", some(&self.paths)),
+                "set display_errors = Off for PHP, and take such headers out of the server's configuration",
+            );
+        }
+        if !self.complaints.is_empty() {
+            let rest = if self.complaints.len() < MAX_FAILURES { "" } else { "; no more was asked" };
+            self.findings.warn(
+                "outside-requests",
+                format!("{}{rest}", some(&self.complaints)),
+                "try again; if it stays, look into the server's log",
+            );
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Pictures to try the doors with: some that a guest must not have, one that a guest may have. Which is which, the gate's
+//! own verdict says; a file counts only if it lies on disk, so that its bytes can be recognised.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use super::leak::Sample;
+use crate::access::Verdict;
+use crate::database::{DatabaseError, Inspection, Sort};
+use crate::derivative::name;
+use crate::gate::Gate;
+use crate::image::Image;
+use crate::ready::Ready;
+use crate::reply::encode_path;
+use crate::request::Request;
+use crate::settings::gallery::Gallery;
+use crate::target::Folder;
+
+/// Bytes by which a file is recognised.
+const START: u64 = 64 * 1024;
+
+/// What a guest must not have.
+pub(super) struct Closed {
+    pub(super) image: u32,
+    pub(super) original: Sample,
+    /// A resized picture that lies on disk.
+    pub(super) derivative: Option<Sample>,
+    /// The URL's path of one that does not.
+    pub(super) missing: Option<String>,
+}
+
+/// Chooses, by the gate's verdict on a guest.
+pub(super) struct Chooser<'a> {
+    pub(super) root: &'a Path,
+    pub(super) gate: &'a Gate,
+    pub(super) ready: &'a Ready,
+    pub(super) inspection: &'a Inspection,
+}
+
+impl Chooser<'_> {
+    /// A picture below `directory` (`upload/`) that a guest must not have; the first with a resized picture on disk, or else
+    /// the first.
+    pub(super) async fn closed(&self, directory: &str) -> Result<Option<Closed>, DatabaseError> {
+        let mut second_best = None;
+        for candidate in self.inspection.samples(Sort::Closed, directory).await? {
+            let image = candidate.image;
+            let Some(original) = self.judged(&image.path, false).await? else { continue };
+            let (derivative, missing) = self.derivatives(&image);
+            let closed = Closed { image: image.id, original, derivative, missing };
+            if closed.derivative.is_some() {
+                return Ok(Some(closed));
+            }
+            second_best.get_or_insert(closed);
+        }
+        Ok(second_best)
+    }
+
+    /// A representative that a guest must not have, with the number of its row.
+    pub(super) async fn representative(&self) -> Result<Option<(u32, Sample)>, DatabaseError> {
+        for candidate in self.inspection.samples(Sort::ClosedWithRepresentative, "").await? {
+            let image = candidate.image;
+            let Some(extension) = &image.representative_ext else { continue };
+            if let Some(path) = image.belonging(Folder::Representative, extension)
+                && let Some(sample) = self.judged(&path, false).await?
+            {
+                return Ok(Some((image.id, sample)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Another format of a photo that a guest must not have.
+    pub(super) async fn format(&self) -> Result<Option<Sample>, DatabaseError> {
+        if !self.ready.gallery.formats {
+            return Ok(None);
+        }
+        for candidate in self.inspection.samples(Sort::ClosedWithFormat, "").await? {
+            let Some(extension) = &candidate.format else { continue };
+            if let Some(path) = candidate.image.belonging(Folder::Format, extension)
+                && let Some(sample) = self.judged(&path, false).await?
+            {
+                return Ok(Some(sample));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A file that a guest may have.
+    pub(super) async fn open(&self) -> Result<Option<Sample>, DatabaseError> {
+        for candidate in self.inspection.samples(Sort::Open, "").await? {
+            if let Some(sample) = self.judged(&candidate.image.path, true).await? {
+                return Ok(Some(sample));
+            }
+            // The original may need a right that guests have not.
+            if let (Some(derivative), _) = self.derivatives(&candidate.image)
+                && self.is_open(&derivative.uri).await? == Some(true)
+            {
+                return Ok(Some(derivative));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The file, if it lies on disk and the verdict on a guest is this one.
+    async fn judged(&self, path: &str, open: bool) -> Result<Option<Sample>, DatabaseError> {
+        let Some(sample) = on_disk(self.root, path) else { return Ok(None) };
+        Ok((self.is_open(&sample.uri).await? == Some(open)).then_some(sample))
+    }
+
+    /// Whether a guest may have what is at this path of the gallery; `None`: it names nothing.
+    async fn is_open(&self, uri: &str) -> Result<Option<bool>, DatabaseError> {
+        let uri = format!("{}{uri}", self.gate.settings().url_prefix);
+        let considered = self.gate.consider(&Request::new(uri.as_bytes(), "127.0.0.1"), None).await?;
+        Ok(considered.judgement.map(|judgement| matches!(judgement.verdict, Verdict::Allow { .. })))
+    }
+
+    /// A resized picture that lies on disk, and the URL's path of one that does not.
+    fn derivatives(&self, image: &Image) -> (Option<Sample>, Option<String>) {
+        let gallery: &Gallery = &self.ready.gallery;
+        let (mut found, mut missing) = (None, None);
+        let Some(source) = image.clone().source_picture(gallery) else { return (None, None) };
+        for params in &gallery.derivatives.enabled {
+            let path = name::derivative_path(source.file.as_bytes(), params.kind);
+            let Some(path) = path.and_then(|path| String::from_utf8(path).ok()) else { continue };
+            let path = format!("{}{path}", gallery.layout.derivative_dir);
+            match on_disk(self.root, &path) {
+                Some(sample) => found = found.or(Some(sample)),
+                None => missing = missing.or(Some(format!("/{}", encode_path(&path)))),
+            }
+        }
+        (found, missing)
+    }
+}
+
+/// A file below the gallery as a sample; `None` if there is none that can be read and recognised.
+pub(super) fn on_disk(root: &Path, path: &str) -> Option<Sample> {
+    if path.split('/').any(|part| part == "..") {
+        return None;
+    }
+    let file = File::open(root.join(path)).ok()?;
+    let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let mut start = Vec::new();
+    file.take(START).read_to_end(&mut start).ok()?;
+    (!start.is_empty()).then(|| Sample {
+        uri: format!("/{}", encode_path(path)),
+        start,
+        length: metadata.len(),
+    })
+}

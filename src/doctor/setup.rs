@@ -1,0 +1,233 @@
+//! The gallery and its configuration: what lies where, who may read it, and whether the gate understands it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::accounts::{Account, Right, name_of};
+use super::findings::{Findings, shown, some};
+use crate::settings::gallery::Gallery;
+use crate::settings::{Derivatives, Settings, SettingsError};
+
+/// Bytes of `constants.php` that are read.
+const MAX_CONSTANTS: usize = 64 * 1024;
+
+/// Larger is no settings file.
+const MAX_SETTINGS: u64 = 1024 * 1024;
+
+/// What only this user and PHP should read.
+const SECRETS: [&str; 3] =
+    ["local/config/database.inc.php", "local/config/gate.toml", "local/config/config.inc.php"];
+
+/// Whether the directory is a Piwigo.
+pub(super) fn gallery(root: &Path, findings: &mut Findings) {
+    let shown = root.display();
+    if !["include", "local", "index.php", "i.php"].iter().any(|name| root.join(name).exists()) {
+        return findings.problem(
+            "gallery",
+            format!("{shown} is no Piwigo: it has neither index.php nor include/ nor local/"),
+            "say --gallery DIR, the directory that holds Piwigo's index.php and local/",
+        );
+    }
+    match version(root) {
+        Some(version) => findings.ok("gallery", format!("{shown} holds Piwigo {version}")),
+        None => findings.ok("gallery", format!("{shown} holds a Piwigo (its version cannot be read)")),
+    }
+}
+
+/// `PHPWG_VERSION` of `include/constants.php`.
+fn version(root: &Path) -> Option<String> {
+    let text = fs::read(root.join("include/constants.php")).ok()?;
+    let text = String::from_utf8_lossy(&text[..text.len().min(MAX_CONSTANTS)]).into_owned();
+    let (_, rest) = text.split_once("PHPWG_VERSION")?;
+    let (_, rest) = rest.split_once(',')?;
+    let version = rest.split(['\'', '"']).nth(1)?;
+    let plain = |character: char| character.is_ascii_alphanumeric() || ".-_".contains(character);
+    (!version.is_empty() && version.len() < 20 && version.chars().all(plain)).then(|| version.to_owned())
+}
+
+/// What became of the settings, in the words of what refused them; `file` is the `gate.toml` that counts.
+pub(super) fn configuration(
+    root: &Path,
+    file: Option<PathBuf>,
+    settings: &Result<Settings, SettingsError>,
+    findings: &mut Findings,
+) {
+    let from = match &file {
+        Some(path) => format!("{} and Piwigo's own files", path.display()),
+        None => "Piwigo's own files (there is no gate.toml)".to_owned(),
+    };
+    match settings {
+        Ok(_) => findings.ok("configuration", format!("understood: {from}")),
+        // What it says is its own remedy.
+        Err(error) => findings.problem(
+            "configuration",
+            shown(&error.to_string()),
+            "correct that first: serve would not start",
+        ),
+    }
+    secrets(root, SECRETS.iter().map(|name| root.join(name)).chain(file).collect(), findings);
+}
+
+/// Files with passwords that every user of the machine may read.
+fn secrets(root: &Path, files: BTreeSet<PathBuf>, findings: &mut Findings) {
+    let mut open = Vec::new();
+    for path in files {
+        let Ok(metadata) = fs::metadata(&path) else { continue };
+        let is_open = metadata.mode() & 0o004 != 0 && metadata.len() < MAX_SETTINGS && is_reachable(&path);
+        if is_open && fs::read(&path).is_ok_and(|bytes| holds_password(&String::from_utf8_lossy(&bytes))) {
+            open.push(path.strip_prefix(root).unwrap_or(&path).display().to_string());
+        }
+    }
+    if open.is_empty() {
+        findings.ok("permissions", "files with passwords are kept from other users of this machine");
+    } else {
+        findings.warn(
+            "permissions",
+            format!("every user of this machine can read the database's password in {}", some(&open)),
+            format!("chmod o-r {}", open.join(" ")),
+        );
+    }
+}
+
+/// Piwigo's own key for it, or an address with one: `mysql://user:password@host/name`.
+fn holds_password(text: &str) -> bool {
+    let in_address = |address: &str| {
+        address
+            .split(['/', '"', '\'', ' ', '\n'])
+            .next()
+            .is_some_and(|user| user.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')))
+    };
+    text.contains("db_password") || text.split("://").skip(1).any(in_address)
+}
+
+/// Whether everybody may go through all directories above.
+fn is_reachable(path: &Path) -> bool {
+    let Ok(path) = path.canonicalize() else { return false };
+    path.ancestors()
+        .skip(1)
+        .all(|place| fs::metadata(place).is_ok_and(|metadata| metadata.mode() & 0o001 != 0))
+}
+
+/// The gate's user against PHP's, and whether it can read and write what it must.
+pub(super) fn user(
+    root: &Path,
+    settings: Option<&Settings>,
+    gallery: Option<&Gallery>,
+    socket: Option<&Path>,
+    findings: &mut Findings,
+) {
+    let mine = Account::mine();
+    // Who owns the socket made it: that is the gate, whoever asks here.
+    let by_socket = socket.and_then(|path| fs::metadata(path).ok()).map(|metadata| metadata.uid());
+    let gate = match by_socket {
+        Some(uid) if uid != mine.uid => Account::numbered(uid),
+        _ => mine,
+    };
+    let data = gallery.map_or_else(|| "_data/".to_owned(), |gallery| gallery.layout.data_dir.clone());
+    let php = [data.as_str(), "local/config/database.inc.php", "upload"]
+        .iter()
+        .find_map(|name| fs::metadata(root.join(name)).ok())
+        .map(|metadata| metadata.uid());
+    if by_socket == Some(0) && gate.uid == 0 {
+        return findings.advise(
+            "user",
+            "not examined: the gate's socket belongs to root, because systemd opened it, or because the gate runs as root",
+            "let it run as PHP's user (systemd: User=), and run doctor as that user, with --listen systemd",
+        );
+    }
+    let from = if by_socket.is_some() {
+        "the gate's user (its socket's owner)"
+    } else {
+        "this user, as whom the gate is supposed to run,"
+    };
+    match php {
+        None => {
+            findings.not_examined("user", "there is no _data/ and no database.inc.php to tell PHP's user by");
+        }
+        Some(php) if php == gate.uid => findings.ok("user", format!("{from} is {}, as PHP's", gate.name)),
+        Some(_) if gate.uid == 0 && by_socket.is_none() => findings.advise(
+            "user",
+            "doctor runs as root, who may do everything: rights of the gate's user were not examined",
+            "run it as the gate's user: sudo -u www-data piwigo-gate doctor …",
+        ),
+        Some(php) => findings.warn(
+            "user",
+            format!("{from} is {}, and PHP's files belong to {}", gate.name, name_of(php)),
+            format!(
+                "run the gate as {0} (systemd: User={0}): both delete and make resized pictures",
+                name_of(php)
+            ),
+        ),
+    }
+    let generates = settings.is_none_or(|settings| settings.derivatives == Derivatives::Generate);
+    if gate.uid == 0 {
+        return;
+    }
+    let unreadable: Vec<String> = ["local/config/database.inc.php", "local/config/config.inc.php"]
+        .into_iter()
+        .filter(|name| root.join(name).exists())
+        .filter(|name| gate.may(Right::Read, &root.join(name)).is_err())
+        .map(str::to_owned)
+        .collect();
+    if !unreadable.is_empty() {
+        findings.problem(
+            "readable",
+            format!("{} may not read {}", gate.name, some(&unreadable)),
+            "run the gate as PHP's user, or let its group read these files",
+        );
+    }
+    let derivatives = root.join(gallery.map_or("_data/i/", |gallery| &gallery.layout.derivative_dir));
+    // Where it does not exist yet, it is made in the first directory above that does.
+    let place = derivatives.ancestors().find(|place| place.exists()).unwrap_or(root);
+    match gate.may(Right::Write, place) {
+        _ if !generates => {}
+        Ok(()) => findings.ok("derivatives", format!("{} may write below {}", gate.name, place.display())),
+        Err(stop) => findings.warn(
+            "derivatives",
+            format!("{} may not write below {} ({})", gate.name, place.display(), stop.display()),
+            "missing resized pictures are left to Piwigo's i.php, which is slower: run the gate as PHP's user; under \
+             systemd add ReadWritePaths; or say derivatives = \"piwigo\" if that is meant",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_holds_a_password() {
+        let table = [
+            ("$conf['db_password'] = 'x';", true),
+            ("database = \"mysql://gate:p@ss@localhost/piwigo\"", true),
+            ("database = [\"piwigo\", \"mysql://u:p@b/x\"]", true),
+            ("database = \"mysql://gate@localhost/piwigo\"", false),
+            ("database = \"sqlite:///a@b:c\"", false),
+            ("# see https://example.org/ and write to me@example.org: thanks", false),
+            ("", false),
+        ];
+        for (text, expected) in table {
+            assert_eq!(holds_password(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_version_is_read_off_piwigos_own_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("include/constants.php");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let table = [
+            ("<?php\ndefine('PHPWG_VERSION', '16.4.0');\n", Some("16.4.0")),
+            ("define(\"PHPWG_VERSION\",\"17.0.0beta1\");", Some("17.0.0beta1")),
+            ("define('PHPWG_VERSION', $x);", None),
+            ("define('PHPWG_VERSION', '1\x1b[2J');", None),
+            ("", None),
+        ];
+        for (text, expected) in table {
+            fs::write(&path, text).unwrap();
+            assert_eq!(version(directory.path()).as_deref(), expected, "{text:?}");
+        }
+    }
+}

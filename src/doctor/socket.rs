@@ -1,0 +1,185 @@
+//! The gate's socket: who may connect to it, and whether a gate answers there.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::accounts::{Account, Right, name_of};
+use super::findings::Findings;
+use crate::listen::Listen;
+
+/// Where the README's service listens: looked at where no address is given.
+const USUAL: &str = "/run/piwigo-gate/gate.sock";
+
+/// For one read or write.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// `FCGI_GET_VALUES` asking for `FCGI_MPXS_CONNS` (FastCGI 1.0 §4.1): a question that is no request and is in no log.
+const QUESTION: [u8; 26] = *b"\x01\x09\x00\x00\x00\x11\x01\x00\x0f\x00FCGI_MPXS_CONNS\x00";
+
+/// The unix socket that is meant, whether it exists or not.
+pub(super) fn path(listen: Option<&Listen>) -> Option<PathBuf> {
+    match listen {
+        Some(Listen::Unix { path, .. }) => Some(path.clone()),
+        None => Some(PathBuf::from(USUAL)).filter(|path| path.exists()),
+        Some(_) => None,
+    }
+}
+
+/// Looks at the socket.
+pub(super) fn examine(listen: Option<&Listen>, web: Option<&Account>, findings: &mut Findings) {
+    if let Some(path) = path(listen) {
+        return unix(&path, web, findings);
+    }
+    match listen {
+        Some(Listen::Tcp(address)) => {
+            let stream = TcpStream::connect_timeout(address, PATIENCE);
+            let limited = stream.and_then(|stream| {
+                stream.set_read_timeout(Some(PATIENCE))?;
+                stream.set_write_timeout(Some(PATIENCE))?;
+                Ok(stream)
+            });
+            answers(&format!("tcp:{address}"), limited, findings);
+        }
+        Some(Listen::Fd0 | Listen::Systemd) => {
+            findings.advise(
+                "socket",
+                "not examined: whoever starts the gate opens its socket",
+                "say --listen unix:PATH with the path that the server's file names",
+            );
+        }
+        Some(Listen::Unix { .. }) | None => findings.advise(
+            "socket",
+            "not examined: no address is set, which is right where the web server starts the gate itself",
+            "otherwise say --listen as serve has it, such as --listen unix:/run/piwigo-gate/gate.sock",
+        ),
+    }
+}
+
+fn unix(path: &Path, web: Option<&Account>, findings: &mut Findings) {
+    let shown = path.display();
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) if metadata.file_type().is_socket() => metadata,
+        Ok(_) => {
+            return findings.problem(
+                "socket",
+                format!("{shown} is no socket"),
+                "let serve listen at another path",
+            );
+        }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return findings.advise(
+                "socket",
+                format!("not examined: {shown}: {error}"),
+                "run doctor as the gate's user or as root",
+            );
+        }
+        Err(_) => {
+            return findings.problem(
+                "socket",
+                format!("there is no {shown}: the gate does not run, or listens elsewhere"),
+                "start it (systemctl start piwigo-gate, journalctl -u piwigo-gate), or say --listen as it has it",
+            );
+        }
+    };
+    let facts =
+        format!("{shown} is {:04o} and belongs to {}", metadata.mode() & 0o7777, name_of(metadata.uid()));
+    match web.map(|web| (web, web.may(Right::Write, path))) {
+        None => findings.advise(
+            "socket",
+            format!("{facts}; not examined whether the web server may connect: its user is not known"),
+            "say --web-user NAME",
+        ),
+        Some((web, Ok(()))) => findings.ok("socket", format!("{facts}; the web server's user {} may connect", web.name)),
+        Some((web, Err(place))) => findings.problem(
+            "socket",
+            format!("{facts}; the web server's user {} may not connect: {} stops it", web.name, place.display()),
+            "serve with --socket-group and the web server's group (the gate's user must belong to it); the directories \
+             above must be open to it, too; if its user is another one, say --web-user NAME",
+        ),
+    }
+    if metadata.mode() & 0o002 != 0 {
+        findings.warn(
+            "socket-open",
+            format!("every user of this machine may write to {shown}, and so claim to be any visitor"),
+            "serve with --socket-mode 0660 and --socket-group of the web server",
+        );
+    }
+    let connected = UnixStream::connect(path).and_then(|stream| {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(stream)
+    });
+    answers(&format!("unix:{shown}"), connected, findings);
+}
+
+/// Whether a FastCGI program answers on this connection.
+fn answers(place: &str, connected: io::Result<impl Read + Write>, findings: &mut Findings) {
+    match connected.and_then(ask) {
+        Ok(true) => findings.ok("gate", format!("a FastCGI program answers at {place}")),
+        Ok(false) => findings.problem(
+            "gate",
+            format!("what listens at {place} is no gate"),
+            "give gate and PHP sockets of their own, and name the gate's with --listen",
+        ),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            findings.not_examined(
+                "gate",
+                "this user may not connect to the socket; run doctor as the gate's user",
+            );
+        }
+        Err(error) => findings.problem(
+            "gate",
+            format!("nobody answers at {place}: {error}"),
+            "start the gate (systemctl start piwigo-gate) and see what it says (journalctl -u piwigo-gate)",
+        ),
+    }
+}
+
+fn ask(mut stream: impl Read + Write) -> io::Result<bool> {
+    stream.write_all(&QUESTION)?;
+    let mut header = [0; 8];
+    match stream.read_exact(&mut header) {
+        // FCGI_GET_VALUES_RESULT
+        Ok(()) => Ok(header[0] == 1 && header[1] == 10),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::findings::Level;
+    use crate::fastcgi::{Decoder, Event};
+
+    #[test]
+    fn the_question_is_one_that_the_gate_answers() {
+        let (mut decoder, mut out) = (Decoder::new(7), Vec::new());
+        let (consumed, event) = decoder.decode(&QUESTION, &mut out);
+        assert!(matches!(event, Event::Answer { .. }), "{event:?}");
+        assert_eq!((consumed, out[0], out[1]), (QUESTION.len(), 1, 10));
+    }
+
+    #[test]
+    fn what_does_not_listen_or_is_no_socket_is_a_problem() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let stale = directory.path().join("stale.sock");
+        drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
+        let worst = |path: &Path| {
+            let listen = Listen::Unix { path: path.to_owned(), mode: 0o660, group: None };
+            let mut findings = Findings::default();
+            examine(Some(&listen), Some(&Account::mine()), &mut findings);
+            let worst = findings.0.into_iter().max_by_key(|finding| finding.level).unwrap();
+            (worst.id, worst.level)
+        };
+        assert_eq!(worst(&file), ("socket", Level::Problem));
+        assert_eq!(worst(&directory.path().join("none")), ("socket", Level::Problem));
+        assert_eq!(worst(&stale), ("gate", Level::Problem));
+    }
+}

@@ -1,0 +1,736 @@
+//! `piwigo-gate doctor`: a right set-up has no problem and no warning, each wrong one is found and named, nothing is changed
+//! and no secret is printed. Real nginx, MariaDB, gate and PHP.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use support::apache::{self, Apache};
+use support::gate::{self, Gate};
+use support::mariadb;
+use support::nginx::{self, Nginx};
+use support::php::{self, PhpFcgi};
+use support::sandbox::Sandbox;
+use support::scene::{self, Scene};
+use support::world::World;
+
+/// What PHP makes of a request for `i.php` where nobody guards it.
+const OPEN_I_PHP: &str = "<?php header('Content-Type: image/jpeg'); echo 'a resized picture';";
+
+/// Where the shipped file begins to send what the gate allows.
+const INTERNAL: &str = "location ^~ /_gate/file/ {\n    internal;";
+
+/// A gallery with gate, PHP and nginx; what a test makes wrong, it makes wrong before nginx starts.
+struct Setting {
+    nginx: Option<Nginx>,
+    gate: Option<Gate>,
+    _php: PhpFcgi,
+    scene: Scene,
+}
+
+impl Setting {
+    /// Everything but nginx.
+    fn new() -> Self {
+        Self::of(Scene::start(), &[])
+    }
+
+    fn of(scene: Scene, gate_arguments: &[&str]) -> Self {
+        let sandbox = &scene.sandbox;
+        let php = PhpFcgi::start(sandbox);
+        sandbox.write("gallery/i.php", OPEN_I_PHP);
+        sandbox.write("gallery/include/constants.php", "<?php\ndefine('PHPWG_VERSION', '16.4.0');\n");
+        sandbox.write("gallery/_data/logs/log_2026-11-21.txt", "SELECT secrets FROM a log\n");
+        sandbox.write("gallery/local/config/gate.toml", "log = \"info\" # a file that nobody may fetch\n");
+        sandbox.hand_over_tree(&sandbox.gallery());
+        for name in ["database.inc.php", "config.inc.php", "gate.toml"] {
+            let path = sandbox.gallery().join("local/config").join(name);
+            fs::set_permissions(path, fs::Permissions::from_mode(0o640)).unwrap();
+        }
+        let gate = Gate::try_start(sandbox, gate_arguments, &[]).ok();
+        Setting { nginx: None, gate, _php: php, scene }
+    }
+
+    fn sandbox(&self) -> &Sandbox {
+        &self.scene.sandbox
+    }
+
+    /// nginx with the shipped file, changed by `change`.
+    fn with_guard(mut self, file: &str, change: impl Fn(String) -> String) -> Self {
+        let server = nginx::gallery(self.sandbox(), &change(nginx::fill_in(self.sandbox(), file)));
+        self.nginx = Some(Nginx::start(self.sandbox(), &server));
+        self
+    }
+
+    fn right() -> Self {
+        Self::new().with_guard(nginx::ACCEL, |file| file)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let url = self.nginx.as_ref().map(|nginx| format!("http://{}/", nginx.address()));
+        let listen = format!("unix:{}", self.sandbox().gate_socket().display());
+        let mut all = vec!["--listen", &listen];
+        if let Some(url) = url.as_ref().filter(|_| !arguments.contains(&"--url")) {
+            all.extend(["--url", url]);
+        }
+        all.extend(arguments);
+        doctor(self.sandbox(), &all)
+    }
+
+    fn report(&self, arguments: &[&str]) -> Report {
+        let all: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
+        Report::read(&self.run(&all))
+    }
+}
+
+/// Runs `doctor` for the sandbox's gallery, as the servers' user.
+fn doctor(sandbox: &Sandbox, arguments: &[&str]) -> Output {
+    let mut command = sandbox.command(gate::program_for(sandbox));
+    command.args(["doctor", "--gallery", sandbox.gallery().to_str().unwrap()]);
+    if !arguments.contains(&"--web-user") {
+        command.args(["--web-user", &servers_user(sandbox)]);
+    }
+    command
+        .args(arguments)
+        .current_dir(sandbox.path())
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+/// What `--json` printed.
+struct Report {
+    code: Option<i32>,
+    text: String,
+    /// By id: level and words, the worst level of each.
+    findings: BTreeMap<String, Vec<(String, String)>>,
+}
+
+impl Report {
+    fn read(output: &Output) -> Self {
+        let text = String::from_utf8(output.stdout.clone()).unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let json: serde_json::Value =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}{errors}"));
+        let mut findings: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+        for finding in json["findings"].as_array().unwrap() {
+            let word = |key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+            assert!(
+                matches!(&*word("level"), "ok" | "note") || !word("remedy").is_empty(),
+                "nothing to do about it: {finding}"
+            );
+            findings.entry(word("id")).or_default().push((word("level"), word("what")));
+        }
+        Report { code: output.status.code(), text, findings }
+    }
+
+    /// Whether one of the findings of this name has this level and these words.
+    #[track_caller]
+    fn says(&self, id: &str, level: &str, words: &str) {
+        let found = self.findings.get(id).map(Vec::as_slice).unwrap_or_default();
+        assert!(
+            found.iter().any(|(known, what)| known == level && what.contains(words)),
+            "no {level} {id} with {words:?}:\n{}",
+            self.text
+        );
+        let expected = i32::from(!self.all("problem").is_empty());
+        assert_eq!(self.code, Some(expected), "{}", self.text);
+    }
+
+    /// The names of all findings of this level.
+    fn all(&self, level: &str) -> Vec<&str> {
+        let has = |found: &Vec<(String, String)>| found.iter().any(|(known, _)| known == level);
+        self.findings.iter().filter(|(_, found)| has(found)).map(|(id, _)| id.as_str()).collect()
+    }
+}
+
+/// As whom the servers of a test run.
+fn servers_user(sandbox: &Sandbox) -> String {
+    let name = sandbox.account().map(|account| account.user.clone());
+    name.unwrap_or_else(|| {
+        let output = std::process::Command::new("id").arg("-un").output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    })
+}
+
+/// The shipped file without the lines that begin so. Its rule for other spellings would close what another line forgets:
+/// without `spellings` that is gone, too.
+fn without(file: &str, starts: &[&str], spellings: bool) -> String {
+    let gone = |line: &&str| {
+        starts.iter().any(|start| line.starts_with(start)) || !spellings && line.contains("galler~[0-9]+")
+    };
+    let kept: Vec<&str> = file.lines().filter(|line| !gone(line)).collect();
+    assert_eq!(
+        file.lines().count() - kept.len(),
+        starts.len() + usize::from(!spellings),
+        "the shipped file has changed"
+    );
+    kept.join("\n")
+}
+
+fn open_permissions(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_right_set_up_has_no_problem_and_no_warning() {
+    for file in [nginx::ACCEL, nginx::AUTH_REQUEST] {
+        let setting = Setting::new().with_guard(file, |file| file);
+        let conf = setting.sandbox().write("shipped.conf", nginx::fill_in(setting.sandbox(), file));
+        let report = setting.report(&["--server-file", conf.to_str().unwrap()]);
+        assert_eq!(report.code, Some(0), "{}", report.text);
+        assert_eq!((report.all("problem"), report.all("warning")), (vec![], vec![]), "{}", report.text);
+        for id in [
+            "gallery",
+            "configuration",
+            "permissions",
+            "database",
+            "database-rights",
+            "clock",
+            "schema",
+            "index-path",
+            "sessions",
+            "secret-key",
+            "prefixes",
+            "user",
+            "derivatives",
+            "socket",
+            "gate",
+            "symlinks",
+            "htaccess",
+            "case-folding",
+            "server-file",
+            "outside",
+            "outside-original",
+            "outside-derivative",
+            "outside-i-php",
+            "outside-action-php",
+            "outside-representative",
+            "outside-format",
+            "outside-spellings",
+            "outside-internal",
+            "outside-privacy-links",
+            "outside-refusals",
+            "outside-config",
+            "outside-data",
+            "outside-listing",
+            "outside-allowed",
+            "outside-cache",
+            "outside-nosniff",
+            "outside-range",
+            "outside-head",
+            "outside-redirect-header",
+            "outside-paths",
+        ] {
+            assert!(report.all("ok").contains(&id), "{id} was not examined:\n{}", report.text);
+        }
+    }
+}
+
+#[test]
+fn whatever_a_refusal_looks_like_it_is_one() {
+    for arguments in
+        [["--deny", "image"], ["--deny", "login"], ["--deny-status", "404"], ["--deny-status", "401"]]
+    {
+        let setting = Setting::of(Scene::start(), &arguments).with_guard(nginx::ACCEL, |file| file);
+        let report = setting.report(&[]);
+        let found = (report.all("problem"), report.all("warning"));
+        assert_eq!(found, (vec![], vec![]), "{arguments:?} {}", report.text);
+        report.says("outside-original", "ok", "refused");
+        report.says("outside-refusals", "ok", "look the same");
+    }
+}
+
+#[test]
+fn the_shipped_apache_files_have_no_problem_and_no_warning() {
+    for (prefix, htaccess) in [("", false), ("/piwigo", false), ("", true), ("/piwigo", true)] {
+        let scene = Scene::start();
+        let sandbox = &scene.sandbox;
+        php::write_scripts(sandbox);
+        sandbox.write("gallery/_data/logs/log_2026-11-21.txt", "SELECT secrets FROM a log\n");
+        let (host, modules) = if htaccess {
+            apache::write_htaccess(sandbox, prefix, true);
+            (apache::shared_host(sandbox, prefix), &["fcgid", "rewrite", "actions", "headers"][..])
+        } else {
+            let modules = &["fcgid", "xsendfile", "rewrite", "actions", "headers"][..];
+            (apache::xsendfile_host(sandbox, prefix), modules)
+        };
+        sandbox.hand_over_tree(&sandbox.gallery());
+        for name in ["database.inc.php", "config.inc.php"] {
+            open_permissions(&sandbox.gallery().join("local/config").join(name), 0o640);
+        }
+        let apache = Apache::start(sandbox, &host, modules);
+        let url = format!("http://{}{prefix}/", apache.address());
+        let report = Report::read(&doctor(sandbox, &["--url-prefix", prefix, "--url", &url, "--json"]));
+        let found = (report.all("problem"), report.all("warning"));
+        assert_eq!(found, (vec![], vec![]), "{prefix:?} {htaccess} {}", report.text);
+        report.says("outside-original", "ok", "refused");
+        report.says("outside-allowed", "ok", "comes");
+        report.says("outside-config", "ok", "closed");
+    }
+}
+
+#[tokio::test]
+async fn a_gallery_on_sqlite_is_examined_too() {
+    let (sandbox, world) = (Sandbox::new(), World::load());
+    let database = scene::sqlite(&sandbox, &world).await;
+    let report = Report::read(&doctor(&sandbox, &["--database", &database, "--json"]));
+    assert_eq!((report.code, report.all("problem")), (Some(0), vec![]), "{}", report.text);
+    report.says("database", "ok", "SQLite 3");
+    report.says("database-rights", "ok", "read-only");
+    report.says("outside", "note", "not examined");
+}
+
+#[test]
+fn a_locked_gallery_is_no_gate_that_is_away() {
+    let setting = Setting::right();
+    setting.scene.database.sql("UPDATE piwigo_config SET value = 'true' WHERE param = 'gallery_locked'");
+    let report = setting.report(&[]);
+    report.says("gallery-locked", "note", "503");
+    assert_eq!((report.all("problem"), report.all("warning")), (vec![], vec![]), "{}", report.text);
+    setting.scene.database.sql(
+        "UPDATE piwigo_config SET value = 'false' WHERE param IN ('gallery_locked', 'guest_access');
+         INSERT IGNORE INTO piwigo_config (param, value) VALUES ('guest_access', 'false');
+         DELETE FROM piwigo_config WHERE param = 'secret_key'",
+    );
+    let report = setting.report(&[]);
+    report.says("guest-access", "note", "not signed in");
+    report.says("secret-key", "warning", "remember-me");
+}
+
+#[test]
+fn large_tables_and_replicas_that_are_away() {
+    let setting = Setting::new();
+    setting.scene.database.sql(
+        "INSERT INTO piwigo_user_auth_keys (auth_key, user_id, created_on, duration, expired_on, key_type)
+         SELECT CONCAT('key', seq), 4, NOW(), 1, NOW(), 'auth_key' FROM seq_1_to_2500;
+         INSERT IGNORE INTO piwigo_group_access (group_id, cat_id) SELECT 100 + seq, 1 FROM seq_1_to_50",
+    );
+    let nobody = support::process::free_port();
+    let replica = format!("mysql://u:p4ssword@{nobody}/piwigo");
+    let report = setting.report(&["--database", "piwigo", "--database", &replica, "--max-replica-lag", "2s"]);
+    report.says("index-optional", "note", "piwigo_user_auth_keys has 25");
+    report.says("index-optional", "note", "groups have grants");
+    report.says("replicas", "warning", &nobody.to_string());
+    assert!(
+        report.text.contains("CREATE INDEX gate_key") && !report.text.contains("p4ssword"),
+        "{}",
+        report.text
+    );
+}
+
+#[test]
+fn a_person_reads_the_same_in_lines() {
+    let setting = Setting::right();
+    let output = setting.run(&[]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(
+        text.contains("\nok       outside-original        a private original is refused to a guest"),
+        "{text}"
+    );
+    assert!(text.lines().last().unwrap().starts_with("0 problems, 0 warnings, "), "{text}");
+}
+
+#[test]
+fn wrong_nginx_without_the_guard() {
+    let setting = Setting::new().with_guard(nginx::ACCEL, |_| String::new());
+    let report = setting.report(&[]);
+    report.says("outside-original", "problem", "comes to everybody");
+    report.says("outside-derivative", "problem", "comes to everybody");
+    report.says("outside-i-php", "problem", "/i.php?/");
+    report.says("outside-representative", "problem", "comes to everybody");
+    report.says("outside-format", "problem", "comes to everybody");
+    // It makes its own page for each, and an open picture comes with a cache's headers.
+    report.says("outside-cache", "problem", "max-age=2592000");
+}
+
+/// The guard asks for the raw address: a frequent mistake.
+#[test]
+fn wrong_guard_by_the_raw_address() {
+    let setting = Setting::new().with_guard(nginx::ACCEL, |file| {
+        let (_, rest) = file.split_once("# ---- Closed").unwrap();
+        let rest = rest.split_once('\n').unwrap().1;
+        let rest = without(rest, &["location ^~ \"/_data\" "], false);
+        format!(
+            "set $guarded 0;\nif ($request_uri ~ \"^/(upload|galleries|_data/i|i|i\\.php|action\\.php)[/?]\") {{ set $guarded 1; }}\n\
+             if ($uri ~ ^/_gate) {{ set $guarded 0; }}\n\
+             if ($guarded) {{ rewrite ^ /_gate/ask last; }}\n{rest}"
+        )
+    });
+    let report = setting.report(&[]);
+    report.says("outside-spellings", "problem", "//");
+    report.says("outside-original", "ok", "refused");
+}
+
+/// As on a file system that folds case, by a link; and the rule that refuses other spellings is gone.
+#[test]
+fn wrong_without_the_rule_for_capitals() {
+    let setting = Setting::new();
+    let root = setting.sandbox().gallery();
+    for name in ["upload", "galleries"] {
+        std::os::unix::fs::symlink(name, root.join(name.to_uppercase())).unwrap();
+    }
+    let setting = setting.with_guard(nginx::ACCEL, |file| without(&file, &[], false));
+    let report = setting.report(&[]);
+    report.says("outside-spellings", "problem", "comes to everybody");
+    report.says("case-folding", "note", "capitals");
+}
+
+#[test]
+fn wrong_galleries_not_guarded() {
+    let setting = Setting::new();
+    // The newest private photo is one of a synchronised album.
+    setting.scene.database.sql(
+        "INSERT INTO piwigo_images (id, file, path, width, height) VALUES (990, 'x', './galleries/new/p.jpg', 3000, 2000);
+         INSERT INTO piwigo_image_category (image_id, category_id) VALUES (990, 11);",
+    );
+    setting.sandbox().write("gallery/galleries/new/p.jpg", "original 990, a private one\n");
+    setting.sandbox().write("gallery/_data/i/galleries/new/p-th.jpg", "derivative 990, a private one\n");
+    let setting =
+        setting.with_guard(nginx::ACCEL, |file| without(&file, &["location ^~ \"/galleries\""], false));
+    let conf =
+        setting.sandbox().write("own.conf", "location ^~ /upload { }\nlocation /_data/i { }\n# /galleries\n");
+    let report = setting.report(&["--server-file", conf.to_str().unwrap()]);
+    report.says("outside-original", "problem", "/galleries/new/p.jpg");
+    report.says("outside-derivative", "ok", "refused");
+    report.says("server-file", "problem", "galleries");
+}
+
+#[test]
+fn wrong_i_php_not_guarded() {
+    let setting =
+        Setting::new().with_guard(nginx::ACCEL, |file| without(&file, &["location =  \"/i.php\""], false));
+    let report = setting.report(&[]);
+    report.says("outside-i-php", "problem", "/i.php?/");
+    assert_eq!(report.all("problem"), ["outside-i-php"], "{}", report.text);
+}
+
+#[test]
+fn wrong_gate_not_running() {
+    let mut setting = Setting::right();
+    drop(setting.gate.take());
+    let report = setting.report(&[]);
+    report.says("outside-gate", "problem", "503");
+    report.says("socket", "problem", "does not run");
+    // A socket that nobody listens to any more.
+    drop(std::os::unix::net::UnixListener::bind(setting.sandbox().gate_socket()).unwrap());
+    setting.sandbox().hand_over(&setting.sandbox().gate_socket());
+    let report = setting.report(&[]);
+    report.says("gate", "problem", "nobody answers");
+}
+
+#[test]
+fn wrong_socket_that_the_web_server_may_not_write_to() {
+    let setting = Setting::new();
+    let report = setting.report(&["--web-user", "daemon"]);
+    report.says("socket", "problem", "user daemon may not connect");
+    let report = setting.report(&["--web-user", "nobody-of-this-name"]);
+    report.says("web-user", "warning", "no user");
+    open_permissions(&setting.sandbox().gate_socket(), 0o666);
+    let report = setting.report(&["--web-user", "daemon"]);
+    report.says("socket", "ok", "may connect");
+    report.says("socket-open", "warning", "claim to be any visitor");
+}
+
+#[test]
+fn wrong_password_and_a_table_that_may_not_be_read() {
+    let setting = Setting::right();
+    let path = setting.sandbox().gallery().join("local/config/database.inc.php");
+    let right = fs::read_to_string(&path).unwrap();
+    fs::write(&path, right.replace("db_user'] = 'gate'", "db_user'] = 'nobody'")).unwrap();
+    let report = setting.report(&[]);
+    report.says("database", "problem", "Access denied");
+    report.says("outside-original", "note", "not examined");
+    // What needs no database is examined all the same.
+    report.says("outside-config", "ok", "closed");
+    fs::write(&path, right).unwrap();
+    setting.scene.database.sql_as_root(
+        "CREATE USER 'poor'@'localhost' IDENTIFIED BY 'p00r'; GRANT SELECT ON piwigo.piwigo_images TO 'poor'@'localhost';",
+    );
+    let socket = setting.scene.database.socket();
+    let url = format!("mysql://poor:p00r@localhost/piwigo?socket={}", socket.display());
+    let report = setting.report(&["--database", &url]);
+    report.says("schema", "problem", "that this user may read");
+    assert!(!report.text.contains("p00r"), "{}", report.text);
+}
+
+#[test]
+fn write_rights_are_noted_with_a_remedy() {
+    let setting = Setting::new();
+    let path = setting.sandbox().gallery().join("local/config/database.inc.php");
+    fs::write(&path, mariadb::database_inc_php(&setting.scene.database.socket(), mariadb::PIWIGO)).unwrap();
+    let report = setting.report(&[]);
+    report.says("database-rights", "note", "ALL PRIVILEGES");
+    assert!(report.text.contains("GRANT SELECT ON `piwigo`.* TO"), "{}", report.text);
+    fs::write(&path, mariadb::database_inc_php(&setting.scene.database.socket(), mariadb::GATE)).unwrap();
+    let report = setting.report(&["--history", "true"]);
+    report.says("database-rights", "warning", "history = true");
+}
+
+#[test]
+fn wrong_data_and_configuration_open() {
+    let setting = Setting::new().with_guard(nginx::ACCEL, |file| {
+        without(
+            &file,
+            &["location ^~ \"/_data\" ", "location ^~ \"/local/config\"", "location ~* \"\\.toml$\""],
+            false,
+        )
+    });
+    let report = setting.report(&[]);
+    report.says("outside-data", "problem", "/_data/logs/log_2026-11-21.txt");
+    report.says("outside-config", "problem", "/local/config/gate.toml");
+    fs::remove_file(setting.sandbox().gallery().join("local/config/gate.toml")).unwrap();
+    let report = setting.report(&[]);
+    report.says("outside-config", "warning", "only PHP hides");
+}
+
+#[test]
+fn wrong_directories_that_can_be_listed() {
+    let setting = Setting::new().with_guard(nginx::ACCEL, |file| {
+        format!("{}\nautoindex on;\n", without(&file, &["location ^~ \"/upload\""], false))
+    });
+    setting.report(&[]).says("outside-listing", "problem", "/upload/");
+}
+
+#[test]
+fn wrong_old_tables_without_an_index() {
+    let schema = include_str!("data/schema-2.10.sql");
+    let scene = Scene::start_with(schema, World::load());
+    let setting = Setting::of(scene, &[]);
+    let report = setting.report(&[]);
+    report.says("index-path", "warning", "no index");
+    assert!(report.text.contains("CREATE INDEX gate_path ON piwigo_images (path);"), "{}", report.text);
+    report.says("schema", "note", "API keys");
+}
+
+#[test]
+fn wrong_files_in_the_guarded_directories() {
+    let setting = Setting::new();
+    let root = setting.sandbox().gallery();
+    let link = root.join("upload/etc.jpg");
+    std::os::unix::fs::symlink("/etc/hostname", &link).unwrap();
+    setting.sandbox().hand_over_link(&link);
+    let beside = root.join("galleries/own");
+    std::os::unix::fs::symlink("../upload", &beside).unwrap();
+    setting.sandbox().hand_over_link(&beside);
+    setting.sandbox().write("gallery/upload/a/.htaccess", "RewriteEngine off\nSetHandler default-handler\n");
+    let report = setting.report(&[]);
+    report.says("symlinks", "warning", "upload/etc.jpg");
+    report.says("htaccess", "warning", "upload/a/.htaccess (RewriteEngine, SetHandler)");
+    assert!(!report.text.contains("galleries/own"), "{}", report.text);
+}
+
+#[test]
+fn wrong_headers_of_the_servers_own() {
+    let setting = Setting::new().with_guard(nginx::ACCEL, |file| {
+        let (before, after) = file.split_once(INTERNAL).unwrap();
+        format!("{before}{INTERNAL}\n    expires 30d;\n    add_header Cache-Control public;{after}")
+    });
+    let report = setting.report(&[]);
+    report.says("outside-cache", "problem", "public");
+    let setting = Setting::new().with_guard(nginx::ACCEL, |file| {
+        file.replace("add_header Vary Cookie", "#")
+            .replace("add_header X-Content-Type-Options nosniff", "#")
+            .replace("disable_symlinks", "max_ranges 0;\n    disable_symlinks")
+    });
+    let report = setting.report(&[]);
+    report.says("outside-cache", "warning", "Vary");
+    report.says("outside-nosniff", "warning", "nosniff");
+    report.says("outside-range", "problem", "answers 200");
+}
+
+#[test]
+fn wrong_internal_location_that_is_not_internal() {
+    let setting = Setting::new().with_guard(nginx::ACCEL, |file| {
+        let (before, after) = file.split_once(INTERNAL).unwrap();
+        format!("{before}location ^~ /_gate/file/ {{{after}")
+    });
+    setting.report(&[]).says("outside-internal", "problem", "/_gate/file/");
+}
+
+#[test]
+fn wrong_sessions_in_files_that_nobody_reads() {
+    let setting = Setting::new();
+    let config = setting.sandbox().gallery().join("local/config/config.inc.php");
+    fs::write(&config, "<?php\n$conf['session_save_handler'] = 'files';\n").unwrap();
+    setting.report(&[]).says("sessions", "problem", "session_files");
+    let directory = setting.sandbox().make_dir("sessions");
+    let report = setting.report(&["--session-files", directory.to_str().unwrap()]);
+    report.says("sessions", "ok", "PHP's own (files)");
+    fs::write(&config, "<?php\n").unwrap();
+    let report = setting.report(&["--session-files", directory.to_str().unwrap()]);
+    report.says("sessions", "warning", "session_files");
+}
+
+#[test]
+fn wrong_server_that_does_not_understand_the_gates_header() {
+    let setting = Setting::new().with_guard(nginx::ACCEL, |file| {
+        let changed = file.replacen(
+            "    fastcgi_hide_header X-Sendfile;",
+            "    fastcgi_ignore_headers X-Accel-Redirect;\n    fastcgi_pass_header X-Accel-Redirect;",
+            1,
+        );
+        assert!(changed.contains("fastcgi_ignore_headers X-Accel-Redirect;\n    fastcgi_pass"));
+        changed
+    });
+    let report = setting.report(&[]);
+    report.says("outside-redirect-header", "problem", "x-accel-redirect");
+    report.says("outside-allowed", "problem", "does not come");
+}
+
+#[test]
+fn wrong_server_that_tells_denied_from_unknown_or_where_the_gallery_lies() {
+    let setting = Setting::new().with_guard(nginx::ACCEL, |file| {
+        // The server's own look at the disk comes first.
+        let ask = "location = /_gate/ask {\n    internal;";
+        assert!(file.contains(ask));
+        let mut changed = file.replace(ask, &format!("{ask}\n    add_header X-Root $document_root always;"));
+        for directory in ["\"/upload\"", "\"/galleries\""] {
+            let guard = format!("location ^~ {directory}   {{ ");
+            assert!(changed.contains(&guard));
+            changed =
+                changed.replace(&guard, &format!("{guard} if (!-f $request_filename) {{ return 404; }} "));
+        }
+        changed
+    });
+    let report = setting.report(&[]);
+    report.says("outside-refusals", "problem", "looks different");
+    report.says("outside-paths", "problem", "/");
+}
+
+#[test]
+fn wrong_permissions_and_settings() {
+    let setting = Setting::new();
+    let config = setting.sandbox().gallery().join("local/config");
+    open_permissions(&config.join("database.inc.php"), 0o644);
+    setting.report(&[]).says("permissions", "warning", "database.inc.php");
+    fs::write(config.join("gate.toml"), "admin = \"strict\"\n").unwrap();
+    let report = setting.report(&[]);
+    report.says("configuration", "problem", "gate.toml, line 1: unknown field");
+    report.says("symlinks", "ok", "names");
+    fs::write(config.join("gate.toml"), "").unwrap();
+    fs::write(config.join("config.inc.php"), "<?php\n$conf['guest_id'] = getenv('GUEST');\n").unwrap();
+    setting.report(&[]).says("configuration", "problem", "guest_id");
+    fs::remove_file(config.join("database.inc.php")).unwrap();
+    setting.report(&[]).says("configuration", "problem", "database.inc.php");
+}
+
+#[test]
+fn pictures_that_no_guard_knows() {
+    let setting = Setting::new();
+    setting.scene.database.sql(
+        "INSERT INTO piwigo_images (id, file, path) VALUES (991, 'x', './elsewhere/p.jpg');
+         INSERT INTO piwigo_sites (galleries_url) VALUES ('./more/'), ('../photos/');",
+    );
+    let report = setting.report(&[]);
+    report.says("prefixes", "problem", "./elsewhere/p.jpg");
+    report.says("prefixes", "ok", "more");
+    report.says("prefixes", "warning", "photos");
+}
+
+#[test]
+fn an_address_that_leads_elsewhere_is_said() {
+    let setting = Setting::right();
+    let sandbox = setting.sandbox();
+    let other = Nginx::start(sandbox, "return 301 https://photos.example.org$request_uri;");
+    let mut setting = setting;
+    setting.nginx = Some(other);
+    setting.report(&[]).says("outside", "problem", "redirects to https://photos.example.org");
+    setting.nginx = None;
+    let nobody = support::process::free_port();
+    let url = format!("http://{nobody}/");
+    setting.report(&["--url", &url]).says("outside", "problem", "no answer");
+    let report = setting.report(&["--url", "http://me:s3cret@h/"]);
+    report.says("outside", "problem", "no address");
+    assert!(
+        !report.text.contains("s3cret") && report.text.contains("without user and password"),
+        "{}",
+        report.text
+    );
+    let wrong = format!("http://{nobody}/piwigo/");
+    setting.report(&["--url", &wrong]).says("outside-url", "problem", "url_prefix");
+}
+
+/// Every file below `directory` with its content, and its time.
+fn state(directory: &Path) -> BTreeMap<PathBuf, (Vec<u8>, std::time::SystemTime)> {
+    let mut all = BTreeMap::new();
+    let mut waiting = vec![directory.to_owned()];
+    while let Some(path) = waiting.pop() {
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        if metadata.is_dir() {
+            waiting.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+        let content = if metadata.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+        all.insert(path, (content, metadata.modified().unwrap()));
+    }
+    all
+}
+
+#[test]
+fn nothing_is_changed_and_no_secret_is_printed() {
+    let setting = Setting::right();
+    let gallery = setting.sandbox().gallery();
+    let dump = || {
+        let tables = setting.scene.database.sql("SHOW TABLES");
+        let sums: Vec<String> = tables
+            .lines()
+            .map(|table| setting.scene.database.sql(&format!("CHECKSUM TABLE {table}")))
+            .collect();
+        sums.concat()
+    };
+    let (files, tables) = (state(&gallery), dump());
+    let secrets = {
+        let world = &setting.scene.world;
+        let mut secrets = vec![mariadb::PASSWORD.to_owned(), "\\secret".to_owned(), world.secret_key.clone()];
+        for session in &world.sessions {
+            secrets.extend(session.cookies.values().cloned());
+            secrets.extend(session.row.as_ref().map(|row| row.id.clone()));
+        }
+        secrets.extend(world.users.iter().filter_map(|user| user.password.clone()));
+        secrets.retain(|secret| secret.len() > 5);
+        secrets
+    };
+    assert!(secrets.len() > 8);
+    // The hash that SHOW GRANTS shows.
+    let hashes = setting.scene.database.sql_as_root("SELECT Password FROM mysql.user WHERE Password <> ''");
+    for arguments in [&[][..], &["--json"], &["--url", "http://127.0.0.1:1/"]] {
+        let output = setting.run(arguments);
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(said.len() > 500, "{said}");
+        for secret in secrets.iter().map(String::as_str).chain(hashes.split_whitespace()) {
+            assert!(!said.contains(secret), "{secret} in\n{said}");
+        }
+    }
+    assert!(state(&gallery) == files, "a file was changed");
+    assert_eq!(dump(), tables);
+    let log = fs::read_to_string(setting.sandbox().path().join("log/gate.log")).unwrap_or_default();
+    assert!(log.contains("refused"), "the gate was asked");
+}
+
+#[test]
+fn without_a_gallery_the_exit_code_is_2() {
+    let sandbox = Sandbox::new();
+    let run = |gallery: &str| {
+        let mut command = sandbox.command(gate::program_for(&sandbox));
+        command
+            .args(["doctor", "--gallery", gallery])
+            .current_dir(sandbox.path())
+            .env_clear()
+            .output()
+            .unwrap()
+    };
+    let output = run("/nowhere");
+    assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(2), true));
+    // An empty directory is a finding.
+    let output = run(sandbox.gallery().to_str().unwrap());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("problem  gallery  ") && text.contains("problem  configuration"), "{text}");
+}

@@ -1,0 +1,101 @@
+//! A real Caddy with the files this project ships, imported into a site of its own.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use super::process::{self, Endpoint, Server};
+use super::sandbox::Sandbox;
+
+const TRIES: usize = 5;
+
+/// Caddys of this test program so far.
+static STARTED: AtomicU8 = AtomicU8::new(0);
+
+/// A running Caddy. Dropping it ends it.
+pub struct Caddy {
+    server: Server,
+    address: SocketAddr,
+}
+
+impl Caddy {
+    /// Starts Caddy with `site` as the content of its one site block.
+    pub fn start(sandbox: &Sandbox, site: &str) -> Self {
+        let program = process::find_program(&["caddy"]).expect("Caddy");
+        let home = sandbox.make_dir("caddy");
+        let mut last = String::new();
+        for _ in 0..TRIES {
+            let address = own_address();
+            let text = frame(sandbox, address, site);
+            let conf = sandbox.write(&format!("Caddyfile-{}", address.port()), text);
+            let log = sandbox.path().join("log/caddy.log");
+            let pid_file = sandbox.path().join(format!("run/caddy-{}.pid", address.port()));
+            let mut command = sandbox.command(&program);
+            command
+                .args(["run", "--adapter", "caddyfile", "--config"])
+                .arg(&conf)
+                .arg("--pidfile")
+                .arg(&pid_file)
+                .env("HOME", &home)
+                .env("XDG_DATA_HOME", &home)
+                .env("XDG_CONFIG_HOME", &home)
+                .current_dir(sandbox.path());
+            let ready = Endpoint::Tcp { address, pid_file };
+            match Server::start("Caddy", command, &log, &ready) {
+                Ok(server) => return Self { server, address },
+                Err(log) => last = log,
+            }
+            if !last.contains("address already in use") {
+                break;
+            }
+        }
+        panic!("{last}");
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What Caddy has logged.
+    pub fn log_text(&self) -> String {
+        self.server.log_text()
+    }
+}
+
+/// Caddy shares a port with whoever else has bound it: an address of the loopback network that no other test takes.
+fn own_address() -> SocketAddr {
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let count = STARTED.fetch_add(1, Ordering::Relaxed);
+    SocketAddr::from((Ipv4Addr::new(127, high.max(1), low, count), process::free_port().port()))
+}
+
+/// A Piwigo as Caddy's own documentation would have it, with the guard imported where the file's own text says.
+pub fn gallery(sandbox: &Sandbox, guard: &str) -> String {
+    sandbox.write("piwigo-gate.caddy", guard);
+    format!(
+        "import piwigo-gate.caddy\nroot * \"{root}\"\nphp_fastcgi \"unix/{php}\"\nfile_server\n",
+        root = sandbox.gallery().display(),
+        php = sandbox.php_socket().display(),
+    )
+}
+
+/// A site that has Piwigo in a sub-directory: `guard` was printed with that `--url-prefix`. What is in a `handle` with a longer
+/// path, as here, Caddy asks first.
+pub fn gallery_at(sandbox: &Sandbox, prefix: &str, guard: &str) -> String {
+    sandbox.write("piwigo-gate.caddy", guard);
+    format!(
+        "handle_path {prefix}/* {{\nroot * \"{root}\"\nphp_fastcgi \"unix/{php}\"\nfile_server\n}}\n\
+         handle {{\nrespond 404\n}}\nimport piwigo-gate.caddy\n",
+        root = sandbox.gallery().display(),
+        php = sandbox.php_socket().display(),
+    )
+}
+
+fn frame(sandbox: &Sandbox, address: SocketAddr, site: &str) -> String {
+    format!(
+        "{{\nadmin off\nauto_https off\nstorage file_system \"{home}\"\n}}\n\
+         http://:{port} {{\nbind {ip}\n{site}\n}}\n",
+        home = sandbox.path().join("caddy").display(),
+        port = address.port(),
+        ip = address.ip(),
+    )
+}

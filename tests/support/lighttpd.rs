@@ -1,0 +1,114 @@
+//! A real lighttpd with the file this project ships, loaded as Debian's configuration loads the files in `conf-enabled`.
+
+use std::net::SocketAddr;
+
+use super::process::{self, Endpoint, Server};
+use super::sandbox::Sandbox;
+
+const TRIES: usize = 5;
+
+/// How Debian's configuration has addresses read.
+const PARSING: &str = r#"server.http-parseopts = (
+    "header-strict" => "enable", "host-strict" => "enable", "host-normalize" => "enable",
+    "url-normalize-unreserved" => "enable", "url-normalize-required" => "enable",
+    "url-ctrls-reject" => "enable", "url-path-2f-decode" => "enable",
+    "url-path-dotseg-remove" => "enable"
+)"#;
+
+/// A running lighttpd. Dropping it ends it.
+pub struct Lighttpd {
+    server: Server,
+    address: SocketAddr,
+}
+
+impl Lighttpd {
+    /// Starts lighttpd with `site` between its modules and the end of its configuration, where Debian includes
+    /// `conf-enabled/*.conf`.
+    pub fn start(sandbox: &Sandbox, site: &str) -> Self {
+        Self::start_with(sandbox, site, &["mod_setenv", "mod_fastcgi"])
+    }
+
+    /// The same with these modules besides those that Debian's configuration loads by itself.
+    pub fn start_with(sandbox: &Sandbox, site: &str, modules: &[&str]) -> Self {
+        let program = process::find_program(&["lighttpd"]).expect("lighttpd");
+        let mut last = String::new();
+        for _ in 0..TRIES {
+            let address = process::free_port();
+            let text = frame(sandbox, address, site, modules);
+            let conf = sandbox.write(&format!("lighttpd-{}.conf", address.port()), text);
+            let log = sandbox.path().join("log/lighttpd-error.log");
+            let pid_file = sandbox.path().join(format!("run/lighttpd-{}.pid", address.port()));
+            let ready = Endpoint::Tcp { address, pid_file };
+            let mut command = std::process::Command::new(&program);
+            command.arg("-D").arg("-f").arg(&conf).current_dir(sandbox.path());
+            match Server::start("lighttpd", command, &log, &ready) {
+                Ok(server) => return Self { server, address },
+                Err(log) => last = log,
+            }
+            if !last.contains("Address already in use") {
+                break;
+            }
+        }
+        panic!("{last}");
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What lighttpd has logged.
+    pub fn log_text(&self) -> String {
+        self.server.log_text()
+    }
+}
+
+/// PHP-FPM as Debian's `15-fastcgi-php-fpm.conf` has it.
+pub fn php(sandbox: &Sandbox) -> String {
+    format!(
+        "fastcgi.server += ( \".php\" => (( \"socket\" => \"{}\", \"broken-scriptfilename\" => \"enable\" )) )\n",
+        sandbox.php_socket().display()
+    )
+}
+
+/// A Piwigo with PHP and then the guard: the order in which Debian reads `conf-enabled`.
+pub fn gallery(sandbox: &Sandbox, guard: &str) -> String {
+    format!(
+        "server.document-root = \"{root}\"\n{php}\n{guard}\n",
+        root = sandbox.gallery().display(),
+        php = php(sandbox)
+    )
+}
+
+/// A site that has Piwigo in a sub-directory: `guard` was printed with that `--url-prefix`.
+pub fn gallery_at(sandbox: &Sandbox, prefix: &str, guard: &str) -> String {
+    format!(
+        "server.document-root = \"{site}\"\nalias.url = ( \"{prefix}\" => \"{root}\" )\n{php}\n{guard}\n",
+        site = sandbox.make_dir("site").display(),
+        root = sandbox.gallery().display(),
+        php = php(sandbox)
+    )
+}
+
+fn frame(sandbox: &Sandbox, address: SocketAddr, site: &str, modules: &[&str]) -> String {
+    let user = sandbox
+        .account()
+        .map(|a| format!("server.username = \"{}\"\nserver.groupname = \"{}\"\n", a.user, a.group))
+        .unwrap_or_default();
+    let parsing = if site.contains("server.http-parseopts") { "" } else { PARSING };
+    let load = |list, name| format!("{list}server.modules += ( \"{name}\" )\n");
+    let modules = modules.iter().fold(String::new(), load);
+    format!(
+        "server.modules = ( \"mod_indexfile\", \"mod_access\", \"mod_alias\", \"mod_redirect\" )\n\
+         server.bind = \"{ip}\"\nserver.port = {port}\n{user}\
+         server.pid-file = \"{root}/run/lighttpd-{port}.pid\"\nserver.upload-dirs = ( \"{root}/tmp\" )\n\
+         {parsing}\n\
+         index-file.names = ( \"index.php\", \"index.html\" )\nurl.access-deny = ( \"~\", \".inc\" )\n\
+         static-file.exclude-extensions = ( \".php\", \".pl\", \".fcgi\" )\n\
+         include_shell \"/usr/share/lighttpd/create-mime.conf.pl\"\n\
+         {modules}{site}\n\
+         server.modules += ( \"mod_dirlisting\", \"mod_staticfile\" )\n",
+        ip = address.ip(),
+        port = address.port(),
+        root = sandbox.path().display(),
+    )
+}
