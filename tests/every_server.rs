@@ -3,13 +3,15 @@
 mod support;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::time::SystemTime;
 
+use support::folding_disk::FoldingDisk;
 use support::http::{self, Response};
 use support::scene::Scene;
 use support::setup::Exceptions;
 use support::setup::Setup::{self, ApacheProxy};
-use support::{attacks, pictures};
+use support::{attacks, folding_disk, pictures};
 
 /// Every ninth of the world's cases: 107 of them, of all visitors and kinds of files.
 fn the_same_verdicts(setup: Setup) {
@@ -172,7 +174,7 @@ const SPELLINGS: &[(&str, &str)] = &[
     ("themes.", "themes"),
 ];
 
-/// No kernel of every machine has such a file system, so links stand for it.
+/// Few machines can mount such a disk, so links stand for it.
 fn no_other_spelling_on_a_folding_disk_opens_anything(setup: Setup) {
     let scene = Scene::start();
     let gallery = scene.sandbox.gallery();
@@ -182,43 +184,75 @@ fn no_other_spelling_on_a_folding_disk_opens_anything(setup: Setup) {
         std::os::unix::fs::symlink(target, &link).expect("a link");
         scene.sandbox.hand_over_link(&link);
     }
-    scene.sandbox.write("gallery/_data/logs/log.txt", "original secrets of a log\n");
-    let image = scene.world.private_image("erin");
-    let thumb = image.derivative("th").expect("a picture");
-    let below = thumb.strip_prefix("_data/i/").expect("a derivative");
-    let synchronised =
-        scene.world.images.iter().find(|image| image.original().starts_with("galleries/")).expect("one");
-    let alice = scene.world.session("alice").cookie_header();
     // The links are there, and followed.
     let style = http::get(server.address(), "/themes./default/theme.css");
     assert_eq!((style.status, style.text().as_str()), (200, "public style\n"), "{setup:?}");
-    for (name, target) in SPELLINGS.iter().filter(|(_, target)| *target != "themes") {
-        let name = &http::url(name)[1..];
-        let targets = match *target {
-            "upload" => vec![format!("/{name}{}", http::url(&image.original()["upload/".len()..]))],
-            "galleries" => {
-                vec![format!("/{name}{}", http::url(&synchronised.original()["galleries/".len()..]))]
+    no_spelling_opens_anything(setup, &scene, server.address(), SPELLINGS.iter().copied());
+}
+
+for_every_setup!(no_other_spelling_on_a_folding_disk_opens_anything);
+
+/// The same on a real one, where the file's own name may be spelled otherwise, too.
+#[test]
+fn no_other_spelling_on_a_real_folding_disk_opens_anything() {
+    folding_disk::run("no_other_spelling_on_a_real_folding_disk_opens_anything", || {
+        for setup in Setup::ALL {
+            let scene = Scene::start();
+            scene.sandbox.write("gallery/i.php", "");
+            let _disk = FoldingDisk::take(&scene.sandbox);
+            let server = setup.start(&scene, &[]);
+            let style = http::get(server.address(), "/THEMES/Default/theme.CSS");
+            assert_eq!((style.status, style.text().as_str()), (200, "public style\n"), "{setup:?}");
+            let folded = |name: &str| scene.sandbox.gallery().join(name).exists();
+            let spellings: Vec<_> = SPELLINGS.iter().copied().filter(|(name, _)| folded(name)).collect();
+            assert!(spellings.len() > 10, "{spellings:?}");
+            no_spelling_opens_anything(setup, &scene, server.address(), spellings.into_iter());
+            let image = scene.world.private_image("erin");
+            for path in [image.original().to_owned(), image.derivative("th").expect("a picture")] {
+                let (directory, name) = path.rsplit_once('/').expect("a name");
+                let url = http::url(&format!("{directory}/{}", name.to_uppercase()));
+                for user in ["alice", "erin"] {
+                    let cookie = scene.world.session(user).cookie_header();
+                    let answer = http::request(server.address(), "GET", &url, &[("Cookie", &cookie)]);
+                    assert_eq!(answer.status, setup.refusal(), "{setup:?} {user} {url}: {}", answer.text());
+                }
             }
-            "_data" => vec![format!("/{name}/i{}", http::url(below)), format!("/{name}/logs/log.txt")],
-            "i" => vec![format!("/{name}{}", http::url(below))],
-            "local" => vec![format!("/{name}/config/database.inc.php")],
-            "config" => vec![format!("/{name}/database.inc.php")],
-            _ => vec![format!("/{name}?{}", http::url(below)), format!("/{name}{}", http::url(below))],
+        }
+    });
+}
+
+fn no_spelling_opens_anything(
+    setup: Setup,
+    scene: &Scene,
+    address: SocketAddr,
+    spellings: impl Iterator<Item = (&'static str, &'static str)>,
+) {
+    scene.sandbox.write("gallery/_data/logs/log.txt", "original secrets of a log\n");
+    let image = scene.world.private_image("erin");
+    let original = http::url(&image.original()["upload/".len()..]);
+    let images = &scene.world.images;
+    let other = images.iter().find(|image| image.original().starts_with("galleries/")).expect("one");
+    let synchronised = http::url(&other.original()["galleries/".len()..]);
+    let thumb = http::url(&image.derivative("th").expect("a picture")["_data/i/".len()..]);
+    let alice = scene.world.session("alice").cookie_header();
+    for (name, target) in spellings.filter(|(_, target)| *target != "themes") {
+        let tails = match target {
+            "upload" => vec![original.clone()],
+            "galleries" => vec![synchronised.clone()],
+            "_data" => vec![format!("/i{thumb}"), "/logs/log.txt".into()],
+            "i" => vec![thumb.clone()],
+            "local" => vec!["/config/database.inc.php".into()],
+            "config" => vec!["/database.inc.php".into()],
+            _ => vec![format!("?{thumb}"), thumb.clone()],
         };
-        for target in targets {
+        for tail in tails {
+            let url = format!("{}{tail}", http::url(name));
             for cookie in ["", &alice] {
-                let answer = http::request(server.address(), "GET", &target, &[("Cookie", cookie)]);
-                let secret =
-                    attacks::holds_guarded_bytes(&answer.body) || answer.text().contains("prefixeTable");
-                assert!(
-                    !secret && answer.status != 200,
-                    "{setup:?} {target}: {} {}",
-                    answer.status,
-                    answer.text()
-                );
+                let answer = http::request(address, "GET", &url, &[("Cookie", cookie)]);
+                let text = answer.text();
+                let secret = attacks::holds_guarded_bytes(&answer.body) || text.contains("prefixeTable");
+                assert!(!secret && answer.status != 200, "{setup:?} {url}: {} {text}", answer.status);
             }
         }
     }
 }
-
-for_every_setup!(no_other_spelling_on_a_folding_disk_opens_anything);

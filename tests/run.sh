@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that must hold, on a fresh Debian or Ubuntu too: installs what is missing (nginx, Apache with mod_fcgid
-# and mod_xsendfile, lighttpd, Caddy, MariaDB, php-cgi, fail2ban, systemd's tools, curl, Chromium; none of their services is started), then format,
+# and mod_xsendfile, lighttpd, Caddy, MariaDB, php-cgi, fail2ban, ntfs-3g, systemd's tools, curl, Chromium; none of their services is started), then format,
 # lints, documentation and all tests. Every server of the tests runs in a temporary directory, on a unix socket or a free
 # port of the loopback interface, and is ended by the test that started it.
 set -euo pipefail
@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 modules=/usr/lib/apache2/modules
 need_programs nginx:nginx-light apache2 $modules/mod_fcgid.so:libapache2-mod-fcgid \
     $modules/mod_xsendfile.so:libapache2-mod-xsendfile lighttpd caddy mariadbd:mariadb-server mariadb:mariadb-client \
-    php-cgi fail2ban-regex:fail2ban curl \
+    php-cgi fail2ban-regex:fail2ban lowntfs-3g:ntfs-3g curl \
     systemd-analyze:systemd systemd-socket-activate:systemd setpriv:util-linux
 # Google's Chrome with its chromedriver does as well. Ubuntu's own Chromium is a snap, which may not read /tmp.
 have google-chrome || need_programs chromium

@@ -13,6 +13,7 @@ pub mod browser;
 pub mod caddy;
 pub mod config;
 pub mod files;
+pub mod folding_disk;
 pub mod gate;
 pub mod http;
 pub mod inside;
