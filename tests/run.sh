@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that must hold, on a fresh Debian or Ubuntu too: installs what is missing (nginx, Apache with mod_fcgid
-# and mod_xsendfile, MariaDB, php-cgi, fail2ban; none of their services is started), then format, lints, documentation and all
+# and mod_xsendfile, MariaDB, php-cgi, fail2ban, Chromium; none of their services is started), then format, lints, documentation and all
 # tests. Every server of the tests runs in a temporary directory, on a unix socket or a free port of the loopback
 # interface, and is ended by the test that started it.
 set -euo pipefail
@@ -11,6 +11,8 @@ modules=/usr/lib/apache2/modules
 need_programs nginx:nginx-light apache2 $modules/mod_fcgid.so:libapache2-mod-fcgid \
     $modules/mod_xsendfile.so:libapache2-mod-xsendfile mariadbd:mariadb-server mariadb:mariadb-client php-cgi \
     fail2ban-regex:fail2ban
+# Ubuntu's chromium is a snap, which cannot read the tests' directories; Google's package is as good.
+have google-chrome || need_programs chromium
 need_cargo
 
 step() { printf '\n== %s\n' "$*"; }
