@@ -85,12 +85,13 @@ fn shown(browser: &mut Browser) -> BTreeMap<String, bool> {
         "[...document.querySelectorAll('article')].map((card) => {
             const [image, video] = [card.querySelector('img'), card.querySelector('video')];
             const there = image ? image.complete && image.naturalWidth > 0 : video.videoWidth > 0;
-            return [card.querySelector('h3').textContent, there];
+            return [card.querySelector('h3').textContent, there, (image ?? video).checkVisibility()];
         })",
     );
     let mut shown = BTreeMap::new();
     for card in cards.as_array().unwrap() {
         let (title, is_shown) = (card[0].as_str().unwrap(), card[1].as_bool().unwrap());
+        assert_eq!(card[2], is_shown, "{title}: a broken icon in place of the picture");
         let before = shown.insert(title.to_owned(), is_shown);
         assert!(before.is_none_or(|before| before == is_shown), "{title} is shown in one album only");
     }
