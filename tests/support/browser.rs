@@ -98,7 +98,7 @@ impl Browser {
         let target = self.command("Target.createTarget", &json!({"url": "about:blank"}));
         let attached =
             self.command("Target.attachToTarget", &json!({"targetId": target["targetId"], "flatten": true}));
-        self.session = attached["sessionId"].as_str().expect("a session").to_owned();
+        attached["sessionId"].as_str().expect("a session").clone_into(&mut self.session);
         for domain in ["Page", "Network", "Log", "Runtime"] {
             self.command(&format!("{domain}.enable"), &json!({}));
         }
