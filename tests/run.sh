@@ -12,9 +12,8 @@ need_programs nginx:nginx-light apache2 $modules/mod_fcgid.so:libapache2-mod-fcg
     $modules/mod_xsendfile.so:libapache2-mod-xsendfile lighttpd caddy mariadbd:mariadb-server mariadb:mariadb-client \
     php-cgi fail2ban-regex:fail2ban lowntfs-3g:ntfs-3g curl \
     systemd-analyze:systemd systemd-socket-activate:systemd setpriv:util-linux
-# Google's Chrome with its chromedriver does as well. Ubuntu's own Chromium is a snap, which may not read /tmp.
+# Ubuntu's chromium is a snap, which cannot read the tests' directories; Google's package is as good.
 have google-chrome || need_programs chromium
-need_programs chromedriver:chromium-driver
 need_cargo
 
 step() { printf '\n== %s\n' "$*"; }
@@ -56,7 +55,7 @@ if [ "$(id -u)" -eq 0 ] && id nobody >/dev/null 2>&1 && have setpriv; then
         sed -n 's/.*"executable":"\([^"]*piwigo-gate\)".*/\1/p' | tail -n 1)" "$place/piwigo-gate"
     for name in servers_smoke servers_nginx servers_nginx_cache servers_apache servers_lighttpd servers_caddy shared_hosting \
         operation service verdicts wrong_settings database_connections check refusals identities action_php history batching \
-        derivatives_made derive doctor attacks every_server demo_in_browser; do
+        derivatives_made derive doctor attacks every_server; do
         cp "$(executable test "$name")" "$place/$name"
         (cd "$place" && env -i PATH="$PATH" HOME="$place" TMPDIR="$place/tmp" RUST_BACKTRACE=0 \
             PIWIGO_GATE_TEST_BINARY="$place/piwigo-gate" \

@@ -160,6 +160,14 @@ impl Drop for Server {
     }
 }
 
+/// Waits until a process that was told to end has done so; after [`STOP_LIMIT`] it is killed.
+pub fn wait_or_kill(child: &mut Child) {
+    if wait_for_end(child, STOP_LIMIT).is_none() {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
 fn wait_for_end(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
     let started = Instant::now();
     loop {
