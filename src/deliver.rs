@@ -2,8 +2,6 @@
 //! disk or has just been made, or a hand-over to Piwigo's `i.php` for one that Piwigo is to make. Nothing is looked at on
 //! disk, and nothing made, before the verdict.
 
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -15,28 +13,29 @@ use crate::derivative::plan::{self, Picture};
 use crate::derivative::stored::{self, Stored};
 use crate::disk::Disk;
 use crate::image::{Claim, Image, Ownership};
+use crate::ready::Ready;
 use crate::reply::{Deliver, Handover, Reply};
-use crate::send::{self, Sendable, Unsendable};
-use crate::settings::gallery::Gallery;
-use crate::settings::{Derivatives, Settings};
+use crate::request::{Method, Request, Server};
+use crate::send::{Sendable, Streamed, Tree, Unsendable};
+use crate::settings::{Derivatives, Settings, Symlinks};
 use crate::target::Icon;
 
 /// How files of one gallery go to one web server.
 pub struct Delivery<'a> {
     /// The gate's settings.
     pub settings: &'a Settings,
-    /// Piwigo's settings.
-    pub gallery: &'a Arc<Gallery>,
-    /// Where a picture's centre of interest is.
-    pub database: &'a Database,
+    /// Piwigo's settings and files, and where a picture's centre of interest is.
+    pub ready: &'a Ready,
+    /// What the server and the visitor's browser said.
+    pub request: &'a Request<'a>,
+    /// Where the gallery is mounted: empty, or `/piwigo`.
+    pub url_prefix: &'a str,
     /// How fast the files' disk answers.
     pub disk: &'a Disk,
     /// Makes derivatives. `None`: nothing is made, and what would be is answered as if it had been.
     pub maker: Option<&'a Arc<Maker>>,
     /// What this server understands.
     pub how: Deliver,
-    /// The server can be told to ask Piwigo's `i.php` instead.
-    pub hands_over: bool,
 }
 
 /// What became of a derivative that was missing or stale.
@@ -60,9 +59,10 @@ impl Delivery<'_> {
             Stored::Fresh => self.derivative(&derivative).await,
             // Where the server only asks, it may have a derivative of what is gone: of another picture, perhaps.
             Stored::NoSource if self.how == Deliver::Authorize && !claim.file.starts_with("../") => {
-                self.allowed(Handover::Authorized)
+                self.derivative(&derivative).await
             }
             Stored::NoSource => Reply::Missing,
+            Stored::Refused => self.out_of_reach(&claim.file).await.unwrap_or(Reply::Missing),
             // Piwigo makes no derivative of a picture that is small enough: it shows the picture itself.
             Stored::Absent
                 if same_as_source && self.how != Deliver::Authorize && self.can_send(&claim.file) =>
@@ -73,7 +73,7 @@ impl Delivery<'_> {
                 Made::Now => self.derivative(&derivative).await,
                 Made::Supposed => self.supposed(&derivative),
                 Made::ByPiwigo if self.would_be_another(&derivative, kind).await => Reply::Missing,
-                Made::ByPiwigo => self.hand_to_piwigo(derivative),
+                Made::ByPiwigo => self.hand_to_piwigo(&claim.file, derivative).await,
                 Made::Not(answer) => answer,
             },
         }
@@ -84,12 +84,12 @@ impl Delivery<'_> {
         let Some(derivative) = derivative_path(&icon.source, icon.kind) else { return Reply::Missing };
         match self.stored(&derivative, &icon.source, icon.kind).await {
             Stored::Fresh => self.derivative(&derivative).await,
-            Stored::NoSource if self.how == Deliver::Authorize => self.allowed(Handover::Authorized),
-            Stored::NoSource => self.settings.refusal(),
+            Stored::NoSource if self.how == Deliver::Authorize => self.derivative(&derivative).await,
+            Stored::NoSource | Stored::Refused => self.settings.refusal(),
             Stored::Absent => match self.make(&icon.source, None, icon.kind).await {
                 Made::Now => self.derivative(&derivative).await,
                 Made::Supposed => self.supposed(&derivative),
-                Made::ByPiwigo => self.hand_to_piwigo(derivative),
+                Made::ByPiwigo => self.hand_to_piwigo(&icon.source, derivative).await,
                 Made::Not(answer) => answer,
             },
         }
@@ -101,11 +101,13 @@ impl Delivery<'_> {
         if self.settings.derivatives != Derivatives::Generate || !plan::can_make(source) {
             return Made::ByPiwigo;
         }
-        let Some(params) = self.gallery.derivatives.params(kind) else { return Made::Not(Reply::Missing) };
+        let Some(params) = self.ready.gallery.derivatives.params(kind) else {
+            return Made::Not(Reply::Missing);
+        };
         let Some(maker) = self.maker else { return Made::Supposed };
         let ordered = SystemTime::now();
         let picture = match claim {
-            Some(claim) => match picture(self.database, claim, &params).await {
+            Some(claim) => match picture(&self.ready.database, claim, &params).await {
                 Ok(picture) => picture,
                 Err(error) => {
                     tracing::warn!(%error, "no derivative is made: the database did not answer");
@@ -114,9 +116,9 @@ impl Delivery<'_> {
             },
             None => Picture::stand_in(source.to_owned()),
         };
-        let (root, gallery) = (self.settings.gallery.clone(), self.gallery.clone());
+        let (tree, gallery) = (self.ready.tree.clone(), self.ready.gallery.clone());
         let keep_animation = self.settings.gif_animation;
-        let commission = Commission { root, gallery, picture, params, keep_animation, ordered };
+        let commission = Commission { tree, gallery, picture, params, keep_animation, ordered };
         match maker.make(commission).await {
             Ok(()) => Made::Now,
             // Piwigo may: its own files are there.
@@ -130,11 +132,12 @@ impl Delivery<'_> {
 
     /// The answer to what would be made first.
     fn supposed(&self, derivative: &str) -> Reply {
-        let path = format!("{}{derivative}", self.gallery.layout.derivative_dir);
+        let path = format!("{}{derivative}", self.ready.gallery.layout.derivative_dir);
         self.allowed(match self.how {
             Deliver::XAccelRedirect => Handover::AccelFile { path },
-            Deliver::Location => Handover::LocalFile { prefix: self.settings.url_prefix.clone(), path },
-            Deliver::Authorize => Handover::Authorized,
+            Deliver::Location => Handover::LocalFile { prefix: self.url_prefix.to_owned(), path },
+            // There are no bytes yet: a bare yes.
+            Deliver::Authorize | Deliver::Stream => Handover::Authorized,
             Deliver::XSendfileEncoded => Handover::SendfileEncoded {
                 path: self.settings.gallery.join(path).to_string_lossy().into_owned(),
             },
@@ -147,15 +150,15 @@ impl Delivery<'_> {
     }
 
     async fn derivative(&self, derivative: &str) -> Reply {
-        self.file(&format!("{}{derivative}", self.gallery.layout.derivative_dir)).await
+        self.file(&format!("{}{derivative}", self.ready.gallery.layout.derivative_dir)).await
     }
 
     /// Whether a file beside the root is in a directory that may be served, and this server can be told of it: a local
     /// redirect and an authorizer's yes lead to wherever the server itself maps the URL.
     fn can_send(&self, path: &str) -> bool {
         path.strip_prefix("../").is_none_or(|beside| {
-            matches!(self.how, Deliver::XAccelRedirect | Deliver::XSendfile | Deliver::XSendfileEncoded)
-                && self.gallery.layout.is_in_parent_site(beside)
+            !matches!(self.how, Deliver::Location | Deliver::Authorize)
+                && self.ready.gallery.layout.is_in_parent_site(beside)
         })
     }
 
@@ -164,67 +167,117 @@ impl Delivery<'_> {
             tracing::info!("a file beside the gallery's directory cannot be sent in this way: refused");
             return self.settings.refusal();
         }
-        let path = path.to_owned();
         match self.how {
-            Deliver::XAccelRedirect => self.allowed(Handover::AccelFile { path }),
-            Deliver::Location => {
-                self.allowed(Handover::LocalFile { prefix: self.settings.url_prefix.clone(), path })
-            }
-            Deliver::Authorize => match self.look(path).await {
-                // The server says by itself that there is none.
-                Some(Err(Unsendable::Missing { error, .. })) if error.kind() == ErrorKind::NotFound => {
-                    self.allowed(Handover::Authorized)
-                }
-                Some(Ok(_)) => self.allowed(Handover::Authorized),
-                // Not every server looks where a link leads.
-                Some(Err(reason)) => unsendable(&reason),
-                None => Reply::Unavailable,
-            },
+            Deliver::Stream => self.stream(path).await,
             // No header can say a blank at the end: another file would be sent.
             Deliver::XSendfile if path.ends_with([' ', '\t']) => {
                 tracing::info!("an allowed file cannot be sent: its name ends with a blank");
                 Reply::Missing
             }
-            Deliver::XSendfile | Deliver::XSendfileEncoded => match self.look(path).await {
-                Some(Ok(Sendable { path, .. })) if self.how == Deliver::XSendfileEncoded => {
-                    self.allowed(Handover::SendfileEncoded { path })
+            Deliver::XSendfile | Deliver::XSendfileEncoded => {
+                let (tree, path) = (self.ready.tree.clone(), path.to_owned());
+                match self.disk.look(move || tree.look(&path)).await {
+                    Some(Ok(Sendable { path, .. })) if self.how == Deliver::XSendfileEncoded => {
+                        self.allowed(Handover::SendfileEncoded { path })
+                    }
+                    Some(Ok(Sendable { path, length, modified })) => {
+                        self.allowed(Handover::Sendfile { path, length, modified })
+                    }
+                    Some(Err(reason)) => unsendable(&reason),
+                    None => Reply::Unavailable,
                 }
-                Some(Ok(Sendable { path, length, modified, .. })) => {
-                    self.allowed(Handover::Sendfile { path, length, modified })
+            }
+            Deliver::XAccelRedirect | Deliver::Location | Deliver::Authorize => {
+                if !self.server_looks()
+                    && let Some(answer) = self.out_of_reach(path).await
+                {
+                    return answer;
                 }
-                Some(Err(reason)) => unsendable(&reason),
-                None => Reply::Unavailable,
-            },
+                let path = path.to_owned();
+                self.allowed(match self.how {
+                    Deliver::XAccelRedirect => Handover::AccelFile { path },
+                    Deliver::Location => Handover::LocalFile { prefix: self.url_prefix.to_owned(), path },
+                    _ => Handover::Authorized,
+                })
+            }
         }
     }
 
-    async fn look(&self, path: String) -> Option<Result<Sendable, Unsendable>> {
-        let root = self.settings.gallery.clone();
-        self.disk.look(move || send::inspect_beside(&root, &path)).await
+    async fn stream(&self, path: &str) -> Reply {
+        let (tree, path) = (self.ready.tree.clone(), path.to_owned());
+        match self.disk.look(move || tree.open(&path)).await {
+            Some(Ok((handle, file))) => {
+                let Request { method, conditions, .. } = self.request;
+                let head_only = *method == Method::Head;
+                let file = Streamed::new(handle, file, conditions, head_only, SystemTime::now());
+                self.allowed(Handover::Stream(file))
+            }
+            Some(Err(reason)) => unsendable(&reason),
+            None => Reply::Unavailable,
+        }
     }
 
-    fn hand_to_piwigo(&self, derivative: String) -> Reply {
+    /// The answer to a file that somebody else would reach and the gate does not, by a link that is not followed above all;
+    /// `None` also if nothing is there.
+    async fn out_of_reach(&self, path: &str) -> Option<Reply> {
+        if self.settings.symlinks == Symlinks::All {
+            return None;
+        }
+        let (tree, path) = (self.ready.tree.clone(), path.to_owned());
+        match self.disk.look(move || tree.look(&path)).await {
+            Some(Err(reason)) if !reason.is_absent() => Some(unsendable(&reason)),
+            Some(_) => None,
+            None => Some(Reply::Unavailable),
+        }
+    }
+
+    /// Whether links are no matter of the gate's: every one is followed, or nginx looks at them by the rule that its file
+    /// says (`disable_symlinks if_not_owner`).
+    fn server_looks(&self) -> bool {
+        match self.settings.symlinks {
+            Symlinks::All => true,
+            Symlinks::SameOwner => {
+                self.how == Deliver::XAccelRedirect && self.request.server == Server::Nginx
+            }
+            Symlinks::Inside | Symlinks::Roots(_) => false,
+        }
+    }
+
+    async fn hand_to_piwigo(&self, source: &str, derivative: String) -> Reply {
+        // It follows every link, to what it reads and to what lies there already.
+        let place = format!("{}{derivative}", self.ready.gallery.layout.derivative_dir);
+        for path in [source, &place] {
+            if let Some(answer) = self.out_of_reach(path).await {
+                return answer;
+            }
+        }
         match (self.settings.derivatives, self.how) {
             // The server looks by itself whether there is one.
-            (_, Deliver::Authorize) => self.allowed(Handover::Authorized),
+            (_, Deliver::Authorize) => self.file(&place).await,
             (Derivatives::Existing, _) => Reply::Missing,
+            // Its answer would have to come from another server's mouth.
+            (_, Deliver::Stream) => {
+                tracing::debug!(derivative, "Piwigo would have to make this, and cannot be asked: not found");
+                Reply::Missing
+            }
             // lighttpd would give the visitor the `Location` that Apache and Caddy follow themselves.
-            _ if !self.hands_over || self.how == Deliver::XSendfileEncoded => {
+            _ if !self.request.hands_over || self.how == Deliver::XSendfileEncoded => {
                 tracing::info!("a derivative that only Piwigo can make: this server cannot ask its i.php");
                 Reply::Missing
             }
             (_, Deliver::XAccelRedirect) => self.allowed(Handover::AccelIPhp { derivative }),
             (_, Deliver::XSendfile | Deliver::XSendfileEncoded | Deliver::Location) => {
-                self.allowed(Handover::LocalIPhp { prefix: self.settings.url_prefix.clone(), derivative })
+                self.allowed(Handover::LocalIPhp { prefix: self.url_prefix.to_owned(), derivative })
             }
         }
     }
 
     /// Whether Piwigo would make this derivative from another picture than was judged.
     async fn would_be_another(&self, derivative: &str, kind: Kind) -> bool {
-        let directory = self.settings.gallery.join(&self.gallery.layout.derivative_dir);
+        let gallery = &self.ready.gallery;
+        let directory = self.settings.gallery.join(&gallery.layout.derivative_dir);
         let sizes: Vec<String> =
-            self.gallery.derivatives.enabled.iter().map(|params| params.kind.token()).collect();
+            gallery.derivatives.enabled.iter().map(|params| params.kind.token()).collect();
         let (derivative, token) = (derivative.to_owned(), kind.token().chars().take(2).collect::<String>());
         let found =
             self.disk.look(move || stored::strange_source(&directory, &derivative, &token, &sizes)).await;
@@ -243,12 +296,14 @@ impl Delivery<'_> {
 
     /// What lies on disk for a derivative.
     async fn stored(&self, derivative: &str, source: &str, kind: Kind) -> Stored {
-        let since = self.gallery.derivatives.params(kind).map_or(0, |params| params.last_mod_time);
-        let root = self.settings.gallery.clone();
-        let derivative: PathBuf = Path::new(&self.gallery.layout.derivative_dir).join(derivative);
-        let source = PathBuf::from(source);
+        let gallery = &self.ready.gallery;
+        let since = gallery.derivatives.params(kind).map_or(0, |params| params.last_mod_time);
+        let tree: &Arc<Tree> = if self.server_looks() { &self.ready.unchecked } else { &self.ready.tree };
+        let tree = tree.clone();
+        let derivative = format!("{}{derivative}", gallery.layout.derivative_dir);
+        let source = source.to_owned();
         self.disk
-            .look(move || stored::look(&root, &derivative, &source, since))
+            .look(move || stored::look(&tree, &derivative, &source, since))
             .await
             .unwrap_or(Stored::NoSource)
     }
@@ -256,7 +311,11 @@ impl Delivery<'_> {
 
 /// The answer to who may have a file that is not there, or not to be reached.
 fn unsendable(reason: &Unsendable) -> Reply {
-    tracing::info!(%reason, "an allowed file cannot be sent");
+    if let Unsendable::Link { .. } = reason {
+        tracing::warn!(%reason, "an allowed file is not sent");
+    } else {
+        tracing::info!(%reason, "an allowed file cannot be sent");
+    }
     Reply::Missing
 }
 

@@ -5,7 +5,6 @@
 mod meter;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -271,17 +270,17 @@ impl OneImage<'_> {
             let ordered = SystemTime::now();
             match self.look(&claim.file, kind, params.last_mod_time).await {
                 Some(Stored::Fresh) => done.fresh += 1,
-                Some(Stored::NoSource) => {
+                Some(Stored::NoSource | Stored::Refused) => {
                     done.failed = Some(Unmade::NoSource(claim.file.clone()));
                     return done;
                 }
                 _ if access::is_same_as_source(kind, image, &state) => done.fresh += 1,
                 _ if dry_run => done.made += 1,
                 _ => {
-                    let (root, gallery) = (self.settings.gallery.clone(), gallery.clone());
+                    let (tree, gallery) = (self.ready.tree.clone(), gallery.clone());
                     let keep_animation = self.settings.gif_animation;
                     let picture = picture.clone();
-                    let commission = Commission { root, gallery, picture, params, keep_animation, ordered };
+                    let commission = Commission { tree, gallery, picture, params, keep_animation, ordered };
                     match self.maker.make(commission).await {
                         Ok(()) => done.made += 1,
                         Err(why) => {
@@ -298,8 +297,8 @@ impl OneImage<'_> {
     async fn look(&self, source: &str, kind: Kind, since: i64) -> Option<Stored> {
         let derivative = String::from_utf8(name::derivative_path(source.as_bytes(), kind)?).ok()?;
         let derivative = format!("{}{derivative}", self.ready.gallery.layout.derivative_dir);
-        let (root, source) = (self.settings.gallery.clone(), source.to_owned());
-        let look = move || stored::look(&root, Path::new(&derivative), Path::new(&source), since);
+        let (tree, source) = (self.ready.tree.clone(), source.to_owned());
+        let look = move || stored::look(&tree, &derivative, &source, since);
         tokio::task::spawn_blocking(look).await.ok()
     }
 }

@@ -35,6 +35,8 @@ pub struct Gate {
     guesses: Guesses,
     disk: Disk,
     maker: Arc<Maker>,
+    /// It was said that the gate sends files itself.
+    streaming_was_told: AtomicBool,
     /// It was said that a history row could not be written.
     history_was_unwritable: AtomicBool,
 }
@@ -67,6 +69,7 @@ impl Gate {
             api_keys: Verifier::default(),
             guesses: Guesses::default(),
             disk: Disk::default(),
+            streaming_was_told: AtomicBool::new(false),
             history_was_unwritable: AtomicBool::new(false),
         })
     }
@@ -85,13 +88,7 @@ impl Gate {
             );
             return Reply::Refused(DenyStatus::Forbidden);
         }
-        let Some(deliver) = self.deliver(request) else {
-            tracing::error!(
-                "the web server does not say how files are to be sent: set GATE_DELIVER in its file, or deliver in \
-                 gate.toml (x-accel-redirect, x-sendfile, location or authorize)"
-            );
-            return Reply::Unavailable;
-        };
+        let deliver = self.deliver(request);
         if request.server == Server::Caddy && deliver == Deliver::XAccelRedirect {
             tracing::error!(
                 "Caddy's versions read X-Accel-Redirect in different ways, and might send another file than was judged: \
@@ -179,7 +176,8 @@ impl Gate {
         request: &Request<'_>,
         as_user: Option<u32>,
     ) -> Result<Considered, DatabaseError> {
-        let target = Target::read(request.uri, &ready.gallery.layout, &ready.gallery.derivatives);
+        let layout = ready.gallery.layout.mounted_at(request.url_prefix);
+        let target = Target::read(request.uri, &layout, &ready.gallery.derivatives);
         let judgement = match &target {
             Err(_) | Ok(Target::Icon(_)) => None,
             Ok(target) => Some(self.judge(&ready, request, as_user, target).await?),
@@ -200,22 +198,24 @@ impl Gate {
         considered: &Considered,
         deliver: Deliver,
     ) -> Reply {
-        let Ready { database, gallery, .. } = &*considered.ready;
+        let ready = &*considered.ready;
+        let gallery = &ready.gallery;
+        let layout = gallery.layout.mounted_at(request.url_prefix);
         let delivery = Delivery {
             settings: &self.settings,
-            gallery,
-            database,
+            ready,
+            request,
+            url_prefix: &layout.url_prefix,
             disk: &self.disk,
             maker,
             how: deliver,
-            hands_over: request.hands_over,
         };
         let target = match &considered.target {
             Ok(target) => target,
             Err(refusal) => return self.refuse(request, considered, (*refusal).into()),
         };
         // The server would serve what it maps `/i.php` to, not what was judged.
-        if deliver == Deliver::Authorize && Target::is_script_form(request.uri, &gallery.layout) {
+        if deliver == Deliver::Authorize && Target::is_script_form(request.uri, &layout) {
             return self.refuse(request, considered, Why::Script);
         }
         let Some(judgement) = &considered.judgement else {
@@ -246,16 +246,24 @@ impl Gate {
         }
     }
 
-    /// How this server is told to send a file (DESIGN.md, `auto`); `None` if nothing says how.
-    fn deliver(&self, request: &Request<'_>) -> Option<Deliver> {
+    /// How this server is told to send a file (DESIGN.md, `auto`); where nothing says how, the gate sends it.
+    fn deliver(&self, request: &Request<'_>) -> Deliver {
         if request.role == Role::Authorizer {
-            return Some(Deliver::Authorize);
+            return Deliver::Authorize;
         }
         let by_server = (request.server == Server::Nginx).then_some(Deliver::XAccelRedirect);
-        match self.settings.deliver.or(request.deliver).or(by_server) {
+        let said = self.settings.deliver.or(request.deliver).or(by_server);
+        if said.is_none() && !self.streaming_was_told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "the web server does not say how files are to be sent, so the gate sends the bytes itself. If it can send \
+                 files by a header, that is faster: set GATE_DELIVER in its file, or deliver in gate.toml \
+                 (x-accel-redirect, x-sendfile, location or authorize); or say stream, and this is not said again"
+            );
+        }
+        match said {
             // A name with `%` would be that of another file.
-            Some(Deliver::XSendfile) if request.server == Server::Lighttpd => Some(Deliver::XSendfileEncoded),
-            deliver => deliver,
+            Some(Deliver::XSendfile) if request.server == Server::Lighttpd => Deliver::XSendfileEncoded,
+            said => said.unwrap_or(Deliver::Stream),
         }
     }
 
@@ -266,7 +274,8 @@ impl Gate {
         let gallery = &considered.ready.gallery;
         let sign_in = || {
             visitor.filter(|visitor| visitor.id == gallery.guest_id)?;
-            refusal::sign_in_page(considered.target.as_ref().ok()?, &gallery.layout)
+            let layout = gallery.layout.mounted_at(request.url_prefix);
+            refusal::sign_in_page(considered.target.as_ref().ok()?, &layout)
         };
         let reply = if self.settings.deny == Deny::Login && request.is_navigation {
             sign_in().map(|location| Reply::SignIn { location })

@@ -28,11 +28,12 @@
 //! | [`disposition`] | a photo's own name → how a browser is to save it | none |
 //! | [`reply`] | answer → status, headers, body for this server | none |
 //! | [`refusal`] | what is not allowed → one log line, one answer | none |
-//! | [`send`] | looks at a file before the server sends it | files |
+//! | [`send`] | finds a file by the rule for links, looks at it, sends its bytes | files |
 //! | [`derivative`] | names, sizes and state of resized pictures, and their making | files |
 //! | [`picture`] | a picture's file → pixels → a file in another size | none |
 //! | [`piwigo`] | Piwigo's own formats: PHP literals, sessions, settings | none |
 //! | [`database`] | the statements, on MySQL/MariaDB and SQLite | database |
+//! | [`names`] | host name → addresses, without the C library | files, sockets |
 //! | [`ready`] | the database and Piwigo's settings, at most a second old | database |
 //! | [`settings`] | flags, environment, `gate.toml`, Piwigo's files → one checked configuration | files |
 //! | [`config`] | a gallery's settings → a web server's file, filled in | none |
@@ -63,6 +64,7 @@ pub mod guess;
 pub mod halves;
 pub mod image;
 pub mod listen;
+pub mod names;
 pub mod picture;
 pub mod piwigo;
 pub mod ready;

@@ -133,7 +133,10 @@ impl Listen {
                 if !socket.is_listener().unwrap_or(false) {
                     return Err(ListenError::NotListening);
                 }
-                Ok(vec![Listener::inherited(socket).map_err(system)?])
+                let listener = Listener::inherited(socket).map_err(system)?;
+                // There must be no second one: as long as it is open, people connect, also when nobody accepts any more.
+                rustix::stdio::dup2_stdin(io::stderr()).map_err(|error| system(error.into()))?;
+                Ok(vec![listener])
             }
             Listen::Systemd => {
                 let system = |error| ListenError::System { place: "systemd".into(), error };
@@ -330,6 +333,18 @@ impl Stream {
         match self {
             Stream::Unix(stream) => stream.write_all(bytes).await,
             Stream::Tcp(stream) => stream.write_all(bytes).await,
+        }
+    }
+
+    /// Writes as much as the socket takes, and says how much that was.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        use tokio::io::AsyncWriteExt as _;
+        match self {
+            Stream::Unix(stream) => stream.write(bytes).await,
+            Stream::Tcp(stream) => stream.write(bytes).await,
         }
     }
 }

@@ -24,9 +24,10 @@ use piwigo_gate::serve;
 use piwigo_gate::settings::{self, LogFormat, LogLevel, Options, Settings, SettingsError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
+use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 use self::command_line::{Check, Command, CommandLine, Config, Derive, Doctor, Serve};
 
@@ -69,14 +70,36 @@ fn give_memory_back() {
         .exec();
 }
 
+/// Whether a web server has started the program for a single request (CGI), and means the visitor's query to be its
+/// arguments (RFC 3875 §4.4): a visitor could have it listen for everybody.
+fn is_started_as_cgi() -> bool {
+    ["GATEWAY_INTERFACE", "REQUEST_METHOD"].iter().all(|name| std::env::var_os(name).is_some())
+}
+
+/// What was asked for by no arguments at all, with a socket on descriptor 0: `mod_fcgid` starts so many of them as it
+/// needs. The environment counts here too, since it passes what `FcgidInitialEnv` says.
+fn serve_for_a_server() -> Command {
+    let command = CommandLine::parse_from(["piwigo-gate", "serve"]).command;
+    let mut serve = match command {
+        Some(Command::Serve(serve)) => serve,
+        _ => Box::default(),
+    };
+    serve.options.one_of_several = true;
+    Command::Serve(serve)
+}
+
 fn main() -> ExitCode {
     let by_server = listen::started_by_a_server();
+    if !by_server && is_started_as_cgi() {
+        eprintln!(
+            "piwigo-gate: the web server has started this as a CGI program; it needs mod_fcgid (fcgid-script)"
+        );
+        print!("Status: 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n");
+        return ExitCode::from(SETUP_ERROR);
+    }
     let command = match CommandLine::parse().command {
         Some(command) => command,
-        // The environment counts here too: mod_fcgid passes what FcgidInitialEnv says.
-        None if by_server => CommandLine::parse_from(["piwigo-gate", "serve"])
-            .command
-            .unwrap_or_else(|| Command::Serve(Box::default())),
+        None if by_server => serve_for_a_server(),
         None => {
             let _ = <CommandLine as clap::CommandFactory>::command().print_help();
             return ExitCode::from(SETUP_ERROR);
@@ -294,6 +317,11 @@ async fn run(
     by_server: bool,
     log_at: &impl Fn(LogLevel, LogFormat),
 ) -> Result<(), SettingsError> {
+    // Before all else: what is not listened to ends the process at once.
+    let listen_to = |kind| signal(kind).map_err(SettingsError::Signal);
+    let mut terminate = listen_to(SignalKind::terminate())?;
+    let mut interrupt = listen_to(SignalKind::interrupt())?;
+    let mut hangup = listen_to(SignalKind::hangup())?;
     let resolve = || Settings::resolve(serve.options.clone(), serve.config.as_deref());
     let settings = resolve()?;
     log_at(settings.log, settings.log_format);
@@ -304,25 +332,28 @@ async fn run(
     };
     let limits = settings.limits;
     let (gallery, database) = (settings.gallery.clone(), format!("{:?}", settings.database));
-    // Before the first signal can come: what is not listened to ends the process at once.
-    let listen_to = |kind| signal(kind).map_err(SettingsError::Signal);
-    let mut terminate = listen_to(SignalKind::terminate())?;
-    let mut interrupt = listen_to(SignalKind::interrupt())?;
-    let mut hangup = listen_to(SignalKind::hangup())?;
-    let gate = tokio::select! {
-        gate = Gate::open(settings) => Arc::new(Replaceable::new(gate?)),
-        _ = terminate.recv() => return Ok(()),
-        _ = interrupt.recv() => return Ok(()),
+    let mut opening = std::pin::pin!(Gate::open(settings));
+    let mut ends = false;
+    let gate = loop {
+        tokio::select! {
+            gate = &mut opening => break Arc::new(Replaceable::new(gate?)),
+            _ = terminate.recv(), if !ends => ends = true,
+            _ = interrupt.recv(), if !ends => ends = true,
+        }
+        // Whoever started this with a socket may have a request waiting there: that one is still answered.
+        if listen != Listen::Fd0 {
+            return Ok(());
+        }
     };
     let listeners = listen.open()?;
     tracing::info!(?listen, ?gallery, %database, "serving");
 
-    let (stop, stopping) = watch::channel(false);
+    let (stop, stopping) = watch::channel(ends);
     let serving = tokio::spawn(serve::serve(listeners, gate.clone(), limits, stopping));
-    loop {
+    while !ends {
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            _ = terminate.recv() => ends = true,
+            _ = interrupt.recv() => ends = true,
             _ = hangup.recv() => reload(&gate, resolve(), log_at).await,
         }
     }
@@ -378,13 +409,15 @@ fn log_lines(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
     }
 }
 
-/// The level is the gate's own; of the database driver only warnings are of interest.
-fn log_filter(level: LogLevel) -> EnvFilter {
-    EnvFilter::new(match level {
-        LogLevel::Error => "error",
-        LogLevel::Warn => "warn",
-        LogLevel::Info => "warn,piwigo_gate=info",
-        LogLevel::Debug => "warn,piwigo_gate=debug",
-        LogLevel::Trace => "trace",
-    })
+/// The level is the gate's own; of the database driver only warnings are of interest. (`EnvFilter` would do the same by
+/// regular expressions, which take a third of a megabyte.)
+fn log_filter(level: LogLevel) -> Targets {
+    let (everybody, gate) = match level {
+        LogLevel::Error => (LevelFilter::ERROR, LevelFilter::ERROR),
+        LogLevel::Warn => (LevelFilter::WARN, LevelFilter::WARN),
+        LogLevel::Info => (LevelFilter::WARN, LevelFilter::INFO),
+        LogLevel::Debug => (LevelFilter::WARN, LevelFilter::DEBUG),
+        LogLevel::Trace => (LevelFilter::TRACE, LevelFilter::TRACE),
+    };
+    Targets::new().with_default(everybody).with_target("piwigo_gate", gate)
 }

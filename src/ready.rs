@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::database::{Database, DatabaseError, Trouble};
+use crate::send::Tree;
 use crate::settings::gallery::{ConfigRows, Gallery, SITE};
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{Settings, SettingsError, Symlinks};
 
 /// Age at which Piwigo's settings in the config table are read again (DESIGN.md, Database access).
 const SETTINGS_AGE: Duration = Duration::from_secs(1);
@@ -22,6 +23,10 @@ pub struct Ready {
     pub database: Arc<Database>,
     /// Piwigo's settings.
     pub gallery: Arc<Gallery>,
+    /// Its files, reached as the setting `symlinks` says.
+    pub tree: Arc<Tree>,
+    /// The same files for looks at what the server reaches by rules of its own.
+    pub unchecked: Arc<Tree>,
     config: Vec<(String, Vec<u8>)>,
     read_at: Instant,
 }
@@ -173,7 +178,9 @@ impl Readiness {
                  (session_save_handler is 'db')"
             );
         }
-        Ok(Ready { database: Arc::new(database), gallery: Arc::new(gallery), config, read_at })
+        let (tree, unchecked) = self.trees(&gallery);
+        let gallery = Arc::new(gallery);
+        Ok(Ready { database: Arc::new(database), gallery, tree, unchecked, config, read_at })
     }
 
     async fn renew(&self, ready: &Ready) -> Result<Ready, Opening> {
@@ -188,17 +195,25 @@ impl Readiness {
         if version(&config) != version(&ready.config) {
             return self.connect().await;
         }
-        let gallery = if config == ready.config {
-            ready.gallery.clone()
+        let (gallery, tree, unchecked) = if config == ready.config {
+            (ready.gallery.clone(), ready.tree.clone(), ready.unchecked.clone())
         } else {
-            Arc::new(self.gallery(&ready.database, &config)?)
+            let gallery = self.gallery(&ready.database, &config)?;
+            let (tree, unchecked) = self.trees(&gallery);
+            (Arc::new(gallery), tree, unchecked)
         };
-        Ok(Ready { database: ready.database.clone(), gallery, config, read_at })
+        Ok(Ready { database: ready.database.clone(), gallery, tree, unchecked, config, read_at })
     }
 
     fn gallery(&self, database: &Database, config: &[(String, Vec<u8>)]) -> Result<Gallery, SettingsError> {
         let gallery = resolve(&self.settings, config)?;
         Ok(Gallery { formats: gallery.formats && database.schema().formats, ..gallery })
+    }
+
+    fn trees(&self, gallery: &Gallery) -> (Arc<Tree>, Arc<Tree>) {
+        let by =
+            |symlinks| Arc::new(Tree::new(&self.settings.gallery, symlinks, &gallery.layout.parent_sites));
+        (by(self.settings.symlinks.clone()), by(Symlinks::All))
     }
 
     /// The config table's settings and, if they are asked for, the sites as rows of it: both are Piwigo's settings.

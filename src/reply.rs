@@ -4,9 +4,11 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use std::fmt::Write as _;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::disposition::Disposition;
+use crate::send::validators::Validators;
+use crate::send::{Body, Streamed, media};
 
 /// Where the internal location for files begins on nginx; `nginx/*.conf` uses the same.
 pub const ACCEL_FILE_PREFIX: &str = "/_gate/file/";
@@ -20,14 +22,14 @@ pub const ACCEL_I_PHP: &str = "/_gate/i.php";
 /// Everything but what a path may hold unencoded on every server (SERVERS.md rule 8).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// The time from 1970 to the year 10000, which no HTTP date can say (`httpdate` panics there, and before 1970).
-const END_OF_HTTP_DATES: Duration = Duration::from_hours(70_389_528);
-
 /// The picture of a refusal (`deny = "image"`): a grey padlock.
 const REFUSED_PNG: &[u8] = include_bytes!("refused.png");
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 const SIGN_IN: &str = "Please sign in\n";
+
+/// The end of a header block that no browser keeps.
+const NOT_KEPT: &str = "Cache-Control: no-store\r\nVary: Cookie\r\nX-Content-Type-Options: nosniff\r\n\r\n";
 
 /// How the web server is told to send an allowed file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
@@ -43,6 +45,8 @@ pub enum Deliver {
     Location,
     /// An empty 200: the server asked only whether (nginx `auth_request`, FastCGI authorizers).
     Authorize,
+    /// The bytes themselves: any server that speaks FastCGI.
+    Stream,
 }
 
 impl Deliver {
@@ -54,6 +58,7 @@ impl Deliver {
             b"x-sendfile-encoded" => Some(Deliver::XSendfileEncoded),
             b"location" => Some(Deliver::Location),
             b"authorize" => Some(Deliver::Authorize),
+            b"stream" => Some(Deliver::Stream),
             _ => None,
         }
     }
@@ -150,6 +155,8 @@ pub enum Handover {
     Authorized,
     /// The same for a server that also wants to know who the visitor is.
     Authenticated,
+    /// The gate sends the bytes.
+    Stream(Streamed),
 }
 
 /// One answer. What is not an [`Reply::Allowed`] carries no path and no redirect header.
@@ -188,7 +195,8 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// Appends the header block to `head` and returns the body, which is empty for a HEAD request.
+    /// Appends the header block to `head` and returns the body, which is empty for a HEAD request and for a file that
+    /// the gate sends: its bytes are [`Reply::streamed`].
     pub fn encode(&self, head_only: bool, head: &mut Vec<u8>) -> &'static [u8] {
         if let Reply::RefusedByPicture(status) = self {
             encode_refusal(status.line(), status.extra(), "image/png", REFUSED_PNG.len(), head);
@@ -228,6 +236,7 @@ impl Reply {
     /// The status code, for logs and tests.
     pub fn status(&self) -> u16 {
         match self {
+            Reply::Allowed { handover: Handover::Stream(file), .. } => file.status(),
             Reply::Allowed { .. } => 200,
             Reply::Refused(status) | Reply::RefusedByPicture(status) => status.code(),
             Reply::SignIn { .. } => 302,
@@ -236,6 +245,14 @@ impl Reply {
             Reply::Unavailable | Reply::GalleryLocked => 503,
             Reply::HeadersTooLarge => 431,
             Reply::BadRequest => 400,
+        }
+    }
+
+    /// The bytes of a file that the gate sends itself, to follow the header block of a GET.
+    pub fn streamed(&self) -> Option<Body> {
+        match self {
+            Reply::Allowed { handover: Handover::Stream(file), .. } => file.body(),
+            _ => None,
         }
     }
 
@@ -282,7 +299,7 @@ fn encode_refusal(status: &str, extra: &str, content_type: &str, length: usize, 
     let _ = write!(
         text,
         "Status: {status}\r\n{extra}Content-Type: {content_type}\r\nContent-Length: {length}\r\n\
-         Cache-Control: no-store\r\nVary: Cookie\r\nX-Content-Type-Options: nosniff\r\n\r\n"
+         {NOT_KEPT}"
     );
     head.extend_from_slice(text.as_bytes());
 }
@@ -291,7 +308,16 @@ fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, 
     let mut text = String::with_capacity(320);
     // Only one `Content-Disposition` may go out: browsers refuse an answer with two different ones.
     let mut must_be_saved = false;
-    text.push_str("Status: 200 OK\r\n");
+    if let Handover::Stream(file) = handover {
+        file.write(&mut text);
+        if !file.is_success() {
+            text.push_str(NOT_KEPT);
+            head.extend_from_slice(text.as_bytes());
+            return;
+        }
+    } else {
+        text.push_str("Status: 200 OK\r\n");
+    }
     match handover {
         Handover::AccelFile { path } => {
             let (prefix, path) = match path.strip_prefix("../") {
@@ -300,7 +326,7 @@ fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, 
             };
             let _ = write!(text, "X-Accel-Redirect: {prefix}{}\r\n", encode_path(path));
             // nginx's own location says the rest: it drops the header of a sandbox that comes from here.
-            must_be_saved = is_active(path);
+            must_be_saved = media::is_active(path);
         }
         Handover::AccelIPhp { derivative } => {
             let _ = write!(text, "X-Accel-Redirect: {ACCEL_I_PHP}?/{}\r\n", encode_path(derivative));
@@ -309,16 +335,7 @@ fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, 
             let _ = write!(text, "X-Sendfile: {path}\r\n");
             must_be_saved = push_type(path, &mut text);
             // mod_xsendfile would otherwise answer conditionals with the validators of the gate's own file (SERVERS.md §B3).
-            let _ = match modified.duration_since(SystemTime::UNIX_EPOCH) {
-                Ok(since) => write!(text, "ETag: \"{:x}-{length:x}\"\r\n", since.as_micros()),
-                // Scans of old photos may bear the date of the photo.
-                Err(before) => {
-                    write!(text, "ETag: \"b{:x}-{length:x}\"\r\n", before.duration().as_micros())
-                }
-            };
-            if modified.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|since| since < END_OF_HTTP_DATES) {
-                let _ = write!(text, "Last-Modified: {}\r\n", httpdate::fmt_http_date(*modified));
-            }
+            Validators::of(*length, *modified).write(&mut text);
         }
         Handover::SendfileEncoded { path } => {
             let _ = write!(text, "X-Sendfile: {}\r\n", encode_path(path));
@@ -326,8 +343,8 @@ fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, 
         }
         Handover::LocalFile { prefix, path } => {
             let _ = write!(text, "Location: {}/{}\r\n", encode_path(prefix), encode_path(path));
-            text.push_str(sandbox(path));
-            must_be_saved = is_active(path);
+            text.push_str(media::sandbox(path));
+            must_be_saved = media::is_active(path);
         }
         Handover::LocalIPhp { prefix, derivative } => {
             let _ = write!(text, "Location: {}/i.php?/{}\r\n", encode_path(prefix), encode_path(derivative));
@@ -337,6 +354,7 @@ fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, 
         Handover::Authenticated => {
             text.push_str("Content-Length: 0\r\nVariable-PIWIGO_GATE_USER: visitor\r\n");
         }
+        Handover::Stream(file) => must_be_saved = file.must_be_saved(),
     }
     match name {
         Some(name) => {
@@ -351,79 +369,14 @@ fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, 
 
 /// Says what a file is, for a server that does not know by itself (`mod_fcgid`), and whether it must be saved.
 fn push_type(path: &str, text: &mut String) -> bool {
-    let known = content_type(path);
-    let _ =
-        write!(text, "Content-Type: {}\r\n{}", known.unwrap_or("application/octet-stream"), sandbox(path));
-    known.is_none() || is_active(path)
+    let known = media::content_type(path);
+    let _ = write!(text, "Content-Type: {}\r\n{}", known.unwrap_or(media::UNKNOWN), media::sandbox(path));
+    known.is_none() || media::is_active(path)
 }
 
 /// Percent-encodes a path for a header; a slash stays a slash.
 pub fn encode_path(path: &str) -> percent_encoding::PercentEncode<'_> {
     percent_encode(path.as_bytes(), ENCODED)
-}
-
-fn extension(path: &str) -> String {
-    path.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase()
-}
-
-/// The type of a picture, film, sound or document that may be shown as what it is; `None`: only saved.
-fn content_type(path: &str) -> Option<&'static str> {
-    Some(match extension(path).as_str() {
-        "jpg" | "jpeg" | "jpe" => "image/jpeg",
-        "png" => "image/png",
-        "gif" => "image/gif",
-        "webp" => "image/webp",
-        "avif" => "image/avif",
-        "heic" => "image/heic",
-        "tif" | "tiff" => "image/tiff",
-        "mp4" | "m4v" => "video/mp4",
-        "webm" => "video/webm",
-        "ogv" => "video/ogg",
-        "mov" => "video/quicktime",
-        "mp3" => "audio/mpeg",
-        "m4a" => "audio/mp4",
-        "oga" | "ogg" => "audio/ogg",
-        "wav" => "audio/wav",
-        "flac" => "audio/flac",
-        "pdf" => "application/pdf",
-        "vtt" => "text/vtt",
-        "svg" => "image/svg+xml",
-        _ => return None,
-    })
-}
-
-/// What could run as a page in the gallery's own origin (PIWIGO.md §9.3, rule 7): an attachment, whoever sends it.
-fn is_active(path: &str) -> bool {
-    matches!(
-        extension(path).as_str(),
-        "svg"
-            | "svgz"
-            | "htm"
-            | "html"
-            | "shtm"
-            | "shtml"
-            | "xhtm"
-            | "xhtml"
-            | "xht"
-            | "xml"
-            | "xsl"
-            | "xslt"
-            | "mht"
-            | "mhtml"
-            | "js"
-            | "mjs"
-            | "css"
-            | "swf"
-    )
-}
-
-/// What keeps active content from running, should a browser open it all the same.
-fn sandbox(path: &str) -> &'static str {
-    if is_active(path) {
-        "Content-Security-Policy: sandbox; default-src 'none'; style-src 'unsafe-inline'\r\n"
-    } else {
-        ""
-    }
 }
 
 #[cfg(test)]
@@ -517,22 +470,6 @@ mod tests {
             assert!(text.starts_with("Status: 200 OK\r\n"), "{text}");
             assert!(text.contains(expected), "{text} lacks {expected}");
             assert_eq!(REDIRECTS.iter().map(|h| text.matches(h).count()).sum::<usize>(), 1, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_file_of_any_date_can_be_sent() {
-        const YEARS: Duration = Duration::from_hours(24 * 3653);
-        let epoch = SystemTime::UNIX_EPOCH;
-        for (modified, etag, dated) in [
-            (epoch, "ETag: \"0-5\"", true),
-            (epoch - Duration::from_micros(255), "ETag: \"bff-5\"", false),
-            (epoch + 900 * YEARS, "ETag: \"", false),
-        ] {
-            let text =
-                header_block(&allowed(Handover::Sendfile { path: "/a.jpg".into(), length: 5, modified }));
-            assert!(text.contains(etag) && text.ends_with("\r\n\r\n"), "{text}");
-            assert_eq!(text.contains("Last-Modified: "), dated, "{text}");
         }
     }
 

@@ -7,6 +7,8 @@ use std::net::IpAddr;
 
 use crate::fastcgi::{Params, Role};
 use crate::reply::Deliver;
+use crate::send::Conditions;
+use crate::settings;
 
 /// Longest accepted `REQUEST_URI`, in bytes. Piwigo's longest path is 255 characters; the rest is query.
 pub const MAX_URI: usize = 8 * 1024;
@@ -57,6 +59,9 @@ pub struct Request<'a> {
     pub deliver: Option<Deliver>,
     /// The server sends a visitor on to `i.php` where the answer says so; not by `GATE_LOCAL_REDIRECT=no`.
     pub hands_over: bool,
+    /// `GATE_URL_PREFIX`, set by the server's own file: where the gallery is mounted. Counts where the settings do not say
+    /// so; a program on shared hosting is started without arguments and environment.
+    pub url_prefix: Option<&'a str>,
     /// `REMOTE_USER`, or else `REDIRECT_REMOTE_USER`, but only where the server's own file says by
     /// `GATE_REMOTE_USER=verified` that somebody checked the password: nginx passes on the name of any
     /// `Authorization` header.
@@ -67,6 +72,8 @@ pub struct Request<'a> {
     pub is_navigation: bool,
     /// `Range` of something behind the first byte: a player that seeks, or a download that goes on.
     pub is_continuation: bool,
+    /// `Range` and the `If-` headers: what a file that the gate sends itself is answered by.
+    pub conditions: Conditions<'a>,
 }
 
 /// Why params do not make a request.
@@ -87,6 +94,9 @@ pub enum Malformed {
     /// `GATE_DELIVER` holds a word that is not a way to deliver.
     #[error("the web server's GATE_DELIVER is none of the known ways to deliver")]
     UnknownDeliver,
+    /// `GATE_URL_PREFIX` is no place where a gallery could be.
+    #[error("the web server's GATE_URL_PREFIX is not a path such as /piwigo")]
+    UrlPrefix,
 }
 
 impl<'a> Request<'a> {
@@ -101,10 +111,12 @@ impl<'a> Request<'a> {
             role: Role::Responder,
             deliver: None,
             hands_over: true,
+            url_prefix: None,
             remote_user: None,
             api_key: None,
             is_navigation: false,
             is_continuation: false,
+            conditions: Conditions::default(),
         }
     }
 
@@ -119,10 +131,12 @@ impl<'a> Request<'a> {
         let mut server = Server::Other;
         let mut deliver: Option<&[u8]> = None;
         let mut hands_over = true;
+        let mut url_prefix: &[u8] = b"";
         let (mut user, mut redirect_user, mut user_is_verified) = (None, None, false);
         let mut api_key = None;
         let mut is_navigation = false;
         let mut is_continuation = false;
+        let mut conditions = Conditions::default();
         // One pass; a name that comes twice overwrites, so the last one wins (SERVERS.md rule 6).
         for (name, value) in params {
             match name {
@@ -138,11 +152,20 @@ impl<'a> Request<'a> {
                 b"SERVER_SOFTWARE" => server = Server::from_software(value),
                 b"GATE_DELIVER" => deliver = Some(value),
                 b"GATE_LOCAL_REDIRECT" => hands_over = value != b"no",
+                b"GATE_URL_PREFIX" => url_prefix = value,
                 b"REMOTE_USER" => user = Some(value),
                 b"REDIRECT_REMOTE_USER" => redirect_user = Some(value),
                 b"GATE_REMOTE_USER" => user_is_verified = value == b"verified",
                 b"HTTP_X_PIWIGO_API" => api_key = Some(value),
-                b"HTTP_RANGE" => is_continuation = !value.starts_with(b"bytes=0-") && !value.is_empty(),
+                b"HTTP_RANGE" => {
+                    is_continuation = !value.starts_with(b"bytes=0-") && !value.is_empty();
+                    conditions.range = given(value);
+                }
+                b"HTTP_IF_RANGE" => conditions.if_range = given(value),
+                b"HTTP_IF_MATCH" => conditions.if_match = given(value),
+                b"HTTP_IF_NONE_MATCH" => conditions.if_none_match = given(value),
+                b"HTTP_IF_MODIFIED_SINCE" => conditions.if_modified_since = given(value),
+                b"HTTP_IF_UNMODIFIED_SINCE" => conditions.if_unmodified_since = given(value),
                 b"HTTP_SEC_FETCH_DEST" => is_navigation = value == b"document",
                 _ => {}
             }
@@ -163,6 +186,8 @@ impl<'a> Request<'a> {
             None | Some(b"") => None,
             Some(word) => Some(Deliver::from_param(word).ok_or(Malformed::UnknownDeliver)?),
         };
+        let url_prefix = std::str::from_utf8(url_prefix).ok().and_then(settings::url_prefix);
+        let url_prefix = Some(url_prefix.ok_or(Malformed::UrlPrefix)?).filter(|prefix| !prefix.is_empty());
         let remote_user =
             if user_is_verified { user.or(redirect_user).filter(|user| !user.is_empty()) } else { None };
         Ok(Request {
@@ -174,10 +199,12 @@ impl<'a> Request<'a> {
             role,
             deliver,
             hands_over,
+            url_prefix,
             remote_user,
             api_key,
             is_navigation,
             is_continuation,
+            conditions,
         })
     }
 }
@@ -206,6 +233,12 @@ impl Question {
             Role::Responder => Question::Which,
         }
     }
+}
+
+/// A header's value; some servers pass an empty one for a header that did not come.
+fn given(value: &[u8]) -> Option<&[u8]> {
+    let value = value.trim_ascii();
+    (!value.is_empty()).then_some(value)
 }
 
 impl Server {
@@ -271,18 +304,56 @@ mod tests {
     }
 
     #[test]
-    fn http_variables_never_configure_the_gate() {
-        let bytes = encode(&with(&[("HTTP_GATE_DELIVER", "authorize"), ("HTTP_REMOTE_ADDR", "10.0.0.1")]));
+    fn wishes_are_read_as_they_came_and_an_empty_one_is_none() {
+        let bytes = encode(&with(&[
+            ("HTTP_RANGE", "bytes=0-1"),
+            ("HTTP_RANGE", " bytes=5-6"),
+            ("HTTP_IF_RANGE", "\"a\""),
+            ("HTTP_IF_MATCH", ""),
+            ("HTTP_IF_NONE_MATCH", "*"),
+            ("HTTP_IF_MODIFIED_SINCE", "x"),
+        ]));
         let request = Request::from_params(Role::Responder, &Params::parse(&bytes).unwrap()).unwrap();
-        assert_eq!((request.deliver, request.remote_addr), (None, "192.0.2.7"));
+        let expected = Conditions {
+            range: Some(b"bytes=5-6"),
+            if_range: Some(b"\"a\""),
+            if_none_match: Some(b"*"),
+            if_modified_since: Some(b"x"),
+            ..Conditions::default()
+        };
+        assert_eq!((request.conditions, request.is_continuation), (expected, true));
+    }
+
+    #[test]
+    fn http_variables_never_configure_the_gate() {
+        let bytes = encode(&with(&[
+            ("HTTP_GATE_DELIVER", "authorize"),
+            ("HTTP_GATE_URL_PREFIX", "/x"),
+            ("REDIRECT_GATE_URL_PREFIX", "/x"),
+            ("HTTP_REMOTE_ADDR", "10.0.0.1"),
+        ]));
+        let request = Request::from_params(Role::Responder, &Params::parse(&bytes).unwrap()).unwrap();
+        assert_eq!((request.deliver, request.url_prefix, request.remote_addr), (None, None, "192.0.2.7"));
+    }
+
+    #[test]
+    fn the_servers_file_may_say_where_the_gallery_is() {
+        for (word, expected) in
+            [("/piwigo", Some("/piwigo")), ("/a/b/", Some("/a/b")), ("", None), ("/", None)]
+        {
+            let bytes = encode(&with(&[("GATE_URL_PREFIX", word)]));
+            let params = Params::parse(&bytes).unwrap();
+            let request = Request::from_params(Role::Responder, &params).unwrap();
+            assert_eq!(request.url_prefix, expected, "{word}");
+        }
     }
 
     #[test]
     fn a_name_is_wanted_by_mod_authnz_fcgi_only() {
+        type Row<'a> = (Role, &'a [(&'a str, &'a str)], Question);
         let (apache, role) = (("FCGI_APACHE_ROLE", "AUTHENTICATOR"), ("FCGI_ROLE", "AUTHORIZER"));
         let authorize = ("GATE_DELIVER", "authorize");
         let visitors = ("HTTP_FCGI_ROLE", "AUTHORIZER");
-        type Row<'a> = (Role, &'a [(&'a str, &'a str)], Question);
         let table: [Row; 8] = [
             (Role::Responder, &[], Question::Which),
             (Role::Responder, &[apache, role], Question::Which),
@@ -323,7 +394,7 @@ mod tests {
     fn what_is_missing_or_too_long_is_named() {
         let long = format!("/{}", "a".repeat(MAX_URI));
         let cookie = "c".repeat(MAX_COOKIES + 1);
-        let table: [(&[(&str, &str)], Malformed); 6] = [
+        let table: [(&[(&str, &str)], Malformed); 7] = [
             (&[("REMOTE_ADDR", "192.0.2.7")], Malformed::NoUri),
             (&[("REQUEST_URI", &long), ("REMOTE_ADDR", "192.0.2.7")], Malformed::LongUri),
             (&[("REQUEST_URI", "/"), ("HTTP_COOKIE", &cookie)], Malformed::LongCookies),
@@ -332,6 +403,10 @@ mod tests {
             (
                 &[("REQUEST_URI", "/"), ("REMOTE_ADDR", "::1"), ("GATE_DELIVER", "allow")],
                 Malformed::UnknownDeliver,
+            ),
+            (
+                &[("REQUEST_URI", "/"), ("REMOTE_ADDR", "::1"), ("GATE_URL_PREFIX", "piwigo")],
+                Malformed::UrlPrefix,
             ),
         ];
         for (pairs, expected) in table {

@@ -1,5 +1,5 @@
 //! Accepts connections and answers their requests, one task each: reads bytes, lets [`crate::fastcgi`] make
-//! requests of them, asks the [`Handler`], writes the reply in one piece. Owns every clock of the serving side:
+//! requests of them, asks the [`Handler`], writes the reply: in one piece, but for a file that the gate sends itself. Owns every clock of the serving side:
 //! header, idle and write timeouts, the cap on connections, and the drain at the end.
 
 use std::future::Future;
@@ -15,6 +15,7 @@ use crate::fastcgi::{self, Decoder, Event, Head, ParamsState};
 use crate::listen::{Listener, Stream};
 use crate::reply::Reply;
 use crate::request::{Method, Question, Request};
+use crate::send::Body;
 use crate::settings::Limits;
 
 /// One read's size: a browser's usual request is 1 KiB, its largest cookies 16 KiB.
@@ -176,7 +177,12 @@ async fn converse<H: Handler>(
             }
             Event::Answer { keep_conn } => keep_conn,
             Event::Request(request) => {
-                answer(decoder, &request, head, output, shared).await;
+                let body = answer(decoder, &request, head, output, shared).await;
+                if let Some(body) = body
+                    && !send(&mut stream, request.id, body, output, limits).await
+                {
+                    return;
+                }
                 resting = start == end;
                 let rest = if resting { limits.idle_timeout } else { limits.header_timeout };
                 deadline = Instant::now() + rest;
@@ -193,14 +199,14 @@ async fn converse<H: Handler>(
     }
 }
 
-/// Lets the handler answer and encodes its reply.
+/// Lets the handler answer and encodes its reply; of a file that the gate sends itself only the head, and returns the body.
 async fn answer<H: Handler>(
     decoder: &Decoder,
     request_head: &Head,
     head: &mut Vec<u8>,
     output: &mut Vec<u8>,
     shared: &Shared<H>,
-) {
+) -> Option<Body> {
     let (reply, head_only) = match request_head.params {
         ParamsState::TooLarge => (Reply::HeadersTooLarge, false),
         ParamsState::Malformed => (Reply::BadRequest, false),
@@ -228,7 +234,48 @@ async fn answer<H: Handler>(
         head.clear();
         Reply::Unavailable.encode(head_only, head)
     });
-    fastcgi::encode_reply(request_head.id, head, body, output);
+    match reply.streamed().filter(|_| !head_only) {
+        None => {
+            fastcgi::encode_reply(request_head.id, head, body, output);
+            None
+        }
+        body => {
+            fastcgi::encode_stdout(request_head.id, head, output);
+            body
+        }
+    }
+}
+
+/// Writes a file behind its head, piece by piece, and leaves the end of the reply in `output`; false if it did not come to
+/// that. Then the connection must be closed: the server knows by `Content-Length` that something is missing.
+///
+/// Each write may take as long as the whole of a short answer: a film may be watched for hours, as long as it is watched.
+async fn send(stream: &mut Stream, id: u16, mut body: Body, output: &mut Vec<u8>, limits: &Limits) -> bool {
+    let mut piece = std::mem::take(output);
+    loop {
+        if !write_steadily(stream, &piece, limits).await {
+            return false;
+        }
+        if let Err(error) = body.next_record(id, &mut piece).await {
+            tracing::warn!(%error, missing = body.remaining(), "a file could not be sent to its end");
+            return false;
+        }
+        if piece.is_empty() {
+            fastcgi::encode_end(id, output);
+            return true;
+        }
+    }
+}
+
+/// Writes all of it; false if the peer is gone, or takes nothing for too long.
+async fn write_steadily(stream: &mut Stream, mut bytes: &[u8], limits: &Limits) -> bool {
+    while !bytes.is_empty() {
+        match timeout(limits.write_timeout, stream.write(bytes)).await {
+            Ok(Ok(written)) if written > 0 => bytes = &bytes[written..],
+            _ => return false,
+        }
+    }
+    true
 }
 
 /// Writes and empties `output`; false if the peer is gone or too slow.

@@ -6,6 +6,7 @@ mod support;
 
 use support::http::{self, Response};
 use support::scene::Scene;
+use support::setup::Exceptions;
 use support::setup::Setup::{
     self, ApacheAccessChecker, ApacheAuthnz, ApacheProxy, ApacheXsendfile, Caddy, CaddyForwardAuth, Htaccess,
     Lighttpd, Nginx, NginxAuthRequest,
@@ -33,7 +34,7 @@ const CLOSERS: &[Setup] =
 /// and `PUBLICTHUMB` their thumbnails below `/_data/i`. Below `/_data/i` too: `ORIGINAL` is `PRIVATE`'s own name, and its
 /// derivatives `UNDERSCORE` (`-th_x`), `CUSTOM` (a size that nobody registered), `THREEX` (a size that is disabled).
 #[rustfmt::skip]
-const TABLE: &[(&str, &[(&[Setup], u16)])] = &[
+const TABLE: &[(&str, Exceptions)] = &[
     ("/PRIVATE",                                                             &[]),
     ("/_data/i/THUMB",                                                       &[]),
     ("/i.php?/THUMB",                                                        &[(ASKING, 403)]),

@@ -104,6 +104,7 @@ fn a_denied_thumb_and_the_same_thumb_allowed() {
             Apache, .htaccess: 200, the server sends this file
               Location: /_data/i/upload/2026/11/21/20261121182448-762283a7-th.jpg
             auth_request, authorizers: 200, the server sends what it was asked for
+            any other: 200, the gate sends this file
 ";
     reads(&gallery, &["--user", "bob", url], 0, allowed);
     reads(&gallery, &["--user", "4", url], 0, &allowed.replace("(bob)", "(4)"));

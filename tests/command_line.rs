@@ -79,6 +79,19 @@ fn usage_errors_have_exit_code_2_and_help_has_0() {
     }
 }
 
+/// A server that runs it as CGI makes arguments of the visitor's query.
+#[test]
+fn started_as_a_cgi_program_it_does_nothing() {
+    let sandbox = Sandbox::new();
+    let environment = [("GATEWAY_INTERFACE", "CGI/1.1"), ("REQUEST_METHOD", "GET")];
+    for arguments in [&[][..], &["--help"], &["serve", "--listen", "unix:/nowhere"], &["--version"]] {
+        let output = run(&sandbox, arguments, &environment);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.starts_with("Status: 503 ") && said.ends_with("\r\n\r\n"), "{arguments:?}: {said}");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}
+
 #[test]
 fn flag_before_environment_before_file() {
     let (_database, sandbox) = scene();

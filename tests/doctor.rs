@@ -308,12 +308,14 @@ fn large_tables_and_replicas_that_are_away() {
     let setting = Setting::new();
     setting.scene.database.sql(
         "INSERT INTO piwigo_user_auth_keys (auth_key, user_id, created_on, duration, expired_on, key_type)
-         SELECT CONCAT('key', seq), 4, NOW(), 1, NOW(), 'auth_key' FROM seq_1_to_2500",
+         SELECT CONCAT('key', seq), 4, NOW(), 1, NOW(), 'auth_key' FROM seq_1_to_2500;
+         INSERT IGNORE INTO piwigo_group_access (group_id, cat_id) SELECT 100 + seq, 1 FROM seq_1_to_50",
     );
     let nobody = support::process::free_port();
     let replica = format!("mysql://u:p4ssword@{nobody}/piwigo");
     let report = setting.report(&["--database", "piwigo", "--database", &replica, "--max-replica-lag", "2s"]);
     report.says("index-optional", "note", "piwigo_user_auth_keys has 25");
+    report.says("index-optional", "note", "groups have grants");
     report.says("replicas", "warning", &nobody.to_string());
     assert!(
         report.text.contains("CREATE INDEX gate_key") && !report.text.contains("p4ssword"),
@@ -354,7 +356,7 @@ fn wrong_guard_by_the_raw_address() {
     let setting = Setting::new().with_guard(nginx::ACCEL, |file| {
         let (_, rest) = file.split_once("# ---- Closed").unwrap();
         let rest = rest.split_once('\n').unwrap().1;
-        let rest = without(rest, &["location ^~ /_data "], false);
+        let rest = without(rest, &["location ^~ \"/_data\" "], false);
         format!(
             "set $guarded 0;\nif ($request_uri ~ \"^/(upload|galleries|_data/i|i|i\\.php|action\\.php)[/?]\") {{ set $guarded 1; }}\n\
              if ($uri ~ ^/_gate) {{ set $guarded 0; }}\n\
@@ -390,7 +392,8 @@ fn wrong_galleries_not_guarded() {
     );
     setting.sandbox().write("gallery/galleries/new/p.jpg", "original 990, a private one\n");
     setting.sandbox().write("gallery/_data/i/galleries/new/p-th.jpg", "derivative 990, a private one\n");
-    let setting = setting.with_guard(nginx::ACCEL, |file| without(&file, &["location ^~ /galleries"], false));
+    let setting =
+        setting.with_guard(nginx::ACCEL, |file| without(&file, &["location ^~ \"/galleries\""], false));
     let conf =
         setting.sandbox().write("own.conf", "location ^~ /upload { }\nlocation /_data/i { }\n# /galleries\n");
     let report = setting.report(&["--server-file", conf.to_str().unwrap()]);
@@ -402,7 +405,7 @@ fn wrong_galleries_not_guarded() {
 #[test]
 fn wrong_i_php_not_guarded() {
     let setting =
-        Setting::new().with_guard(nginx::ACCEL, |file| without(&file, &["location =  /i.php"], false));
+        Setting::new().with_guard(nginx::ACCEL, |file| without(&file, &["location =  \"/i.php\""], false));
     let report = setting.report(&[]);
     report.says("outside-i-php", "problem", "/i.php?/");
     assert_eq!(report.all("problem"), ["outside-i-php"], "{}", report.text);
@@ -473,7 +476,11 @@ fn write_rights_are_noted_with_a_remedy() {
 #[test]
 fn wrong_data_and_configuration_open() {
     let setting = Setting::new().with_guard(nginx::ACCEL, |file| {
-        without(&file, &["location ^~ /_data ", "location ^~ /local/config", "location ~* \\.toml$"], false)
+        without(
+            &file,
+            &["location ^~ \"/_data\" ", "location ^~ \"/local/config\"", "location ~* \"\\.toml$\""],
+            false,
+        )
     });
     let report = setting.report(&[]);
     report.says("outside-data", "problem", "/_data/logs/log_2026-11-21.txt");
@@ -486,7 +493,7 @@ fn wrong_data_and_configuration_open() {
 #[test]
 fn wrong_directories_that_can_be_listed() {
     let setting = Setting::new().with_guard(nginx::ACCEL, |file| {
-        format!("{}\nautoindex on;\n", without(&file, &["location ^~ /upload"], false))
+        format!("{}\nautoindex on;\n", without(&file, &["location ^~ \"/upload\""], false))
     });
     setting.report(&[]).says("outside-listing", "problem", "/upload/");
 }
@@ -581,14 +588,14 @@ fn wrong_server_that_does_not_understand_the_gates_header() {
 fn wrong_server_that_tells_denied_from_unknown_or_where_the_gallery_lies() {
     let setting = Setting::new().with_guard(nginx::ACCEL, |file| {
         // The server's own look at the disk comes first.
-        let mut changed = file.replace(
-            "include fastcgi_params;\n    fastcgi_param GATE_DELIVER",
-            "add_header X-Root $document_root always;\n    include fastcgi_params;\n    fastcgi_param GATE_DELIVER",
-        );
-        for directory in ["/upload    ", "/galleries "] {
-            let guard = format!("location ^~ {directory} {{ ");
+        let ask = "location = /_gate/ask {\n    internal;";
+        assert!(file.contains(ask));
+        let mut changed = file.replace(ask, &format!("{ask}\n    add_header X-Root $document_root always;"));
+        for directory in ["\"/upload\"", "\"/galleries\""] {
+            let guard = format!("location ^~ {directory}   {{ ");
             assert!(changed.contains(&guard));
-            changed = changed.replace(&guard, &format!("{guard} if (!-f $request_filename) {{ return 404; }} "));
+            changed =
+                changed.replace(&guard, &format!("{guard} if (!-f $request_filename) {{ return 404; }} "));
         }
         changed
     });

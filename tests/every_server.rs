@@ -3,10 +3,11 @@
 mod support;
 
 use std::fs;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use support::http::{self, Response};
 use support::scene::Scene;
+use support::setup::Exceptions;
 use support::setup::Setup::{self, ApacheProxy};
 use support::{attacks, pictures};
 
@@ -57,6 +58,12 @@ fn what_the_gate_has_just_made_is_sent_at_once(setup: Setup) {
     // The photo was replaced: what is there is stale, and of another length.
     fs::write(&original, pictures::jpeg(40, 30, 7)).expect("written");
     pictures::date(&original, SystemTime::now());
+    // lighttpd itself looks at a file once a second, and sends the old one with the old ETag until then.
+    let started = Instant::now();
+    while setup == Setup::Lighttpd && get("erin").body.len() == length {
+        assert!(started.elapsed() < Duration::from_secs(30), "the old one is still sent");
+        std::thread::sleep(Duration::from_millis(50));
+    }
     assert_ne!(is_made(&get("erin")), length, "{setup:?}");
 }
 
@@ -64,7 +71,7 @@ for_every_setup!(what_the_gate_has_just_made_is_sent_at_once);
 
 /// Names, and where one cannot be served: the status that an allowed visitor gets there for all of its files.
 #[rustfmt::skip]
-const NAMES: &[(&str, &[(&[Setup], u16)])] = &[
+const NAMES: &[(&str, Exceptions)] = &[
     ("100%.jpg",             &[]),
     ("100%25.jpg",           &[]),
     ("a%2fb.jpg",            &[]),

@@ -24,6 +24,18 @@ RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 step "tests, as $(id -un)"
 cargo test --locked
 
+# Linked statically, it must answer where there is nothing but itself. (packaging/static.sh makes the small one.)
+if [ "$(id -u)" -eq 0 ] && [ "$(cc -print-file-name=libc.a)" != libc.a ]; then
+    step "the static program, alone in a directory"
+    alone=$(mktemp -d)
+    cargo rustc --locked --quiet --bin piwigo-gate -- -C target-feature=+crt-static
+    cp "${CARGO_TARGET_DIR:-target}/debug/piwigo-gate" "$alone/piwigo-gate"
+    PIWIGO_GATE_STATIC_BINARY=$alone/piwigo-gate cargo test --locked --test static_binary -- --include-ignored
+    rm -rf "$alone"
+else
+    step "the static program is not tested: that needs root, and libc.a (Debian: libc6-dev)"
+fi
+
 # Root and an ordinary user meet different servers: as root they change their user, as anybody else they cannot.
 if [ "$(id -u)" -eq 0 ] && id nobody >/dev/null 2>&1 && have setpriv; then
     step "tests that start servers, as nobody"
@@ -39,8 +51,8 @@ if [ "$(id -u)" -eq 0 ] && id nobody >/dev/null 2>&1 && have setpriv; then
     cp "$(cargo build --locked --message-format=json 2>/dev/null |
         sed -n 's/.*"executable":"\([^"]*piwigo-gate\)".*/\1/p' | tail -n 1)" "$place/piwigo-gate"
     for name in servers_smoke servers_nginx servers_apache servers_lighttpd servers_caddy operation verdicts \
-        wrong_settings database_connections check refusals identities action_php history batching derivatives_made derive \
-        doctor; do
+        wrong_settings database_connections check shared_hosting refusals identities action_php history batching \
+        derivatives_made derive doctor attacks every_server; do
         cp "$(executable test "$name")" "$place/$name"
         (cd "$place" && env -i PATH="$PATH" HOME="$place" TMPDIR="$place/tmp" RUST_BACKTRACE=0 \
             PIWIGO_GATE_TEST_BINARY="$place/piwigo-gate" \

@@ -95,7 +95,7 @@ async fn every_verdict_with_an_index_by_user() {
 /// DESIGN.md, `auto`: the role, then the gate's own setting, then the server's file, then the server itself.
 #[tokio::test]
 async fn how_each_server_is_told_to_send_an_allowed_file() {
-    use Deliver::{Authorize, Location, XAccelRedirect, XSendfile};
+    use Deliver::{Authorize, Location, Stream, XAccelRedirect, XSendfile};
     use Role::{Authorizer, Responder};
     let sandbox = Sandbox::new();
     let world = World::load();
@@ -106,13 +106,17 @@ async fn how_each_server_is_told_to_send_an_allowed_file() {
         (None, Responder, Server::Nginx, Some(Authorize), "authorized"),
         (None, Responder, Server::Other, Some(XSendfile), "sendfile"),
         (None, Responder, Server::Other, Some(Location), "location"),
-        (None, Responder, Server::Other, None, "503"),
+        (None, Responder, Server::Other, None, "stream"),
+        (None, Responder, Server::Lighttpd, None, "stream"),
+        (None, Responder, Server::Nginx, Some(Stream), "stream"),
+        (Some(Stream), Authorizer, Server::Other, None, "authorized"),
         (Some(XSendfile), Responder, Server::Nginx, Some(XAccelRedirect), "sendfile"),
         (Some(XSendfile), Authorizer, Server::Other, Some(XSendfile), "authorized"),
         (None, Authorizer, Server::Nginx, None, "authorized"),
         // Its authorizer mode fails open: it must never look as if it worked.
         (None, Authorizer, Server::Lighttpd, None, "403"),
         (Some(Authorize), Authorizer, Server::Lighttpd, Some(Authorize), "403"),
+        (Some(Stream), Authorizer, Server::Lighttpd, Some(Stream), "403"),
     ];
     for (setting, role, server, deliver, expected) in table {
         let options =
@@ -124,6 +128,7 @@ async fn how_each_server_is_told_to_send_an_allowed_file() {
             Reply::Allowed { handover: Handover::Sendfile { .. }, .. } => "sendfile".to_owned(),
             Reply::Allowed { handover: Handover::LocalFile { .. }, .. } => "location".to_owned(),
             Reply::Allowed { handover: Handover::Authorized, .. } => "authorized".to_owned(),
+            Reply::Allowed { handover: Handover::Stream(_), .. } => "stream".to_owned(),
             other => other.status().to_string(),
         };
         assert_eq!(got, expected, "{setting:?} {role:?} {server:?} {deliver:?}");

@@ -9,7 +9,7 @@ use crate::gate::{Considered, Gate, Judgement};
 use crate::image::Ownership;
 use crate::refusal;
 use crate::reply::{Deliver, Reply};
-use crate::request::Request;
+use crate::request::{Request, Server};
 use crate::settings::Deny;
 use crate::target::{Part, Target};
 use crate::visitor::{Identity, Status};
@@ -130,12 +130,13 @@ pub struct Answer {
     pub meaning: &'static str,
 }
 
-const SERVERS: [(Deliver, &str, &str); 5] = [
+const SERVERS: [(Deliver, &str, &str); 6] = [
     (Deliver::XAccelRedirect, "nginx", "x-accel-redirect"),
     (Deliver::XSendfile, "Apache, mod_xsendfile", "x-sendfile"),
     (Deliver::XSendfileEncoded, "lighttpd", "x-sendfile-encoded"),
     (Deliver::Location, "Apache, .htaccess", "location"),
     (Deliver::Authorize, "auth_request, authorizers", "authorize"),
+    (Deliver::Stream, "any other", "stream"),
 ];
 
 /// Considers the request as `serve` does and tells what came out.
@@ -148,7 +149,10 @@ pub(super) async fn report(
     let considered = gate.consider(request, as_user).await?;
     let mut answers = Vec::new();
     for (deliver, server, name) in SERVERS {
-        let reply = gate.reply(request, &considered, deliver).await;
+        let by_nginx = deliver == Deliver::XAccelRedirect;
+        let server_is = if by_nginx { Server::Nginx } else { request.server };
+        let as_asked = Request { server: server_is, cookies: request.cookies.clone(), ..*request };
+        let reply = gate.reply(&as_asked, &considered, deliver).await;
         let reply = if deliver == Deliver::Authorize { reply.for_authorizer() } else { reply };
         let mut answer = answer(server, name, &reply);
         if deliver == Deliver::Authorize
@@ -354,6 +358,7 @@ fn answer(server: &'static str, deliver: &'static str, reply: &Reply) -> Answer 
     let meaning = match reply {
         Reply::Allowed { .. } if to_piwigo => "Piwigo makes this size first and sends it",
         Reply::Allowed { .. } if header.is_some() => "the server sends this file",
+        Reply::Allowed { .. } if deliver == "stream" => "the gate sends this file",
         Reply::Allowed { .. } => "the server sends what it was asked for",
         Reply::Missing => "the visitor may have the file, but it is not on disk",
         Reply::GalleryLocked => "the gallery is locked",

@@ -7,8 +7,8 @@ use upon::Value;
 
 use super::ConfigError;
 use crate::listen::Listen;
-use crate::settings::Settings;
 use crate::settings::gallery::Gallery;
+use crate::settings::{Settings, Symlinks};
 
 /// What cannot be found out from the gallery.
 #[derive(Debug, Default)]
@@ -111,7 +111,7 @@ impl Values {
             derivatives: bare(&gallery.layout.derivative_dir),
             data: bare(&gallery.layout.data_dir),
             beside: gallery.layout.parent_sites.iter().map(|site| bare(site)).collect(),
-            same_owner_links: true,
+            same_owner_links: settings.symlinks == Symlinks::SameOwner,
         }
     }
 

@@ -132,7 +132,8 @@ impl<Q: Question> Batches<Q> {
             let _ = batch.answer.set(Err(DatabaseError::timeout(ANSWER_TIMEOUT)));
             return;
         }
-        let asking = AssertUnwindSafe(ask(&self.question, &batch.keys)).catch_unwind();
+        // Boxed: of the kinds of question most have nothing to ask, and their futures would lie side by side in one task.
+        let asking = AssertUnwindSafe(Box::pin(ask(&self.question, &batch.keys))).catch_unwind();
         let answer = match tokio::time::timeout(ANSWER_TIMEOUT, asking).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(DatabaseError::no_answer()),

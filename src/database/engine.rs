@@ -9,6 +9,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
 use super::Address;
+use super::connect::Open as _;
 use super::pool::{CONNECT_TIMEOUT, Pool};
 
 /// Prepared statements that a connection keeps, at most.
@@ -93,8 +94,8 @@ impl Engine {
     pub(super) async fn probe(address: &Address) -> Result<(), DatabaseError> {
         let attempt = async {
             match address {
-                Address::MySql(options) => MySqlConnection::connect_with(options).await?.close().await,
-                Address::Sqlite(options) => SqliteConnection::connect_with(options).await?.close().await,
+                Address::MySql(options) => MySqlConnection::open(options).await?.close().await,
+                Address::Sqlite(options) => SqliteConnection::open(options).await?.close().await,
             }
         };
         match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {

@@ -156,6 +156,16 @@ impl Inspection {
         Ok(row.int(0).unwrap_or_default().max(0).unsigned_abs())
     }
 
+    /// How many groups have grants.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn groups_with_grants(&self) -> Result<u64, DatabaseError> {
+        let table = quoted(&self.tables.group_access)?;
+        let row = self.first(&format!("SELECT COUNT(DISTINCT group_id) FROM {table}")).await?;
+        Ok(row.int(0).unwrap_or_default().max(0).unsigned_abs())
+    }
+
     /// Whether an index begins with this column. SQLite's tables are small: yes.
     ///
     /// # Errors

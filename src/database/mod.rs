@@ -4,6 +4,7 @@
 
 mod address;
 mod batch;
+mod connect;
 mod engine;
 mod inspect;
 mod lag;

@@ -12,6 +12,8 @@ use sqlx::{ConnectOptions as _, Connection};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use super::connect::Open;
+
 /// Longest wait for a place, and after that for a new connection to open.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -38,7 +40,7 @@ pub(super) struct Lease<'a, C: Connection> {
     pub(super) connection: C,
 }
 
-impl<C: Connection + Send + 'static> Pool<C> {
+impl<C: Open + Send + 'static> Pool<C> {
     /// Makes no connection yet; `connections`: how many it will have at most.
     pub(super) fn new(options: &C::Options, connections: u32) -> Self {
         Pool {
@@ -55,7 +57,8 @@ impl<C: Connection + Send + 'static> Pool<C> {
         let Ok(Ok(place)) = place else { return Err(sqlx::Error::PoolTimedOut) };
         let connection = match self.take() {
             Some(connection) => connection,
-            None => match timeout(CONNECT_TIMEOUT, C::connect_with(&self.options)).await {
+            // Boxed: what is needed once for a connection would have its place in the future of every question.
+            None => match timeout(CONNECT_TIMEOUT, Box::pin(C::open(&self.options))).await {
                 Ok(connection) => connection?,
                 Err(late) => return Err(sqlx::Error::Io(late.into())),
             },
@@ -83,7 +86,7 @@ impl<C: Connection + Send + 'static> Pool<C> {
     }
 }
 
-impl<C: Connection + Send + 'static> Lease<'_, C> {
+impl<C: Open + Send + 'static> Lease<'_, C> {
     /// The answer was read to its end: the connection can be used again.
     pub(super) fn give_back(self) {
         self.pool.resting().push_back(Resting { connection: self.connection, since: Instant::now() });

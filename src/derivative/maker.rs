@@ -6,7 +6,7 @@
 //! waits until it has all of them.
 
 use std::collections::{HashMap, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -20,7 +20,7 @@ use super::params::DerivativeParams;
 use super::plan::Picture;
 use super::store::{self, Place, Stamp, StoreError};
 use super::stored::{self, Stored};
-use crate::send::Unsendable;
+use crate::send::{Tree, Unsendable};
 use crate::settings::gallery::Gallery;
 
 /// What an ordinary making may take: 60 megapixels, about.
@@ -49,8 +49,8 @@ const LOOKED_BEFORE: Duration = Duration::from_secs(2);
 /// An order for one derivative.
 #[derive(Clone, Debug)]
 pub struct Commission {
-    /// The gallery's root.
-    pub root: PathBuf,
+    /// The gallery's files.
+    pub tree: Arc<Tree>,
     /// Its settings, at most a second old.
     pub gallery: Arc<Gallery>,
     /// What it is made from.
@@ -74,7 +74,7 @@ impl Commission {
 /// Why there is no derivative.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unmade {
-    /// The source is missing, or reached through a stranger's link.
+    /// The source is missing, or reached through a link that is not followed.
     #[error("the source is missing: {0}")]
     NoSource(String),
     /// The source is no picture that can be made smaller.
@@ -258,19 +258,21 @@ impl Maker {
 
     /// Blocks, for as long as reading, decoding and writing take.
     fn make_now(&self, share: Share, derivative: &str, commission: &Commission) -> Result<(), Attempt> {
-        let Commission { root, gallery, picture, params, ordered, .. } = commission;
+        let Commission { tree, gallery, picture, params, ordered, .. } = commission;
         let base = &gallery.layout.derivative_dir;
         let began = SystemTime::now();
-        let path = Path::new(base).join(derivative);
+        let path = format!("{base}{derivative}");
         // Somebody else may have made it meanwhile.
-        match stored::look(root, &path, Path::new(&picture.file), params.last_mod_time) {
+        match stored::look(tree, &path, &picture.file, params.last_mod_time) {
             Stored::Fresh => return Ok(()),
-            Stored::NoSource => return Err(Unmade::NoSource(picture.file.clone()).into()),
+            Stored::NoSource | Stored::Refused => {
+                return Err(Unmade::NoSource(picture.file.clone()).into());
+            }
             Stored::Absent => {}
         }
-        let source = store::stamp(root, &picture.file).map_err(Unmade::from)?;
-        let place = Place::make(root, base, derivative).map_err(Unmade::from)?;
-        self.sweep(root, &place, began);
+        let source = store::stamp(tree, &picture.file).map_err(Unmade::from)?;
+        let place = Place::make(tree, base, derivative).map_err(Unmade::from)?;
+        self.sweep(tree, &place, began);
 
         let (bytes, from) = from_any(share, commission, &place, source)?;
         let dated = [
@@ -287,8 +289,8 @@ impl Maker {
     }
 
     /// Removes a killed process's files, in each directory now and then.
-    fn sweep(&self, root: &Path, place: &Place, now: SystemTime) {
-        let directory = root.join(place.path());
+    fn sweep(&self, tree: &Tree, place: &Place, now: SystemTime) {
+        let directory = tree.root().join(place.path());
         {
             let mut swept = locked(&self.swept);
             if swept.get(&directory).is_some_and(|at| at.elapsed() < SWEPT_FOR) {
@@ -342,9 +344,9 @@ impl Maker {
 
 /// What a derivative is made from, as it is now.
 fn files(commission: &Commission) -> Result<Files, Unmade> {
-    let source = store::stamp(&commission.root, &commission.picture.file)?;
+    let source = store::stamp(&commission.tree, &commission.picture.file)?;
     let mark = match mark_file(commission) {
-        Some(path) => store::stamp(&commission.root, &path).ok(),
+        Some(path) => store::stamp(&commission.tree, &path).ok(),
         None => None,
     };
     Ok(Files { source, mark })
@@ -371,7 +373,8 @@ mod tests {
     use super::*;
     use crate::derivative::name::Kind;
     use crate::derivative::params::Watermark;
-    use crate::settings::PiwigoFiles;
+    use crate::settings::{PiwigoFiles, Symlinks};
+    use std::path::Path;
 
     /// A gallery with one picture of 400 × 300, `u/a.jpg`, as old as the epoch.
     struct Scene {
@@ -402,7 +405,7 @@ mod tests {
 
         fn order(&self, kind: Kind) -> Commission {
             Commission {
-                root: self.root().to_owned(),
+                tree: Arc::new(Tree::new(self.root(), Symlinks::SameOwner, &[])),
                 gallery: self.gallery.clone(),
                 picture: Picture::original("u/a.jpg".into(), (Some(400), Some(300)), Some(0), None),
                 params: self.gallery.derivatives.params(kind).unwrap(),

@@ -2,7 +2,6 @@
 //! where the size carries it. Blocks, for as long as reading and decoding take.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::maker::{Commission, Unmade};
@@ -10,6 +9,7 @@ use super::name;
 use super::plan::{self, Step};
 use super::render::{self, Limits, Order, RenderError};
 use super::store::{self, Place, Stamp};
+use crate::send::Tree;
 
 /// Largest watermark file, in bytes.
 const MAX_MARK: u64 = 16 << 20;
@@ -44,7 +44,7 @@ pub(super) fn from_any(
     place: &Place,
     source: Stamp,
 ) -> Result<(Vec<u8>, String), Attempt> {
-    let Commission { root, gallery, picture, params, .. } = commission;
+    let Commission { tree, gallery, picture, params, .. } = commission;
     let steps = plan::steps(params, &gallery.derivatives, picture);
     for step in &steps {
         let Some((kind, since)) = step.from else { continue };
@@ -57,10 +57,10 @@ pub(super) fn from_any(
     }
     let Some(last) = steps.last() else { return Err(Unmade::Busy.into()) };
     let mark = match mark_file(commission).filter(|_| last.watermark) {
-        Some(file) => Some(mark(root, &file)?),
+        Some(file) => Some(mark(tree, &file)?),
         None => None,
     };
-    let bytes = match store::read(root, &picture.file, share.source_bytes) {
+    let bytes = match store::read(tree, &picture.file, share.source_bytes) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => return Err(Attempt::TooLarge(format!("more than {} bytes", share.source_bytes))),
         Err(error) => return Err(Unmade::from(error).into()),
@@ -86,13 +86,13 @@ fn larger(
     (Some(modified) >= needed).then_some(bytes)
 }
 
-fn mark(root: &Path, file: &str) -> Result<Vec<u8>, Unmade> {
+fn mark(tree: &Tree, file: &str) -> Result<Vec<u8>, Unmade> {
     let unusable = |why: String| Unmade::Settings(format!("the watermark {file} cannot be used: {why}"));
     let plain = |segment: &str| !segment.is_empty() && !segment.starts_with('.');
     if !file.split('/').all(plain) {
         return Err(unusable("it is not below the gallery's root".into()));
     }
-    match store::read(root, file, MAX_MARK) {
+    match store::read(tree, file, MAX_MARK) {
         Ok(Some(bytes)) => Ok(bytes),
         Ok(None) => Err(unusable(format!("it has more than {MAX_MARK} bytes"))),
         Err(error) => Err(unusable(error.to_string())),

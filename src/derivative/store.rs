@@ -1,14 +1,13 @@
 //! Where derivatives lie: a path below the derivatives' directory in, a finished file there out, whole or not at all.
 //!
 //! Directories are entered one segment at a time, and none of them through a symbolic link: what is made stays below the
-//! derivatives' directory. (That directory itself may be reached by the owner's own links: `_data` on another disk.)
+//! derivatives' directory. (That directory itself may be reached by links as the setting `symlinks` allows: `_data` on another disk.)
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -17,7 +16,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::send::{self, Unsendable};
+use crate::send::{Lost, Tree, Unsendable};
 
 /// Unfinished files begin and end like this. No URL names them: no part of a path may begin with a dot.
 const UNFINISHED: (&str, &str) = (".gate-", ".tmp");
@@ -43,19 +42,23 @@ pub struct Stamp {
 /// The stamp of a file of the gallery.
 ///
 /// # Errors
-/// When it is not there, or is reached through a stranger's link.
-pub fn stamp(root: &Path, path: &str) -> Result<Stamp, Unsendable> {
-    let file = send::inspect_beside(root, path)?;
+/// When it is not there, or is reached through a link that is not followed.
+pub fn stamp(tree: &Tree, path: &str) -> Result<Stamp, Unsendable> {
+    let file = tree.look(path)?;
     Ok(Stamp { length: file.length, modified: file.modified })
 }
 
 /// What a file of the gallery holds; `None` if that is more than `limit` bytes.
 ///
 /// # Errors
-/// When it is not there, is reached through a stranger's link, or cannot be read.
-pub fn read(root: &Path, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Unsendable> {
-    let (file, _) = send::open(root, path)?;
-    read_bounded(file, limit).map_err(|error| Unsendable::Missing { path: path.to_owned(), error })
+/// When it is not there, is reached through a link that is not followed, or cannot be read.
+pub fn read(tree: &Tree, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Unsendable> {
+    let (file, _) = tree.open(path)?;
+    read_bounded(file, limit).map_err(|error| Unsendable::Missing {
+        path: path.to_owned(),
+        error,
+        by_link: false,
+    })
 }
 
 fn read_bounded(file: File, limit: u64) -> io::Result<Option<Vec<u8>>> {
@@ -120,26 +123,21 @@ pub struct Place {
 }
 
 impl Place {
-    /// Finds the place of `derivative`, a path below `base` (`_data/i/`), which is relative to `root`; makes the directories
+    /// Finds the place of `derivative`, a path below `base` (`_data/i/`), which is relative to the root; makes the directories
     /// that are missing. They get permissions and, if this is root, the owner of the directory that they are made in.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn make(root: &Path, base: &str, derivative: &str) -> Result<Self, StoreError> {
+    pub fn make(tree: &Tree, base: &str, derivative: &str) -> Result<Self, StoreError> {
         let (below, name) = derivative.rsplit_once('/').unwrap_or(("", derivative));
         if name.len() > MAX_NAME {
             return Err(StoreError::Name);
         }
-        let mut path = String::new();
-        let mut directory = File::open(root).map_err(|error| StoreError::io("", error))?;
-        let mut is_new = false;
-        for segment in base.split('/').filter(|segment| !segment.is_empty()) {
-            path.extend([segment, "/"]);
-            (directory, is_new) = enter(&directory, segment, &path, Links::OfTheOwner)?;
-        }
+        let (directory, mut is_new) = base_directory(tree, base)?;
+        let (mut path, mut directory) = (base.to_owned(), File::from(directory));
         for segment in below.split('/').filter(|segment| !segment.is_empty()) {
             path.extend([segment, "/"]);
-            (directory, is_new) = enter(&directory, segment, &path, Links::None)?;
+            (directory, is_new) = enter(&directory, segment, &path)?;
         }
         let place = Place { directory, name: name.to_owned(), path };
         if is_new {
@@ -235,46 +233,58 @@ impl Place {
     }
 }
 
-/// Which symbolic links may lead to a directory.
-#[derive(Clone, Copy)]
-enum Links {
-    None,
-    /// Those of the owner of what they lead to, as in [`send::inspect`].
-    OfTheOwner,
+/// The derivatives' directory, and whether it had to be made. Links up to it are followed as the setting `symlinks` says.
+fn base_directory(tree: &Tree, base: &str) -> Result<(OwnedFd, bool), StoreError> {
+    let lost = |path: &str, lost| match lost {
+        Lost::System(errno) => StoreError::new(path, errno),
+        Lost::NotAFile | Lost::Link(_) => StoreError::Link(path.to_owned()),
+    };
+    let mut walk = tree.walk().map_err(|errno| StoreError::new("", errno))?;
+    let (mut path, mut is_new) = (String::new(), false);
+    for segment in base.split('/').filter(|segment| !segment.is_empty()) {
+        path.extend([segment, "/"]);
+        is_new = false;
+        match walk.enter(segment) {
+            Err(Lost::System(Errno::NOENT)) => {
+                let parent = walk.directory().and_then(|directory| {
+                    Ok(File::from(directory.try_clone_to_owned().map_err(|_| Errno::MFILE)?))
+                });
+                (_, is_new) = enter(&parent.map_err(|why| lost(&path, why))?, segment, &path)?;
+                walk.enter(segment)
+            }
+            entered => entered,
+        }
+        .map_err(|why| lost(&path, why))?;
+    }
+    Ok((walk.into_directory().map_err(|why| lost(&path, why))?, is_new))
 }
 
-/// Opens a directory in `parent`, and says whether it had to be made; `path` is its own, for messages.
-fn enter(parent: &File, segment: &str, path: &str, links: Links) -> Result<(File, bool), StoreError> {
+/// Opens a directory in `parent`, and says whether it had to be made; `path` is its own, for messages. A link is none.
+fn enter(parent: &File, segment: &str, path: &str) -> Result<(File, bool), StoreError> {
     let failed = |errno| StoreError::new(path, errno);
     // What names a derivative was checked long before; here it would lead out.
     if matches!(segment, "." | "..") {
         return Err(StoreError::Link(path.to_owned()));
     }
-    let open = |more| {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | more;
+    let open = || {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         openat(parent, segment, flags, Mode::empty()).map(File::from)
     };
-    match open(OFlags::NOFOLLOW) {
+    match open() {
         Ok(directory) => Ok((directory, false)),
         Err(Errno::NOENT) => {
             match mkdirat(parent, segment, Mode::RWXU) {
                 Ok(()) => {}
                 // Somebody was faster, and sees to its permissions.
-                Err(Errno::EXIST) => return Ok((open(OFlags::NOFOLLOW).map_err(failed)?, false)),
+                Err(Errno::EXIST) => return Ok((open().map_err(failed)?, false)),
                 Err(errno) => return Err(failed(errno)),
             }
-            let directory = open(OFlags::NOFOLLOW).map_err(failed)?;
+            let directory = open().map_err(failed)?;
             let failed = |error| StoreError::io(path, error);
             let mode = parent.metadata().map_err(failed)?.mode() & 0o2777;
             directory.set_permissions(Permissions::from_mode(mode)).map_err(failed)?;
             give_to_owner_of(parent, &directory).map_err(failed)?;
             Ok((directory, true))
-        }
-        Err(Errno::LOOP | Errno::NOTDIR) if matches!(links, Links::OfTheOwner) => {
-            let link = statat(parent, segment, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
-            let directory = open(OFlags::empty()).map_err(failed)?;
-            let owner = directory.metadata().map_err(|error| StoreError::io(path, error))?.uid();
-            if owner == link.st_uid { Ok((directory, false)) } else { Err(StoreError::Link(path.to_owned())) }
         }
         Err(errno) => Err(failed(errno)),
     }
@@ -331,8 +341,14 @@ impl Drop for Unfinished<'_> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
+    use std::path::Path;
 
     use super::*;
+    use crate::settings::Symlinks;
+
+    fn make(root: &Path, derivative: &str) -> Result<Place, StoreError> {
+        Place::make(&Tree::new(root, Symlinks::SameOwner, &[]), "_data/i/", derivative)
+    }
 
     const TIME: Duration = Duration::from_secs(1_700_000_000);
 
@@ -352,7 +368,7 @@ mod tests {
         fs::create_dir(root.join("_data")).unwrap();
         fs::set_permissions(root.join("_data"), Permissions::from_mode(0o775)).unwrap();
         let time = SystemTime::UNIX_EPOCH + TIME;
-        let place = Place::make(root, "_data/i/", "upload/2024/a-th.jpg").unwrap();
+        let place = make(root, "upload/2024/a-th.jpg").unwrap();
         place.write(b"first", time).unwrap();
         place.write(b"second", time).unwrap();
         let made = root.join("_data/i/upload/2024");
@@ -381,7 +397,7 @@ mod tests {
         }
         fs::create_dir(root.join("_data")).unwrap();
         std::os::unix::fs::chown(root.join("_data"), Some(65534), Some(65533)).unwrap();
-        let place = Place::make(root, "_data/i/", "upload/a-th.jpg").unwrap();
+        let place = make(root, "upload/a-th.jpg").unwrap();
         place.write(b"x", SystemTime::UNIX_EPOCH).unwrap();
         for path in ["_data/i", "_data/i/upload", "_data/i/upload/index.htm", "_data/i/upload/a-th.jpg"] {
             let metadata = fs::metadata(root.join(path)).unwrap();
@@ -405,14 +421,14 @@ mod tests {
             "upload/file/a-th.jpg",
             "../a-th.jpg",
         ] {
-            let refused = Place::make(root, "_data/i/", derivative);
+            let refused = make(root, derivative);
             assert!(matches!(refused, Err(StoreError::Link(_))), "{derivative}: {refused:?}");
         }
         assert_eq!(names(&root.join("elsewhere")), ["2024"]);
         // A link in the derivative's own place gives way to it.
         fs::write(root.join("elsewhere/target"), "as it was").unwrap();
         symlink(root.join("elsewhere/target"), root.join("_data/i/upload/a-th.jpg")).unwrap();
-        let place = Place::make(root, "_data/i/", "upload/a-th.jpg").unwrap();
+        let place = make(root, "upload/a-th.jpg").unwrap();
         assert_eq!(place.neighbour("a-th.jpg", 100), None);
         place.write(b"x", SystemTime::UNIX_EPOCH).unwrap();
         assert_eq!(fs::read(root.join("elsewhere/target")).unwrap(), b"as it was");
@@ -426,11 +442,11 @@ mod tests {
         fs::create_dir_all(directory.path().join("disk")).unwrap();
         fs::create_dir_all(&root).unwrap();
         symlink("../disk", root.join("_data")).unwrap();
-        Place::make(&root, "_data/i/", "a-th.jpg").unwrap().write(b"x", SystemTime::UNIX_EPOCH).unwrap();
+        make(&root, "a-th.jpg").unwrap().write(b"x", SystemTime::UNIX_EPOCH).unwrap();
         assert_eq!(names(&directory.path().join("disk/i")), ["a-th.jpg", "index.htm"]);
         if fs::metadata(&root).unwrap().uid() == 0 {
             std::os::unix::fs::lchown(root.join("_data"), Some(65534), None).unwrap();
-            assert!(matches!(Place::make(&root, "_data/i/", "a-th.jpg"), Err(StoreError::Link(_))));
+            assert!(matches!(make(&root, "a-th.jpg"), Err(StoreError::Link(_))));
         }
     }
 
@@ -438,7 +454,7 @@ mod tests {
     fn what_a_killed_process_left_is_removed_and_nothing_else() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
-        let place = Place::make(root, "_data/i/", "u/a-th.jpg").unwrap();
+        let place = make(root, "u/a-th.jpg").unwrap();
         let now = SystemTime::now();
         for (name, age) in [
             (".gate-1-1.tmp", 601),
@@ -459,7 +475,7 @@ mod tests {
     fn a_name_longer_than_a_file_may_have_is_an_error_before_any_work() {
         let directory = tempfile::tempdir().unwrap();
         let long = format!("upload/{}-th.jpg", "x".repeat(250));
-        assert!(matches!(Place::make(directory.path(), "_data/i/", &long), Err(StoreError::Name)));
+        assert!(matches!(make(directory.path(), &long), Err(StoreError::Name)));
         assert!(names(directory.path()).is_empty());
     }
 
@@ -468,7 +484,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
         fs::create_dir_all(root.join("_data/i")).unwrap();
-        let place = Place::make(root, "_data/i/", "a-th.jpg").unwrap();
+        let place = make(root, "a-th.jpg").unwrap();
         fs::create_dir(root.join("_data/i/a-th.jpg")).unwrap();
         let failed = place.write(b"x", SystemTime::UNIX_EPOCH);
         assert!(matches!(failed, Err(StoreError::Link(_))), "{failed:?}");
@@ -480,12 +496,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
         fs::create_dir_all(root.join("_data/i/u/a-th.jpg")).unwrap();
-        let over_a_directory = Place::make(root, "_data/i/", "u/a-th.jpg");
+        let over_a_directory = make(root, "u/a-th.jpg");
         assert!(matches!(over_a_directory, Err(StoreError::Link(_))), "{over_a_directory:?}");
         // Root may write everywhere.
         if !rustix::process::geteuid().is_root() {
             fs::set_permissions(root.join("_data/i/u"), Permissions::from_mode(0o555)).unwrap();
-            let read_only = Place::make(root, "_data/i/", "u/a-sq.jpg");
+            let read_only = make(root, "u/a-sq.jpg");
             assert!(matches!(read_only, Err(StoreError::Denied { .. })), "{read_only:?}");
         }
     }

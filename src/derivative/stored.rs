@@ -1,9 +1,10 @@
 //! What lies on disk for a derivative: whether it exists and is newer than its source and than its type's last
 //! change (PIWIGO.md §4.3, step 5).
 
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use crate::send::{Tree, Unsendable};
 
 /// The state of a derivative's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,24 +15,39 @@ pub enum Stored {
     Absent,
     /// Its source is missing.
     NoSource,
+    /// Its source is reached by a link that is not followed.
+    Refused,
 }
 
-/// Looks at `<root>/<derivative>` and at `<root>/<source>`; `since` is the type's last change, in seconds since
-/// 1970. Blocks on the file system.
+/// Looks at the files `derivative` and `source` of the gallery; `since` is the type's last change, in seconds since 1970.
+/// A derivative that is reached by a link that is not followed is not there. Blocks on the file system.
 ///
 /// A source beside the root (`../x`) gives way to a file of the same name below the root, as in Piwigo's `i.php`:
 /// then the derivative is that file's, for which no row was found.
-pub fn look(root: &Path, derivative: &Path, source: &Path, since: i64) -> Stored {
-    let modified = |path: &Path| {
-        fs::metadata(root.join(path)).ok().filter(fs::Metadata::is_file).map(|metadata| metadata.mtime())
-    };
-    if source.strip_prefix("..").is_ok_and(|inside| root.join(inside).exists()) {
+pub fn look(tree: &Tree, derivative: &str, source: &str, since: i64) -> Stored {
+    if source.strip_prefix("../").is_some_and(|inside| tree.root().join(inside).exists()) {
         return Stored::NoSource;
     }
-    let Some(changed) = modified(source) else { return Stored::NoSource };
-    match modified(derivative) {
-        Some(time) if time >= changed.max(since) => Stored::Fresh,
+    let changed = match tree.look(source) {
+        Ok(source) => seconds(source.modified),
+        Err(Unsendable::Link { .. }) => return Stored::Refused,
+        Err(_) => return Stored::NoSource,
+    };
+    match tree.look(derivative) {
+        Ok(derivative) if seconds(derivative.modified) >= changed.max(since) => Stored::Fresh,
         _ => Stored::Absent,
+    }
+}
+
+/// Whole seconds since 1970, as Piwigo compares them.
+fn seconds(time: SystemTime) -> i64 {
+    let whole = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => whole(since),
+        Err(before) => {
+            let before = before.duration();
+            -whole(before) - i64::from(before.subsec_nanos() > 0)
+        }
     }
 }
 
@@ -60,7 +76,8 @@ pub fn strange_source(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, SystemTime};
+    use crate::settings::Symlinks;
+    use std::fs;
 
     fn write(path: &Path, seconds: u64) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -75,6 +92,7 @@ mod tests {
         write(&root.join("upload/a.jpg"), 1000);
         write(&root.join("_data/i/upload/a-th.jpg"), 2000);
         write(&root.join("_data/i/upload/gone-th.jpg"), 2000);
+        let tree = Tree::new(&root, Symlinks::SameOwner, &[]);
         let table = [
             ("upload/a-th.jpg", "upload/a.jpg", 0, Stored::Fresh),
             ("upload/a-th.jpg", "upload/a.jpg", 2000, Stored::Fresh),
@@ -83,12 +101,12 @@ mod tests {
             ("upload/gone-th.jpg", "upload/gone.jpg", 0, Stored::NoSource),
         ];
         for (derivative, source, since, expected) in table {
-            let derivative = Path::new("_data/i").join(derivative);
-            assert_eq!(look(&root, &derivative, Path::new(source), since), expected, "{derivative:?}");
+            let derivative = format!("_data/i/{derivative}");
+            assert_eq!(look(&tree, &derivative, source, since), expected, "{derivative:?}");
         }
         write(&root.join("upload/a.jpg"), 3000);
-        let derivative = Path::new("_data/i/upload/a-th.jpg");
-        assert_eq!(look(&root, derivative, Path::new("upload/a.jpg"), 0), Stored::Absent, "replaced source");
+        let found = look(&tree, "_data/i/upload/a-th.jpg", "upload/a.jpg", 0);
+        assert_eq!(found, Stored::Absent, "replaced source");
     }
 
     #[test]
@@ -97,7 +115,8 @@ mod tests {
         let root = directory.path().join("gallery");
         write(&directory.path().join("ext/p.png"), 1000);
         write(&root.join("_data/i/ext/p-th.png"), 2000);
-        let look = || look(&root, Path::new("_data/i/ext/p-th.png"), Path::new("../ext/p.png"), 0);
+        let tree = Tree::new(&root, Symlinks::SameOwner, &["ext/".into()]);
+        let look = || look(&tree, "_data/i/ext/p-th.png", "../ext/p.png", 0);
         assert_eq!(look(), Stored::Fresh);
         write(&root.join("ext/p.png"), 1000);
         assert_eq!(look(), Stored::NoSource);

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use super::findings::{Findings, shown, some};
 use super::grants;
 use super::prefixes::Guarded;
+use crate::config::{self, Values};
 use crate::database::{Address, Clock, Database, DatabaseError, Inspection, Trouble};
 use crate::gate::Gate;
 use crate::ready::Ready;
@@ -18,8 +19,8 @@ const MAX_SKEW: i64 = 60;
 /// From so many rows on an index of one's own is worth its while (README, Large galleries).
 const MANY: u64 = 2_000;
 
-/// Groups with grants are probed one by one, in Piwigo's own index.
-const MANY_GROUPS: u64 = 50_000;
+/// From so many groups with grants on, each of which is probed, an index by user is worth its while.
+const MANY_GROUPS: u64 = 24;
 
 /// Looks at the database itself; what is returned can be asked more.
 pub(super) async fn reach(settings: &Settings, findings: &mut Findings) -> Option<Inspection> {
@@ -244,17 +245,16 @@ async fn optional_indexes(
 ) {
     let (schema, tables) = (ready.database.schema(), &settings.tables);
     let wanted = [
-        (schema.auth_keys, &tables.user_auth_keys, "auth_key", "gate_key", MANY),
-        (schema.formats, &tables.image_format, "image_id", "gate_image", MANY),
-        (settings.policy.covers, &tables.categories, "representative_picture_id", "gate_cover", MANY),
-        (true, &tables.user_group, "user_id", "gate_user", MANY_GROUPS),
+        (schema.auth_keys, &tables.user_auth_keys, "auth_key", "gate_key"),
+        (schema.formats, &tables.image_format, "image_id", "gate_image"),
+        (settings.policy.covers, &tables.categories, "representative_picture_id", "gate_cover"),
     ];
-    for (applies, table, column, index, many) in wanted {
+    for (applies, table, column, index) in wanted {
         if !applies || inspection.is_indexed(table, column).await.unwrap_or(true) {
             continue;
         }
         if let Ok(rows) = inspection.count(table).await
-            && rows >= many
+            && rows >= MANY
         {
             findings.advise(
                 "index-optional",
@@ -262,6 +262,19 @@ async fn optional_indexes(
                 format!("CREATE INDEX {index} ON {table} ({column}); Piwigo does not mind"),
             );
         }
+    }
+    if !schema.groups_by_user
+        && let Ok(groups) = inspection.groups_with_grants().await
+        && groups >= MANY_GROUPS
+    {
+        findings.advise(
+            "index-optional",
+            format!(
+                "{groups} groups have grants, and {} no index by user_id: each request probes them all",
+                tables.user_group
+            ),
+            format!("CREATE INDEX gate_user ON {} (user_id); and reload the gate", tables.user_group),
+        );
     }
 }
 
@@ -325,19 +338,17 @@ pub(super) async fn prefixes(
     findings: &mut Findings,
 ) -> Guarded {
     let id = "prefixes";
-    let upload = match settings.piwigo.upload_dir() {
-        Ok(upload) => upload,
-        Err(error) => {
-            findings.warn(
-                id,
-                shown(&error.to_string()),
-                "guard the directory of the uploads in the server's file",
-            );
-            "upload/".to_owned()
-        }
-    };
+    if ready.gallery.upload_dir.is_none() {
+        findings.warn(
+            id,
+            "Piwigo's upload_dir is not below its directory, or made by code",
+            "guard it by a line of your own in the server's file",
+        );
+    }
     let sites = inspection.sites().await.unwrap_or_default();
-    let guarded = Guarded::of(&ready.gallery.layout, &upload, &sites);
+    // What `config` prints guards the same.
+    let values = Values::of(settings, &ready.gallery, Some(&sites), &config::Asked::default());
+    let guarded = Guarded::of(&values, &sites);
     findings.ok(id, format!("to be guarded: {}, i.php, action.php", guarded.directories().join(", ")));
     if !guarded.beside.is_empty() && !settings.parent_sites {
         findings.warn(

@@ -1,7 +1,7 @@
 //! Which parts of the site must be guarded: computed from the gallery's settings, and looked for in the text of a web
 //! server's configuration.
 
-use crate::target::Layout;
+use crate::config::Values;
 
 /// Directories and scripts that lead to pictures, relative to the gallery, without slashes at either end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,25 +32,22 @@ impl Default for Guarded {
 }
 
 impl Guarded {
-    /// By the gallery's settings and the table of its sites.
-    pub(super) fn of(layout: &Layout, upload_dir: &str, sites: &[String]) -> Self {
-        let bare = |directory: &str| directory.trim_matches('/').to_owned();
+    /// What a printed server file guards, and of the gallery's sites those that it does not.
+    pub(super) fn of(values: &Values, sites: &[String]) -> Self {
         let mut guarded = Guarded {
-            originals: vec![bare(upload_dir)],
-            derivatives: bare(&layout.derivative_dir),
-            data: bare(&layout.data_dir),
-            ..Guarded::default()
+            originals: values.originals.clone(),
+            derivatives: values.derivatives.clone(),
+            data: values.data.clone(),
+            beside: Vec::new(),
+            elsewhere: Vec::new(),
         };
-        for site in ["./galleries/"].into_iter().chain(sites.iter().map(String::as_str)) {
-            let list = match site.strip_prefix("../") {
-                Some(beside) if !beside.starts_with("..") => (&mut guarded.beside, bare(beside)),
-                None if !site.starts_with('/') && !site.contains("://") && !site.starts_with("..") => {
-                    (&mut guarded.originals, bare(site.trim_start_matches("./")))
+        for site in sites {
+            match site.strip_prefix("../") {
+                Some(beside) if !beside.starts_with("..") => {
+                    guarded.beside.push(beside.trim_matches('/').to_owned());
                 }
-                _ => (&mut guarded.elsewhere, site.to_owned()),
-            };
-            if !list.0.contains(&list.1) && !list.1.is_empty() {
-                list.0.push(list.1);
+                None if !site.starts_with(['/', '.']) && !site.contains("://") || site.starts_with("./") => {}
+                _ => guarded.elsewhere.push(site.clone()),
             }
         }
         guarded
@@ -101,24 +98,13 @@ impl Guarded {
 mod tests {
     use super::*;
 
-    fn layout(derivatives: &str, data: &str) -> Layout {
-        Layout {
-            url_prefix: String::new(),
-            derivative_dir: derivatives.into(),
-            data_dir: data.into(),
-            parent_sites: Vec::new(),
-        }
-    }
-
     #[test]
-    fn prefixes_come_from_the_settings_and_the_sites() {
-        let sites = ["./galleries/", "./more/", "../photos/", "http://else.example/g/", "/abs/", "../../up/"];
-        let guarded = Guarded::of(&layout("d/i/", "d/"), "photos/", &sites.map(str::to_owned));
-        assert_eq!(guarded.originals, ["photos", "galleries", "more"]);
-        assert_eq!((guarded.derivatives.as_str(), guarded.data.as_str()), ("d/i", "d"));
+    fn sites_are_guarded_beside_or_elsewhere() {
+        let sites = ["./galleries/", "more/", "../photos/", "http://else.example/g/", "/abs/", "../../up/"];
+        let guarded = Guarded::of(&Values::example(), &sites.map(str::to_owned));
         assert_eq!(guarded.beside, ["photos"]);
         assert_eq!(guarded.elsewhere, ["http://else.example/g/", "/abs/", "../../up/"]);
-        assert_eq!(Guarded::of(&layout("_data/i/", "_data/"), "upload/", &[]), Guarded::default());
+        assert_eq!(Guarded::of(&Values::example(), &[]), Guarded::default());
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod error;
 pub mod gallery;
 mod options;
 mod piwigo_files;
+mod symlinks;
 
 use std::io::Read as _;
 use std::ops::RangeInclusive;
@@ -19,6 +20,7 @@ use databases::Databases;
 pub use error::SettingsError;
 pub use options::{Deny, Derivatives, LogFormat, LogLevel, Options};
 pub use piwigo_files::PiwigoFiles;
+pub use symlinks::Symlinks;
 
 use crate::access::{Admins, Policy};
 use crate::companion::{MAX_PATTERNS, Pattern};
@@ -41,6 +43,8 @@ pub struct Settings {
     pub listen: Option<Listen>,
     /// How the server is told to send a file; `None`: what the server itself says.
     pub deliver: Option<Deliver>,
+    /// Which symbolic links lead to files that may be served.
+    pub symlinks: Symlinks,
     /// The database; with replicas, the one that Piwigo writes to.
     pub database: Address,
     /// Its read replicas.
@@ -94,7 +98,7 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// Between requests.
     pub idle_timeout: Duration,
-    /// For one answer to be taken.
+    /// For one answer to be taken; of a file that the gate sends itself, for the next piece of it.
     pub write_timeout: Duration,
 }
 
@@ -178,7 +182,9 @@ impl Settings {
         )?;
         let (database, replicas) =
             databases.resolve(options.max_replica_lag.as_deref(), || piwigo.database())?;
-        let url_prefix = url_prefix(options.url_prefix.as_deref().unwrap_or_default())?;
+        let url_prefix = mounted_at(options.url_prefix.as_deref().unwrap_or_default())?;
+        // Where there are several, what one of them takes counts so many times.
+        let (connections, jobs) = if options.one_of_several { (2, 1) } else { (8, cores()) };
         let parent_sites = options.parent_sites.unwrap_or(false);
         if parent_sites && url_prefix.is_empty() {
             return Err(SettingsError::Value {
@@ -193,12 +199,13 @@ impl Settings {
             companions: companions(options.companions.as_deref().unwrap_or_default())?,
             listen: Listen::resolve(&options)?,
             deliver: options.deliver,
+            symlinks: Symlinks::resolve(options.symlinks.as_deref())?,
             database,
             replicas,
             database_connections: within(
                 "database_connections",
                 options.database_connections,
-                8,
+                connections,
                 1..=64,
                 "a number from 1 to 64",
             )?,
@@ -221,7 +228,7 @@ impl Settings {
             derivative_jobs: within(
                 "derivative_jobs",
                 options.derivative_jobs,
-                cores(),
+                jobs,
                 1..=256,
                 "a number from 1 to 256",
             )?,
@@ -257,10 +264,12 @@ pub fn config_file(given: &Options, config: Option<&Path>) -> Option<PathBuf> {
 }
 
 /// The gallery in whose root this program lies (a `gate.fcgi` on shared hosting), or the working directory, which
-/// `mod_fcgid` sets to the program's.
+/// `mod_fcgid` sets to the program's. A jail without `/proc` leaves only the name by which the program was started.
 fn gallery_of_this_program() -> Option<PathBuf> {
-    let program = std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_owned));
+    let name = || std::env::args_os().next().map(PathBuf::from).filter(|name| name.is_absolute());
+    let program = std::env::current_exe().ok().or_else(name);
     program
+        .and_then(|path| path.parent().map(Path::to_owned))
         .into_iter()
         .chain(std::env::current_dir())
         .find(|directory| directory.join("local/config/database.inc.php").is_file())
@@ -321,7 +330,16 @@ fn freshness(text: &str) -> Result<Duration, SettingsError> {
     })
 }
 
-fn url_prefix(text: &str) -> Result<String, SettingsError> {
+fn mounted_at(text: &str) -> Result<String, SettingsError> {
+    url_prefix(text).map(str::to_owned).ok_or_else(|| SettingsError::Value {
+        setting: "url_prefix",
+        value: text.to_owned(),
+        expected: "a path such as /piwigo, or nothing",
+    })
+}
+
+/// Where a gallery may be mounted: nothing, or a path such as `/piwigo`; a slash at its end is taken off.
+pub fn url_prefix(text: &str) -> Option<&str> {
     let trimmed = text.trim_end_matches('/');
     let segment = |segment: &str| {
         !segment.is_empty()
@@ -329,13 +347,8 @@ fn url_prefix(text: &str) -> Result<String, SettingsError> {
             && !segment.contains(|c: char| c.is_control() || matches!(c, '\\' | '?' | '#' | '%'))
     };
     match trimmed.strip_prefix('/') {
-        None if trimmed.is_empty() => Ok(String::new()),
-        Some(path) if path.split('/').all(segment) => Ok(trimmed.to_owned()),
-        _ => Err(SettingsError::Value {
-            setting: "url_prefix",
-            value: text.to_owned(),
-            expected: "a path such as /piwigo, or nothing",
-        }),
+        None => trimmed.is_empty().then_some(trimmed),
+        Some(path) => path.split('/').all(segment).then_some(trimmed),
     }
 }
 
@@ -431,7 +444,7 @@ mod tests {
             ("/a\r\nX: y", None),
         ];
         for (text, expected) in table {
-            assert_eq!(url_prefix(text).ok().as_deref(), expected, "{text:?}");
+            assert_eq!(url_prefix(text), expected, "{text:?}");
         }
     }
 

@@ -16,6 +16,11 @@ const MAX_FILE: u64 = 64 * 1024;
 #[derive(Clone, Debug, Default, clap::Args, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Options {
+    /// The web server starts several of this program, each for one request at a time (`mod_fcgid`). Nobody says so: it
+    /// shows by the way in which the program is started, and changes defaults only.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub one_of_several: bool,
     /// Piwigo's directory, where its index.php is
     #[arg(long, env = "PIWIGO_GATE_GALLERY", value_name = "DIR")]
     pub gallery: Option<PathBuf>,
@@ -34,6 +39,18 @@ pub struct Options {
     /// How the web server is told to send a file [default: what the server itself says]
     #[arg(long, env = "PIWIGO_GATE_DELIVER")]
     pub deliver: Option<Deliver>,
+    /// Which symbolic links are followed: same-owner, inside, all, or a directory [default: same-owner]
+    #[arg(
+        long_help = "Which symbolic links of the gallery are followed: same-owner (those that belong to the owner of what \
+                     they lead to), inside (those that do not lead out of the gallery), all, or a directory: those \
+                     that lead into the gallery or below it. Given again: another directory. In the environment, white \
+                     space stands between several [default: same-owner]",
+        long,
+        env = "PIWIGO_GATE_SYMLINKS",
+        value_name = "WHICH"
+    )]
+    #[serde(deserialize_with = "one_or_more")]
+    pub symlinks: Option<Vec<String>>,
     /// Path under which the gallery is mounted, such as /piwigo [default: none]
     #[arg(long, env = "PIWIGO_GATE_URL_PREFIX", value_name = "PATH")]
     pub url_prefix: Option<String>,
@@ -121,7 +138,7 @@ pub struct Options {
     /// Seconds after which a connection without a request is closed [default: 60]
     #[arg(long, env = "PIWIGO_GATE_IDLE_TIMEOUT", value_name = "SECONDS")]
     pub idle_timeout: Option<u64>,
-    /// Seconds in which an answer must have been taken [default: 10]
+    /// Seconds in which an answer, or the next piece of a file that the gate sends itself, must have been taken [default: 10]
     #[arg(long, env = "PIWIGO_GATE_WRITE_TIMEOUT", value_name = "SECONDS")]
     pub write_timeout: Option<u64>,
     /// What to log [default: info]
@@ -141,7 +158,7 @@ pub struct Options {
 /// A text, or a list of texts.
 fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     #[derive(serde::Deserialize)]
-    #[serde(untagged, expecting = "an address in quotation marks, or a list of them")]
+    #[serde(untagged, expecting = "a text in quotation marks, or a list of them")]
     enum OneOrMore {
         One(String),
         More(Vec<String>),
@@ -252,12 +269,14 @@ impl Options {
         let mut piwigo = weaker.piwigo;
         piwigo.extend(self.piwigo);
         Options {
+            one_of_several: self.one_of_several || weaker.one_of_several,
             gallery: self.gallery.or(weaker.gallery),
             listen: self.listen.or(weaker.listen),
             socket_mode: self.socket_mode.or(weaker.socket_mode),
             socket_group: self.socket_group.or(weaker.socket_group),
             allow_remote: self.allow_remote.or(weaker.allow_remote),
             deliver: self.deliver.or(weaker.deliver),
+            symlinks: self.symlinks.or(weaker.symlinks),
             url_prefix: self.url_prefix.or(weaker.url_prefix),
             parent_sites: self.parent_sites.or(weaker.parent_sites),
             database: self.database.or(weaker.database),
@@ -304,10 +323,14 @@ mod tests {
             ("derivatives = \"existing\"", true),
             ("derivatives = \"generate\"\nderivative_jobs = 2", true),
             ("derivatives = \"none\"", false),
+            ("one_of_several = true", false),
             ("deny = \"login\"\ncovers = true\nlog_format = \"json\"", true),
             ("database = \"mysql://a/b\"", true),
             ("database = [\"piwigo\", \"mysql://a/b\"]\nmax_replica_lag = \"2s\"", true),
             ("database = 1", false),
+            ("symlinks = \"inside\"\ndeliver = \"stream\"", true),
+            ("symlinks = [\"/mnt/nas\", \"/srv/photos\"]", true),
+            ("symlinks = true", false),
             ("deny = \"no\"", false),
             ("admin = \"strict\"", false),
             ("admins = \"some\"", false),

@@ -134,18 +134,6 @@ impl PiwigoFiles {
         })
     }
 
-    /// The directory of uploaded photos below the root, with a trailing slash.
-    ///
-    /// # Errors
-    /// When it is set by code that only PHP can run, or lies elsewhere.
-    pub fn upload_dir(&self) -> Result<String, SettingsError> {
-        let text = self.text("upload_dir")?.unwrap_or_else(|| "upload/".into());
-        relative_directory(&text).ok_or_else(|| SettingsError::PiwigoType {
-            key: "upload_dir".into(),
-            expected: "a folder below the gallery's root",
-        })
-    }
-
     fn constant(&self, name: &str) -> Result<Option<String>, SettingsError> {
         let value = match self.overrides.get(name) {
             Some(value) => Some(value),

@@ -6,6 +6,8 @@
 
 mod script;
 
+use std::borrow::Cow;
+
 use crate::derivative::name::{self, Kind, NotADerivative};
 use crate::piwigo::derivative_config::DerivativeConfig;
 
@@ -27,6 +29,16 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// This layout, but mounted at `url_prefix` if it does not say itself where.
+    pub fn mounted_at(&self, url_prefix: Option<&str>) -> Cow<'_, Self> {
+        match url_prefix {
+            Some(url_prefix) if self.url_prefix.is_empty() => {
+                Cow::Owned(Layout { url_prefix: url_prefix.to_owned(), ..self.clone() })
+            }
+            _ => Cow::Borrowed(self),
+        }
+    }
+
     /// Whether a path relative to the root's parent is in a directory that Piwigo synchronises.
     pub fn is_in_parent_site(&self, path: &str) -> bool {
         self.parent_sites.iter().any(|site| path.starts_with(site))

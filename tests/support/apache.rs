@@ -62,6 +62,10 @@ impl Apache {
         self.address
     }
 
+    pub fn id(&self) -> u32 {
+        self.server.id()
+    }
+
     /// What Apache, and the processes that mod_fcgid started, have logged.
     pub fn log_text(&self) -> String {
         self.server.log_text()
@@ -149,6 +153,7 @@ pub fn write_htaccess(sandbox: &Sandbox, prefix: &str, guarded_too: bool) {
         text.replace("/gate.fcgi", &format!("{prefix}/gate.fcgi"))
             .replace("RewriteBase /", &format!("RewriteBase {prefix}/"))
             .replace("m#^/", &format!("m#^{prefix}/"))
+            .replace("GATE_URL_PREFIX \"/", &format!("GATE_URL_PREFIX \"{prefix}/"))
     };
     let commands = |text: &str| {
         text.lines().filter(|line| !line.trim_start().starts_with('#')).collect::<Vec<_>>().join("\n")
@@ -164,6 +169,14 @@ pub fn write_htaccess(sandbox: &Sandbox, prefix: &str, guarded_too: bool) {
         }
     }
     write_gate_script(sandbox, "gallery/gate.fcgi", prefix);
+}
+
+/// Puts the program itself where [`write_htaccess`] has put the script: all that is uploaded to a shared host.
+pub fn upload_program(sandbox: &Sandbox) {
+    let program = sandbox.gallery().join("gate.fcgi");
+    let _ = fs::remove_file(&program);
+    gate::copy_program(&gate::program_for(sandbox), &program);
+    sandbox.hand_over(&program);
 }
 
 /// PHP as Apache's own configuration has it with mod_fcgid.

@@ -29,5 +29,6 @@ pub mod sandbox;
 pub mod scene;
 pub mod setup;
 pub mod site;
+pub mod stream;
 pub mod verdicts;
 pub mod world;

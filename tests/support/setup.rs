@@ -28,6 +28,9 @@ pub enum Setup {
     CaddyForwardAuth,
 }
 
+/// What some set-ups do differently: the status that each of them gives.
+pub type Exceptions = &'static [(&'static [Setup], u16)];
+
 /// A test of every set-up: `function` takes a [`Setup`]. Each is a test of its own, so that they run in parallel.
 #[macro_export]
 macro_rules! for_every_setup {

@@ -1,0 +1,113 @@
+//! Servers that hand every request for a guarded file to a gate that sends the bytes itself: `deliver = "stream"`. The
+//! text of each is the least that does so.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use super::apache::Apache;
+use super::nginx::Nginx;
+use super::process::{self, Endpoint, Server};
+use super::sandbox::Sandbox;
+
+/// Which server stands in front of the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Nginx,
+    /// `mod_proxy_fcgi`, without `mod_xsendfile`; it says nothing of how files are to be sent. Since 2.4.59 it drops the
+    /// `Content-Length` of an application unless it is told to trust it; HEAD would have none.
+    Apache,
+    Lighttpd,
+}
+
+pub const ALL: [Kind; 3] = [Kind::Nginx, Kind::Apache, Kind::Lighttpd];
+
+/// A running server; the fields are there to be dropped.
+#[allow(dead_code)]
+pub enum Front {
+    Nginx(Nginx),
+    Apache(Apache),
+    Lighttpd(Lighttpd),
+}
+
+impl Front {
+    /// Starts a server that asks the gate on [`Sandbox::gate_socket`].
+    pub fn start(sandbox: &Sandbox, kind: Kind) -> Self {
+        let (socket, root) = (sandbox.gate_socket(), sandbox.gallery());
+        let (socket, root) = (socket.display(), root.display());
+        match kind {
+            Kind::Nginx => Front::Nginx(Nginx::start(
+                sandbox,
+                &format!(
+                    "location / {{\ninclude fastcgi_params;\nfastcgi_param GATE_DELIVER stream;\n\
+                     fastcgi_param HTTP_PROXY \"\";\nfastcgi_max_temp_file_size 0;\nfastcgi_pass unix:{socket};\n}}"
+                ),
+            )),
+            Kind::Apache => Front::Apache(Apache::start(
+                sandbox,
+                &format!(
+                    "DocumentRoot {root}\n<Directory {root}>\nRequire all granted\nDirectorySlash Off\n</Directory>\n\
+                     <LocationMatch \"^/(upload|galleries|_data/i|i\\.php|action\\.php)\">\n\
+                     SetHandler \"proxy:unix:{socket}|fcgi://gate/\"\n\
+                     SetEnv ap_trust_cgilike_cl 1\n</LocationMatch>\n"
+                ),
+                &["proxy", "proxy_fcgi"],
+            )),
+            Kind::Lighttpd => Front::Lighttpd(Lighttpd::start(
+                sandbox,
+                &format!(
+                    "server.modules = (\"mod_setenv\", \"mod_fastcgi\")\n\
+                     server.document-root = \"{root}\"\nserver.stream-response-body = 2\n\
+                     fastcgi.server = (\"/\" => ((\"socket\" => \"{socket}\", \"check-local\" => \"disable\")))\n"
+                ),
+            )),
+        }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Front::Nginx(nginx) => nginx.address(),
+            Front::Apache(apache) => apache.address(),
+            Front::Lighttpd(lighttpd) => lighttpd.address,
+        }
+    }
+}
+
+/// A running lighttpd.
+pub struct Lighttpd {
+    _server: Server,
+    address: SocketAddr,
+}
+
+impl Lighttpd {
+    /// Starts lighttpd with this text and an address, a log and an account of its own.
+    pub fn start(sandbox: &Sandbox, text: &str) -> Self {
+        let program = process::find_program(&["lighttpd"]).expect("lighttpd");
+        let mut last = String::new();
+        for _ in 0..5 {
+            let address = process::free_port();
+            let root = sandbox.path().display();
+            let port = address.port();
+            let user = sandbox.account().map_or(String::new(), |account| {
+                format!("server.username = \"{}\"\nserver.groupname = \"{}\"\n", account.user, account.group)
+            });
+            let pid_file = sandbox.path().join(format!("run/lighttpd-{port}.pid"));
+            let log = sandbox.path().join("log/lighttpd.log");
+            let conf = sandbox.write(
+                &format!("lighttpd-{port}.conf"),
+                format!(
+                    "server.bind = \"{}\"\nserver.port = {port}\n{user}server.pid-file = \"{}\"\n\
+                     server.upload-dirs = (\"{root}/tmp\")\n{text}",
+                    address.ip(),
+                    pid_file.display()
+                ),
+            );
+            let mut command = Command::new(&program);
+            command.arg("-D").arg("-f").arg(conf);
+            match Server::start("lighttpd", command, &log, &Endpoint::Tcp { address, pid_file }) {
+                Ok(server) => return Self { _server: server, address },
+                Err(log) => last = log,
+            }
+        }
+        panic!("{last}");
+    }
+}
