@@ -157,11 +157,8 @@ impl Delivery<'_> {
     /// redirect and an authorizer's yes lead to wherever the server itself maps the URL.
     fn can_send(&self, path: &str) -> bool {
         path.strip_prefix("../").is_none_or(|beside| {
-            let by_name = matches!(
-                self.how,
-                Deliver::XAccelRedirect | Deliver::XSendfile | Deliver::XSendfileEncoded | Deliver::Stream
-            );
-            by_name && self.ready.gallery.layout.is_in_parent_site(beside)
+            !matches!(self.how, Deliver::Location | Deliver::Authorize)
+                && self.ready.gallery.layout.is_in_parent_site(beside)
         })
     }
 
