@@ -1,6 +1,6 @@
 //! Pages of thumbnails through a real nginx, in several ways, in one run: served unguarded; after a responder that
-//! decides nothing; after the gate's verdict on a real MariaDB, with and without `freshness`; refused; and after a small
-//! PHP-FPM script that makes the same look-ups. Sixteen signed-in visitors, one after another, load sixty private pictures each, over 1, 16
+//! decides nothing; after the gate's verdict on a real MariaDB, with and without `freshness`; with verdicts that nginx uses
+//! again for a second; refused; and after a small PHP-FPM script that makes the same look-ups. Sixteen signed-in visitors, one after another, load sixty private pictures each, over 1, 16
 //! and 64 connections kept alive. Prints requests a second (medians of interleaved rounds), their ratios, the time that
 //! requests take, and the processor time of each process per request. Needs `wrk`, and PHP-FPM with mysqli for the last
 //! way; `benches/run.sh` brings them.
@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
 use measure::{Load, Report, cpu_seconds, cycling_script, family_cpu_seconds, median, resident_mib};
+use support::config;
 use support::gate::{self, Gate};
 use support::nginx::{self, Nginx};
 use support::scene::Scene;
@@ -80,7 +81,11 @@ fn main() {
         scene.sandbox.gate_socket().to_str().expect("UTF-8 path"),
         fresh_socket.to_str().expect("UTF-8 path"),
     );
-    let nginx = [site(&format!("{shipped}\n{others}")), site(&by_fresh)];
+    let kept = nginx::gallery(&scene.sandbox, &config::print(&scene.sandbox, "nginx-auth-cache", &[]));
+    let memory = in_memory();
+    let cache_path = nginx::cache_path_in(&scene.sandbox, memory.path());
+    let kept = Nginx::start_with(&scene.sandbox, &cache_path, &kept);
+    let nginx = [site(&format!("{shipped}\n{others}")), site(&by_fresh), kept];
 
     let list = |name: &str, prefix: &str, cookies: &[String]| {
         let mut text = String::new();
@@ -113,7 +118,8 @@ fn main() {
             vec![("responder", nothing.0.id())],
         ),
         way("the gate", 0, guarded.clone(), with_database("gate", gate.id())),
-        way("the gate, freshness = 1s", 1, guarded, with_database("gate", fresh.0.id())),
+        way("the gate, freshness = 1s", 1, guarded.clone(), with_database("gate", fresh.0.id())),
+        way("the gate, nginx-auth-cache", 2, guarded, with_database("gate", gate.id())),
         Way { refused: true, ..way("the gate, refused", 0, strangers, with_database("gate", gate.id())) },
     ];
     match &php {
@@ -148,6 +154,13 @@ fn main() {
         resident_mib(gate.id()),
         resident_mib(fresh.0.id())
     );
+}
+
+/// Where nginx keeps decisions: in memory, as the shipped file has it, where there is such a place.
+fn in_memory() -> tempfile::TempDir {
+    let mut builder = tempfile::Builder::new();
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).prefix("pg-");
+    builder.tempdir_in("/dev/shm").or_else(|_| builder.tempdir()).expect("a temporary directory")
 }
 
 /// Adds the visitors, each with a grant for one private album, and its pictures. Returns their cookies.

@@ -115,7 +115,7 @@ pub struct Check {
 #[derive(Args)]
 pub struct Config {
     /// Which file
-    #[arg(required_unless_present = "list", value_parser = kinds())]
+    #[arg(value_parser = kinds())]
     pub kind: Option<String>,
     /// List the kinds
     #[arg(long, exclusive = true)]

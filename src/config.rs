@@ -5,6 +5,7 @@
 mod kinds;
 mod values;
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,8 +20,11 @@ pub use values::{Asked, Listening, Values};
 /// Why a file cannot be printed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// No kind was named.
+    #[error("which file? piwigo-gate config KIND prints one of these:\n{}", list())]
+    NoKindGiven,
     /// There is no such kind.
-    #[error("there is no kind {0:?}; piwigo-gate config --list names them")]
+    #[error("there is no kind {0:?}; piwigo-gate config --list names all of them")]
     NoKind(String),
     /// A name that would end a quoted word of some server's file, or begin a variable in it.
     #[error(
@@ -63,10 +67,39 @@ pub fn print(kind: &Kind, values: &Values) -> Result<String, ConfigError> {
     Ok(format!("{}\n", text.trim_end()))
 }
 
-/// All kinds, a line each.
+/// All kinds, a line each, by what they are for.
 pub fn list() -> String {
-    let lines: Vec<_> = KINDS.iter().map(|kind| format!("{:<22} {}\n", kind.name, kind.purpose)).collect();
-    lines.concat()
+    let mut text = String::new();
+    for (heading, belongs) in GROUPS {
+        text.push_str(heading);
+        for kind in KINDS.iter().filter(|kind| belongs(kind.name)) {
+            let _ = writeln!(text, "  {:<22} {}", kind.name, kind.purpose);
+        }
+    }
+    text.push_str("\nEach says at its top how to install it. Nothing is needed for logrotate: the log is systemd's or the server's.\n");
+    text
+}
+
+/// A heading, and whether a kind stands below it.
+type Group = (&'static str, fn(&str) -> bool);
+
+const GROUPS: [Group; 3] = [
+    ("For the web server, one of these set-ups (what to choose first comes first):\n", |name| {
+        !is_service(name) && !is_ban(name)
+    }),
+    (
+        "\nTo let the gate run; not where Apache's mod_fcgid starts it (the .fcgi of apache-… and htaccess):\n",
+        is_service,
+    ),
+    ("\nAgainst those who try out addresses:\n", is_ban),
+];
+
+fn is_service(name: &str) -> bool {
+    name.starts_with("systemd")
+}
+
+fn is_ban(name: &str) -> bool {
+    name.starts_with("fail2ban")
 }
 
 /// The values of the gallery with these settings, and in sentences what could not be found out. Where the database does
@@ -131,12 +164,22 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_is_listed_once() {
+        for kind in KINDS {
+            assert_eq!(list().matches(&format!("\n  {} ", kind.name)).count(), 1, "{}", kind.name);
+        }
+    }
+
+    #[test]
     fn every_template_fits_every_set_of_values() {
         let all = Values {
             prefix: "/my piwigo".into(),
             originals: vec!["files/my uploads".into()],
             beside: vec!["photos".into()],
             same_owner_links: false,
+            settings_file: Some("/etc/my settings.toml".into()),
+            socket_activated: true,
+            needs: values::Needs { home: true, tmp: true },
             ..Values::example()
         };
         for kind in KINDS {

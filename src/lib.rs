@@ -36,6 +36,7 @@
 //! | [`names`] | host name → addresses, without the C library | files, sockets |
 //! | [`ready`] | the database and Piwigo's settings, at most a second old | database |
 //! | [`settings`] | flags, environment, `gate.toml`, Piwigo's files → one checked configuration | files |
+//! | [`notify`] | "requests can come" → systemd, where it waits for that | a socket |
 //! | [`config`] | a gallery's settings → a web server's file, filled in | none |
 //! | [`check`] | a URL and a visitor → why they may or may not have it, in words | – |
 //! | [`derive`](mod@derive) | a gallery → all its resized pictures, made beforehand | all |
@@ -65,6 +66,7 @@ pub mod halves;
 pub mod image;
 pub mod listen;
 pub mod names;
+pub mod notify;
 pub mod picture;
 pub mod piwigo;
 pub mod ready;

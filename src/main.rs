@@ -19,6 +19,7 @@ use piwigo_gate::derive::{self, Meter, Wanted};
 use piwigo_gate::doctor;
 use piwigo_gate::gate::{Gate, Replaceable};
 use piwigo_gate::listen::{self, Listen};
+use piwigo_gate::notify;
 use piwigo_gate::request::MAX_COOKIES;
 use piwigo_gate::serve;
 use piwigo_gate::settings::{self, LogFormat, LogLevel, Options, Settings, SettingsError};
@@ -230,16 +231,23 @@ fn completions(shell: clap_complete::Shell) -> String {
 
 /// Prints a server's file.
 async fn server_file(asked: Config) -> Result<(), Box<dyn std::error::Error>> {
-    let Some(name) = asked.kind else {
+    if asked.list {
         std::io::stdout().write_all(config::list().as_bytes())?;
         return Ok(());
-    };
+    }
+    let name = asked.kind.ok_or(config::ConfigError::NoKindGiven)?;
     let kind = config::Kind::find(&name).ok_or(config::ConfigError::NoKind(name))?;
     let values = if asked.example {
         config::Values { gate: kind.example_gate(), ..config::Values::example() }
     } else {
         let settings = Settings::resolve(asked.serve.options, asked.serve.config.as_deref())?;
-        let found = config::Asked { php_socket: asked.php_socket, program: asked.program, user: asked.user };
+        let settings_file = asked.serve.config.as_deref().map(std::path::absolute).transpose()?;
+        let found = config::Asked {
+            php_socket: asked.php_socket,
+            program: asked.program,
+            user: asked.user,
+            settings_file,
+        };
         let (values, warnings) = config::values(settings, &found).await?;
         for warning in warnings {
             eprintln!("piwigo-gate: {warning}");
@@ -350,6 +358,7 @@ async fn run(
 
     let (stop, stopping) = watch::channel(ends);
     let serving = tokio::spawn(serve::serve(listeners, gate.clone(), limits, stopping));
+    notify::tell(notify::READY);
     while !ends {
         tokio::select! {
             _ = terminate.recv() => ends = true,
@@ -358,6 +367,7 @@ async fn run(
         }
     }
     tracing::info!("stopping: what is under way is finished");
+    notify::tell(notify::STOPPING);
     let _ = stop.send(true);
     let _ = serving.await;
     Ok(())

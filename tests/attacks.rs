@@ -9,23 +9,32 @@ use support::scene::Scene;
 use support::setup::Exceptions;
 use support::setup::Setup::{
     self, ApacheAccessChecker, ApacheAuthnz, ApacheProxy, ApacheXsendfile, Caddy, CaddyForwardAuth, Htaccess,
-    Lighttpd, Nginx, NginxAuthRequest,
+    Lighttpd, Nginx, NginxAuthCache, NginxAuthRequest,
 };
 use support::{attacks, files};
 
 const ALL: &[Setup] = &Setup::ALL;
-const NGINX: &[Setup] = &[Nginx, NginxAuthRequest];
+const NGINX: &[Setup] = &[Nginx, NginxAuthRequest, NginxAuthCache];
+const NGINX_ASKING: &[Setup] = &[NginxAuthRequest, NginxAuthCache];
 const APACHE: &[Setup] = &[ApacheXsendfile, Htaccess, ApacheProxy, ApacheAccessChecker, ApacheAuthnz];
 /// Where the server's own configuration is ours, names that begin with a dot are closed in it.
 const APACHE_CONF: &[Setup] = &[ApacheXsendfile, ApacheProxy, ApacheAccessChecker, ApacheAuthnz];
 /// They ask about URLs of files only.
-const ASKING: &[Setup] = &[NginxAuthRequest, ApacheAccessChecker, ApacheAuthnz];
+const ASKING: &[Setup] = &[NginxAuthRequest, NginxAuthCache, ApacheAccessChecker, ApacheAuthnz];
 const LIGHTTPD: &[Setup] = &[Lighttpd];
 /// Its PHP answers every address that is no file with the page `index.php`.
 const CADDY: &[Setup] = &[Caddy, CaddyForwardAuth];
 /// Those whose file closes a part of the site by itself. The others let the gate refuse it.
-const CLOSERS: &[Setup] =
-    &[Nginx, NginxAuthRequest, ApacheXsendfile, Htaccess, ApacheProxy, ApacheAccessChecker, ApacheAuthnz];
+const CLOSERS: &[Setup] = &[
+    Nginx,
+    NginxAuthRequest,
+    NginxAuthCache,
+    ApacheXsendfile,
+    Htaccess,
+    ApacheProxy,
+    ApacheAccessChecker,
+    ApacheAuthnz,
+];
 
 /// A target, and the statuses of servers that answer by themselves. All others: the gate's refusal, the same in every byte as
 /// for a file that does not exist.
@@ -115,7 +124,7 @@ const TABLE: &[(&str, Exceptions)] = &[
     ("/upload",                                                              &[]),
     ("/upload/",                                                             &[]),
     ("/upload/2026/11/21",                                                   &[]),
-    ("/upload/.htaccess",                                                    &[(&[NginxAuthRequest], 403), (APACHE_CONF, 404)]),
+    ("/upload/.htaccess",                                                    &[(NGINX_ASKING, 403), (APACHE_CONF, 404)]),
     ("/galleries/plain/pwg_representative/movie.png",                        &[]),
     ("/galleries/plain/movie-th.jpg",                                        &[]),
 ];

@@ -172,6 +172,24 @@ fn without_arguments_and_with_a_listening_socket_on_descriptor_0_it_serves() {
 }
 
 #[test]
+fn config_without_a_kind_names_them_and_with_a_wrong_one_the_nearest() {
+    let sandbox = Sandbox::new();
+    for (arguments, part) in [
+        (&["config"] as &[&str], "\n  nginx "),
+        (&["config", "ngnix"], "a similar value exists: 'nginx'"),
+        (&["config", "ngnix", "--example"], "a similar value exists: 'nginx'"),
+    ] {
+        let output = run(&sandbox, arguments, &[]);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{arguments:?}");
+        assert!(errors.contains(part), "{errors}");
+    }
+    let output = run(&sandbox, &["config", "--list"], &[]);
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("\n  systemd "));
+}
+
+#[test]
 fn a_socket_from_systemd_and_a_tcp_address_are_served() {
     let (_database, sandbox) = scene();
     let socket = sandbox.path().join("activated.sock");

@@ -333,6 +333,7 @@ async fn every_way_of_delivery_sends_what_was_made() {
         (Deliver::Authorize, "2s"),
         (Deliver::XAccelRedirect, "xs"),
         (Deliver::Stream, "sm"),
+        (Deliver::XSendfileEncoded, "me"),
     ] {
         let path = image.derivative(token).expect("a picture");
         let _ = fs::remove_file(root.join(&path));
@@ -344,6 +345,7 @@ async fn every_way_of_delivery_sends_what_was_made() {
             Handover::Sendfile { path: sent, length, .. } => {
                 Path::new(sent) == root.join(&path) && *length == bytes.len() as u64
             }
+            Handover::SendfileEncoded { path: sent } => Path::new(sent) == root.join(&path),
             Handover::LocalFile { path: sent, .. } | Handover::AccelFile { path: sent } => *sent == path,
             Handover::Authorized | Handover::Authenticated => true,
             Handover::Stream(file) => file.body().map(|body| body.remaining()) == Some(bytes.len() as u64),

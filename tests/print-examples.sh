@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 cargo build --locked --quiet
 gate=${CARGO_TARGET_DIR:-target}/debug/piwigo-gate
-"$gate" config --list | while read -r kind _; do
+"$gate" config --list | sed -n 's/^  \([a-z0-9-]*\) .*/\1/p' | while read -r kind; do
     file=$(sed -n "/\"$kind\",/,/include_str/s|^ *\"\([a-z0-9.-]*/.*\)\",$|\1|p" src/config/kinds.rs | head -n 1)
     mkdir -p "$(dirname "$file")"
     "$gate" config "$kind" --example >"$file"

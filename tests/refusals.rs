@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 
 use support::apache::{self, Apache};
+use support::config;
 use support::files;
 use support::gate::Gate;
 use support::http::{self, Response};
@@ -16,7 +17,6 @@ use support::process;
 use support::scene::Scene;
 use support::world::World;
 
-const FILTER: &str = include_str!("../fail2ban/filter.d/piwigo-gate.conf");
 const NAVIGATION: (&str, &str) = ("Sec-Fetch-Dest", "document");
 
 /// A server in front of a gate with one more setting.
@@ -322,7 +322,7 @@ fn an_outage_is_said_once_and_its_end_once() {
 
 /// Runs the filter over a log; the addresses that it found.
 fn found_by_fail2ban(scene: &Scene, log: &str) -> Vec<String> {
-    let filter = scene.sandbox.write("piwigo-gate.conf", FILTER);
+    let filter = scene.sandbox.write("piwigo-gate.conf", config::print(&scene.sandbox, "fail2ban", &[]));
     let log = scene.sandbox.write("log/for-fail2ban.log", log);
     let program = process::find_program(&["fail2ban-regex"]).expect("fail2ban-regex");
     let output = Command::new(program).args(["-o", "ip"]).arg(&log).arg(&filter).output().expect("it runs");

@@ -56,6 +56,18 @@ pub const KINDS: &[Kind] = &[
         include_str!("templates/nginx-auth-request.conf"),
     ),
     Kind::new(
+        "nginx-auth-cache",
+        "the same, and answers are used again for a second: for very many visitors",
+        "nginx/piwigo-gate-auth_cache.conf",
+        include_str!("templates/nginx-auth-request.conf"),
+    ),
+    Kind::new(
+        "nginx-auth-cache-path",
+        "with nginx-auth-cache: the line that belongs into /etc/nginx/conf.d",
+        "nginx/piwigo-gate-auth_cache-path.conf",
+        include_str!("templates/nginx-auth-cache-path.conf"),
+    ),
+    Kind::new(
         "apache-xsendfile",
         "Apache with mod_fcgid and mod_xsendfile, for whoever may edit the server's configuration",
         "apache/piwigo-gate-xsendfile.conf",
@@ -110,6 +122,30 @@ pub const KINDS: &[Kind] = &[
         "caddy/piwigo-gate-forward_auth.caddy",
         include_str!("templates/Caddyfile-forward-auth"),
     ),
+    Kind::new(
+        "systemd",
+        "a service, for nginx and whatever else does not start the gate itself",
+        "systemd/piwigo-gate.service",
+        include_str!("templates/systemd.service"),
+    ),
+    Kind::new(
+        "systemd-socket",
+        "with `config systemd --listen systemd`: the socket is systemd's own, and a restart of the gate loses nothing",
+        "systemd/piwigo-gate.socket",
+        include_str!("templates/systemd.socket"),
+    ),
+    Kind::new(
+        "fail2ban",
+        "the filter: which lines of the log count",
+        "fail2ban/filter.d/piwigo-gate.conf",
+        include_str!("templates/fail2ban-filter.conf"),
+    ),
+    Kind::new(
+        "fail2ban-jail",
+        "the jail: how many are too many; needs the filter",
+        "fail2ban/jail.d/piwigo-gate.conf",
+        include_str!("templates/fail2ban-jail.conf"),
+    ),
 ];
 
 /// What several templates include.
@@ -123,6 +159,7 @@ pub(super) const PARTS: &[(&str, &str)] = &[
     ("caddy-install", include_str!("templates/part-caddy-install.conf")),
     ("caddy-types", include_str!("templates/part-caddy-types.conf")),
     ("nginx-ask", include_str!("templates/part-nginx-ask.conf")),
+    ("nginx-ask-cached", include_str!("templates/part-nginx-ask-cached.conf")),
     ("nginx-away", include_str!("templates/part-nginx-away.conf")),
     ("nginx-closed", include_str!("templates/part-nginx-closed.conf")),
     ("nginx-gate", include_str!("templates/part-nginx-gate.conf")),

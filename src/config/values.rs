@@ -19,6 +19,8 @@ pub struct Asked {
     pub program: Option<PathBuf>,
     /// The account that PHP runs as.
     pub user: Option<String>,
+    /// The settings file that was named, absolute.
+    pub settings_file: Option<PathBuf>,
 }
 
 /// Everything that is filled in.
@@ -44,8 +46,37 @@ pub struct Values {
     pub data: String,
     /// Directories of originals beside the root (`../` sites), relative to the root's parent.
     pub beside: Vec<String>,
+    /// Whether systemd opens the gate's socket.
+    pub socket_activated: bool,
+    /// The settings file, if not in one of the usual places.
+    pub settings_file: Option<String>,
+    /// Of `/home` and `/tmp`, which a service is best kept from, those that this gallery needs.
+    pub needs: Needs,
     /// What the server may do with symbolic links: follow those of the target's own owner only.
     pub same_owner_links: bool,
+}
+
+/// Whether something of the gallery lies where a service is best kept from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// In a home directory, as systemd's `ProtectHome` understands it.
+    pub home: bool,
+    /// In a directory for temporary files (`PrivateTmp`).
+    pub tmp: bool,
+}
+
+impl Needs {
+    /// Where these files and directories are, links followed.
+    fn of<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Self {
+        let mut needs = Needs::default();
+        for path in paths {
+            let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+            let below = |places: &[&str]| places.iter().any(|place| real.starts_with(place));
+            needs.home |= below(&["/home", "/root", "/run/user"]);
+            needs.tmp |= below(&["/tmp", "/var/tmp"]);
+        }
+        needs
+    }
 }
 
 /// An address of the gate, as a server's file names it.
@@ -74,6 +105,9 @@ impl Values {
             derivatives: "_data/i".into(),
             data: "_data".into(),
             beside: Vec::new(),
+            socket_activated: false,
+            settings_file: None,
+            needs: Needs::default(),
             same_owner_links: true,
         }
     }
@@ -100,6 +134,17 @@ impl Values {
             Some(Listen::Tcp(address)) => Listening::Tcp(address.ip().to_string(), address.port()),
             Some(Listen::Fd0 | Listen::Systemd) | None => example.gate,
         };
+        let derivatives = bare(&gallery.layout.derivative_dir);
+        let data = bare(&gallery.layout.data_dir);
+        let beside: Vec<String> = gallery.layout.parent_sites.iter().map(|site| bare(site)).collect();
+        let below = |directory: &String| settings.gallery.join(directory);
+        let used: Vec<PathBuf> = (originals.iter().chain([&derivatives, &data]).map(below))
+            .chain(beside.iter().map(|site| settings.gallery.join("..").join(site)))
+            .chain([settings.gallery.clone()])
+            .chain(settings.session_files.iter().map(|files| files.directory.clone()))
+            .chain(settings.database.path().map(Path::to_owned))
+            .chain(asked.settings_file.clone())
+            .collect();
         Values {
             root: text(&settings.gallery),
             prefix: settings.url_prefix.clone(),
@@ -108,9 +153,12 @@ impl Values {
             program: asked.program.as_deref().map(text),
             user: asked.user.clone().unwrap_or(example.user),
             originals,
-            derivatives: bare(&gallery.layout.derivative_dir),
-            data: bare(&gallery.layout.data_dir),
-            beside: gallery.layout.parent_sites.iter().map(|site| bare(site)).collect(),
+            derivatives,
+            data,
+            beside,
+            socket_activated: settings.listen == Some(Listen::Systemd),
+            settings_file: asked.settings_file.as_deref().map(text),
+            needs: Needs::of(used.iter().map(PathBuf::as_path)),
             same_owner_links: settings.symlinks == Symlinks::SameOwner,
         }
     }
@@ -131,6 +179,7 @@ impl Values {
         [&self.root, &self.prefix, gate, &self.php_socket, &self.user, &self.derivatives, &self.data]
             .into_iter()
             .chain(&self.program)
+            .chain(&self.settings_file)
             .chain(&self.originals)
             .chain(&self.beside)
             .find(|text| !text.chars().all(plain))
@@ -155,6 +204,16 @@ impl Values {
             Listening::Unix(_) => (String::new(), String::new()),
             Listening::Tcp(host, port) => (host.clone(), port.to_string()),
         };
+        let listen = match &self.gate {
+            _ if self.socket_activated => "systemd".to_owned(),
+            Listening::Unix(path) => format!("unix:{path}"),
+            Listening::Tcp(..) => format!("tcp:{tcp}"),
+        };
+        // Of a socket in a directory of its own in /run, systemd makes that directory.
+        let runtime = match Path::new(&unix).strip_prefix("/run").map(Path::parent) {
+            Ok(Some(parent)) if !self.socket_activated => parent.to_string_lossy(),
+            _ => "".into(),
+        };
         let text = |text: &str| Value::String(text.to_owned());
         let list = |items: &[String]| Value::List(items.iter().cloned().map(Value::String).collect());
         let map: BTreeMap<String, Value> = [
@@ -173,6 +232,14 @@ impl Values {
             ("fcgi", text(fcgi)),
             ("fcgi_dir", text(&Path::new(fcgi).parent().unwrap_or(Path::new("/")).to_string_lossy())),
             ("user", text(&self.user)),
+            ("listen", text(&listen)),
+            ("runtime_dir", text(&runtime)),
+            ("has_runtime_dir", Value::Bool(!runtime.is_empty())),
+            ("socket_activated", Value::Bool(self.socket_activated)),
+            ("settings_file", text(self.settings_file.as_deref().unwrap_or_default())),
+            ("has_settings_file", Value::Bool(self.settings_file.is_some())),
+            ("needs_home", Value::Bool(self.needs.home)),
+            ("needs_tmp", Value::Bool(self.needs.tmp)),
             ("originals", list(&self.originals)),
             ("derivatives", text(&self.derivatives)),
             ("guarded", list(&guarded)),
@@ -287,6 +354,20 @@ mod tests {
         }
         let values = Values { root: "/srv/Meine Fotos, Été".into(), ..Values::example() };
         assert!(values.verify().is_ok());
+    }
+
+    #[test]
+    fn what_lies_where_a_service_is_kept_from_is_noticed() {
+        let table = [
+            (&["/var/www/piwigo", "/srv/homes/x"] as &[&str], false, false),
+            (&["/var/www/piwigo", "/home/bob/photos"], true, false),
+            (&["/root/piwigo"], true, false),
+            (&["/srv/piwigo", "/tmp/mysql.sock"], false, true),
+            (&["/var/tmp/piwigo/upload", "/run/user/1000/x"], true, true),
+        ];
+        for (paths, home, tmp) in table {
+            assert_eq!(Needs::of(paths.iter().map(Path::new)), Needs { home, tmp }, "{paths:?}");
+        }
     }
 
     #[test]

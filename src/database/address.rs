@@ -65,6 +65,14 @@ impl Address {
         }
     }
 
+    /// The socket or the file, if it is reached by one of this machine.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Address::MySql(options) => options.get_socket().map(PathBuf::as_path),
+            Address::Sqlite(options) => Some(options.get_filename()),
+        }
+    }
+
     /// A SQLite file.
     pub fn sqlite(file: &Path) -> Self {
         Address::Sqlite(Box::new(SqliteConnectOptions::new().filename(file).read_only(true)))

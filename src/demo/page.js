@@ -14,3 +14,7 @@ Promise.all(links.map(async (link) => {
   document.getElementById("checked").textContent =
     wrong.size ? `${wrong.size} of ${all} answers are not what they should be.` : `Just checked: all ${all} answers are as they should be.`;
 });
+// Some browsers draw a broken icon for a picture that was refused; the plate behind it says more.
+addEventListener("load", () => {
+  for (const picture of document.images) picture.hidden = picture.naturalWidth === 0;
+});

@@ -123,11 +123,11 @@ const PLATE: &str = "<div class=\"plate\" aria-hidden=\"true\"><svg viewBox=\"0 
     stroke=\"currentColor\" stroke-width=\"1.6\"><rect x=\"5\" y=\"10.5\" width=\"14\" height=\"10\" rx=\"2\"/>\
     <path d=\"M8 10.5V7a4 4 0 0 1 8 0v3.5M12 14.5v2.5\"/></svg>refused</div>";
 
-/// The picture, which leads to its original, or the player for who may have the video. It is a background because
-/// a background that is refused leaves nothing at all, not even a broken icon: the plate behind it is seen instead.
+/// The picture, which leads to its original, or the player for who may have the video. A picture that is refused goes out
+/// of the way, broken icon and all: the plate behind it is seen instead.
 fn element(picture: &Picture, shown: &File, column: usize) -> String {
     let (width, height) = shown.size.unwrap_or(picture.size);
-    let upright = if height > width { " upright" } else { "" };
+    let upright = if height > width { " class=\"upright\"" } else { "" };
     let original = picture.files.iter().find(|file| file.kind == Kind::Original).unwrap_or(shown);
     let (shown, target) = (escape(&shown.url), escape(&original.url));
     if picture.is_video() && original.row[column].status() == 200 {
@@ -136,7 +136,7 @@ fn element(picture: &Picture, shown: &File, column: usize) -> String {
         );
     }
     format!(
-        "<a class=\"photo{upright}\" href=\"{target}\" aria-label=\"Original of {}\" style=\"background-image: url('{shown}')\"></a>",
+        "<a class=\"photo\" href=\"{target}\" aria-label=\"Original of {}\"><img{upright} src=\"{shown}\" alt=\"\" onerror=\"this.hidden = true\"></a>",
         escape(picture.title)
     )
 }
@@ -234,7 +234,7 @@ mod tests {
             let page = page(&plan, column);
             for picture in &plan.pictures {
                 let shown = escape(&picture.files[0].url);
-                let times = page.matches(&format!("url('{shown}')")).count()
+                let times = page.matches(&format!(" src=\"{shown}\" alt=")).count()
                     + page.matches(&format!("poster=\"{shown}\"")).count();
                 assert_eq!(times, picture.albums.len().max(1), "{} in column {column}", picture.title);
             }

@@ -20,8 +20,12 @@ pub fn print(sandbox: &Sandbox, kind: &str, more: &[&str]) -> String {
 pub fn print_listening(sandbox: &Sandbox, kind: &str, listen: &str, more: &[&str]) -> String {
     let gallery = sandbox.gallery().display().to_string();
     let php = sandbox.php_socket().display().to_string();
-    let usual = [kind, "--gallery", &gallery, "--listen", listen, "--php-socket", &php];
-    run(sandbox, &[&usual, more].concat())
+    let mut usual = vec![kind, "--gallery", &gallery, "--php-socket", &php];
+    if !more.contains(&"--listen") {
+        usual.extend(["--listen", listen]);
+    }
+    usual.extend(more);
+    run(sandbox, &usual)
 }
 
 /// Puts this sandbox's directories and sockets in the place of the example's.

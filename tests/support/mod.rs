@@ -9,6 +9,7 @@
 
 pub mod apache;
 pub mod attacks;
+pub mod browser;
 pub mod caddy;
 pub mod config;
 pub mod files;

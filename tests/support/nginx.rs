@@ -1,6 +1,7 @@
 //! A real nginx with the files this project ships, put into a server of its own.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use super::config;
 use super::process::{self, Endpoint, Server};
@@ -10,6 +11,9 @@ use super::sandbox::Sandbox;
 pub const ACCEL: &str = include_str!("../../nginx/piwigo-gate.conf");
 /// The shipped file for `auth_request`.
 pub const AUTH_REQUEST: &str = include_str!("../../nginx/piwigo-gate-auth_request.conf");
+
+/// Where nginx keeps decisions.
+const CACHE: &str = "/run/nginx-piwigo-gate";
 
 const TRIES: usize = 5;
 
@@ -68,6 +72,18 @@ impl Nginx {
 /// `piwigo-gate config` prints for it, and a test of the servers holds it to that.
 pub fn fill_in(sandbox: &Sandbox, shipped: &str) -> String {
     config::in_place_of_the_example(sandbox, shipped)
+}
+
+/// The shipped line for the level of `http { }` that decisions need to be kept, with a directory of this sandbox.
+pub fn cache_path(sandbox: &Sandbox) -> String {
+    cache_path_in(sandbox, &sandbox.path().join("tmp"))
+}
+
+/// The same with a directory of its own in another one.
+pub fn cache_path_in(sandbox: &Sandbox, directory: &Path) -> String {
+    let text = config::print(sandbox, "nginx-auth-cache-path", &[]);
+    assert!(text.contains(CACHE));
+    text.replace(CACHE, &directory.join("nginx-cache").display().to_string())
 }
 
 /// The server block of a site that has Piwigo in a sub-directory: `guard` was printed with that `--url-prefix`.

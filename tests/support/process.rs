@@ -33,6 +33,11 @@ pub enum Endpoint {
         word: &'static str,
         log: PathBuf,
     },
+    /// The server takes a port of its own choice and writes its number into its log, behind these words.
+    Announced {
+        log: PathBuf,
+        before: &'static str,
+    },
 }
 
 impl Endpoint {
@@ -44,6 +49,21 @@ impl Endpoint {
                 written && TcpStream::connect_timeout(address, Duration::from_secs(1)).is_ok()
             }
             Self::Says { word, log } => fs::read_to_string(log).is_ok_and(|text| text.contains(word)),
+            Self::Announced { .. } => self.address().is_some(),
+        }
+    }
+
+    /// Its port on the loopback interface, where it has one and is known.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Unix(_) | Self::Says { .. } => None,
+            Self::Tcp { address, .. } => Some(*address),
+            Self::Announced { log, before } => {
+                let log = fs::read_to_string(log).ok()?;
+                let behind = log.split_once(before)?.1;
+                let (number, _) = behind.split_once(|letter: char| !letter.is_ascii_digit())?;
+                Some(SocketAddr::from((Ipv4Addr::LOCALHOST, number.parse().ok()?)))
+            }
         }
     }
 }
@@ -60,7 +80,18 @@ impl Server {
     /// Starts `command` with both outputs in the file `log`, and waits until `ready` accepts connections.
     ///
     /// The error is the log, if the server ended or did not become ready in [`START_LIMIT`].
-    pub fn start(name: &str, mut command: Command, log: &Path, ready: &Endpoint) -> Result<Self, String> {
+    pub fn start(name: &str, command: Command, log: &Path, ready: &Endpoint) -> Result<Self, String> {
+        Self::start_within(START_LIMIT, name, command, log, ready)
+    }
+
+    /// The same for a server that has much to do before it is ready.
+    pub fn start_within(
+        limit: Duration,
+        name: &str,
+        mut command: Command,
+        log: &Path,
+        ready: &Endpoint,
+    ) -> Result<Self, String> {
         let output = File::options().create(true).append(true).open(log).expect("log file");
         let child = command
             .stdin(Stdio::null())
@@ -80,7 +111,7 @@ impl Server {
             if ready.accepts() {
                 return Ok(server);
             }
-            if started.elapsed() > START_LIMIT {
+            if started.elapsed() > limit {
                 return Err(format!("{name} is not ready at {ready:?}:\n{}", server.log_text()));
             }
             thread::sleep(PAUSE);
@@ -126,6 +157,14 @@ impl Drop for Server {
         if self.leash.is_some() {
             self.terminate();
         }
+    }
+}
+
+/// Waits until a process that was told to end has done so; after [`STOP_LIMIT`] it is killed.
+pub fn wait_or_kill(child: &mut Child) {
+    if wait_for_end(child, STOP_LIMIT).is_none() {
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 

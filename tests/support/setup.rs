@@ -18,6 +18,7 @@ use super::scene::Scene;
 pub enum Setup {
     Nginx,
     NginxAuthRequest,
+    NginxAuthCache,
     ApacheXsendfile,
     Htaccess,
     ApacheProxy,
@@ -45,6 +46,10 @@ macro_rules! for_every_setup {
             #[test]
             fn nginx_auth_request() {
                 super::$function(Setup::NginxAuthRequest);
+            }
+            #[test]
+            fn nginx_auth_cache() {
+                super::$function(Setup::NginxAuthCache);
             }
             #[test]
             fn apache_xsendfile() {
@@ -107,9 +112,10 @@ pub struct ApacheSite {
 }
 
 impl Setup {
-    pub const ALL: [Setup; 10] = [
+    pub const ALL: [Setup; 11] = [
         Self::Nginx,
         Self::NginxAuthRequest,
+        Self::NginxAuthCache,
         Self::ApacheXsendfile,
         Self::Htaccess,
         Self::ApacheProxy,
@@ -125,6 +131,7 @@ impl Setup {
         match self {
             Self::Nginx => "nginx",
             Self::NginxAuthRequest => "nginx-auth-request",
+            Self::NginxAuthCache => "nginx-auth-cache",
             Self::ApacheXsendfile => "apache-xsendfile",
             Self::Htaccess => "htaccess",
             Self::ApacheProxy => "apache-proxy",
@@ -147,11 +154,13 @@ impl Setup {
         let sandbox = &scene.sandbox;
         sandbox.write("gallery/local/config/gate.toml", settings.join("\n"));
         match self {
-            Self::Nginx | Self::NginxAuthRequest => {
+            Self::Nginx | Self::NginxAuthRequest | Self::NginxAuthCache => {
                 let php = PhpFcgi::start(sandbox);
                 let gate = Gate::start(sandbox, &[], &[]);
                 let guard = config::print(sandbox, self.kind(), &[]);
-                let nginx = Nginx::start(sandbox, &nginx::gallery(sandbox, &guard));
+                let http =
+                    if self == Self::NginxAuthCache { nginx::cache_path(sandbox) } else { String::new() };
+                let nginx = Nginx::start_with(sandbox, &http, &nginx::gallery(sandbox, &guard));
                 Running { address: nginx.address(), _servers: Box::new((nginx, gate, php)) }
             }
             Self::Lighttpd => {
@@ -190,7 +199,12 @@ impl Setup {
         };
         let program = || apache::fcgi_program(sandbox);
         match self {
-            Self::Nginx | Self::NginxAuthRequest | Self::Lighttpd | Self::Caddy | Self::CaddyForwardAuth => {
+            Self::Nginx
+            | Self::NginxAuthRequest
+            | Self::NginxAuthCache
+            | Self::Lighttpd
+            | Self::Caddy
+            | Self::CaddyForwardAuth => {
                 panic!("{self:?} is no Apache")
             }
             Self::Htaccess => {

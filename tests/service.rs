@@ -1,0 +1,141 @@
+//! The units of systemd that `piwigo-gate config` prints: what systemd itself says of them, and their command line run as it
+//! stands there, with what systemd would hand to it.
+
+mod support;
+
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use support::config;
+use support::gate;
+use support::http;
+use support::nginx::{self, Nginx};
+use support::process;
+use support::scene::Scene;
+
+/// Far longer than anything here takes; reaching it is a failure.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Prints the two units, for the program in the sandbox, into a directory of their own.
+fn write_units(scene: &Scene, more: &[&str]) -> (PathBuf, PathBuf) {
+    let program = gate::program_for(&scene.sandbox).display().to_string();
+    let more = [&["--program", &program], more].concat();
+    let write = |kind: &str, name: &str| {
+        scene.sandbox.write(&format!("units/{name}"), config::print(&scene.sandbox, kind, &more))
+    };
+    (write("systemd", "piwigo-gate.service"), write("systemd-socket", "piwigo-gate.socket"))
+}
+
+/// What a unit says for `key`, of several lines the last.
+fn value(unit: &PathBuf, key: &str) -> String {
+    let text = std::fs::read_to_string(unit).expect("a unit");
+    let line = text.lines().rfind(|line| line.starts_with(&format!("{key}=")));
+    line.unwrap_or_else(|| panic!("{key} is not in\n{text}"))[key.len() + 1..].to_owned()
+}
+
+#[test]
+fn systemd_understands_the_units_and_finds_little_to_object_to() {
+    let scene = Scene::start();
+    let analyze = process::find_program(&["systemd-analyze"]).expect("systemd-analyze");
+    let settings = scene.sandbox.write("my settings.toml", "");
+    let (prefix, config) =
+        (["--url-prefix", "/my piwigo"], ["--config", settings.to_str().expect("UTF-8 path")]);
+    let tcp = ["--listen", "tcp:127.0.0.1:9800"];
+    let by_socket = ["--listen", "systemd"];
+    for more in [&[] as &[&str], &[prefix, config].concat(), &tcp, &by_socket] {
+        let (service, socket) = write_units(&scene, more);
+        let mut verify = Command::new(&analyze);
+        verify.args(["verify", "--man=no"]).args([&service, &socket]);
+        let said = process::run(&mut verify).expect("valid units");
+        let ours: Vec<_> = said.lines().filter(|line| line.contains("piwigo-gate")).collect();
+        assert!(ours.is_empty(), "{more:?}: {said}");
+        let mut security = Command::new(&analyze);
+        security.args(["security", "--offline=true", "--threshold=20"]).arg(&service);
+        process::run(&mut security).expect("an exposure of 2.0 at most");
+    }
+}
+
+#[test]
+fn a_service_keeps_what_its_gallery_needs() {
+    let scene = Scene::start();
+    let (service, _) = write_units(&scene, &["--user", "photos"]);
+    let text = std::fs::read_to_string(&service).expect("a unit");
+    // The sandbox, the database's socket among it, is in a directory for temporary files.
+    let is_temporary =
+        scene.sandbox.path().starts_with("/tmp") || scene.sandbox.path().starts_with("/var/tmp");
+    assert_eq!(text.contains("\nPrivateTmp="), !is_temporary);
+    assert_eq!(value(&service, "User"), "photos");
+    let data = scene.sandbox.gallery().join("_data");
+    assert_eq!(value(&service, "ReadWritePaths"), format!("\"-{}\"", data.display()));
+    for line in ["SystemCallFilter=@system-service", "NoNewPrivileges=yes", "RestartPreventExitStatus=2"] {
+        assert!(text.contains(&format!("\n{line}\n")), "{line}");
+    }
+}
+
+/// The unit's command line, run by a shell, to which the quotation marks mean the same.
+fn started(scene: &Scene, service: &PathBuf, before: &[&str], notify: &str) -> Child {
+    let line = format!("exec \"$@\" {}", value(service, "ExecStart"));
+    let mut command = scene.sandbox.command("/bin/sh");
+    command.args(["-c", &line, "sh"]).args(before).env_clear().env("PATH", "/usr/bin:/bin");
+    command.env("NOTIFY_SOCKET", notify).current_dir("/");
+    command.spawn().expect("a shell")
+}
+
+fn heard(socket: &UnixDatagram) -> Option<String> {
+    let mut buffer = [0; 64];
+    socket.recv(&mut buffer).ok().map(|length| String::from_utf8_lossy(&buffer[..length]).into_owned())
+}
+
+#[test]
+fn the_service_says_when_it_serves_and_when_it_stops() {
+    let scene = Scene::start();
+    let path = scene.sandbox.path().join("run/notify");
+    let notify = UnixDatagram::bind(&path).expect("a socket");
+    scene.sandbox.hand_over(&path);
+    notify.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let (service, _) = write_units(&scene, &[]);
+    let mut gate =
+        started(&scene, &service, &["setpriv", "--no-new-privs"], path.to_str().expect("UTF-8 path"));
+    assert_eq!(heard(&notify).as_deref(), Some("READY=1"));
+    let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
+    let url = http::url(scene.world.image(1).original());
+    assert_eq!(http::get(nginx.address(), &url).status, 200, "at once");
+    process::signal("TERM", gate.id());
+    assert_eq!(heard(&notify).as_deref(), Some("STOPPING=1"));
+    assert_eq!(gate.wait().expect("its end").code(), Some(0));
+    // What `RestartPreventExitStatus` is for; and nobody is told that it serves.
+    scene.sandbox.write("gallery/local/config/gate.toml", "nonsense = 1\n");
+    let mut gate = started(&scene, &service, &["env"], path.to_str().expect("UTF-8 path"));
+    let status = gate.wait().expect("its end").code().map(|code| code.to_string());
+    assert_eq!(status, Some(value(&service, "RestartPreventExitStatus")));
+    notify.set_nonblocking(true).expect("a socket");
+    assert_eq!(heard(&notify), None);
+}
+
+#[test]
+fn by_the_socket_unit_the_first_request_starts_it() {
+    let scene = Scene::start();
+    let (service, socket) = write_units(&scene, &["--listen", "systemd"]);
+    assert_eq!(value(&service, "Requires"), "piwigo-gate.socket");
+    assert!(!std::fs::read_to_string(&service).expect("a unit").contains("RuntimeDirectory"));
+    // That of nginx's file, too.
+    assert_eq!(value(&socket, "ListenStream"), "/run/piwigo-gate/gate.sock");
+    let place = scene.sandbox.gate_socket();
+    let activate = process::find_program(&["systemd-socket-activate"]).expect("systemd-socket-activate");
+    let before = [activate.to_str().expect("UTF-8 path"), "-l", place.to_str().expect("UTF-8 path")];
+    let mut gate = started(&scene, &service, &before, "");
+    let start = Instant::now();
+    while UnixStream::connect(&place).is_err() {
+        assert!(start.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
+    let bob = scene.world.session("bob").cookie_header();
+    let url = http::url(scene.world.private_image("bob").original());
+    assert_eq!(http::request(nginx.address(), "GET", &url, &[("Cookie", &bob)]).status, 200);
+    assert_eq!(http::get(nginx.address(), &url).status, 403);
+    process::signal("TERM", gate.id());
+    assert_eq!(gate.wait().expect("its end").code(), Some(0));
+}
