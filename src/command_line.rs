@@ -55,7 +55,8 @@ pub enum Command {
     Derive(Box<Derive>),
     /// Print a web server's file, filled in for this gallery (`--list` names the kinds)
     ///
-    /// The directories that are guarded come from Piwigo's settings and the sites that it synchronises with.
+    /// The directories that are guarded come from Piwigo's settings and the sites that it synchronises with. What the file and
+    /// the gate must agree on is written into it; all other settings belong into gate.toml.
     #[command(after_help = example!("config nginx --gallery /var/www/piwigo"))]
     Config(Box<Config>),
     /// Print the completions of a shell
@@ -132,13 +133,32 @@ pub struct Config {
     /// The account that PHP runs as [default: www-data]
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
-    #[command(flatten)]
-    pub serve: Serve,
+    /// The web server's group, if it does not run as PHP's user: it may write to the gate's socket
+    #[arg(long, value_name = "NAME")]
+    pub socket_group: Option<String>,
+    /// Write it there (only if it could be filled in) instead of to standard output
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Piwigo's directory, where its index.php is
+    #[arg(long, env = "PIWIGO_GATE_GALLERY", value_name = "DIR")]
+    pub gallery: Option<PathBuf>,
+    /// A gate.toml to read instead of <gallery>/local/config/gate.toml or /etc/piwigo-gate/gate.toml
+    #[arg(long = "config", env = "PIWIGO_GATE_CONFIG", value_name = "FILE")]
+    pub settings_file: Option<PathBuf>,
+    /// Where the gate listens: unix:PATH, tcp:ADDR:PORT or systemd [default: a socket in /run/piwigo-gate]
+    #[arg(long, env = "PIWIGO_GATE_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Path under which the gallery is mounted, such as /piwigo [default: none]
+    #[arg(long, env = "PIWIGO_GATE_URL_PREFIX", value_name = "PATH")]
+    pub url_prefix: Option<String>,
+    /// Guard galleries beside Piwigo's directory, too (sites that begin with ../); needs --url-prefix
+    #[arg(long, env = "PIWIGO_GATE_PARENT_SITES", num_args = 0..=1, default_missing_value = "true")]
+    pub parent_sites: Option<bool>,
 }
 
 #[derive(Args)]
 pub struct Doctor {
-    /// Look from outside, too, as a guest would: the gallery's address (needs the program curl; makes some 60 requests)
+    /// Look from outside, too, as a guest would: the gallery's address (needs the program curl; makes some 65 requests)
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
     /// With --url: believe any certificate

@@ -6,7 +6,9 @@ mod kinds;
 mod values;
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::database::DatabaseError;
@@ -65,6 +67,26 @@ pub fn print(kind: &Kind, values: &Values) -> Result<String, ConfigError> {
     let text =
         engine.template(kind.name).render_from(&values.to_map(kind.name)).to_string().map_err(defect)?;
     Ok(format!("{}\n", text.trim_end()))
+}
+
+/// Puts `text` in the place of `file`, whole or not at all; everybody may read it.
+///
+/// # Errors
+/// When the directory is not there, or may not be written to.
+pub fn replace(file: &Path, text: &str) -> std::io::Result<()> {
+    let beside = file.with_added_extension(format!("{}.new", std::process::id()));
+    let mut options = std::fs::OpenOptions::new();
+    let written = options
+        .write(true)
+        .create_new(true)
+        .mode(0o644)
+        .open(&beside)
+        .and_then(|mut new| new.write_all(text.as_bytes()).and_then(|()| new.sync_all()))
+        .and_then(|()| std::fs::rename(&beside, file));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&beside);
+    }
+    written
 }
 
 /// All kinds, a line each, by what they are for.
@@ -126,7 +148,14 @@ pub async fn values(settings: Settings, asked: &Asked) -> Result<(Values, Vec<St
             "Piwigo's upload_dir is not below its directory, or cannot be read: guard it by a line of your own".into(),
         );
     }
-    Ok((Values::of(&settings, &gallery, sites.as_deref(), asked), warnings))
+    let values = Values::of(&settings, &gallery, sites.as_deref(), asked);
+    for site in values::unguarded(sites.as_deref().unwrap_or_default(), &values.beside) {
+        warnings.push(format!(
+            "Piwigo synchronises with {site:?}, which this file does not guard: a site beside Piwigo's directory needs \
+             --parent-sites and --url-prefix; any other, a plain name below it"
+        ));
+    }
+    Ok((values, warnings))
 }
 
 async fn from_database(settings: Arc<Settings>) -> Result<(Arc<Gallery>, Vec<String>), Unknown> {

@@ -231,13 +231,15 @@ impl Delivery<'_> {
         }
     }
 
-    /// Whether links are no matter of the gate's: every one is followed, or nginx looks at them by the rule that its file
-    /// says (`disable_symlinks if_not_owner`).
+    /// Whether links are no matter of the gate's: every one is followed, or nginx looks at them by the same rule and says so
+    /// (`disable_symlinks if_not_owner` and `GATE_SYMLINKS` stand in its file together).
     fn server_looks(&self) -> bool {
         match self.settings.symlinks {
             Symlinks::All => true,
             Symlinks::SameOwner => {
-                self.how == Deliver::XAccelRedirect && self.request.server == Server::Nginx
+                self.how == Deliver::XAccelRedirect
+                    && self.request.server == Server::Nginx
+                    && self.request.server_looks_at_links
             }
             Symlinks::Inside | Symlinks::Roots(_) => false,
         }

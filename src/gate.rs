@@ -83,8 +83,8 @@ impl Gate {
     pub async fn answer(&self, request: &Request<'_>) -> Reply {
         if request.role == Role::Authorizer && request.server == Server::Lighttpd {
             tracing::error!(
-                "lighttpd's authorizer mode serves a file when an answer is missing or broken, so the gate allows \
-                 nothing there: use mode responder with x-sendfile"
+                "an authorizer that is not Apache's: lighttpd's serves a file when an answer is missing or broken, so the \
+                 gate allows nothing there: use mode responder with x-sendfile"
             );
             return Reply::Refused(DenyStatus::Forbidden);
         }
@@ -248,7 +248,8 @@ impl Gate {
 
     /// How this server is told to send a file (DESIGN.md, `auto`); where nothing says how, the gate sends it.
     fn deliver(&self, request: &Request<'_>) -> Deliver {
-        if request.role == Role::Authorizer {
+        // What only asks can be told nothing else, whatever gate.toml says.
+        if request.role == Role::Authorizer || request.deliver == Some(Deliver::Authorize) {
             return Deliver::Authorize;
         }
         let by_server = (request.server == Server::Nginx).then_some(Deliver::XAccelRedirect);

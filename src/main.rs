@@ -238,15 +238,25 @@ async fn server_file(asked: Config) -> Result<(), Box<dyn std::error::Error>> {
     let name = asked.kind.ok_or(config::ConfigError::NoKindGiven)?;
     let kind = config::Kind::find(&name).ok_or(config::ConfigError::NoKind(name))?;
     let values = if asked.example {
-        config::Values { gate: kind.example_gate(), ..config::Values::example() }
+        let prefix = asked.url_prefix.unwrap_or_default();
+        let example =
+            config::Values::example_at(&prefix).ok_or("--url-prefix must be a path such as /piwigo")?;
+        config::Values { gate: kind.example_gate(), ..example }
     } else {
-        let settings = Settings::resolve(asked.serve.options, asked.serve.config.as_deref())?;
-        let settings_file = asked.serve.config.as_deref().map(std::path::absolute).transpose()?;
+        let options = Options {
+            gallery: asked.gallery,
+            listen: asked.listen,
+            url_prefix: asked.url_prefix,
+            parent_sites: asked.parent_sites,
+            ..Options::default()
+        };
+        let settings = Settings::resolve(options, asked.settings_file.as_deref())?;
         let found = config::Asked {
             php_socket: asked.php_socket,
             program: asked.program,
             user: asked.user,
-            settings_file,
+            settings_file: asked.settings_file.as_deref().map(std::path::absolute).transpose()?,
+            socket_group: asked.socket_group,
         };
         let (values, warnings) = config::values(settings, &found).await?;
         for warning in warnings {
@@ -254,7 +264,14 @@ async fn server_file(asked: Config) -> Result<(), Box<dyn std::error::Error>> {
         }
         values
     };
-    std::io::stdout().write_all(config::print(kind, &values)?.as_bytes())?;
+    let text = config::print(kind, &values)?;
+    match asked.output {
+        // A server that included half a file, or an empty one, would serve what it guards.
+        Some(file) => {
+            config::replace(&file, &text).map_err(|error| format!("{}: {error}", file.display()))?;
+        }
+        None => std::io::stdout().write_all(text.as_bytes())?,
+    }
     Ok(())
 }
 

@@ -59,6 +59,8 @@ pub struct Request<'a> {
     pub deliver: Option<Deliver>,
     /// The server sends a visitor on to `i.php` where the answer says so; not by `GATE_LOCAL_REDIRECT=no`.
     pub hands_over: bool,
+    /// `GATE_SYMLINKS=same-owner`, set by nginx's file where it says `disable_symlinks if_not_owner`.
+    pub server_looks_at_links: bool,
     /// `GATE_URL_PREFIX`, set by the server's own file: where the gallery is mounted. Counts where the settings do not say
     /// so; a program on shared hosting is started without arguments and environment.
     pub url_prefix: Option<&'a str>,
@@ -111,6 +113,7 @@ impl<'a> Request<'a> {
             role: Role::Responder,
             deliver: None,
             hands_over: true,
+            server_looks_at_links: false,
             url_prefix: None,
             remote_user: None,
             api_key: None,
@@ -131,6 +134,8 @@ impl<'a> Request<'a> {
         let mut server = Server::Other;
         let mut deliver: Option<&[u8]> = None;
         let mut hands_over = true;
+        let mut server_looks_at_links = false;
+        let mut names_apache_role = false;
         let mut url_prefix: &[u8] = b"";
         let (mut user, mut redirect_user, mut user_is_verified) = (None, None, false);
         let mut api_key = None;
@@ -152,6 +157,8 @@ impl<'a> Request<'a> {
                 b"SERVER_SOFTWARE" => server = Server::from_software(value),
                 b"GATE_DELIVER" => deliver = Some(value),
                 b"GATE_LOCAL_REDIRECT" => hands_over = value != b"no",
+                b"FCGI_APACHE_ROLE" => names_apache_role = true,
+                b"GATE_SYMLINKS" => server_looks_at_links = value == b"same-owner",
                 b"GATE_URL_PREFIX" => url_prefix = value,
                 b"REMOTE_USER" => user = Some(value),
                 b"REDIRECT_REMOTE_USER" => redirect_user = Some(value),
@@ -186,6 +193,10 @@ impl<'a> Request<'a> {
             None | Some(b"") => None,
             Some(word) => Some(Deliver::from_param(word).ok_or(Malformed::UnknownDeliver)?),
         };
+        // lighttpd may go by any name (`server.tag`), and its authorizer mode fails open; Apache's modules name their role.
+        if role == Role::Authorizer && !names_apache_role {
+            server = Server::Lighttpd;
+        }
         let url_prefix = std::str::from_utf8(url_prefix).ok().and_then(settings::url_prefix);
         let url_prefix = Some(url_prefix.ok_or(Malformed::UrlPrefix)?).filter(|prefix| !prefix.is_empty());
         let remote_user =
@@ -199,6 +210,7 @@ impl<'a> Request<'a> {
             role,
             deliver,
             hands_over,
+            server_looks_at_links,
             url_prefix,
             remote_user,
             api_key,

@@ -60,9 +60,9 @@ fn what_the_gate_has_just_made_is_sent_at_once(setup: Setup) {
     // The photo was replaced: what is there is stale, and of another length.
     fs::write(&original, pictures::jpeg(40, 30, 7)).expect("written");
     pictures::date(&original, SystemTime::now());
-    // lighttpd itself looks at a file once a second, and sends the old one with the old ETag until then.
+    // Where decisions are kept, the gate is not asked again before the end of the next second.
     let started = Instant::now();
-    while setup == Setup::Lighttpd && get("erin").body.len() == length {
+    while setup == Setup::NginxAuthCache && get("erin").body.len() == length {
         assert!(started.elapsed() < Duration::from_secs(30), "the old one is still sent");
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -227,7 +227,7 @@ fn no_answer_is_older_than_the_bound_whoever_falls_behind_or_dies() {
         other_gate.socket().display()
     );
     let guard = nginx::fill_in(&sandbox, nginx::ACCEL);
-    let to_one = format!("fastcgi_pass unix:{};", sandbox.gate_socket().display());
+    let to_one = format!("fastcgi_pass \"unix:{}\";", sandbox.gate_socket().display());
     assert!(guard.contains(&to_one));
     let guard = guard.replace(&to_one, "fastcgi_pass piwigo_gate;");
     let nginx = Nginx::start_with(&sandbox, &upstream, &nginx::gallery(&sandbox, &guard));

@@ -343,12 +343,64 @@ fn secrets_and_other_spellings_of_the_guarded_names_are_closed() {
     }
 }
 
+/// What a site may have around the shipped file: rules that send a visitor's own tail to any location, a way in by address,
+/// slashes that are kept, times for browsers.
+#[test]
+fn a_sites_own_lines_open_nothing() {
+    for file in [nginx::ACCEL, nginx::AUTH_REQUEST] {
+        let scene = Scene::start();
+        let sandbox = &scene.sandbox;
+        let _php = PhpFcgi::start(sandbox);
+        let _gate = Gate::start(sandbox, &["--derivatives", "piwigo"], &[]);
+        let own = "satisfy any;\nallow 127.0.0.1;\ndeny all;\nmerge_slashes off;\nexpires 30d;\n\
+                   location /pretty/ { rewrite ^/pretty/(.*)$ /$1 last; }\n\
+                   rewrite ^/gallery/(.*)$ /$1 last;\n";
+        let guard = format!("{own}{}", nginx::fill_in(sandbox, file));
+        let nginx = Nginx::start(sandbox, &nginx::gallery(sandbox, &guard));
+        let image = scene.world.private_image("erin");
+        let (original, thumb) =
+            (http::url(image.original()), http::url(&image.derivative("th").expect("a picture")));
+        let missing = http::url(&image.derivative("sq").expect("a picture"));
+        let (short, open) = (&missing["/_data/i".len()..], http::url(scene.world.image(1).original()));
+        for path in [&original, &thumb] {
+            for begin in ["", "/gallery", "/pretty"] {
+                for inside in ["", "/", "/_gate/file", "/_gate/derivative", "/_gate/parent"] {
+                    let answer = http::get(nginx.address(), format!("{begin}{inside}{path}"));
+                    assert!(matches!(answer.status, 403 | 404), "{begin}{inside}{path}: {}", answer.status);
+                }
+            }
+        }
+        for target in [
+            format!("/gallery/_gate/i.php?{short}"),
+            format!("/pretty/_gate/i.php?{short}"),
+            format!("//i.php?{short}"),
+        ] {
+            let answer = http::get(nginx.address(), &target);
+            assert!(!answer.text().contains("made by i.php"), "{target}: {}", answer.text());
+        }
+        let cookie = scene.world.session("erin").cookie_header();
+        for (path, text) in
+            [(&original, files::original_text(image.id)), (&missing, "made by i.php".to_owned())]
+        {
+            let answer = http::request(nginx.address(), "GET", path, &[("Cookie", &cookie)]);
+            assert!(answer.status == 200 && answer.text().starts_with(&text), "{path}: {}", answer.text());
+            assert_eq!(answer.all("cache-control"), ["private, max-age=600"], "{path}");
+        }
+        assert_eq!(http::get(nginx.address(), &open).all("cache-control"), ["private, max-age=600"]);
+    }
+}
+
 /// Many tests put their paths into the shipped file by themselves, to change a line of it before.
 #[test]
 fn the_shipped_file_with_other_paths_is_what_config_prints() {
     let scene = Scene::start();
     for (kind, file) in [("nginx", nginx::ACCEL), ("nginx-auth-request", nginx::AUTH_REQUEST)] {
-        assert_eq!(nginx::fill_in(&scene.sandbox, file), config::print(&scene.sandbox, kind, &[]));
+        // But for the comments, which name the options that each was printed with.
+        let lines = |text: String| -> Vec<String> {
+            text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+        };
+        let printed = config::print(&scene.sandbox, kind, &[]);
+        assert_eq!(lines(nginx::fill_in(&scene.sandbox, file)), lines(printed));
     }
 }
 
@@ -378,9 +430,15 @@ fn a_gallery_in_a_sub_directory_is_guarded_as_well() {
                 assert!(!attacks::holds_guarded_bytes(&answer.body), "{target}: {}", answer.text());
             }
         }
-        for target in
-            ["/piwigo/_data/logs/x", "/piwigo/local/config/database.inc.php", "/piwigo/UPLOAD/x.jpg"]
-        {
+        for target in [
+            "/piwigo/_data/logs/x",
+            "/piwigo/local/config/database.inc.php",
+            "/piwigo/UPLOAD/x.jpg",
+            "/PIWIGO/upload/x.jpg",
+            "/piwigo./upload/x.jpg",
+            "/piwigo%20/i.php?/upload/x-th.jpg",
+            "/piw%C4%B1go/_data/i/upload/x-th.jpg",
+        ] {
             assert_eq!(http::get(nginx.address(), target).status, 404, "{target}");
         }
     }

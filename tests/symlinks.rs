@@ -13,6 +13,7 @@ use piwigo_gate::reply::{Deliver, Handover, Reply};
 use piwigo_gate::request::{Request, Server};
 use piwigo_gate::settings::{Derivatives, Options, Settings};
 use support::apache::{self, Apache};
+use support::config;
 use support::gate::Gate;
 use support::http;
 use support::nginx::{self, Nginx};
@@ -122,15 +123,22 @@ async fn the_gate_looks_wherever_no_server_does() {
         (Deliver::XAccelRedirect, Server::Other),
         (Deliver::XAccelRedirect, Server::Nginx),
     ];
+    // nginx looks itself where its file says so, and says that it does.
+    let ways =
+        ways.map(|way| (way, false)).into_iter().chain([((Deliver::XAccelRedirect, Server::Nginx), true)]);
+    let ways: Vec<_> = ways.collect();
     for (at, setting) in SETTINGS.into_iter().enumerate() {
         let symlinks = Some(vec![given(sandbox, setting)]);
         let gate = verdicts::gate(sandbox, Options { symlinks, ..Options::default() }).await;
-        for (deliver, server) in ways {
-            let nginx_looks = deliver == Deliver::XAccelRedirect && server == Server::Nginx;
+        for &((deliver, server), nginx_looks) in &ways {
             for (name, followed) in links(sandbox) {
                 let url = http::url(&format!("upload/test/{name}"));
-                let request =
-                    Request { server, deliver: Some(deliver), ..Request::new(url.as_bytes(), "127.0.0.1") };
+                let request = Request {
+                    server,
+                    deliver: Some(deliver),
+                    server_looks_at_links: nginx_looks,
+                    ..Request::new(url.as_bytes(), "127.0.0.1")
+                };
                 let reply = gate.answer(&request).await;
                 let by_server = match setting {
                     "same-owner" => nginx_looks,
@@ -171,13 +179,10 @@ fn no_server_sends_what_the_setting_does_not_allow() {
         let symlinks = given(sandbox, setting);
         sandbox.write("gallery/local/config/gate.toml", format!("symlinks = {symlinks:?}\n"));
         let gate = Gate::start(sandbox, &[], &[]);
-        let accel = match setting {
-            "same-owner" => nginx::ACCEL.to_owned(),
-            // Every file that passes was looked at by the gate.
-            _ => nginx::ACCEL
-                .replace("disable_symlinks if_not_owner from=/var/www/piwigo;", "disable_symlinks off;"),
-        };
-        let nginx = Nginx::start_gallery(sandbox, &accel);
+        // It knows the setting from gate.toml.
+        let guard = config::print(sandbox, "nginx", &[]);
+        assert_eq!(guard.contains("disable_symlinks if_not_owner"), setting == "same-owner");
+        let nginx = Nginx::start(sandbox, &nginx::gallery(sandbox, &guard));
         let stream = Front::start(sandbox, Kind::Lighttpd);
         let modules = ["fcgid", "xsendfile", "rewrite", "actions", "headers"];
         let apache = Apache::start(sandbox, &apache::xsendfile_host(sandbox, ""), &modules);

@@ -21,6 +21,8 @@ pub struct Asked {
     pub user: Option<String>,
     /// The settings file that was named, absolute.
     pub settings_file: Option<PathBuf>,
+    /// The group that may write to the gate's socket, if not its user's.
+    pub socket_group: Option<String>,
 }
 
 /// Everything that is filled in.
@@ -50,6 +52,8 @@ pub struct Values {
     pub socket_activated: bool,
     /// The settings file, if not in one of the usual places.
     pub settings_file: Option<String>,
+    /// The group that may write to the gate's socket, if not its user's.
+    pub socket_group: Option<String>,
     /// Of `/home` and `/tmp`, which a service is best kept from, those that this gallery needs.
     pub needs: Needs,
     /// What the server may do with symbolic links: follow those of the target's own owner only.
@@ -88,6 +92,23 @@ pub enum Listening {
     Tcp(String, u16),
 }
 
+impl Listening {
+    /// As `--listen` takes it.
+    fn word(&self) -> String {
+        match self {
+            Listening::Unix(path) => format!("unix:{path}"),
+            Listening::Tcp(host, port) if host.contains(':') => format!("tcp:[{host}]:{port}"),
+            Listening::Tcp(host, port) => format!("tcp:{host}:{port}"),
+        }
+    }
+}
+
+/// Words for a shell. (None of them holds what quotation marks would not take its meaning from: [`Values::verify`].)
+fn in_a_shell(words: &[String]) -> String {
+    let word = |word: &String| if word.contains([' ', '~']) { format!("\"{word}\"") } else { word.clone() };
+    words.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
 const SOCKET: &str = "/run/piwigo-gate/gate.sock";
 const PHP_SOCKET: &str = "/run/php/php-fpm.sock";
 
@@ -107,9 +128,15 @@ impl Values {
             beside: Vec::new(),
             socket_activated: false,
             settings_file: None,
+            socket_group: None,
             needs: Needs::default(),
             same_owner_links: true,
         }
+    }
+
+    /// The same gallery at another place in its site.
+    pub fn example_at(url_prefix: &str) -> Option<Self> {
+        Some(Values { prefix: crate::settings::url_prefix(url_prefix)?.to_owned(), ..Self::example() })
     }
 
     /// Those of a gallery. `sites`: the directories that Piwigo synchronises with, as its table has them; `None`: they are
@@ -123,10 +150,10 @@ impl Values {
             Some(sites) => originals.extend(sites.iter().filter_map(|site| below_the_root(site))),
             None => originals.push("galleries".into()),
         }
-        // Stock Piwigo lets an administrator synchronise `galleries/` at any time.
-        if settings.gallery.join("galleries").is_dir() {
-            originals.push("galleries".into());
-        }
+        // Stock Piwigo lets an administrator synchronise `galleries/` at any time; and rows may still lie in `upload/` after
+        // `upload_dir` was changed.
+        let usual = ["upload", "galleries"].into_iter();
+        originals.extend(usual.filter(|name| settings.gallery.join(name).is_dir()).map(str::to_owned));
         let mut seen = std::collections::BTreeSet::new();
         originals.retain(|directory| seen.insert(directory.clone()));
         let gate = match &settings.listen {
@@ -158,6 +185,7 @@ impl Values {
             beside,
             socket_activated: settings.listen == Some(Listen::Systemd),
             settings_file: asked.settings_file.as_deref().map(text),
+            socket_group: asked.socket_group.clone(),
             needs: Needs::of(used.iter().map(PathBuf::as_path)),
             same_owner_links: settings.symlinks == Symlinks::SameOwner,
         }
@@ -180,10 +208,54 @@ impl Values {
             .into_iter()
             .chain(&self.program)
             .chain(&self.settings_file)
+            .chain(&self.socket_group)
             .chain(&self.originals)
             .chain(&self.beside)
             .find(|text| !text.chars().all(plain))
             .map_or(Ok(()), |text| Err(ConfigError::Name(text.clone())))
+    }
+
+    /// The options with which the file was printed, for its own first lines.
+    fn options(&self) -> String {
+        let example = Self::example();
+        let mut words = self.common_options();
+        match &self.gate {
+            _ if self.socket_activated => words.extend(["--listen".into(), "systemd".into()]),
+            gate if *gate == example.gate => {}
+            gate => words.extend(["--listen".into(), gate.word()]),
+        }
+        if self.php_socket != example.php_socket {
+            words.extend(["--php-socket".into(), self.php_socket.clone()]);
+        }
+        for (option, value) in [("--program", &self.program), ("--socket-group", &self.socket_group)] {
+            words.extend(value.iter().flat_map(|value| [option.to_owned(), value.clone()]));
+        }
+        if self.user != example.user {
+            words.extend(["--user".into(), self.user.clone()]);
+        }
+        in_a_shell(&words)
+    }
+
+    /// The options with which other verbs are told of the gallery and its gate.
+    fn place(&self, kind: &str) -> String {
+        let mut words = self.common_options();
+        let by_apache = ["apache-xsendfile", "apache-access-checker"].contains(&kind);
+        if !by_apache && !self.socket_activated {
+            words.extend(["--listen".into(), self.gate.word()]);
+        }
+        in_a_shell(&words)
+    }
+
+    fn common_options(&self) -> Vec<String> {
+        let mut words = vec!["--gallery".to_owned(), self.root.clone()];
+        if !self.prefix.is_empty() {
+            words.extend(["--url-prefix".into(), self.prefix.clone()]);
+        }
+        if !self.beside.is_empty() {
+            words.push("--parent-sites".into());
+        }
+        words.extend(self.settings_file.iter().flat_map(|file| ["--config".to_owned(), file.clone()]));
+        words
     }
 
     /// The names that templates know.
@@ -204,11 +276,7 @@ impl Values {
             Listening::Unix(_) => (String::new(), String::new()),
             Listening::Tcp(host, port) => (host.clone(), port.to_string()),
         };
-        let listen = match &self.gate {
-            _ if self.socket_activated => "systemd".to_owned(),
-            Listening::Unix(path) => format!("unix:{path}"),
-            Listening::Tcp(..) => format!("tcp:{tcp}"),
-        };
+        let listen = if self.socket_activated { "systemd".to_owned() } else { self.gate.word() };
         // Of a socket in a directory of its own in /run, systemd makes that directory.
         let runtime = match Path::new(&unix).strip_prefix("/run").map(Path::parent) {
             Ok(Some(parent)) if !self.socket_activated => parent.to_string_lossy(),
@@ -238,6 +306,11 @@ impl Values {
             ("socket_activated", Value::Bool(self.socket_activated)),
             ("settings_file", text(self.settings_file.as_deref().unwrap_or_default())),
             ("has_settings_file", Value::Bool(self.settings_file.is_some())),
+            ("socket_group", text(self.socket_group.as_deref().unwrap_or_default())),
+            ("has_socket_group", Value::Bool(self.socket_group.is_some())),
+            ("options", text(&self.options())),
+            ("place", text(&self.place(kind))),
+            ("web_user", text(if kind.starts_with("caddy") { "caddy" } else { "" })),
             ("needs_home", Value::Bool(self.needs.home)),
             ("needs_tmp", Value::Bool(self.needs.tmp)),
             ("originals", list(&self.originals)),
@@ -268,6 +341,14 @@ impl Values {
                 text(&escaped(self.derivatives.strip_prefix(&format!("{}/", self.data)).unwrap_or("i"))),
             ),
             ("re_spellings", text(&spellings(&guarded, &self.data))),
+            ("re_prefix_spelled", text(&spelled(&self.prefix))),
+            ("re_prefix_letters", text(&with_a_letter(&self.prefix))),
+            ("re_above", text(&escaped(above))),
+            ("re_above_spelled", text(&spelled(above))),
+            (
+                "re_beside_spellings",
+                text(&self.beside.iter().map(|path| spelled(path)).collect::<Vec<_>>().join("|")),
+            ),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
@@ -288,6 +369,19 @@ fn php_socket() -> String {
     found.last().map_or_else(|| PHP_SOCKET.into(), |path| path.to_string_lossy().into_owned())
 }
 
+/// Sites of this machine whose files no line of the printed file guards.
+pub(super) fn unguarded<'a>(sites: &'a [String], beside: &[String]) -> Vec<&'a str> {
+    let is_served = |site: &str| {
+        let beside_the_root = site.strip_prefix("../").map(|site| site.trim_end_matches('/'));
+        beside_the_root.is_some_and(|site| beside.iter().any(|known| known == site))
+    };
+    sites
+        .iter()
+        .map(String::as_str)
+        .filter(|site| !site.contains("://") && below_the_root(site).is_none() && !is_served(site))
+        .collect()
+}
+
 /// `./galleries/` as `galleries`; `None` for a site of another machine, beside the root, or the root itself.
 fn below_the_root(site: &str) -> Option<String> {
     let path = site.strip_prefix("./").unwrap_or(site).trim_end_matches('/');
@@ -304,9 +398,16 @@ fn alternatives(texts: &[String]) -> String {
     texts.iter().map(|text| escaped(text)).collect::<Vec<_>>().join("|")
 }
 
-/// The guarded directories as a case-folding file system might also know them, without the end: dots and blanks after a
-/// part of the path, and the short names of exFAT and SMB shares.
+/// The guarded directories as a case-folding file system might also know them, without the end.
 fn spellings(guarded: &[String], data: &str) -> String {
+    let inside = |directory: &&String| !directory.starts_with(&format!("{data}/"));
+    let guarded = guarded.iter().filter(inside).map(String::as_str);
+    guarded.chain([data, "local/config"]).map(spelled).collect::<Vec<_>>().join("|")
+}
+
+/// A path as a case-folding file system might also know it: dots and blanks after a part of it, and the short names of exFAT
+/// and SMB shares. Capitals are for the expression around it.
+fn spelled(path: &str) -> String {
     let part = |part: &str| {
         let short: String = part.chars().filter(|c| c.is_alphanumeric() || *c == '_').take(6).collect();
         match part.chars().count() {
@@ -314,16 +415,20 @@ fn spellings(guarded: &[String], data: &str) -> String {
             _ => escaped(part),
         }
     };
-    let path = |path: &str| path.split('/').map(part).collect::<Vec<_>>().join("[.\\x20]*/");
-    let inside = |directory: &&String| !directory.starts_with(&format!("{data}/"));
-    guarded
-        .iter()
-        .filter(inside)
-        .map(String::as_str)
-        .chain([data, "local/config"])
-        .map(path)
-        .collect::<Vec<_>>()
-        .join("|")
+    let (begin, path) = path.strip_prefix('/').map_or(("", path), |path| ("/", path));
+    let parts: Vec<_> = path.split('/').map(part).collect();
+    let end = if begin.is_empty() { "" } else { "[.\\x20]*" };
+    match path {
+        "" => String::new(),
+        _ => format!("{begin}{}{end}", parts.join("[.\\x20]*/")),
+    }
+}
+
+/// A path of as many parts, with a letter beyond ASCII in one of them: some file systems fold such letters to others.
+fn with_a_letter(path: &str) -> String {
+    let count = path.matches('/').count();
+    let one = |at| format!("(?:/[^/]*){{{at}}}/[^/]*[^\\x00-\\x7F][^/]*(?:/[^/]*){{{}}}", count - 1 - at);
+    format!("(?:{})", (0..count).map(one).collect::<Vec<_>>().join("|"))
 }
 
 #[cfg(test)]
@@ -379,5 +484,8 @@ mod tests {
             "upload|(?:galleries|galler~[0-9]+)|_data|local[.\\x20]*/config"
         );
         assert_eq!(escaped("a.b+c"), "a[.]b[+]c");
+        assert_eq!(spelled(""), "");
+        assert_eq!(spelled("/my/photos"), "/my[.\\x20]*/photos[.\\x20]*");
+        assert_eq!(with_a_letter("/p"), "(?:(?:/[^/]*){0}/[^/]*[^\\x00-\\x7F][^/]*(?:/[^/]*){0})");
     }
 }

@@ -198,7 +198,8 @@ impl Inspection {
             .collect();
         let condition = vec!["i.path NOT LIKE ? ESCAPE '|'"; patterns.len()].join(" AND ");
         let condition = if condition.is_empty() { "1 = 1".to_owned() } else { condition };
-        let statement = format!("SELECT i.path FROM {images} i WHERE {condition} LIMIT 5");
+        let statement =
+            format!("SELECT i.path FROM {images} i WHERE {condition} AND i.path NOT LIKE '../%' LIMIT 5");
         Ok(self.rows(statement, patterns).await?.iter().filter_map(|row| row.text(0)).collect())
     }
 

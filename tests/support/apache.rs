@@ -151,7 +151,7 @@ pub fn write_htaccess(sandbox: &Sandbox, prefix: &str, guarded_too: bool) {
     // Exactly the replacements that the shipped file itself tells to make by hand.
     let by_hand = |text: &str| {
         text.replace("/gate.fcgi", &format!("{prefix}/gate.fcgi"))
-            .replace("RewriteBase /", &format!("RewriteBase {prefix}/"))
+            .replace("RewriteBase \"/", &format!("RewriteBase \"{prefix}/"))
             .replace("m#^/", &format!("m#^{prefix}/"))
             .replace("GATE_URL_PREFIX \"/", &format!("GATE_URL_PREFIX \"{prefix}/"))
     };
