@@ -530,7 +530,8 @@ fn wrong_files_in_the_guarded_directories() {
 fn wrong_headers_of_the_servers_own() {
     let setting = Setting::new().with_guard(nginx::ACCEL, |file| {
         let (before, after) = file.split_once(INTERNAL).unwrap();
-        format!("{before}{INTERNAL}\n    expires 30d;\n    add_header Cache-Control public;{after}")
+        let after = after.replacen("    expires off;", "    expires 30d;", 1);
+        format!("{before}{INTERNAL}\n    add_header Cache-Control public;{after}")
     });
     let report = setting.report(&[]);
     report.says("outside-cache", "problem", "public");
@@ -549,6 +550,8 @@ fn wrong_headers_of_the_servers_own() {
 fn wrong_internal_location_that_is_not_internal() {
     let setting = Setting::new().with_guard(nginx::ACCEL, |file| {
         let (before, after) = file.split_once(INTERNAL).unwrap();
+        // Its second lock: only after a yes.
+        let (_, after) = after.split_once("{ return 404; }").unwrap();
         format!("{before}location ^~ /_gate/file/ {{{after}")
     });
     setting.report(&[]).says("outside-internal", "problem", "/_gate/file/");
