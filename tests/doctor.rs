@@ -538,7 +538,7 @@ fn wrong_headers_of_the_servers_own() {
     let setting = Setting::new().with_guard(nginx::ACCEL, |file| {
         file.replace("add_header Vary Cookie", "#")
             .replace("add_header X-Content-Type-Options nosniff", "#")
-            .replace("disable_symlinks", "max_ranges 0;\n    disable_symlinks")
+            .replace("disable_symlinks if_not", "max_ranges 0;\n    disable_symlinks if_not")
     });
     let report = setting.report(&[]);
     report.says("outside-cache", "warning", "Vary");
