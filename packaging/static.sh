@@ -64,7 +64,7 @@ without="$without -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_LOAD_EXTENSION"
 RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static $relocations --cfg getrandom_backend=\"linux_getrandom\"" \
     LIBSQLITE3_FLAGS="${LIBSQLITE3_FLAGS:-} $without" \
     CFLAGS="${CFLAGS:-} -fno-asynchronous-unwind-tables" \
-    cargo build --locked --profile static --target "$host" --bin piwigo-gate
+    cargo build --locked --profile static --no-default-features --target "$host" --bin piwigo-gate
 
 program="${CARGO_TARGET_DIR:-target}/$host/static/piwigo-gate"
 check "$program"

@@ -53,6 +53,7 @@ pub mod companion;
 pub mod config;
 pub mod database;
 pub mod deliver;
+#[cfg(feature = "demo")]
 pub mod demo;
 pub mod derivative;
 pub mod derive;

@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
+#[cfg(feature = "demo")]
 use std::path::Path;
 use std::process::{self, ExitCode};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use clap::Parser as _;
 use piwigo_gate::check::{self, Colour, Who};
 use piwigo_gate::config;
 use piwigo_gate::database::Which;
+#[cfg(feature = "demo")]
 use piwigo_gate::demo;
 use piwigo_gate::derive::{self, Meter, Wanted};
 use piwigo_gate::doctor;
@@ -33,6 +35,7 @@ use tracing_subscriber::{Layer, Registry, fmt, reload};
 use self::command_line::{Check, Command, CommandLine, Config, Derive, Doctor, Serve};
 
 mod command_line;
+#[cfg(feature = "manuals")]
 mod manual;
 
 /// Exit code for a usage or set-up error.
@@ -143,10 +146,12 @@ fn main() -> ExitCode {
             Ok(false) => ExitCode::FAILURE,
             Err(error) => setup_error(&*error),
         },
+        #[cfg(feature = "manuals")]
         Command::Completions { shell } => match std::io::stdout().write_all(completions(shell).as_bytes()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         },
+        #[cfg(feature = "manuals")]
         Command::Man { verb } => match manual::page(verb.as_deref()) {
             Some(page) if std::io::stdout().write_all(&page).is_ok() => ExitCode::SUCCESS,
             Some(_) => ExitCode::FAILURE,
@@ -156,6 +161,7 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => setup_error(&*error),
         },
+        #[cfg(feature = "demo")]
         Command::Demo { port, once } => {
             let options = demo::Options { port, once };
             match runtime.block_on(demo::run(options, serve_sample)) {
@@ -175,6 +181,7 @@ fn setup_error(error: &dyn std::fmt::Display) -> ExitCode {
 }
 
 /// The gate of the demo, in this process: it ends when what is returned is dropped.
+#[cfg(feature = "demo")]
 async fn serve_sample(gallery: &Path, socket: &Path) -> Result<watch::Sender<bool>, SettingsError> {
     let options = Options {
         gallery: Some(gallery.to_owned()),
@@ -220,6 +227,7 @@ async fn explain(asked: Check) -> Result<bool, Box<dyn std::error::Error>> {
 }
 
 /// The completions of a shell.
+#[cfg(feature = "manuals")]
 fn completions(shell: clap_complete::Shell) -> String {
     let mut text = Vec::new();
     let mut words = <CommandLine as clap::CommandFactory>::command();
