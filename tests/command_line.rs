@@ -5,6 +5,7 @@ mod support;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use support::fastcgi;
 use support::gate;
 use support::mariadb::{self, MariaDb};
 use support::process;
@@ -239,9 +240,7 @@ async fn answer(stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpi
         .request_uri("/upload/none.jpg")
         .remote_addr("127.0.0.1")
         .server_software("nginx/1.22.1");
-    let request = fastcgi_client::Request::new(params, fastcgi_client::io::empty());
-    let answer = fastcgi_client::Client::new_tokio(stream).execute_once(request).await.unwrap();
-    String::from_utf8(answer.stdout.unwrap()).unwrap()
+    fastcgi::ask(stream, params).await
 }
 
 /// In a real bash, with nothing of the machine's own set-up.

@@ -18,6 +18,8 @@ use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
+#[path = "support/fastcgi.rs"]
+mod fastcgi;
 mod webserver;
 
 /// Answers by the path: what the tests need to see.
@@ -103,10 +105,7 @@ fn params(uri: &str) -> Params<'_> {
 
 async fn ask(socket: &Path, uri: &str) -> String {
     let stream = UnixStream::connect(socket).await.unwrap();
-    let output =
-        Client::new_tokio(stream).execute_once(ClientRequest::new(params(uri), io::empty())).await.unwrap();
-    assert!(output.stderr.is_none());
-    String::from_utf8(output.stdout.unwrap()).unwrap()
+    fastcgi::ask(stream, params(uri)).await
 }
 
 /// One request as raw bytes.
@@ -150,7 +149,7 @@ fn contains(bytes: &[u8], text: &str) -> bool {
 }
 
 #[tokio::test]
-async fn an_independent_client_is_answered_on_short_and_on_kept_connections() {
+async fn an_independent_client_is_answered() {
     let running = start(LIMITS);
     let text = ask(&running.socket, "/upload/a.jpg").await;
     assert!(text.starts_with("Status: 200 OK\r\nX-Accel-Redirect: /_gate/file/upload/a.jpg\r\n"), "{text}");

@@ -13,7 +13,8 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use fastcgi_client::{Client, Params, Request, io};
+use fastcgi_client::Params;
+use support::fastcgi;
 use support::files;
 use support::http;
 use support::mariadb::{self, MariaDb};
@@ -53,8 +54,7 @@ async fn ask(socket: &Path, path: &str, cookie: &str) -> String {
         .custom("GATE_DELIVER", "location")
         .custom("HTTP_COOKIE", cookie);
     let stream = UnixStream::connect(socket).await.expect("it listens");
-    let answer = Client::new_tokio(stream).execute_once(Request::new(params, io::empty())).await;
-    String::from_utf8_lossy(&answer.expect("an answer").stdout.unwrap_or_default()).into_owned()
+    fastcgi::ask(stream, params).await
 }
 
 /// Answers every question for `db.test` with 127.0.0.1, and that there is nothing else.
