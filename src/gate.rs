@@ -81,7 +81,8 @@ impl Gate {
 
     /// Answers one request.
     pub async fn answer(&self, request: &Request<'_>) -> Reply {
-        if request.role == Role::Authorizer && request.server == Server::Lighttpd {
+        // lighttpd may go by any name (`server.tag`); Apache's modules say which they are.
+        if request.role == Role::Authorizer && !request.by_apache_role {
             tracing::error!(
                 "an authorizer that is not Apache's: lighttpd's serves a file when an answer is missing or broken, so the \
                  gate allows nothing there: use mode responder with x-sendfile"

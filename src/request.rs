@@ -55,6 +55,8 @@ pub struct Request<'a> {
     pub server: Server,
     /// The FastCGI role the server asked for.
     pub role: Role,
+    /// `FCGI_APACHE_ROLE` came: an authorizer of Apache's, which takes silence for a no.
+    pub by_apache_role: bool,
     /// `GATE_DELIVER`, set by the server's own file.
     pub deliver: Option<Deliver>,
     /// The server sends a visitor on to `i.php` where the answer says so; not by `GATE_LOCAL_REDIRECT=no`.
@@ -111,6 +113,7 @@ impl<'a> Request<'a> {
             remote_addr,
             server: Server::Other,
             role: Role::Responder,
+            by_apache_role: false,
             deliver: None,
             hands_over: true,
             server_looks_at_links: false,
@@ -135,7 +138,7 @@ impl<'a> Request<'a> {
         let mut deliver: Option<&[u8]> = None;
         let mut hands_over = true;
         let mut server_looks_at_links = false;
-        let mut names_apache_role = false;
+        let mut by_apache_role = false;
         let mut url_prefix: &[u8] = b"";
         let (mut user, mut redirect_user, mut user_is_verified) = (None, None, false);
         let mut api_key = None;
@@ -157,7 +160,7 @@ impl<'a> Request<'a> {
                 b"SERVER_SOFTWARE" => server = Server::from_software(value),
                 b"GATE_DELIVER" => deliver = Some(value),
                 b"GATE_LOCAL_REDIRECT" => hands_over = value != b"no",
-                b"FCGI_APACHE_ROLE" => names_apache_role = true,
+                b"FCGI_APACHE_ROLE" => by_apache_role = true,
                 b"GATE_SYMLINKS" => server_looks_at_links = value == b"same-owner",
                 b"GATE_URL_PREFIX" => url_prefix = value,
                 b"REMOTE_USER" => user = Some(value),
@@ -193,10 +196,6 @@ impl<'a> Request<'a> {
             None | Some(b"") => None,
             Some(word) => Some(Deliver::from_param(word).ok_or(Malformed::UnknownDeliver)?),
         };
-        // lighttpd may go by any name (`server.tag`), and its authorizer mode fails open; Apache's modules name their role.
-        if role == Role::Authorizer && !names_apache_role {
-            server = Server::Lighttpd;
-        }
         let url_prefix = std::str::from_utf8(url_prefix).ok().and_then(settings::url_prefix);
         let url_prefix = Some(url_prefix.ok_or(Malformed::UrlPrefix)?).filter(|prefix| !prefix.is_empty());
         let remote_user =
@@ -208,6 +207,7 @@ impl<'a> Request<'a> {
             remote_addr,
             server,
             role,
+            by_apache_role,
             deliver,
             hands_over,
             server_looks_at_links,
@@ -357,6 +357,16 @@ mod tests {
             let params = Params::parse(&bytes).unwrap();
             let request = Request::from_params(Role::Responder, &params).unwrap();
             assert_eq!(request.url_prefix, expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_a_visitor_sends_makes_an_authorizer_one_of_apaches() {
+        for (name, expected) in [("FCGI_APACHE_ROLE", true), ("HTTP_FCGI_APACHE_ROLE", false)] {
+            let bytes = encode(&with(&[(name, "ACCESS_CHECKER")]));
+            let params = Params::parse(&bytes).unwrap();
+            let request = Request::from_params(Role::Authorizer, &params).unwrap();
+            assert_eq!(request.by_apache_role, expected, "{name}");
         }
     }
 

@@ -19,19 +19,20 @@ use support::world::World;
 
 /// Where the gate is silent, lighttpd's authorizer mode serves the file: the mode is not supported at all.
 #[tokio::test]
-async fn lighttpd_as_authorizer_is_always_refused() {
+async fn an_authorizer_that_is_not_apaches_is_always_refused() {
     let sandbox = Sandbox::new();
     let world = World::load();
     let database = Some(vec![sqlite(&sandbox, &world).await]);
     let gate = gate(&sandbox, Options { database, ..Options::default() }).await;
     let url = http::url(world.image(1).original());
-    for (server, role, expected) in [
-        (Server::Lighttpd, Role::Authorizer, 403),
-        (Server::Other, Role::Authorizer, 200),
-        (Server::Nginx, Role::Responder, 200),
+    for (server, role, by_apache_role, expected) in [
+        (Server::Lighttpd, Role::Authorizer, false, 403),
+        (Server::Other, Role::Authorizer, false, 403),
+        (Server::Other, Role::Authorizer, true, 200),
+        (Server::Nginx, Role::Responder, false, 200),
     ] {
-        let request = Request { server, role, ..Request::new(url.as_bytes(), "127.0.0.1") };
-        assert_eq!(gate.answer(&request).await.status(), expected, "{server:?} {role:?}");
+        let request = Request { server, role, by_apache_role, ..Request::new(url.as_bytes(), "127.0.0.1") };
+        assert_eq!(gate.answer(&request).await.status(), expected, "{server:?} {role:?} {by_apache_role}");
     }
 }
 
@@ -113,6 +114,9 @@ async fn how_each_server_is_told_to_send_an_allowed_file() {
         (Some(XSendfile), Responder, Server::Nginx, Some(XAccelRedirect), "sendfile"),
         (Some(XSendfile), Authorizer, Server::Other, Some(XSendfile), "authorized"),
         (None, Authorizer, Server::Nginx, None, "authorized"),
+        // What only asks can be told nothing else.
+        (Some(XAccelRedirect), Responder, Server::Nginx, Some(Authorize), "authorized"),
+        (Some(Location), Responder, Server::Other, Some(Authorize), "authorized"),
         // Its authorizer mode fails open: it must never look as if it worked.
         (None, Authorizer, Server::Lighttpd, None, "403"),
         (Some(Authorize), Authorizer, Server::Lighttpd, Some(Authorize), "403"),
@@ -122,7 +126,9 @@ async fn how_each_server_is_told_to_send_an_allowed_file() {
         let options =
             Options { database: Some(vec![database.clone()]), deliver: setting, ..Options::default() };
         let gate = gate(&sandbox, options).await;
-        let request = Request { server, role, deliver, ..Request::new(url.as_bytes(), "127.0.0.1") };
+        let by_apache_role = role == Authorizer && server != Server::Lighttpd;
+        let request =
+            Request { server, role, by_apache_role, deliver, ..Request::new(url.as_bytes(), "127.0.0.1") };
         let got = match gate.answer(&request).await {
             Reply::Allowed { handover: Handover::AccelFile { .. }, .. } => "accel".to_owned(),
             Reply::Allowed { handover: Handover::Sendfile { .. }, .. } => "sendfile".to_owned(),
