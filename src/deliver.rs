@@ -253,24 +253,22 @@ impl Delivery<'_> {
                 return answer;
             }
         }
+        // Only Apache, by mod_fcgid, and Caddy follow a `Location` themselves; who gets the bytes from the gate gets these, too.
+        let hands_over =
+            self.request.hands_over && !matches!(self.how, Deliver::Stream | Deliver::XSendfileEncoded);
         match (self.settings.derivatives, self.how) {
             // The server looks by itself whether there is one.
             (_, Deliver::Authorize) => self.file(&place).await,
             (Derivatives::Existing, _) => Reply::Missing,
-            // Its answer would have to come from another server's mouth.
-            (_, Deliver::Stream) => {
-                tracing::debug!(derivative, "Piwigo would have to make this, and cannot be asked: not found");
-                Reply::Missing
-            }
-            // lighttpd would give the visitor the `Location` that Apache and Caddy follow themselves.
-            _ if !self.request.hands_over || self.how == Deliver::XSendfileEncoded => {
-                tracing::info!("a derivative that only Piwigo can make: this server cannot ask its i.php");
+            _ if !hands_over => {
+                tracing::info!(
+                    derivative,
+                    "only Piwigo can make this, and this server cannot ask its i.php: not found"
+                );
                 Reply::Missing
             }
             (_, Deliver::XAccelRedirect) => self.allowed(Handover::AccelIPhp { derivative }),
-            (_, Deliver::XSendfile | Deliver::XSendfileEncoded | Deliver::Location) => {
-                self.allowed(Handover::LocalIPhp { prefix: self.url_prefix.to_owned(), derivative })
-            }
+            _ => self.allowed(Handover::LocalIPhp { prefix: self.url_prefix.to_owned(), derivative }),
         }
     }
 
