@@ -2,6 +2,7 @@
 //! at its top how to install it, and is what the tests run. The files in `nginx/`, `apache/` and so on are what it prints
 //! for a gallery in `/var/www/piwigo`.
 
+mod expressions;
 mod kinds;
 mod values;
 
@@ -17,6 +18,7 @@ use crate::settings::gallery::Gallery;
 use crate::settings::{Settings, SettingsError};
 
 pub use kinds::{KINDS, Kind};
+pub(crate) use values::below_the_root;
 pub use values::{Asked, Listening, Values};
 
 /// Why a file cannot be printed.

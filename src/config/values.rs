@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use upon::Value;
 
 use super::ConfigError;
+use super::expressions::{alternatives, escaped, spelled, spellings, with_a_letter};
 use crate::listen::Listen;
 use crate::settings::gallery::Gallery;
 use crate::settings::{Settings, Symlinks};
@@ -383,52 +384,10 @@ pub(super) fn unguarded<'a>(sites: &'a [String], beside: &[String]) -> Vec<&'a s
 }
 
 /// `./galleries/` as `galleries`; `None` for a site of another machine, beside the root, or the root itself.
-fn below_the_root(site: &str) -> Option<String> {
+pub(crate) fn below_the_root(site: &str) -> Option<String> {
     let path = site.strip_prefix("./").unwrap_or(site).trim_end_matches('/');
     let plain = |segment: &str| !segment.is_empty() && !segment.starts_with('.') && !segment.ends_with(':');
     path.split('/').all(plain).then(|| path.to_owned())
-}
-
-/// A regular expression that matches just this text. (No backslash, which some of the languages would take for theirs.)
-fn escaped(text: &str) -> String {
-    text.replace('.', "[.]").replace('+', "[+]")
-}
-
-fn alternatives(texts: &[String]) -> String {
-    texts.iter().map(|text| escaped(text)).collect::<Vec<_>>().join("|")
-}
-
-/// The guarded directories as a case-folding file system might also know them, without the end.
-fn spellings(guarded: &[String], data: &str) -> String {
-    let inside = |directory: &&String| !directory.starts_with(&format!("{data}/"));
-    let guarded = guarded.iter().filter(inside).map(String::as_str);
-    guarded.chain([data, "local/config"]).map(spelled).collect::<Vec<_>>().join("|")
-}
-
-/// A path as a case-folding file system might also know it: dots and blanks after a part of it, and the short names of exFAT
-/// and SMB shares. Capitals are for the expression around it.
-fn spelled(path: &str) -> String {
-    let part = |part: &str| {
-        let short: String = part.chars().filter(|c| c.is_alphanumeric() || *c == '_').take(6).collect();
-        match part.chars().count() {
-            9.. => format!("(?:{}|{}~[0-9]+)", escaped(part), escaped(&short)),
-            _ => escaped(part),
-        }
-    };
-    let (begin, path) = path.strip_prefix('/').map_or(("", path), |path| ("/", path));
-    let parts: Vec<_> = path.split('/').map(part).collect();
-    let end = if begin.is_empty() { "" } else { "[.\\x20]*" };
-    match path {
-        "" => String::new(),
-        _ => format!("{begin}{}{end}", parts.join("[.\\x20]*/")),
-    }
-}
-
-/// A path of as many parts, with a letter beyond ASCII in one of them: some file systems fold such letters to others.
-fn with_a_letter(path: &str) -> String {
-    let count = path.matches('/').count();
-    let one = |at| format!("(?:/[^/]*){{{at}}}/[^/]*[^\\x00-\\x7F][^/]*(?:/[^/]*){{{}}}", count - 1 - at);
-    format!("(?:{})", (0..count).map(one).collect::<Vec<_>>().join("|"))
 }
 
 #[cfg(test)]
@@ -473,19 +432,5 @@ mod tests {
         for (paths, home, tmp) in table {
             assert_eq!(Needs::of(paths.iter().map(Path::new)), Needs { home, tmp }, "{paths:?}");
         }
-    }
-
-    #[test]
-    fn expressions_mean_the_names() {
-        let example = Values::example();
-        assert_eq!(alternatives(&example.originals), "upload|galleries");
-        assert_eq!(
-            spellings(&["upload".into(), "galleries".into(), "_data/i".into()], "_data"),
-            "upload|(?:galleries|galler~[0-9]+)|_data|local[.\\x20]*/config"
-        );
-        assert_eq!(escaped("a.b+c"), "a[.]b[+]c");
-        assert_eq!(spelled(""), "");
-        assert_eq!(spelled("/my/photos"), "/my[.\\x20]*/photos[.\\x20]*");
-        assert_eq!(with_a_letter("/p"), "(?:(?:/[^/]*){0}/[^/]*[^\\x00-\\x7F][^/]*(?:/[^/]*){0})");
     }
 }

@@ -1,7 +1,7 @@
 //! Which parts of the site must be guarded: computed from the gallery's settings, and looked for in the text of a web
 //! server's configuration.
 
-use crate::config::Values;
+use crate::config::{self, Values};
 
 /// Directories and scripts that lead to pictures, relative to the gallery, without slashes at either end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Guarded {
                 Some(beside) if !beside.starts_with("..") => {
                     guarded.beside.push(beside.trim_matches('/').to_owned());
                 }
-                None if !site.starts_with(['/', '.']) && !site.contains("://") || site.starts_with("./") => {}
+                None if config::below_the_root(site).is_some() => {}
                 _ => guarded.elsewhere.push(site.clone()),
             }
         }
@@ -100,10 +100,11 @@ mod tests {
 
     #[test]
     fn sites_are_guarded_beside_or_elsewhere() {
-        let sites = ["./galleries/", "more/", "../photos/", "http://else.example/g/", "/abs/", "../../up/"];
+        let sites =
+            ["./galleries/", "more/", "../photos/", "http://else.example/g/", "/abs/", "../../up/", "./.x/"];
         let guarded = Guarded::of(&Values::example(), &sites.map(str::to_owned));
         assert_eq!(guarded.beside, ["photos"]);
-        assert_eq!(guarded.elsewhere, ["http://else.example/g/", "/abs/", "../../up/"]);
+        assert_eq!(guarded.elsewhere, ["http://else.example/g/", "/abs/", "../../up/", "./.x/"]);
         assert_eq!(Guarded::of(&Values::example(), &[]), Guarded::default());
     }
 

@@ -1,0 +1,63 @@
+//! Names of directories in, regular expressions out that nginx, Apache, lighttpd and Caddy read alike: no backslash but in
+//! `\x20` and the like, no look-ahead.
+
+/// A regular expression that matches just this text. (No backslash, which some of the languages would take for theirs.)
+pub(super) fn escaped(text: &str) -> String {
+    text.replace('.', "[.]").replace('+', "[+]")
+}
+
+/// One that matches each of these texts.
+pub(super) fn alternatives(texts: &[String]) -> String {
+    texts.iter().map(|text| escaped(text)).collect::<Vec<_>>().join("|")
+}
+
+/// The guarded directories as a case-folding file system might also know them, without the end.
+pub(super) fn spellings(guarded: &[String], data: &str) -> String {
+    let inside = |directory: &&String| !directory.starts_with(&format!("{data}/"));
+    let guarded = guarded.iter().filter(inside).map(String::as_str);
+    guarded.chain([data, "local/config"]).map(spelled).collect::<Vec<_>>().join("|")
+}
+
+/// A path as a case-folding file system might also know it: dots and blanks after a part of it, and the short names of exFAT
+/// and SMB shares. Capitals are for the expression around it.
+pub(super) fn spelled(path: &str) -> String {
+    let part = |part: &str| {
+        let short: String = part.chars().filter(|c| c.is_alphanumeric() || *c == '_').take(6).collect();
+        match part.chars().count() {
+            9.. => format!("(?:{}|{}~[0-9]+)", escaped(part), escaped(&short)),
+            _ => escaped(part),
+        }
+    };
+    let (begin, path) = path.strip_prefix('/').map_or(("", path), |path| ("/", path));
+    let parts: Vec<_> = path.split('/').map(part).collect();
+    let end = if begin.is_empty() { "" } else { "[.\\x20]*" };
+    match path {
+        "" => String::new(),
+        _ => format!("{begin}{}{end}", parts.join("[.\\x20]*/")),
+    }
+}
+
+/// A path of as many parts, with a letter beyond ASCII in one of them: some file systems fold such letters to others.
+pub(super) fn with_a_letter(path: &str) -> String {
+    let count = path.matches('/').count();
+    let one = |at| format!("(?:/[^/]*){{{at}}}/[^/]*[^\\x00-\\x7F][^/]*(?:/[^/]*){{{}}}", count - 1 - at);
+    format!("(?:{})", (0..count).map(one).collect::<Vec<_>>().join("|"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expressions_mean_the_names() {
+        assert_eq!(alternatives(&["upload".into(), "galleries".into()]), "upload|galleries");
+        assert_eq!(
+            spellings(&["upload".into(), "galleries".into(), "_data/i".into()], "_data"),
+            "upload|(?:galleries|galler~[0-9]+)|_data|local[.\\x20]*/config"
+        );
+        assert_eq!(escaped("a.b+c"), "a[.]b[+]c");
+        assert_eq!(spelled(""), "");
+        assert_eq!(spelled("/my/photos"), "/my[.\\x20]*/photos[.\\x20]*");
+        assert_eq!(with_a_letter("/p"), "(?:(?:/[^/]*){0}/[^/]*[^\\x00-\\x7F][^/]*(?:/[^/]*){0})");
+    }
+}
