@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::process::{self, Endpoint, Server};
 use super::sandbox::Sandbox;
@@ -19,7 +20,6 @@ pub const GATE_SCRIPT: &str = include_str!("../../apache/gate.fcgi");
 /// What every Apache here loads: about what Debian enables by itself.
 const USUAL: [&str; 9] =
     ["mpm_event", "alias", "authz_core", "authz_host", "dir", "env", "mime", "setenvif", "access_compat"];
-const TRIES: usize = 5;
 
 /// A running Apache. Dropping it ends its workers and what mod_fcgid has started.
 pub struct Apache {
@@ -37,25 +37,16 @@ impl Apache {
     /// The same with more text outside of the virtual host.
     pub fn start_with(sandbox: &Sandbox, outside: &str, host: &str, modules: &[&str]) -> Self {
         let program = process::find_program(&["apache2", "httpd"]).expect("Apache");
-        let mut last = String::new();
-        for _ in 0..TRIES {
-            let address = process::free_port();
+        let (server, address) = process::start_on_a_port(process::free_port, |address| {
             let text = frame(sandbox, address, outside, host, modules);
             let conf = sandbox.write(&format!("apache-{}.conf", address.port()), text);
             let log = sandbox.path().join("log/apache-error.log");
             let pid_file = sandbox.path().join(format!("run/apache-{}.pid", address.port()));
-            let ready = Endpoint::Tcp { address, pid_file };
-            let mut command = std::process::Command::new(&program);
+            let mut command = Command::new(&program);
             command.arg("-DFOREGROUND").arg("-f").arg(&conf).current_dir(sandbox.path());
-            match Server::start("Apache", command, &log, &ready) {
-                Ok(server) => return Self { server, address },
-                Err(log) => last = log,
-            }
-            if !last.contains("Address already in use") {
-                break;
-            }
-        }
-        panic!("{last}");
+            Server::start("Apache", command, &log, &Endpoint::Tcp { address, pid_file })
+        });
+        Self { server, address }
     }
 
     pub fn address(&self) -> SocketAddr {

@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use super::process::{self, Endpoint, Server};
 use super::sandbox::Sandbox;
 
-const TRIES: usize = 5;
-
 /// Caddys of this test program so far.
 static STARTED: AtomicU8 = AtomicU8::new(0);
 
@@ -22,9 +20,7 @@ impl Caddy {
     pub fn start(sandbox: &Sandbox, site: &str) -> Self {
         let program = process::find_program(&["caddy"]).expect("Caddy");
         let home = sandbox.make_dir("caddy");
-        let mut last = String::new();
-        for _ in 0..TRIES {
-            let address = own_address();
+        let (server, address) = process::start_on_a_port(own_address, |address| {
             let text = frame(sandbox, address, site);
             let conf = sandbox.write(&format!("Caddyfile-{}", address.port()), text);
             let log = sandbox.path().join("log/caddy.log");
@@ -39,16 +35,9 @@ impl Caddy {
                 .env("XDG_DATA_HOME", &home)
                 .env("XDG_CONFIG_HOME", &home)
                 .current_dir(sandbox.path());
-            let ready = Endpoint::Tcp { address, pid_file };
-            match Server::start("Caddy", command, &log, &ready) {
-                Ok(server) => return Self { server, address },
-                Err(log) => last = log,
-            }
-            if !last.contains("address already in use") {
-                break;
-            }
-        }
-        panic!("{last}");
+            Server::start("Caddy", command, &log, &Endpoint::Tcp { address, pid_file })
+        });
+        Self { server, address }
     }
 
     pub fn address(&self) -> SocketAddr {

@@ -7,8 +7,6 @@ use std::process::{Command, ExitStatus};
 use super::process::{self, Endpoint, Server};
 use super::sandbox::Sandbox;
 
-const TRIES: usize = 5;
-
 /// A running gate.
 pub struct Gate {
     server: Server,
@@ -52,17 +50,12 @@ impl Gate {
 
     /// A gate on a free port of the loopback interface, and that port.
     pub fn start_tcp(sandbox: &Sandbox, arguments: &[&str]) -> (Self, SocketAddr) {
-        let mut last = String::new();
-        for _ in 0..TRIES {
-            let address = process::free_port();
+        let (server, address) = process::start_on_a_port(process::free_port, |address| {
             let log = sandbox.path().join("log/gate.log");
             let ready = Endpoint::Says { word: "serving", log };
-            match Self::server(sandbox, "gate", &format!("tcp:{address}"), &ready, arguments, &[]) {
-                Ok(server) => return (Self { server, socket: PathBuf::new() }, address),
-                Err(log) => last = log,
-            }
-        }
-        panic!("{last}");
+            Self::server(sandbox, "gate", &format!("tcp:{address}"), &ready, arguments, &[])
+        });
+        (Self { server, socket: PathBuf::new() }, address)
     }
 
     fn server(

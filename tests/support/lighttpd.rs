@@ -1,11 +1,10 @@
 //! A real lighttpd with the file this project ships, loaded as Debian's configuration loads the files in `conf-enabled`.
 
 use std::net::SocketAddr;
+use std::process::Command;
 
 use super::process::{self, Endpoint, Server};
 use super::sandbox::Sandbox;
-
-const TRIES: usize = 5;
 
 /// How Debian's configuration has addresses read.
 const PARSING: &str = r#"server.http-parseopts = (
@@ -31,25 +30,16 @@ impl Lighttpd {
     /// The same with these modules besides those that Debian's configuration loads by itself.
     pub fn start_with(sandbox: &Sandbox, site: &str, modules: &[&str]) -> Self {
         let program = process::find_program(&["lighttpd"]).expect("lighttpd");
-        let mut last = String::new();
-        for _ in 0..TRIES {
-            let address = process::free_port();
+        let (server, address) = process::start_on_a_port(process::free_port, |address| {
             let text = frame(sandbox, address, site, modules);
             let conf = sandbox.write(&format!("lighttpd-{}.conf", address.port()), text);
             let log = sandbox.path().join("log/lighttpd-error.log");
             let pid_file = sandbox.path().join(format!("run/lighttpd-{}.pid", address.port()));
-            let ready = Endpoint::Tcp { address, pid_file };
-            let mut command = std::process::Command::new(&program);
+            let mut command = Command::new(&program);
             command.arg("-D").arg("-f").arg(&conf).current_dir(sandbox.path());
-            match Server::start("lighttpd", command, &log, &ready) {
-                Ok(server) => return Self { server, address },
-                Err(log) => last = log,
-            }
-            if !last.contains("Address already in use") {
-                break;
-            }
-        }
-        panic!("{last}");
+            Server::start("lighttpd", command, &log, &Endpoint::Tcp { address, pid_file })
+        });
+        Self { server, address }
     }
 
     pub fn address(&self) -> SocketAddr {

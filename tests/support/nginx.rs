@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 
 use super::config;
 use super::process::{self, Endpoint, Server};
@@ -14,8 +15,6 @@ pub const AUTH_REQUEST: &str = include_str!("../../nginx/piwigo-gate-auth_reques
 
 /// Where nginx keeps decisions.
 const CACHE: &str = "/run/nginx-piwigo-gate";
-
-const TRIES: usize = 5;
 
 /// A running nginx. Dropping it ends master and workers.
 pub struct Nginx {
@@ -32,25 +31,16 @@ impl Nginx {
     /// The same with more text at the level of `http { }`.
     pub fn start_with(sandbox: &Sandbox, http: &str, server: &str) -> Self {
         let program = process::find_program(&["nginx"]).expect("nginx");
-        let mut last = String::new();
-        for _ in 0..TRIES {
-            let address = process::free_port();
+        let (server, address) = process::start_on_a_port(process::free_port, |address| {
             let text = frame(sandbox, address, http, server);
             let conf = sandbox.write(&format!("nginx-{}.conf", address.port()), text);
             let log = sandbox.path().join("log/nginx-error.log");
             let pid_file = sandbox.path().join(format!("run/nginx-{}.pid", address.port()));
-            let ready = Endpoint::Tcp { address, pid_file };
-            let mut command = std::process::Command::new(&program);
+            let mut command = Command::new(&program);
             command.arg("-p").arg(sandbox.path()).arg("-e").arg(&log).arg("-c").arg(&conf);
-            match Server::start("nginx", command, &log, &ready) {
-                Ok(server) => return Self { server, address },
-                Err(log) => last = log,
-            }
-            if !last.contains("Address already in use") {
-                break;
-            }
-        }
-        panic!("{last}");
+            Server::start("nginx", command, &log, &Endpoint::Tcp { address, pid_file })
+        });
+        Self { server, address }
     }
 
     /// A gallery behind the shipped file: `guard` is [`ACCEL`] or [`AUTH_REQUEST`].

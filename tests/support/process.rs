@@ -16,6 +16,8 @@ use super::leash::Leash;
 pub const START_LIMIT: Duration = Duration::from_mins(1);
 /// How long a server may take to end after it was asked to.
 pub const STOP_LIMIT: Duration = Duration::from_secs(20);
+/// Several tests look for a free port at the same time.
+const PORTS_TRIED: usize = 5;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Where a server says that it is ready.
@@ -33,11 +35,6 @@ pub enum Endpoint {
         word: &'static str,
         log: PathBuf,
     },
-    /// The server takes a port of its own choice and writes its number into its log, behind these words.
-    Announced {
-        log: PathBuf,
-        before: &'static str,
-    },
 }
 
 impl Endpoint {
@@ -49,21 +46,6 @@ impl Endpoint {
                 written && TcpStream::connect_timeout(address, Duration::from_secs(1)).is_ok()
             }
             Self::Says { word, log } => fs::read_to_string(log).is_ok_and(|text| text.contains(word)),
-            Self::Announced { .. } => self.address().is_some(),
-        }
-    }
-
-    /// Its port on the loopback interface, where it has one and is known.
-    pub fn address(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Unix(_) | Self::Says { .. } => None,
-            Self::Tcp { address, .. } => Some(*address),
-            Self::Announced { log, before } => {
-                let log = fs::read_to_string(log).ok()?;
-                let behind = log.split_once(before)?.1;
-                let (number, _) = behind.split_once(|letter: char| !letter.is_ascii_digit())?;
-                Some(SocketAddr::from((Ipv4Addr::LOCALHOST, number.parse().ok()?)))
-            }
         }
     }
 }
@@ -80,18 +62,7 @@ impl Server {
     /// Starts `command` with both outputs in the file `log`, and waits until `ready` accepts connections.
     ///
     /// The error is the log, if the server ended or did not become ready in [`START_LIMIT`].
-    pub fn start(name: &str, command: Command, log: &Path, ready: &Endpoint) -> Result<Self, String> {
-        Self::start_within(START_LIMIT, name, command, log, ready)
-    }
-
-    /// The same for a server that has much to do before it is ready.
-    pub fn start_within(
-        limit: Duration,
-        name: &str,
-        mut command: Command,
-        log: &Path,
-        ready: &Endpoint,
-    ) -> Result<Self, String> {
+    pub fn start(name: &str, mut command: Command, log: &Path, ready: &Endpoint) -> Result<Self, String> {
         let output = File::options().create(true).append(true).open(log).expect("log file");
         let child = command
             .stdin(Stdio::null())
@@ -111,7 +82,7 @@ impl Server {
             if ready.accepts() {
                 return Ok(server);
             }
-            if started.elapsed() > limit {
+            if started.elapsed() > START_LIMIT {
                 return Err(format!("{name} is not ready at {ready:?}:\n{}", server.log_text()));
             }
             thread::sleep(PAUSE);
@@ -259,7 +230,27 @@ fn all_processes() -> Vec<Process> {
         .collect()
 }
 
-/// A loopback port that was free a moment ago. Whoever binds it must be ready to try another.
+/// Starts a server on a port that `choose` finds free, and on another where somebody else was faster.
+pub fn start_on_a_port(
+    choose: impl Fn() -> SocketAddr,
+    start: impl Fn(SocketAddr) -> Result<Server, String>,
+) -> (Server, SocketAddr) {
+    let mut tries = 1;
+    loop {
+        let address = choose();
+        match start(address) {
+            Ok(server) => return (server, address),
+            Err(log)
+                if tries < PORTS_TRIED && log.to_ascii_lowercase().contains("address already in use") =>
+            {
+                tries += 1;
+            }
+            Err(log) => panic!("{log}"),
+        }
+    }
+}
+
+/// A loopback port that was free a moment ago. Whoever binds it must be ready to try another: [`start_on_a_port`].
 pub fn free_port() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
     listener.local_addr().expect("its number")

@@ -2,11 +2,10 @@
 //! text of each is the least that does so.
 
 use std::net::SocketAddr;
-use std::process::Command;
 
 use super::apache::Apache;
+use super::lighttpd::Lighttpd;
 use super::nginx::Nginx;
-use super::process::{self, Endpoint, Server};
 use super::sandbox::Sandbox;
 
 /// Which server stands in front of the gate.
@@ -55,8 +54,7 @@ impl Front {
             Kind::Lighttpd => Front::Lighttpd(Lighttpd::start(
                 sandbox,
                 &format!(
-                    "server.modules = (\"mod_setenv\", \"mod_fastcgi\")\n\
-                     server.document-root = \"{root}\"\nserver.stream-response-body = 2\n\
+                    "server.document-root = \"{root}\"\nserver.stream-response-body = 2\n\
                      fastcgi.server = (\"/\" => ((\"socket\" => \"{socket}\", \"check-local\" => \"disable\")))\n"
                 ),
             )),
@@ -67,47 +65,7 @@ impl Front {
         match self {
             Front::Nginx(nginx) => nginx.address(),
             Front::Apache(apache) => apache.address(),
-            Front::Lighttpd(lighttpd) => lighttpd.address,
+            Front::Lighttpd(lighttpd) => lighttpd.address(),
         }
-    }
-}
-
-/// A running lighttpd.
-pub struct Lighttpd {
-    _server: Server,
-    address: SocketAddr,
-}
-
-impl Lighttpd {
-    /// Starts lighttpd with this text and an address, a log and an account of its own.
-    pub fn start(sandbox: &Sandbox, text: &str) -> Self {
-        let program = process::find_program(&["lighttpd"]).expect("lighttpd");
-        let mut last = String::new();
-        for _ in 0..5 {
-            let address = process::free_port();
-            let root = sandbox.path().display();
-            let port = address.port();
-            let user = sandbox.account().map_or(String::new(), |account| {
-                format!("server.username = \"{}\"\nserver.groupname = \"{}\"\n", account.user, account.group)
-            });
-            let pid_file = sandbox.path().join(format!("run/lighttpd-{port}.pid"));
-            let log = sandbox.path().join("log/lighttpd.log");
-            let conf = sandbox.write(
-                &format!("lighttpd-{port}.conf"),
-                format!(
-                    "server.bind = \"{}\"\nserver.port = {port}\n{user}server.pid-file = \"{}\"\n\
-                     server.upload-dirs = (\"{root}/tmp\")\n{text}",
-                    address.ip(),
-                    pid_file.display()
-                ),
-            );
-            let mut command = Command::new(&program);
-            command.arg("-D").arg("-f").arg(conf);
-            match Server::start("lighttpd", command, &log, &Endpoint::Tcp { address, pid_file }) {
-                Ok(server) => return Self { _server: server, address },
-                Err(log) => last = log,
-            }
-        }
-        panic!("{last}");
     }
 }
