@@ -18,6 +18,7 @@ use support::setup::ApacheSite;
 use support::setup::Setup::{
     self, ApacheAccessChecker, ApacheAuthnz, ApacheProxy, ApacheXsendfile, Htaccess,
 };
+use support::site;
 
 /// A way to install, at the site's root or below; that of shared hosting also without the files for the guarded
 /// directories, and on a host without mod_actions and mod_headers.
@@ -192,6 +193,14 @@ fn no_spelling_of_a_url_opens_a_private_file_to_a_guest() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn no_other_spelling_of_the_prefix_opens_anything() {
+    for kind in ALL.into_iter().filter(|kind| matches!(kind, Kind::InSubDirectory(_))) {
+        let setting = Setting::start(kind);
+        site::no_other_spelling_of_the_prefix_opens_anything(setting.address(), &setting.scene);
     }
 }
 

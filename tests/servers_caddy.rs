@@ -240,6 +240,7 @@ fn a_gallery_in_a_sub_directory_and_a_gate_on_tcp() {
         let guard = config::print_listening(sandbox, setup.kind(), &listen, &["--url-prefix", "/piwigo"]);
         let caddy = Caddy::start(sandbox, &caddy::gallery_at(sandbox, "/piwigo", &guard));
         site::a_sub_directory_is_guarded(caddy.address(), &scene, "/piwigo");
+        site::no_other_spelling_of_the_prefix_opens_anything(caddy.address(), &scene);
         assert_eq!(http::get(caddy.address(), "/piwigo/index.php").text(), "a page of Piwigo\n");
         if setup == Setup::Caddy {
             let image = scene.world.private_image("erin");

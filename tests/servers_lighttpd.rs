@@ -236,5 +236,6 @@ fn a_gallery_in_a_sub_directory_and_a_gate_on_tcp() {
     let guard = config::print_listening(sandbox, "lighttpd", &listen, &["--url-prefix", "/piwigo"]);
     let lighttpd = Lighttpd::start(sandbox, &lighttpd::gallery_at(sandbox, "/piwigo", &guard));
     site::a_sub_directory_is_guarded(lighttpd.address(), &scene, "/piwigo");
+    site::no_other_spelling_of_the_prefix_opens_anything(lighttpd.address(), &scene);
     assert_eq!(http::get(lighttpd.address(), "/piwigo/index.php").text(), "a page of Piwigo\n");
 }

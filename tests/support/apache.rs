@@ -107,7 +107,12 @@ pub fn host(sandbox: &Sandbox, prefix: &str, shipped: &str) -> String {
     let site = if prefix.is_empty() {
         format!("DocumentRoot {}\n", root.display())
     } else {
-        format!("DocumentRoot {}\nAlias {prefix} {}\n", sandbox.make_dir("site").display(), root.display())
+        format!(
+            "DocumentRoot {site}\n<Directory {site}>\nOptions FollowSymLinks\nRequire all granted\n</Directory>\n\
+             Alias {prefix} {root}\n",
+            site = sandbox.make_dir("site").display(),
+            root = root.display()
+        )
     };
     format!(
         "{shipped}\n{site}<Directory {root}>\nAllowOverride All\nOptions FollowSymLinks\n\

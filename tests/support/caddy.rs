@@ -73,7 +73,8 @@ pub fn gallery_at(sandbox: &Sandbox, prefix: &str, guard: &str) -> String {
     sandbox.write("piwigo-gate.caddy", guard);
     format!(
         "handle_path {prefix}/* {{\nroot * \"{root}\"\nphp_fastcgi \"unix/{php}\"\nfile_server\n}}\n\
-         handle {{\nrespond 404\n}}\nimport piwigo-gate.caddy\n",
+         handle {{\nroot * \"{site}\"\nfile_server\n}}\nimport piwigo-gate.caddy\n",
+        site = sandbox.make_dir("site").display(),
         root = sandbox.gallery().display(),
         php = sandbox.php_socket().display(),
     )

@@ -72,7 +72,7 @@ pub fn gallery(sandbox: &Sandbox, guard: &str) -> String {
 /// A site that has Piwigo in a sub-directory: `guard` was printed with that `--url-prefix`.
 pub fn gallery_at(sandbox: &Sandbox, prefix: &str, guard: &str) -> String {
     format!(
-        "server.document-root = \"{site}\"\nalias.url = ( \"{prefix}\" => \"{root}\" )\n{php}\n{guard}\n",
+        "server.document-root = \"{site}\"\nalias.url = ( \"{prefix}/\" => \"{root}/\" )\n{php}\n{guard}\n",
         site = sandbox.make_dir("site").display(),
         root = sandbox.gallery().display(),
         php = php(sandbox)

@@ -391,3 +391,28 @@ pub fn a_sub_directory_is_guarded(address: SocketAddr, scene: &Scene, prefix: &s
     let style = http::get(address, format!("{prefix}/_data/combined/a1.css"));
     assert_eq!(style.text(), "combined style\n");
 }
+
+/// The gallery at `/piwigo` by names that a case-folding disk takes for that one, as links in the site's directory, which the
+/// server must have for its root.
+pub fn no_other_spelling_of_the_prefix_opens_anything(address: SocketAddr, scene: &Scene) {
+    let image = scene.world.private_image("erin");
+    let derivative = image.derivative("th").expect("a picture");
+    let site = scene.sandbox.make_dir("site");
+    for name in ["PIWIGO", "piwigo.", "piwigo ", "pIw\u{131}go"] {
+        let link = site.join(name);
+        std::os::unix::fs::symlink(scene.sandbox.gallery(), &link).expect("a link");
+        scene.sandbox.hand_over_link(&link);
+        let prefix = http::url(name);
+        let style = http::get(address, format!("{prefix}/themes/default/theme.css"));
+        assert_eq!(style.text(), "public style\n", "{name}: the link leads to the gallery");
+        for target in [
+            format!("{prefix}{}", http::url(image.original())),
+            format!("{prefix}{}", http::url(&derivative)),
+            format!("{prefix}/i.php?{}", &derivative["_data/i".len()..]),
+            format!("{prefix}/local/config/database.inc.php"),
+        ] {
+            let answer = http::get(address, &target);
+            assert!([403, 404].contains(&answer.status), "{target}: {} {}", answer.status, answer.text());
+        }
+    }
+}
