@@ -629,6 +629,7 @@ fn pictures_that_no_guard_knows() {
     let setting = Setting::new();
     setting.scene.database.sql(
         "INSERT INTO piwigo_images (id, file, path) VALUES (991, 'x', './elsewhere/p.jpg');
+         INSERT INTO piwigo_images (id, file, path) SELECT 980 + seq, 'x', CONCAT('../photos/', seq, '.jpg') FROM seq_1_to_6;
          INSERT INTO piwigo_sites (galleries_url) VALUES ('./more/'), ('../photos/');",
     );
     let report = setting.report(&[]);

@@ -367,16 +367,12 @@ pub(super) async fn prefixes(
     }
     let directories: Vec<String> = guarded.originals.iter().map(|name| format!("{name}/")).collect();
     match inspection.paths_outside(&directories).await {
-        Ok(paths) => {
-            let paths: Vec<String> = paths.into_iter().filter(|path| !path.starts_with("../")).collect();
-            if !paths.is_empty() {
-                findings.problem(
-                    id,
-                    format!("pictures outside of every guarded directory: {}", some(&paths)),
-                    "guard these directories too in the server's file: without that the server shows them to everybody",
-                );
-            }
-        }
+        Ok(paths) if paths.is_empty() => {}
+        Ok(paths) => findings.problem(
+            id,
+            format!("pictures outside of every guarded directory: {}", some(&paths)),
+            "guard these directories too in the server's file: without that the server shows them to everybody",
+        ),
         Err(error) => findings.not_examined(id, &error.to_string()),
     }
     guarded

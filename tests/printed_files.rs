@@ -1,0 +1,129 @@
+//! What `config` does beside printing: the file that it writes whole or not at all, and what it says of a gallery that no
+//! file can guard completely. (That the printed files guard is what the tests of the servers show.)
+
+#![allow(clippy::expect_used, clippy::doc_markdown)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Output;
+
+use support::gate;
+use support::scene::Scene;
+
+fn config(scene: &Scene, arguments: &[&str]) -> Output {
+    std::process::Command::new(gate::program())
+        .args(["config", "--gallery"])
+        .arg(scene.sandbox.gallery())
+        .args(arguments)
+        .current_dir(scene.sandbox.path())
+        .env_clear()
+        .output()
+        .expect("the program runs")
+}
+
+/// What is printed, and what is said beside it.
+fn printed(scene: &Scene, arguments: &[&str]) -> (String, String) {
+    let output = config(scene, arguments);
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    assert!(output.status.success(), "{arguments:?}: {}", text(output.stderr));
+    (text(output.stdout), text(output.stderr))
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).expect("a directory");
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.expect("its name").file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// An empty file that a server includes would guard nothing.
+#[test]
+fn a_file_is_written_whole_or_not_at_all() {
+    let scene = Scene::start();
+    let directory = scene.sandbox.make_dir("etc");
+    let file = directory.join("gate.conf");
+    let path = file.to_str().expect("UTF-8");
+
+    let (text, _) = printed(&scene, &["nginx"]);
+    let (nothing, _) = printed(&scene, &["nginx", "--output", path]);
+    assert_eq!(nothing, "");
+    assert_eq!(fs::read_to_string(&file).expect("it was written"), text);
+    assert_eq!(fs::metadata(&file).expect("it is there").permissions().mode() & 0o777, 0o644);
+
+    for arguments in [
+        // mod_authnz_fcgi speaks TCP only; a quotation mark would end a word of the file.
+        &["apache-authnz", "--listen", "unix:/run/gate.sock", "--output", path] as &[&str],
+        &["nginx", "--program", "/opt/a\"b", "--output", path],
+        &["nginx", "--config", "nowhere.toml", "--output", path],
+        &["nginx", "--output", "nowhere/gate.conf"],
+    ] {
+        let output = config(&scene, arguments);
+        assert!(!output.status.success(), "{arguments:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{arguments:?}");
+        assert!(!output.stderr.is_empty(), "{arguments:?}");
+        assert_eq!(fs::read_to_string(&file).expect("the old one"), text, "{arguments:?}");
+        assert_eq!(names(&directory), ["gate.conf"], "{arguments:?}");
+    }
+
+    let (shorter, _) = printed(&scene, &["systemd-socket", "--output", path]);
+    assert_eq!(shorter, "");
+    assert!(fs::read_to_string(&file).expect("the new one").starts_with('#'));
+    assert_eq!(names(&directory), ["gate.conf"]);
+}
+
+#[test]
+fn what_a_file_cannot_guard_is_said() {
+    let scene = Scene::start();
+    scene.database.sql("DELETE FROM piwigo_sites;");
+    assert_eq!(printed(&scene, &["nginx"]).1, "");
+    scene.database.sql(
+        "INSERT INTO piwigo_sites (galleries_url) VALUES
+         ('./more/'), ('../photos/'), ('./.hidden/'), ('/srv/photos/'), ('https://photos.example.org/g/');",
+    );
+    let (text, said) = printed(&scene, &["nginx"]);
+    assert!(text.contains("more"), "{text}");
+    for (site, is_said) in [
+        ("./more/", false),
+        ("../photos/", true),
+        ("./.hidden/", true),
+        ("/srv/photos/", true),
+        // Another machine's photos are not this one's to guard.
+        ("https://photos.example.org/g/", false),
+    ] {
+        assert_eq!(said.contains(&format!("{site:?}")), is_said, "{site}: {said}");
+    }
+    let (text, said) = printed(&scene, &["nginx", "--url-prefix", "/piwigo", "--parent-sites"]);
+    assert!(text.contains("photos") && !said.contains("\"../photos/\""), "{said}");
+}
+
+/// Rows may still lie in it.
+#[test]
+fn upload_is_guarded_after_piwigo_was_told_to_use_another_directory() {
+    let scene = Scene::start();
+    let settings = scene.sandbox.gallery().join("local/config/config.inc.php");
+    fs::write(&settings, "<?php\n$conf['upload_dir'] = './fotos';\n").expect("it is written");
+    let guards = |name: &str| printed(&scene, &["htaccess"]).0.contains(name);
+    assert!(guards("fotos") && guards("upload"));
+    fs::remove_dir_all(scene.sandbox.gallery().join("upload")).expect("it is removed");
+    assert!(guards("fotos") && !guards("upload"));
+    fs::write(&settings, "<?php\n$conf['upload_dir'] = '/srv/fotos';\n").expect("it is written");
+    let (_, said) = printed(&scene, &["nginx"]);
+    assert!(said.contains("upload_dir is not below its directory"), "{said}");
+}
+
+#[test]
+fn without_the_database_it_says_what_it_has_assumed() {
+    let scene = Scene::start();
+    scene.database.sql("INSERT INTO piwigo_sites (galleries_url) VALUES ('./more/');");
+    support::files::write_config(&scene.sandbox.gallery(), &scene.sandbox.path().join("nobody.sock"));
+    let (text, said) = printed(&scene, &["htaccess"]);
+    assert!(text.contains("upload|galleries") && !text.contains("more"), "{text}");
+    assert!(
+        said.contains("the database does not answer") && said.contains("galleries/ is guarded"),
+        "{said}"
+    );
+}
