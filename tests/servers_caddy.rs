@@ -234,8 +234,7 @@ fn a_gallery_in_a_sub_directory_and_a_gate_on_tcp() {
         let scene = Scene::start();
         let sandbox = &scene.sandbox;
         let _php = PhpFcgi::start(sandbox);
-        let (_gate, address) =
-            Gate::start_tcp(sandbox, &["--url-prefix", "/piwigo", "--derivatives", "piwigo"]);
+        let (_gate, address) = Gate::start_tcp(sandbox, &["--derivatives", "piwigo"]);
         let listen = format!("tcp:{address}");
         let guard = config::print_listening(sandbox, setup.kind(), &listen, &["--url-prefix", "/piwigo"]);
         let caddy = Caddy::start(sandbox, &caddy::gallery_at(sandbox, "/piwigo", &guard));

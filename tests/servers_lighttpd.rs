@@ -207,9 +207,14 @@ fn in_authorizer_mode_nobody_gets_anything() {
     let scene = Scene::start();
     let sandbox = &scene.sandbox;
     let gate = Gate::start(sandbox, &[], &[]);
-    for deliver in ["", "setenv.set-environment = ( \"GATE_DELIVER\" => \"authorize\" )"] {
+    for (tag, deliver) in [
+        ("", ""),
+        ("", "setenv.set-environment = ( \"GATE_DELIVER\" => \"authorize\" )"),
+        // It may call itself by another name; only Apache's modules say FCGI_APACHE_ROLE.
+        ("server.tag = \"Apache\"", "setenv.set-environment = ( \"GATE_DELIVER\" => \"authorize\" )"),
+    ] {
         let text = format!(
-            "server.document-root = \"{}\"\n$HTTP[\"url\"] =~ \"^/upload\" {{\n{deliver}\n\
+            "{tag}\nserver.document-root = \"{}\"\n$HTTP[\"url\"] =~ \"^/upload\" {{\n{deliver}\n\
              fastcgi.server = ( \"/\" => (( \"socket\" => \"{}\", \"mode\" => \"authorizer\", \
              \"check-local\" => \"disable\", \"docroot\" => \"{0}\" )) )\n}}\n",
             sandbox.gallery().display(),
@@ -231,7 +236,7 @@ fn a_gallery_in_a_sub_directory_and_a_gate_on_tcp() {
     let scene = Scene::start();
     let sandbox = &scene.sandbox;
     let _php = PhpFcgi::start(sandbox);
-    let (_gate, address) = Gate::start_tcp(sandbox, &["--url-prefix", "/piwigo"]);
+    let (_gate, address) = Gate::start_tcp(sandbox, &[]);
     let listen = format!("tcp:{address}");
     let guard = config::print_listening(sandbox, "lighttpd", &listen, &["--url-prefix", "/piwigo"]);
     let lighttpd = Lighttpd::start(sandbox, &lighttpd::gallery_at(sandbox, "/piwigo", &guard));

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::PathBuf;
 use std::process::{Child, Command};
@@ -44,7 +45,8 @@ fn systemd_understands_the_units_and_finds_little_to_object_to() {
         (["--url-prefix", "/my piwigo"], ["--config", settings.to_str().expect("UTF-8 path")]);
     let tcp = ["--listen", "tcp:127.0.0.1:9800"];
     let by_socket = ["--listen", "systemd"];
-    for more in [&[] as &[&str], &[prefix, config].concat(), &tcp, &by_socket] {
+    let group = ["--socket-group", "daemon"];
+    for more in [&[] as &[&str], &[prefix, config].concat(), &tcp, &by_socket, &group] {
         let (service, socket) = write_units(&scene, more);
         let mut verify = Command::new(&analyze);
         verify.args(["verify", "--man=no"]).args([&service, &socket]);
@@ -112,6 +114,38 @@ fn the_service_says_when_it_serves_and_when_it_stops() {
     assert_eq!(status, Some(value(&service, "RestartPreventExitStatus")));
     notify.set_nonblocking(true).expect("a socket");
     assert_eq!(heard(&notify), None);
+}
+
+#[test]
+fn the_socket_is_for_the_group_that_was_named() {
+    let scene = Scene::start();
+    let (service, _) = write_units(&scene, &["--socket-group", "daemon"]);
+    let supplementary = value(&service, "SupplementaryGroups");
+    assert_eq!(supplementary, "daemon");
+    // Only root may do what systemd does: take up the account with one group more.
+    let Some(account) = scene.sandbox.account() else { return };
+    let (uid, gid) = (account.uid.to_string(), account.gid.to_string());
+    let mut gate = Command::new("setpriv")
+        .args(["--reuid", &uid, "--regid", &gid, "--groups", &supplementary, "/bin/sh", "-c"])
+        .arg(format!("exec {}", value(&service, "ExecStart")))
+        .env_clear()
+        .spawn()
+        .expect("setpriv");
+    let place = scene.sandbox.gate_socket();
+    let start = Instant::now();
+    while UnixStream::connect(&place).is_err() {
+        assert!(start.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let groups = std::fs::read_to_string("/etc/group").expect("the groups");
+    let line = groups.lines().find(|line| line.starts_with("daemon:")).expect("it is everywhere");
+    let socket = std::fs::metadata(&place).expect("the socket");
+    assert_eq!(
+        (socket.uid(), socket.gid().to_string()),
+        (account.uid, line.split(':').nth(2).expect("a number").into())
+    );
+    process::signal("TERM", gate.id());
+    assert_eq!(gate.wait().expect("its end").code(), Some(0));
 }
 
 #[test]
