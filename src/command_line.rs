@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use piwigo_gate::config::KINDS;
 use piwigo_gate::settings::Options;
 
@@ -29,6 +29,24 @@ pub struct CommandLine {
     pub command: Option<Command>,
 }
 
+impl CommandLine {
+    /// What this program was started with. Ends it where that is a request for help, or cannot be understood.
+    pub fn given() -> Self {
+        let matches = Self::for_readers().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
+    /// The words as help and manual show them. All verbs that look at a gallery take all settings, and `serve` lists them:
+    /// once is enough.
+    pub fn for_readers() -> clap::Command {
+        let is_setting = |arg: &clap::Arg| arg.get_help_heading() == Some("Settings");
+        Self::command().mut_subcommands(|verb| match verb.get_name() {
+            "serve" => verb,
+            _ => verb.mut_args(|arg| if is_setting(&arg) { arg.hide(true) } else { arg }),
+        })
+    }
+}
+
 #[derive(Subcommand)]
 pub enum Command {
     /// Answer the web server's requests
@@ -36,7 +54,8 @@ pub enum Command {
     Serve(Box<Serve>),
     /// Say why a visitor may or may not see a file (exit code: 0 all allowed, 1 one denied, 2 no verdict)
     ///
-    /// Asks the same code and database as `serve`, and changes nothing. Without --user and --cookie: as a guest.
+    /// Asks the same code and database as `serve`, and changes nothing. Without --user and --cookie: as a guest. Takes all
+    /// settings of `serve`, too.
     #[command(after_help = example!(
         "check --gallery /var/www/piwigo --user alice https://photos.example.org/upload/2026/05/02/20260502074102-5d19ab44.jpg"
     ))]
@@ -44,13 +63,15 @@ pub enum Command {
     /// Say whether the set-up is right, and whether anything leaks (exit code: 0 no problem, 1 a problem, 2 no gallery)
     ///
     /// Looks at gallery, configuration, database, socket, files and, with --url, at what a visitor gets: each line says ok,
-    /// note, warning or problem and what to do. It changes nothing and prints no secret. Run it as the gate's user.
+    /// note, warning or problem and what to do. It changes nothing and prints no secret. Run it as the gate's user. Takes all
+    /// settings of `serve`, too.
     #[command(after_help = example!("doctor --gallery /var/www/piwigo --url https://photos.example.org/"))]
     Doctor(Box<Doctor>),
     /// Make the resized pictures that are missing or stale (exit code: 0 all there, 1 some failed, 2 nothing possible)
     ///
     /// What is fresh is left alone: it can be ended at any time and started again. Run it as PHP's user, or as root: what
-    /// root makes gets the owner of the directory that it is made in, so that Piwigo can delete it.
+    /// root makes gets the owner of the directory that it is made in, so that Piwigo can delete it. Takes all settings of
+    /// `serve`, too.
     #[command(after_help = example!("derive --gallery /var/www/piwigo --types th,me --jobs 2"))]
     Derive(Box<Derive>),
     /// Print a web server's file, filled in for this gallery (`--list` names the kinds)
@@ -206,8 +227,6 @@ pub struct Derive {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     /// The example of each verb's help.
@@ -218,6 +237,21 @@ mod tests {
             (verb.get_name().to_owned(), help.strip_prefix("Example: ").expect("an example").to_owned())
         };
         verbs.get_subcommands().map(of).collect()
+    }
+
+    #[test]
+    fn settings_are_listed_once_and_taken_by_all() {
+        let mut words = CommandLine::for_readers();
+        words.build();
+        for (verb, listed) in [("serve", true), ("check", false), ("doctor", false), ("derive", false)] {
+            let help = words.find_subcommand_mut(verb).unwrap().render_long_help().to_string();
+            assert_eq!(help.contains("--deny-status"), listed, "{verb}");
+            assert!(help.contains("--gallery") && help.contains("--config"), "{verb}");
+            assert_eq!(help.contains("Takes all"), !listed, "{verb}");
+            let rest = if verb == "check" { &["/x"] as &[_] } else { &[] };
+            let given = [&["piwigo-gate", verb, "--deny-status", "404"], rest].concat();
+            assert!(words.clone().try_get_matches_from(given).is_ok(), "{verb}");
+        }
     }
 
     #[test]

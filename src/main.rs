@@ -101,11 +101,11 @@ fn main() -> ExitCode {
         print!("Status: 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n");
         return ExitCode::from(SETUP_ERROR);
     }
-    let command = match CommandLine::parse().command {
+    let command = match CommandLine::given().command {
         Some(command) => command,
         None if by_server => serve_for_a_server(),
         None => {
-            let _ = <CommandLine as clap::CommandFactory>::command().print_help();
+            let _ = CommandLine::for_readers().print_help();
             return ExitCode::from(SETUP_ERROR);
         }
     };

@@ -1,6 +1,6 @@
 //! The manual: what `--help` says, as pages for `man`, with the sections that help has no place for.
 
-use clap::{Command, CommandFactory as _};
+use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
@@ -35,7 +35,7 @@ const ENVIRONMENT: [(&str, &str); 2] = [
 
 /// The page of the program, or that of one of its verbs, as roff; `None` if there is no such verb.
 pub fn page(verb: Option<&str>) -> Option<Vec<u8>> {
-    let mut program = CommandLine::command();
+    let mut program = CommandLine::for_readers();
     program.build();
     let command = match verb {
         None => program.clone(),
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn every_verb_has_a_page_with_all_that_its_help_names() {
-        let mut program = CommandLine::command();
+        let mut program = CommandLine::for_readers();
         program.build();
         let verbs: Vec<_> =
             program.get_subcommands().map(Command::get_name).filter(|name| *name != "help").collect();
@@ -110,7 +110,8 @@ mod tests {
                 );
             }
             let command = program.find_subcommand(verb).unwrap();
-            for flag in command.get_arguments().filter_map(clap::Arg::get_long) {
+            let shown = command.get_arguments().filter(|arg| !arg.is_hide_set());
+            for flag in shown.filter_map(clap::Arg::get_long) {
                 assert!(own.contains(&flag.replace('-', "\\-")), "{verb}: {flag}");
             }
         }

@@ -15,6 +15,7 @@ const MAX_FILE: u64 = 64 * 1024;
 /// Options as given; `None` is "not said".
 #[derive(Clone, Debug, Default, clap::Args, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[command(next_help_heading = "Settings")]
 pub struct Options {
     /// The web server starts several of this program, each for one request at a time (`mod_fcgid`). Nobody says so: it
     /// shows by the way in which the program is started, and changes defaults only.
@@ -22,7 +23,7 @@ pub struct Options {
     #[serde(skip)]
     pub one_of_several: bool,
     /// Piwigo's directory, where its index.php is
-    #[arg(long, env = "PIWIGO_GATE_GALLERY", value_name = "DIR")]
+    #[arg(long, env = "PIWIGO_GATE_GALLERY", value_name = "DIR", help_heading = None)]
     pub gallery: Option<PathBuf>,
     /// Where to listen: unix:PATH, tcp:ADDR:PORT, fd:0 or systemd
     #[arg(long, env = "PIWIGO_GATE_LISTEN", value_name = "ADDRESS")]
