@@ -3,7 +3,7 @@
 //! each size. All sizes run at once and are asked in turn, so that what else the machine does meets them alike. Prints,
 //! for `MyISAM` and `InnoDB`, requests a second and processor time per request (medians of the rounds), and the gate's memory
 //! with two hundred connections. Needs `wrk`; `benches/run.sh` brings it. Arguments (`myisam`, `innodb`) choose one;
-//! `index`: with the index on `user_group` that README proposes.
+//! `index`: with the index on `user_group` that docs/speed.md proposes.
 
 mod measure;
 #[path = "../tests/support/mod.rs"]

@@ -219,7 +219,7 @@ fn judge(storage: Storage, met: &mut BTreeSet<&'static Exception>) -> Vec<String
     wrong
 }
 
-/// With the index that README proposes, a visitor's own groups are probed, not all that have grants.
+/// With the index that docs/speed.md proposes, a visitor's own groups are probed, not all that have grants.
 fn with_an_index_by_user(gallery: &LargeGallery) -> Option<String> {
     gallery.database.sql(
         "CREATE INDEX gate_user ON piwigo_user_group (user_id);

@@ -16,7 +16,7 @@ use crate::settings::{Settings, SettingsError};
 /// A clock that is wrong by more makes sessions and keys end at the wrong time.
 const MAX_SKEW: i64 = 60;
 
-/// From so many rows on an index of one's own is worth its while (README, Large galleries).
+/// From so many rows on an index of one's own is worth its while (docs/speed.md, Large galleries).
 const MANY: u64 = 2_000;
 
 /// From so many groups with grants on, each of which is probed, an index by user is worth its while.
