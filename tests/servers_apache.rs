@@ -63,6 +63,11 @@ impl Kind {
         matches!(self.setup(), ApacheAccessChecker | ApacheAuthnz)
     }
 
+    /// What `Require valid-user` needs, and is not loaded anyhow.
+    fn modules_for_users(self) -> &'static [&'static str] {
+        if self.setup() == ApacheAuthnz { &[] } else { &["authn_core", "authz_user"] }
+    }
+
     fn prefix(self) -> &'static str {
         if matches!(self, Self::InSubDirectory(_)) { "/piwigo" } else { "" }
     }
@@ -87,7 +92,16 @@ impl Setting {
 
     /// With more text in the virtual host, more modules, and whatever `change` does to the files before the start.
     fn start_with(kind: Kind, more: &str, more_modules: &[&str], change: impl FnOnce(&Sandbox)) -> Self {
-        let scene = Scene::start();
+        Self::of(Scene::start(), kind, more, more_modules, change)
+    }
+
+    fn of(
+        scene: Scene,
+        kind: Kind,
+        more: &str,
+        more_modules: &[&str],
+        change: impl FnOnce(&Sandbox),
+    ) -> Self {
         let sandbox = &scene.sandbox;
         php::write_scripts(sandbox);
         // The files here are no pictures: what is missing goes to the stand-in for Piwigo's `i.php`.
@@ -191,6 +205,46 @@ fn no_spelling_of_a_url_opens_a_private_file_to_a_guest() {
                 for leak in ["x-accel-redirect", "x-sendfile"] {
                     assert_eq!(answer.header(leak), None, "{kind:?} {target}");
                 }
+            }
+        }
+    }
+}
+
+/// A user whom Apache knows by a password counts where Piwigo's settings and Apache's file both say so.
+#[test]
+fn the_servers_own_user_is_known_by_the_password() {
+    let modules = ["auth_basic", "authn_file"];
+    for kind in ALL.into_iter().filter(|kind| matches!(kind, Kind::AtRoot(_))) {
+        for (verified, expected) in [("SetEnv GATE_REMOTE_USER verified", 200), ("", kind.refusal())] {
+            // Relative to ServerRoot.
+            let more = format!(
+                "<Location \"/\">\nAuthType Basic\nAuthName gallery\nAuthUserFile users\n\
+                 Require valid-user\n{verified}\n</Location>\n"
+            );
+            let modules: Vec<_> =
+                modules.iter().copied().chain(kind.modules_for_users().iter().copied()).collect();
+            let scene = Scene::start();
+            let on = "<?php\n$conf['apache_authentication'] = true;\n";
+            scene.sandbox.write("gallery/local/config/config.inc.php", on);
+            // Both have the password "secret"; eve is nobody in Piwigo.
+            let password = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
+            scene.sandbox.write("users", format!("erin:{password}\neve:{password}\n"));
+            let setting = Setting::of(scene, kind, &more, &modules, |_| ());
+            let url = http::url(setting.scene.world.private_image("erin").original());
+            let status = |credentials: &str| {
+                setting.request("GET", &url, None, &[("Authorization", credentials)]).status
+            };
+            let given = [
+                status("Basic ZXJpbjpzZWNyZXQ="),
+                status("Basic ZXZlOnNlY3JldA=="),
+                status("Basic ZXJpbjp3cm9uZw=="),
+                setting.get(&url, Some("erin")).status,
+            ];
+            if kind.asks() {
+                // The one is asked before Apache looks at the password, the other in place of that.
+                assert_eq!(given[..3], [kind.refusal(); 3], "{kind:?} {verified}");
+            } else {
+                assert_eq!(given, [expected, kind.refusal(), 401, 401], "{kind:?} {verified}");
             }
         }
     }
