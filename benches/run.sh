@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Prints what the gate costs, on this machine, in one run: its own layers, the system calls of a request, the way
-# through nginx against the unguarded file, a responder that decides nothing and a PHP script, what resized pictures take, and
-# what a gallery of a million pictures makes of it (ten minutes; needs 4 GB of memory and of disk).
+# through nginx against the unguarded file, a responder that decides nothing and a PHP script, how long a start takes, what
+# resized pictures take, and what a gallery of a million pictures makes of it (ten minutes; needs 4 GB of memory and of disk).
 # Installs what it needs on Debian and Ubuntu (nginx, MariaDB, PHP-FPM, wrk, strace; where there are packages of them,
 # vipsthumbnail and PHP's GD and Imagick to compare with).
 set -euo pipefail
@@ -45,6 +45,7 @@ for connections in new one; do
 done
 
 cargo bench --locked --bench through_nginx
+PIWIGO_GATE_STATIC_BINARY=$(bash packaging/static.sh) cargo bench --locked --bench start
 cargo bench --locked --bench pictures
 cargo bench --locked --bench growth
 cargo bench --locked --bench growth -- myisam index
