@@ -101,12 +101,7 @@ impl Setting {
     }
 
     fn request(&self, method: &str, target: &str, user: Option<&str>, headers: &[(&str, &str)]) -> Response {
-        let cookie = user.map(|user| self.scene.world.session(user).cookie_header());
-        let mut all = headers.to_vec();
-        if let Some(cookie) = &cookie {
-            all.push(("Cookie", cookie));
-        }
-        http::request(self.address(), method, target, &all)
+        self.scene.request(self.address(), method, target, user, headers)
     }
 }
 

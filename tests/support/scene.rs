@@ -1,8 +1,11 @@
 //! The usual scene of a test: the small gallery with its rows in MariaDB and its files on disk.
 
+use std::net::SocketAddr;
+
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 
 use super::files;
+use super::http::{self, Response};
 use super::mariadb::{self, MariaDb};
 use super::rows::{self, Engine};
 use super::sandbox::Sandbox;
@@ -30,6 +33,23 @@ impl Scene {
         write_gallery(&sandbox, &world);
         files::write_config(&sandbox.gallery(), &database.socket());
         Self { database, world, sandbox }
+    }
+
+    /// The answer to a guest, or to who has a session of this account.
+    pub fn request(
+        &self,
+        address: SocketAddr,
+        method: &str,
+        target: &str,
+        user: Option<&str>,
+        headers: &[(&str, &str)],
+    ) -> Response {
+        let cookie = user.map(|user| self.world.session(user).cookie_header());
+        let mut headers = headers.to_vec();
+        if let Some(cookie) = &cookie {
+            headers.push(("Cookie", cookie));
+        }
+        http::request(address, method, target, &headers)
     }
 }
 

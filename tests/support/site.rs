@@ -37,12 +37,7 @@ impl Site {
         user: Option<&str>,
         headers: &[(&str, &str)],
     ) -> Response {
-        let cookie = user.map(|user| self.scene.world.session(user).cookie_header());
-        let mut all = headers.to_vec();
-        if let Some(cookie) = &cookie {
-            all.push(("Cookie", cookie));
-        }
-        http::request(self.address(), method, target, &all)
+        self.scene.request(self.address(), method, target, user, headers)
     }
 
     /// Gives `path` a row in the public album 1, or in the private album 11.
