@@ -284,6 +284,7 @@ fn the_shipped_apache_files_have_no_problem_and_no_warning() {
         let scene = Scene::start();
         let sandbox = &scene.sandbox;
         php::write_scripts(sandbox);
+        write_ws_php(sandbox, &scene.world, |row| row.to_owned());
         sandbox.write("gallery/_data/logs/log_2026-11-21.txt", "SELECT secrets FROM a log\n");
         let (host, modules) = if htaccess {
             apache::write_htaccess(sandbox, prefix, true);
@@ -298,11 +299,16 @@ fn the_shipped_apache_files_have_no_problem_and_no_warning() {
         }
         let apache = Apache::start(sandbox, &host, modules);
         let url = format!("http://{}{prefix}/", apache.address());
-        let report = Report::read(&doctor(sandbox, &["--url-prefix", prefix, "--url", &url, "--json"]));
+        let cookie = scene.world.session("erin").cookie_header();
+        let arguments = ["--url-prefix", prefix, "--url", &url, "--cookie", &cookie, "--json"];
+        let report = Report::read(&doctor(sandbox, &arguments));
         let found = (report.all("problem"), report.all("warning"));
         assert_eq!(found, (vec![], vec![]), "{prefix:?} {htaccess} {}", report.text);
         report.says("outside-original", "ok", "refused");
         report.says("outside-allowed", "ok", "comes");
+        report.says("outside-session", "ok", "PHP knows this visitor as erin");
+        report.says("outside-session-allowed", "ok", "comes");
+        report.says("outside-session-denied", "ok", "like what does not exist");
         report.says("outside-config", "ok", "closed");
     }
 }
@@ -694,6 +700,22 @@ fn an_address_that_leads_elsewhere_is_said() {
     setting.report(&["--url", &wrong]).says("outside-url", "problem", "url_prefix");
 }
 
+/// Its original is refused for want of that right, and its resized pictures are open.
+#[test]
+fn an_open_picture_of_a_guest_without_the_right_to_originals_is_no_private_one() {
+    let setting = Setting::right();
+    setting.scene.database.sql(
+        "UPDATE piwigo_user_infos SET enabled_high = 'false' WHERE user_id = 2;
+         INSERT INTO piwigo_images (id, file, path, width, height) VALUES (990, 'x', './upload/p.jpg', 3000, 2000);
+         INSERT INTO piwigo_image_category (image_id, category_id) VALUES (990, 1), (990, 11);",
+    );
+    setting.sandbox().write("gallery/upload/p.jpg", "original 990, of two albums\n");
+    setting.sandbox().write("gallery/_data/i/upload/p-th.jpg", "derivative 990, of two albums\n");
+    let report = setting.report(&[]);
+    assert_eq!((report.all("problem"), report.all("warning")), (vec![], vec![]), "{}", report.text);
+    report.says("outside-derivative", "ok", "refused");
+}
+
 #[test]
 fn a_visitor_whom_piwigo_and_the_gate_know() {
     for file in [nginx::ACCEL, nginx::AUTH_REQUEST] {
@@ -808,6 +830,23 @@ fn wrong_session_handler_and_cookie_name() {
     drop(setting.gate.take());
     setting.gate = Some(Gate::start(setting.sandbox(), &[], &[]));
     setting.report(&["--cookie", &cookie]).says("outside-session-allowed", "ok", "comes");
+    // PHP's own sessions, in another directory than is said.
+    let config = setting.sandbox().gallery().join("local/config/config.inc.php");
+    fs::write(&config, "<?php\n$conf['session_save_handler'] = 'files';\n").unwrap();
+    let directory = setting.sandbox().make_dir("sessions");
+    let files = ["--session-files", directory.to_str().unwrap()];
+    drop(setting.gate.take());
+    setting.gate = Some(Gate::start(setting.sandbox(), &files, &[]));
+    let report = setting.report(&[&["--cookie", &cookie], &files[..]].concat());
+    let cause = "likely causes: session handler (PHP keeps sessions by \"files\"";
+    report.says("outside-session-allowed", "problem", cause);
+    let file = directory.join("sess_abcdefghijabcdefghij");
+    fs::write(&file, "pwg_uid|i:7;").unwrap();
+    setting.sandbox().hand_over(&file);
+    let both = format!("{cookie}; PHPSESSID=abcdefghijabcdefghij");
+    let report = setting.report(&[&["--cookie", &both], &files[..]].concat());
+    report.says("outside-session-allowed", "ok", "comes");
+    fs::write(&config, "<?php\n").unwrap();
     setting.scene.database.sql("DELETE FROM piwigo_sessions");
     let report = setting.report(&["--cookie", &cookie]);
     report.says(

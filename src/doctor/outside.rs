@@ -3,7 +3,7 @@
 //! gate know them alike.
 //!
 //! Nothing is changed, but what any visitor's request may change: where no gate stands before `i.php`, Piwigo may make the
-//! resized picture that is asked for; and it notes the time in the session of whose cookies are given.
+//! resized picture that is asked for; and it notes the time in the session of whose cookies are given, or opens one.
 
 mod causes;
 mod closed;

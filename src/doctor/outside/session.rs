@@ -65,7 +65,9 @@ impl Tries<'_> {
         let (account, who) = match (&said, signed_in) {
             (Said::Account(name), _) => {
                 let who = shown(name);
-                let Some(id) = chooser.ready.database.user_by_name(name).await? else {
+                let by_name = chooser.ready.database.user_by_name(name).await?;
+                // Piwigo takes backslashes out of a name.
+                let Some(id) = by_name.or(signed_in.map(|(_, id)| id)) else {
                     self.findings.warn(
                         "outside-session",
                         format!("PHP knows this visitor as {who}, and no account in the database has that name"),
