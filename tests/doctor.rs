@@ -23,7 +23,7 @@ use support::world::World;
 const OPEN_I_PHP: &str = "<?php header('Content-Type: image/jpeg'); echo 'a resized picture';";
 
 /// As Piwigo answers `pwg.session.getStatus`: whose session it is by the cookie and the first half of the address.
-const WS_PHP: &str = r#"<?php
+const WS_PHP: &str = r"<?php
 $accounts = json_decode('ACCOUNTS', true);
 $octets = array_map('intval', explode('.', $_SERVER['REMOTE_ADDR']));
 $row = sprintf('%02X%02X', $octets[0], $octets[1]) . (isset($_COOKIE['pwg_id']) ? $_COOKIE['pwg_id'] : '');
@@ -34,7 +34,7 @@ $status = $name === 'guest' ? 'guest' : 'normal';
 $result = array('username' => $name, 'status' => $status, 'pwg_token' => 'a37b7c71d3e6df0d3f8808e247c6ca7e');
 header('Content-Type: text/plain; charset=utf-8');
 echo json_encode(array('stat' => 'ok', 'result' => $result));
-"#;
+";
 
 /// Where the shipped file begins to send what the gate allows.
 const INTERNAL: &str = "location ^~ /_gate/file/ {\n    internal;";
@@ -57,7 +57,7 @@ impl Setting {
         let sandbox = &scene.sandbox;
         let php = PhpFcgi::start(sandbox);
         sandbox.write("gallery/i.php", OPEN_I_PHP);
-        write_ws_php(sandbox, &scene.world, |row| row.to_owned());
+        write_ws_php(sandbox, &scene.world, str::to_owned);
         sandbox.write("gallery/include/constants.php", "<?php\ndefine('PHPWG_VERSION', '16.4.0');\n");
         sandbox.write("gallery/_data/logs/log_2026-11-21.txt", "SELECT secrets FROM a log\n");
         sandbox.write("gallery/local/config/gate.toml", "log = \"info\" # a file that nobody may fetch\n");
@@ -284,7 +284,7 @@ fn the_shipped_apache_files_have_no_problem_and_no_warning() {
         let scene = Scene::start();
         let sandbox = &scene.sandbox;
         php::write_scripts(sandbox);
-        write_ws_php(sandbox, &scene.world, |row| row.to_owned());
+        write_ws_php(sandbox, &scene.world, str::to_owned);
         sandbox.write("gallery/_data/logs/log_2026-11-21.txt", "SELECT secrets FROM a log\n");
         let (host, modules) = if htaccess {
             apache::write_htaccess(sandbox, prefix, true);
@@ -799,7 +799,7 @@ fn wrong_address_that_php_is_told_and_the_gate_is_not() {
         .scene
         .database
         .sql("UPDATE piwigo_sessions SET id = CONCAT('7F00', SUBSTRING(id, 5)) WHERE id LIKE '0A09%'");
-    write_ws_php(setting.sandbox(), &setting.scene.world, |row| row.to_owned());
+    write_ws_php(setting.sandbox(), &setting.scene.world, str::to_owned);
     let report = setting.report(&["--url", &url, "--cookie", &setting.cookie("erin")]);
     report.says("outside-session", "warning", "the gate knows this visitor as account 7, and PHP as a guest");
 }

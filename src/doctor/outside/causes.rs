@@ -18,7 +18,11 @@ impl Network {
         match (prefix, is_bound) {
             ("", true) => Some(Network::V6),
             ("", false) => Some(Network::Any),
-            (prefix, true) if prefix.len() == 4 => {
+            // As PHP writes it: from_str_radix would also read a sign and small letters.
+            (prefix, true)
+                if prefix.len() == 4
+                    && prefix.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F')) =>
+            {
                 let [first, second] = u16::from_str_radix(prefix, 16).ok()?.to_be_bytes();
                 Some(Network::V4(first, second))
             }
@@ -145,6 +149,7 @@ mod tests {
             ("7F00A", true, None),
             ("zzzz", true, None),
             ("+7F0", true, None),
+            ("7f00", true, None),
         ];
         for (prefix, is_bound, network) in table {
             assert_eq!(Network::parse(prefix, is_bound), network, "{prefix} {is_bound}");
