@@ -191,6 +191,13 @@ pub struct Doctor {
     /// With --url: take this address for that name, as curl's option of the same name does
     #[arg(long, value_name = "HOST:PORT:ADDRESS", requires = "url")]
     pub resolve: Option<String>,
+    /// With --url: ask as who sends these cookies, too: `pwg_id=…`, or - to read them from standard input
+    ///
+    /// Says whether Piwigo and the gate know this visitor alike, and whether the account gets what it may see and nothing else.
+    /// A session counts only for the network that it was opened from, and these requests come from this machine: sign in from
+    /// here (a browser by ssh -D). The cookies go to no other host and are never printed.
+    #[arg(long, value_name = "COOKIES", requires = "url")]
+    pub cookie: Option<String>,
     /// The web server's user [default: the first of www-data, nginx, apache, http, caddy, lighttpd that exists]
     #[arg(long, value_name = "NAME")]
     pub web_user: Option<String>,

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use findings::{Finding, Level};
-pub use outside::Outside;
+pub use outside::{Cookies, CookiesError, Outside};
 pub use text::write;
 
 use crate::settings::{self, Options, Settings, SettingsError};

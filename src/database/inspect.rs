@@ -50,6 +50,8 @@ pub enum Sort {
     ClosedWithRepresentative,
     /// Of these, those with another format.
     ClosedWithFormat,
+    /// Of these, those in albums that were granted to this account or one of its groups.
+    ClosedButGranted(u32),
     /// Those that a guest can see, most likely.
     Open,
 }
@@ -212,6 +214,20 @@ impl Inspection {
         Ok(row.text(0).filter(|position| !position.is_empty()))
     }
 
+    /// What stands before this session id in the ids of the rows of `sessions` that end with it: of one visitor's session, as
+    /// Piwigo has seen it from one address or from several.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn session_prefixes(&self, session_id: &str) -> Result<Vec<String>, DatabaseError> {
+        let sessions = quoted(&self.tables.sessions)?;
+        let statement = format!("SELECT id FROM {sessions} WHERE id LIKE ? LIMIT {SAMPLES}");
+        let rows = self.rows(statement, vec![Value::Text(format!("%{session_id}"))]).await?;
+        let ids = rows.iter().filter_map(|row| row.text(0));
+        // The database compares without regard to case, and knows wildcards.
+        Ok(ids.filter_map(|id| id.strip_suffix(session_id).map(str::to_owned)).collect())
+    }
+
     /// Pictures of one sort whose path begins with `directory` (`upload/`, or nothing), the newest first.
     ///
     /// # Errors
@@ -229,6 +245,17 @@ impl Inspection {
             }
             Sort::ClosedWithFormat => {
                 ("f.ext", format!("JOIN {image_format} f ON f.image_id = i.id"), closed.to_owned())
+            }
+            Sort::ClosedButGranted(user) => {
+                let user_access = quoted(&self.tables.user_access)?;
+                let group_access = quoted(&self.tables.group_access)?;
+                let user_group = quoted(&self.tables.user_group)?;
+                let granted = format!(
+                    "{closed} AND (c.id IN (SELECT cat_id FROM {user_access} WHERE user_id = {user}) OR c.id IN \
+                     (SELECT ga.cat_id FROM {group_access} ga JOIN {user_group} ug ON ug.group_id = ga.group_id \
+                     WHERE ug.user_id = {user}))"
+                );
+                ("NULL", String::new(), granted)
             }
             Sort::Open => (
                 "NULL",

@@ -1,14 +1,17 @@
 //! The gallery as a visitor sees it: a guest without cookies tries to get what the gate's own verdict keeps from guests, and
-//! what must be closed to everybody, and looks at how an open picture comes.
+//! what must be closed to everybody, and looks at how an open picture comes. With somebody's cookies: whether Piwigo and the
+//! gate know them alike.
 //!
 //! Nothing is changed, but what any visitor's request may change: where no gate stands before `i.php`, Piwigo may make the
-//! resized picture that is asked for.
+//! resized picture that is asked for; and it notes the time in the session of whose cookies are given, or opens one.
 
+mod causes;
 mod closed;
 mod curl;
 mod leak;
 mod open;
 mod samples;
+mod session;
 mod shut;
 mod tries;
 
@@ -21,6 +24,7 @@ use crate::gate::Gate;
 use crate::ready::Ready;
 use crate::settings::Settings;
 use curl::{Base, Method, Visitor};
+pub use curl::{Cookies, CookiesError};
 use leak::{Answer, Gist, Sample};
 use samples::Chooser;
 
@@ -33,6 +37,8 @@ pub struct Outside {
     pub insecure: bool,
     /// As curl's `--resolve`: `HOST:PORT:ADDRESS`.
     pub resolve: Option<String>,
+    /// Those of a visitor in whose place it is asked, too.
+    pub cookies: Option<Cookies>,
 }
 
 /// What was found out inside, as far as it was.
@@ -110,24 +116,33 @@ pub(super) async fn examine(outside: &Outside, known: &Known<'_>, findings: &mut
         locked,
         placeholder: None,
     };
-    match (known.gate, known.inspection) {
-        (Some((gate, ready)), Some(inspection)) => {
-            let chooser = Chooser { root: known.root, gate, ready, inspection };
-            if let Err(error) = tries.pictures(&chooser).await {
-                tries.findings.not_examined("outside-original", &error.to_string());
-            }
+    if let (Some((gate, ready)), Some(inspection)) = (known.gate, known.inspection) {
+        let chooser = Chooser { root: known.root, gate, ready, inspection };
+        if let Err(error) = tries.pictures(&chooser).await {
+            tries.findings.not_examined("outside-original", &error.to_string());
         }
-        _ => tries.findings.not_examined(
-            "outside-original",
-            "which picture is private is known only when configuration and database are in order",
-        ),
+        if let Some(cookies) = &outside.cookies
+            && let Err(error) = tries.session(&chooser, cookies).await
+        {
+            tries.findings.not_examined("outside-session", &error.to_string());
+        }
+    } else {
+        let why = "which picture is private is known only when configuration and database are in order";
+        tries.findings.not_examined("outside-original", why);
+        if outside.cookies.is_some() {
+            tries.findings.not_examined("outside-session", why);
+        }
     }
     tries.shut().await;
     tries.conclude();
+    let with_cookies = match visitor.asked_with_cookies() {
+        0 => String::new(),
+        count => format!(", {count} of them with the cookies"),
+    };
     let count = visitor.asked();
     findings.note(
         "outside",
-        format!("{count} requests were made, as a guest; refused ones are in the gate's log"),
+        format!("{count} requests were made, as a guest{with_cookies}; refused ones are in the gate's log"),
     );
 }
 
@@ -198,7 +213,21 @@ impl Tries<'_> {
         if self.complaints.len() >= MAX_FAILURES {
             return None;
         }
-        match self.visitor.ask(method, target, headers).await {
+        let answer = self.visitor.ask(method, target, headers).await;
+        self.noted(target, answer)
+    }
+
+    /// The same, GET, with cookies.
+    async fn ask_with(&mut self, cookies: &Cookies, target: &str) -> Option<Answer> {
+        if self.complaints.len() >= MAX_FAILURES {
+            return None;
+        }
+        let answer = self.visitor.ask_with(cookies, target).await;
+        self.noted(target, answer)
+    }
+
+    fn noted(&mut self, target: &str, answer: Result<Answer, String>) -> Option<Answer> {
+        match answer {
             Ok(answer) => {
                 if let Some(name) = answer.redirect_header() {
                     self.redirects.push(format!("{target} ({name})"));

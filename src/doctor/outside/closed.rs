@@ -15,7 +15,7 @@ impl Tries<'_> {
         // Each directory is guarded by a line of its own.
         let mut all = Vec::new();
         for directory in &self.known.guarded.originals {
-            all.extend(chooser.closed(&format!("{directory}/")).await?);
+            all.extend(chooser.closed(&format!("{directory}/"), None).await?);
         }
         match all.split_first() {
             Some((closed, others)) => self.picture(closed, others).await,
@@ -226,7 +226,7 @@ impl Tries<'_> {
 }
 
 /// The URL's path of a file that does not exist, beside one that does.
-fn unknown(uri: &str) -> String {
+pub(super) fn unknown(uri: &str) -> String {
     let name = uri.rfind('/').map_or(0, |at| at + 1);
     // A resized picture keeps its size's token: of a photo that does not exist.
     let cut = uri[name..].rfind('-').or_else(|| uri[name..].rfind('.')).map_or(uri.len(), |at| name + at);
@@ -234,7 +234,7 @@ fn unknown(uri: &str) -> String {
 }
 
 /// What of a refusal a visitor could tell it by.
-fn face(answer: &Answer) -> (u16, &[u8], Option<&str>, String) {
+pub(super) fn face(answer: &Answer) -> (u16, &[u8], Option<&str>, String) {
     (answer.status, &answer.body, answer.header("content-type"), answer.joined("cache-control"))
 }
 

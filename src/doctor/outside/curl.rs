@@ -1,15 +1,18 @@
 //! One HTTP request as a stranger sends it, by the program `curl`: TLS of our own would cost more than a megabyte of a
-//! binary that has none. No shell, no configuration file, no proxy, no cookie; time and bytes are bounded.
+//! binary that has none. No shell, no configuration file, no proxy, and no redirect is followed; time and bytes are bounded.
+//! Cookies come from nowhere but [`Cookies`], and go to curl by its standard input: arguments are there for all to read.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
 use super::leak::Answer;
+use crate::request::MAX_COOKIES;
 
 /// Bytes of an answer that are read; the start of a file is enough to know it by.
 const MAX_ANSWER: u64 = 128 * 1024;
@@ -21,7 +24,7 @@ const MAX_COMPLAINT: u64 = 2048;
 const PATIENCE: &str = "10";
 
 /// Requests of one examination, at most.
-const MAX_REQUESTS: usize = 90;
+const MAX_REQUESTS: usize = 100;
 
 const AGENT: &str = concat!("piwigo-gate-doctor/", env!("CARGO_PKG_VERSION"));
 
@@ -67,13 +70,71 @@ impl Base {
     }
 }
 
-/// A stranger at the door.
+/// What a visitor's browser sends to be known by. Whoever has it is that visitor, so it is shown to nobody.
+#[derive(Clone)]
+pub struct Cookies(String);
+
+/// Why a text is no `Cookie` header; without a word of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CookiesError {
+    /// There is nothing.
+    #[error("--cookie says nothing: give it as a browser sends it, pwg_id=…")]
+    Empty,
+    /// The gate would refuse the request.
+    #[error("the cookies are longer than {MAX_COOKIES} bytes, which the gate refuses")]
+    Long,
+    /// A line's end would begin another header.
+    #[error("the cookies hold a line's end or another control character, which no browser sends")]
+    Control,
+}
+
+impl Cookies {
+    /// The value of a `Cookie` header.
+    ///
+    /// # Errors
+    /// When no browser would send it, or the gate not take it.
+    pub fn new(text: String) -> Result<Self, CookiesError> {
+        match text {
+            text if text.trim().is_empty() => Err(CookiesError::Empty),
+            text if text.len() > MAX_COOKIES => Err(CookiesError::Long),
+            text if text.chars().any(char::is_control) => Err(CookiesError::Control),
+            text => Ok(Cookies(text)),
+        }
+    }
+
+    /// The value as it is sent.
+    pub(super) fn value(&self) -> &str {
+        &self.0
+    }
+
+    /// A line of curl's configuration. Not its `cookie = …`, which may mean a file's name.
+    fn line(&self) -> String {
+        let mut line = "header = \"Cookie: ".to_owned();
+        for character in self.0.chars() {
+            if matches!(character, '"' | '\\') {
+                line.push('\\');
+            }
+            line.push(character);
+        }
+        line.push_str("\"\n");
+        line
+    }
+}
+
+impl fmt::Debug for Cookies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cookies(…)")
+    }
+}
+
+/// A stranger at the door, or with cookies a visitor whom Piwigo may know.
 pub(super) struct Visitor {
     program: PathBuf,
     pub(super) base: Base,
     insecure: bool,
     resolve: Option<String>,
     asked: AtomicUsize,
+    asked_with_cookies: AtomicUsize,
 }
 
 impl Visitor {
@@ -82,7 +143,8 @@ impl Visitor {
         let paths = std::env::var_os("PATH")?;
         let program =
             std::env::split_paths(&paths).map(|path| path.join("curl")).find(|path| path.is_file())?;
-        Some(Visitor { program, base, insecure, resolve, asked: AtomicUsize::new(0) })
+        let (asked, asked_with_cookies) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Some(Visitor { program, base, insecure, resolve, asked, asked_with_cookies })
     }
 
     /// How many requests there were.
@@ -90,11 +152,35 @@ impl Visitor {
         self.asked.load(Ordering::Relaxed)
     }
 
+    /// How many of them with cookies.
+    pub(super) fn asked_with_cookies(&self) -> usize {
+        self.asked_with_cookies.load(Ordering::Relaxed)
+    }
+
     /// Asks for `target`, a path from the site's root, byte for byte.
     ///
     /// # Errors
     /// What curl complained about.
     pub(super) async fn ask(&self, method: Method, target: &str, headers: &[&str]) -> Result<Answer, String> {
+        self.send(method, target, headers, None).await
+    }
+
+    /// GETs `target` with cookies.
+    ///
+    /// # Errors
+    /// What curl complained about.
+    pub(super) async fn ask_with(&self, cookies: &Cookies, target: &str) -> Result<Answer, String> {
+        self.asked_with_cookies.fetch_add(1, Ordering::Relaxed);
+        self.send(Method::Get, target, &[], Some(cookies)).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        target: &str,
+        headers: &[&str],
+        cookies: Option<&Cookies>,
+    ) -> Result<Answer, String> {
         if self.asked.fetch_add(1, Ordering::Relaxed) >= MAX_REQUESTS {
             return Err(format!("{MAX_REQUESTS} requests are enough"));
         }
@@ -126,8 +212,16 @@ impl Visitor {
             command.args(["--resolve", resolve]);
         }
         command.arg("--url").arg(format!("{}{target}", self.base.origin));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let stdin = if cookies.is_some() { Stdio::piped() } else { Stdio::null() };
+        if cookies.is_some() {
+            command.args(["--config", "-"]);
+        }
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().map_err(|error| error.to_string())?;
+        if let (Some(mut stdin), Some(cookies)) = (child.stdin.take(), cookies) {
+            // Shorter than a pipe holds. A curl that has ended already says why.
+            let _ = stdin.write_all(cookies.line().as_bytes()).await;
+        }
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (answer, complaint) = tokio::join!(start(stdout, MAX_ANSWER), start(stderr, MAX_COMPLAINT));
         // What is longer is not waited for.
@@ -173,5 +267,22 @@ mod tests {
         for (url, expected) in table {
             assert_eq!(Base::parse(url), expected, "{url}");
         }
+    }
+
+    #[test]
+    fn cookies_are_one_line_of_curls_configuration_and_are_not_shown() {
+        let cookies = Cookies::new(r#"pwg_id=abc; x="a\b""#.to_owned()).unwrap();
+        assert_eq!(cookies.line(), "header = \"Cookie: pwg_id=abc; x=\\\"a\\\\b\\\"\"\n");
+        assert_eq!(format!("{cookies:?}"), "Cookies(…)");
+        for (text, expected) in [
+            ("", CookiesError::Empty),
+            (" ", CookiesError::Empty),
+            ("a=b\r\nHost: x", CookiesError::Control),
+            ("a=b\0", CookiesError::Control),
+            (&"a".repeat(MAX_COOKIES + 1), CookiesError::Long),
+        ] {
+            assert_eq!(Cookies::new(text.to_owned()).err(), Some(expected));
+        }
+        assert!(Cookies::new("a".repeat(MAX_COOKIES)).is_ok());
     }
 }

@@ -1,10 +1,11 @@
-//! Pictures to try the doors with: some that a guest must not have, one that a guest may have. Which is which, the gate's
-//! own verdict says; a file counts only if it lies on disk, so that its bytes can be recognised.
+//! Pictures to try the doors with: some that a guest or an account must not have, some that they may have. Which is which,
+//! the gate's own verdict says; a file counts only if it lies on disk, so that its bytes can be recognised.
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use super::curl::Cookies;
 use super::leak::Sample;
 use crate::access::Verdict;
 use crate::database::{DatabaseError, Inspection, Sort};
@@ -16,11 +17,12 @@ use crate::reply::encode_path;
 use crate::request::Request;
 use crate::settings::gallery::Gallery;
 use crate::target::Folder;
+use crate::visitor::Identity;
 
 /// Bytes by which a file is recognised.
 const START: u64 = 64 * 1024;
 
-/// What a guest must not have.
+/// What somebody must not have.
 pub(super) struct Closed {
     pub(super) image: u32,
     pub(super) original: Sample,
@@ -30,7 +32,14 @@ pub(super) struct Closed {
     pub(super) missing: Option<String>,
 }
 
-/// Chooses, by the gate's verdict on a guest.
+/// What an account may have and a guest must not; not both are missing.
+pub(super) struct Granted {
+    pub(super) original: Option<Sample>,
+    /// A resized picture that lies on disk.
+    pub(super) derivative: Option<Sample>,
+}
+
+/// Chooses, by the gate's verdict on a guest, or on an account (`None`: a guest).
 pub(super) struct Chooser<'a> {
     pub(super) root: &'a Path,
     pub(super) gate: &'a Gate,
@@ -39,14 +48,24 @@ pub(super) struct Chooser<'a> {
 }
 
 impl Chooser<'_> {
-    /// A picture below `directory` (`upload/`) that a guest must not have; the first with a resized picture on disk, or else
-    /// the first.
-    pub(super) async fn closed(&self, directory: &str) -> Result<Option<Closed>, DatabaseError> {
+    /// A picture below `directory` (`upload/`) that `account` must not have in any size; the first with a resized picture on
+    /// disk, or else the first.
+    pub(super) async fn closed(
+        &self,
+        directory: &str,
+        account: Option<u32>,
+    ) -> Result<Option<Closed>, DatabaseError> {
         let mut second_best = None;
-        for candidate in self.inspection.samples(Sort::Closed, directory).await? {
+        'candidates: for candidate in self.inspection.samples(Sort::Closed, directory).await? {
             let image = candidate.image;
-            let Some(original) = self.judged(&image.path, false).await? else { continue };
+            let Some(original) = self.judged(&image.path, account, false).await? else { continue };
             let (derivative, missing) = self.derivatives(&image);
+            // Without the right to originals, the picture itself may be open.
+            for uri in derivative.iter().map(|sample| &sample.uri).chain(&missing) {
+                if self.is_open(uri, account).await? == Some(true) {
+                    continue 'candidates;
+                }
+            }
             let closed = Closed { image: image.id, original, derivative, missing };
             if closed.derivative.is_some() {
                 return Ok(Some(closed));
@@ -56,13 +75,60 @@ impl Chooser<'_> {
         Ok(second_best)
     }
 
+    /// A picture that `account` may have and a guest must not; the first with original and resized picture, or else the first.
+    pub(super) async fn granted(&self, account: u32) -> Result<Option<Granted>, DatabaseError> {
+        let mut second_best = None;
+        for sort in [Sort::ClosedButGranted(account), Sort::Closed] {
+            for candidate in self.inspection.samples(sort, "").await? {
+                let original = self.judged(&candidate.image.path, Some(account), true).await?;
+                let original = self.private(original).await?;
+                let derivative = self.derivatives(&candidate.image).0;
+                let mut derivative = self.private(derivative).await?;
+                if let Some(sample) = &derivative
+                    && self.is_open(&sample.uri, Some(account)).await? != Some(true)
+                {
+                    derivative = None;
+                }
+                let count = usize::from(original.is_some()) + usize::from(derivative.is_some());
+                let granted = Granted { original, derivative };
+                match count {
+                    0 => {}
+                    1 => drop(second_best.get_or_insert(granted)),
+                    _ => return Ok(Some(granted)),
+                }
+            }
+        }
+        Ok(second_best)
+    }
+
+    /// Whom the gate would take the sender of these cookies for, if it were told this address; `None`: a guest.
+    pub(super) async fn account(
+        &self,
+        cookies: &Cookies,
+        address: &str,
+    ) -> Result<Option<u32>, DatabaseError> {
+        let uri = format!("{}/upload/a.jpg", self.gate.settings().url_prefix);
+        let cookies = cookies.value().as_bytes().into();
+        let request = Request { cookies, ..Request::new(uri.as_bytes(), address) };
+        let judgement = self.gate.consider(&request, None).await?.judgement;
+        Ok(judgement
+            .map(|judgement| judgement.visitor)
+            .and_then(|visitor| (visitor.identity != Identity::Guest).then_some(visitor.id)))
+    }
+
+    /// The sample, if a guest must not have it.
+    async fn private(&self, sample: Option<Sample>) -> Result<Option<Sample>, DatabaseError> {
+        let Some(sample) = sample else { return Ok(None) };
+        Ok((self.is_open(&sample.uri, None).await? == Some(false)).then_some(sample))
+    }
+
     /// A representative that a guest must not have, with the number of its row.
     pub(super) async fn representative(&self) -> Result<Option<(u32, Sample)>, DatabaseError> {
         for candidate in self.inspection.samples(Sort::ClosedWithRepresentative, "").await? {
             let image = candidate.image;
             let Some(extension) = &image.representative_ext else { continue };
             if let Some(path) = image.belonging(Folder::Representative, extension)
-                && let Some(sample) = self.judged(&path, false).await?
+                && let Some(sample) = self.judged(&path, None, false).await?
             {
                 return Ok(Some((image.id, sample)));
             }
@@ -78,7 +144,7 @@ impl Chooser<'_> {
         for candidate in self.inspection.samples(Sort::ClosedWithFormat, "").await? {
             let Some(extension) = &candidate.format else { continue };
             if let Some(path) = candidate.image.belonging(Folder::Format, extension)
-                && let Some(sample) = self.judged(&path, false).await?
+                && let Some(sample) = self.judged(&path, None, false).await?
             {
                 return Ok(Some(sample));
             }
@@ -89,12 +155,12 @@ impl Chooser<'_> {
     /// A file that a guest may have.
     pub(super) async fn open(&self) -> Result<Option<Sample>, DatabaseError> {
         for candidate in self.inspection.samples(Sort::Open, "").await? {
-            if let Some(sample) = self.judged(&candidate.image.path, true).await? {
+            if let Some(sample) = self.judged(&candidate.image.path, None, true).await? {
                 return Ok(Some(sample));
             }
             // The original may need a right that guests have not.
             if let (Some(derivative), _) = self.derivatives(&candidate.image)
-                && self.is_open(&derivative.uri).await? == Some(true)
+                && self.is_open(&derivative.uri, None).await? == Some(true)
             {
                 return Ok(Some(derivative));
             }
@@ -102,16 +168,21 @@ impl Chooser<'_> {
         Ok(None)
     }
 
-    /// The file, if it lies on disk and the verdict on a guest is this one.
-    async fn judged(&self, path: &str, open: bool) -> Result<Option<Sample>, DatabaseError> {
+    /// The file, if it lies on disk and the verdict on `account` is this one.
+    async fn judged(
+        &self,
+        path: &str,
+        account: Option<u32>,
+        open: bool,
+    ) -> Result<Option<Sample>, DatabaseError> {
         let Some(sample) = on_disk(self.root, path) else { return Ok(None) };
-        Ok((self.is_open(&sample.uri).await? == Some(open)).then_some(sample))
+        Ok((self.is_open(&sample.uri, account).await? == Some(open)).then_some(sample))
     }
 
-    /// Whether a guest may have what is at this path of the gallery; `None`: it names nothing.
-    async fn is_open(&self, uri: &str) -> Result<Option<bool>, DatabaseError> {
+    /// Whether `account` may have what is at this path of the gallery; `None`: it names nothing.
+    async fn is_open(&self, uri: &str, account: Option<u32>) -> Result<Option<bool>, DatabaseError> {
         let uri = format!("{}{uri}", self.gate.settings().url_prefix);
-        let considered = self.gate.consider(&Request::new(uri.as_bytes(), "127.0.0.1"), None).await?;
+        let considered = self.gate.consider(&Request::new(uri.as_bytes(), "127.0.0.1"), account).await?;
         Ok(considered.judgement.map(|judgement| matches!(judgement.verdict, Verdict::Allow { .. })))
     }
 
