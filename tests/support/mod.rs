@@ -12,6 +12,7 @@ pub mod attacks;
 pub mod browser;
 pub mod caddy;
 pub mod config;
+pub mod examined;
 pub mod fastcgi;
 pub mod files;
 pub mod folding_disk;
