@@ -205,6 +205,41 @@ fn no_spelling_of_a_url_opens_a_private_file_to_a_guest() {
     }
 }
 
+/// Apache's help for who does not know a name: it completes and corrects.
+#[test]
+fn nothing_helps_to_guess_a_name() {
+    for kind in ALL {
+        let scene = Scene::start();
+        let helpful = format!(
+            "<Directory {}>\nOptions +MultiViews\nCheckSpelling On\n</Directory>\n",
+            scene.sandbox.gallery().display()
+        );
+        let setting = Setting::of(scene, kind, &helpful, &["negotiation", "speling"], |_| ());
+        let image = setting.scene.world.private_image("erin");
+        for path in [image.original().to_owned(), image.derivative("th").expect("a picture")] {
+            let url = http::url(&path);
+            let (stem, ending) = url.rsplit_once('.').expect("an ending");
+            let directory = &url[..=url.rfind('/').expect("a directory")];
+            for (headers, target) in [
+                (&[][..], stem.to_owned()),
+                (&[("Accept", "text/html")], stem.to_owned()),
+                (&[("Accept", "text/html"), ("Negotiate", "*")], stem.to_owned()),
+                (&[], format!("{stem}x.{ending}")),
+                (&[], format!("{stem}.{}", ending.to_uppercase())),
+            ] {
+                let answer = setting.request("GET", &target, None, headers);
+                let unknown = setting.request("GET", &format!("{directory}nothing"), None, headers);
+                let said = format!("{:?} {}", answer.headers, answer.text());
+                assert!(!said.contains(&format!(".{ending}")), "{kind:?} {target} {headers:?}: {said}");
+                // Only a server's own configuration can switch MultiViews off on every host.
+                if kind.in_server_config() || answer.status != 404 {
+                    assert_eq!(site::plain(answer), site::plain(unknown), "{kind:?} {target} {headers:?}");
+                }
+            }
+        }
+    }
+}
+
 /// A user whom Apache knows by a password counts where Piwigo's settings and Apache's file both say so.
 #[test]
 fn the_servers_own_user_is_known_by_the_password() {
