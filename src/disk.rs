@@ -30,16 +30,20 @@ impl Disk {
     /// Runs `look`, a few system calls that name a file; `None` if it panicked.
     pub async fn look<T: Send + 'static>(&self, look: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let begun = Instant::now();
-        let now = u64::try_from((begun - self.started).as_millis()).unwrap_or(u64::MAX);
-        if now < self.in_place_from.load(Ordering::Relaxed) {
+        if self.millis_until(begun) < self.in_place_from.load(Ordering::Relaxed) {
             return tokio::task::spawn_blocking(look).await.ok();
         }
         let seen = std::panic::catch_unwind(std::panic::AssertUnwindSafe(look)).ok();
-        if begun.elapsed() > AT_ONCE {
-            let caution = u64::try_from(CAUTION.as_millis()).unwrap_or(u64::MAX);
-            self.in_place_from.store(now.saturating_add(caution), Ordering::Relaxed);
+        // From its end on: a disk may take longer to wake up than the time of caution.
+        let ended = Instant::now();
+        if ended - begun > AT_ONCE {
+            self.in_place_from.store(self.millis_until(ended + CAUTION), Ordering::Relaxed);
         }
         seen
+    }
+
+    fn millis_until(&self, moment: Instant) -> u64 {
+        u64::try_from((moment - self.started).as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -55,6 +59,15 @@ mod tests {
         assert_eq!(disk.look(thread).await, Some(here));
         disk.look(|| std::thread::sleep(2 * AT_ONCE)).await;
         assert_ne!(disk.look(thread).await, Some(here));
+    }
+
+    /// As of a disk that has to wake up first.
+    #[tokio::test]
+    async fn after_a_look_that_was_slower_than_the_time_of_caution_the_next_leaves_this_thread() {
+        let disk = Disk::default();
+        let thread = || std::thread::current().id();
+        disk.look(|| std::thread::sleep(CAUTION + AT_ONCE)).await;
+        assert_ne!(disk.look(thread).await, Some(thread()));
     }
 
     #[tokio::test]

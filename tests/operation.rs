@@ -36,7 +36,7 @@ fn private_picture(world: &World) -> (String, String, String) {
     (http::url(image.original()), files::original_text(image.id), cookie)
 }
 
-/// Clients that ask for one picture over and over; ended by dropping.
+/// Clients that ask for one picture over and over, until [`Load::end`].
 struct Load {
     stop: Arc<AtomicBool>,
     count: Arc<AtomicUsize>,

@@ -333,6 +333,13 @@ async fn nothing_is_handed_on_to_whoever_would_follow_the_link() {
 #[test]
 fn a_link_that_is_swapped_in_opens_nothing() {
     use std::sync::atomic::{AtomicBool, Ordering};
+    /// The scope waits for the other thread, also when this one panics.
+    struct Done<'a>(&'a AtomicBool);
+    impl Drop for Done<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
     let scene = scene();
     let sandbox = &scene.sandbox;
     sandbox.write("outside/outside.jpg", "a secret\n");
@@ -342,6 +349,7 @@ fn a_link_that_is_swapped_in_opens_nothing() {
         (test_file(sandbox, "plain.jpg"), test_file(sandbox, "file"), test_file(sandbox, "link"));
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let over = Done(&done);
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 fs::write(&file, "bytes\n").expect("a file");
@@ -359,7 +367,7 @@ fn a_link_that_is_swapped_in_opens_nothing() {
                 break;
             }
         }
-        done.store(true, Ordering::Relaxed);
+        drop(over);
         assert_eq!(seen.keys().copied().collect::<Vec<_>>(), [200, 404], "{seen:?}");
     });
     assert!(!gate.log_text().contains("panic"));
