@@ -45,6 +45,8 @@ pub(super) enum Silence {
     Late,
     #[error("the answer was {0:?}")]
     Failed(RCODE),
+    #[error("the server asks no others, and the name is not its own")]
+    Referred,
     #[error(transparent)]
     Io(#[from] io::Error),
     #[error("a question could not be written")]
@@ -124,6 +126,7 @@ impl Servers {
                 silence = match timeout(self.patience, self.exchange(server, &query)).await {
                     Ok(Ok(Answer::Found(found))) => return Ok(found),
                     Ok(Ok(Answer::Failed(code))) => Silence::Failed(code),
+                    Ok(Ok(Answer::Referred)) => Silence::Referred,
                     Ok(Ok(Answer::Truncated)) => Silence::Failed(RCODE::FormatError),
                     Ok(Err(error)) => error,
                     Err(_) => Silence::Late,

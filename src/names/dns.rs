@@ -41,6 +41,8 @@ pub(super) enum Answer {
     Truncated,
     /// The server cannot or will not say; another one may.
     Failed(RCODE),
+    /// The same: it asks nobody for others, and the name is not its own.
+    Referred,
 }
 
 /// A question: its bytes, and by what its answer is known.
@@ -79,6 +81,14 @@ impl<'a> Query<'a> {
         }
         let packet = Packet::parse(message).ok()?;
         match packet.rcode() {
+            // It does not know, and names others who may (a referral, RFC 2308 §2.2).
+            RCODE::NoError
+                if packet.answers.is_empty()
+                    && !packet.has_flags(PacketFlag::RECURSION_AVAILABLE)
+                    && !packet.has_flags(PacketFlag::AUTHORITATIVE_ANSWER) =>
+            {
+                return self.is_asked_in(&packet).then_some(Answer::Referred);
+            }
             RCODE::NoError | RCODE::NameError => {}
             // A server that did not understand may leave out the question.
             failed if packet.questions.is_empty() => return Some(Answer::Failed(failed)),
@@ -152,8 +162,11 @@ mod tests {
             query().read(&bytes)
         };
         let nothing = Some(Answer::Found(Found { addresses: Vec::new(), ttl: Duration::ZERO }));
-        assert_eq!(answer(&[]), nothing);
-        assert_eq!(answer(&[(13, b'D')]), nothing, "names are compared without regard to case");
+        let (authoritative, recursive) = ((2, 0x85), (3, 0x80));
+        assert_eq!(answer(&[]), Some(Answer::Referred));
+        assert_eq!(answer(&[authoritative]), nothing);
+        assert_eq!(answer(&[recursive]), nothing);
+        assert_eq!(answer(&[recursive, (13, b'D')]), nothing, "names are compared without regard to case");
         assert_eq!(answer(&[(3, 3)]), nothing, "no such name");
         assert_eq!(answer(&[(3, 2)]), Some(Answer::Failed(RCODE::ServerFailure)));
         assert_eq!(answer(&[(2, 0x83)]), Some(Answer::Truncated));

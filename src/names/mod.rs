@@ -224,7 +224,7 @@ fn candidates(host: &str, config: &resolv_conf::Config) -> Vec<String> {
 
 /// IPv6 first, as others do; but what this machine has no way to comes last.
 fn in_order(addresses: &mut [IpAddr]) {
-    addresses.sort_by_key(|address| (!has_route(*address), address.is_ipv4()));
+    addresses.sort_by_cached_key(|address| (!has_route(*address), address.is_ipv4()));
 }
 
 /// Connecting a datagram socket sends nothing: the system only looks for the way.
