@@ -18,15 +18,12 @@ pub(super) fn spellings(guarded: &[String], data: &str) -> String {
     guarded.chain([data, "local/config"]).map(spelled).collect::<Vec<_>>().join("|")
 }
 
-/// A path as a case-folding file system might also know it: dots and blanks after a part of it, and the short names of exFAT
+/// A path as a case-folding file system might also know it: dots and blanks after a part of it, and the short names of VFAT, NTFS
 /// and SMB shares. Capitals are for the expression around it.
 pub(super) fn spelled(path: &str) -> String {
-    let part = |part: &str| {
-        let short: String = part.chars().filter(|c| c.is_alphanumeric() || *c == '_').take(6).collect();
-        match part.chars().count() {
-            9.. => format!("(?:{}|{}~[0-9]+)", escaped(part), escaped(&short)),
-            _ => escaped(part),
-        }
+    let part = |part: &str| match short(part) {
+        Some(short) => format!("(?:{}|{short})", escaped(part)),
+        None => escaped(part),
     };
     let (begin, path) = path.strip_prefix('/').map_or(("", path), |path| ("/", path));
     let parts: Vec<_> = path.split('/').map(part).collect();
@@ -35,6 +32,18 @@ pub(super) fn spelled(path: &str) -> String {
         "" => String::new(),
         _ => format!("{begin}{}{end}", parts.join("[.\\x20]*/")),
     }
+}
+
+/// The short names (`GALLER~1`, `GA12AB~1.202`) that a file system may give to a name that is not one by itself, and many more:
+/// which letters it takes is its own affair, but for the first two.
+fn short(name: &str) -> Option<String> {
+    let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '@');
+    let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
+    let is_short = (1..=8).contains(&stem.len())
+        && ending.len() <= 3
+        && stem.chars().chain(ending.chars()).all(|c| plain(&c));
+    let begin: String = stem.chars().take(2).take_while(plain).collect();
+    (!is_short).then(|| format!("{begin}[^/~]*~[0-9]+[^/]*"))
 }
 
 /// A path of as many parts, with a letter beyond ASCII in one of them: some file systems fold such letters to others.
@@ -53,8 +62,23 @@ mod tests {
         assert_eq!(alternatives(&["upload".into(), "galleries".into()]), "upload|galleries");
         assert_eq!(
             spellings(&["upload".into(), "galleries".into(), "_data/i".into()], "_data"),
-            "upload|(?:galleries|galler~[0-9]+)|_data|local[.\\x20]*/config"
+            "upload|(?:galleries|ga[^/~]*~[0-9]+[^/]*)|_data|local[.\\x20]*/config"
         );
+        for (name, expected) in [
+            ("upload", None),
+            ("fotos.24", None),
+            ("12345678.abc", None),
+            ("123456789", Some("12")),
+            ("fotos.2024", Some("fo")),
+            ("my pics", Some("my")),
+            ("a.b.c", Some("a")),
+            ("a+b", Some("a")),
+            ("été", Some("")),
+            (".x", Some("")),
+        ] {
+            let expected = expected.map(|begin| format!("{begin}[^/~]*~[0-9]+[^/]*"));
+            assert_eq!(short(name), expected, "{name}");
+        }
         assert_eq!(escaped("a.b+c"), "a[.]b[+]c");
         assert_eq!(spelled(""), "");
         assert_eq!(spelled("/my/photos"), "/my[.\\x20]*/photos[.\\x20]*");
