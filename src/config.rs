@@ -8,7 +8,7 @@ mod values;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -76,14 +76,23 @@ pub fn print(kind: &Kind, values: &Values) -> Result<String, ConfigError> {
 /// # Errors
 /// When the directory is not there, or may not be written to.
 pub fn replace(file: &Path, text: &str) -> std::io::Result<()> {
-    let beside = file.with_added_extension(format!("{}.new", std::process::id()));
+    let name = file.file_name().ok_or(std::io::ErrorKind::IsADirectory)?;
+    // With a dot at its beginning: no server includes it by `*`.
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    hidden.push(format!(".{}", std::process::id()));
+    let beside = file.with_file_name(hidden);
     let mut options = std::fs::OpenOptions::new();
     let written = options
         .write(true)
         .create_new(true)
-        .mode(0o644)
         .open(&beside)
-        .and_then(|mut new| new.write_all(text.as_bytes()).and_then(|()| new.sync_all()))
+        .and_then(|mut new| {
+            new.write_all(text.as_bytes())?;
+            // Whatever the umask is.
+            new.set_permissions(std::fs::Permissions::from_mode(0o644))?;
+            new.sync_all()
+        })
         .and_then(|()| std::fs::rename(&beside, file));
     if written.is_err() {
         let _ = std::fs::remove_file(&beside);

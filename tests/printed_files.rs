@@ -69,6 +69,16 @@ fn a_file_is_written_whole_or_not_at_all() {
         assert_eq!(names(&directory), ["gate.conf"], "{arguments:?}");
     }
 
+    // Not every server reads its files as root.
+    let careful = std::process::Command::new("sh")
+        .args(["-c", "umask 077; exec \"$0\" \"$@\""])
+        .arg(gate::program())
+        .args(["config", "nginx", "--example", "--output", path])
+        .env_clear()
+        .status();
+    assert!(careful.expect("a shell").success());
+    assert_eq!(fs::metadata(&file).expect("it is there").permissions().mode() & 0o777, 0o644);
+
     let (shorter, _) = printed(&scene, &["systemd-socket", "--output", path]);
     assert_eq!(shorter, "");
     assert!(fs::read_to_string(&file).expect("the new one").starts_with('#'));
