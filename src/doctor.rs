@@ -12,6 +12,7 @@ mod socket;
 mod text;
 mod tree;
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -20,13 +21,14 @@ pub use findings::{Finding, Level};
 pub use outside::{Cookies, CookiesError, Outside};
 pub use text::write;
 
+use crate::send::Tree;
 use crate::settings::{self, Options, Settings, SettingsError};
 use accounts::Account;
 use findings::{Findings, some};
 use prefixes::Guarded;
 
 /// Bytes of a server's configuration file that are read.
-const MAX_SERVER_FILE: usize = 4 * 1024 * 1024;
+const MAX_SERVER_FILE: u64 = 4 * 1024 * 1024;
 
 /// What is to be examined.
 #[derive(Debug, Default)]
@@ -112,7 +114,8 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
     }
     socket::examine(listen, web.as_ref(), &mut findings);
     let symlinks = settings.as_ref().map(|settings| settings.symlinks.clone()).unwrap_or_default();
-    tree::examine(&root, &guarded, &symlinks, outside.is_some(), &mut findings);
+    let sites = gallery.map_or(&[][..], |gallery| &gallery.layout.parent_sites);
+    tree::examine(&Tree::new(&root, symlinks, sites), &guarded, outside.is_some(), &mut findings);
     server_file(&guarded, &server_files, &mut findings);
     match &outside {
         Some(outside) => {
@@ -142,7 +145,7 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
 fn server_file(guarded: &Guarded, files: &[PathBuf], findings: &mut Findings) {
     let mut text = String::new();
     for path in files {
-        match read_start(path) {
+        match read_start(path, MAX_SERVER_FILE) {
             Ok(part) => {
                 text.push_str(&part);
                 text.push('\n');
@@ -169,7 +172,12 @@ fn server_file(guarded: &Guarded, files: &[PathBuf], findings: &mut Findings) {
     }
 }
 
-fn read_start(path: &Path) -> std::io::Result<String> {
-    let bytes = std::fs::read(path)?;
-    Ok(String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_SERVER_FILE)]).into_owned())
+/// The first `limit` bytes of a file. A device or a pipe would not end, or not begin.
+fn read_start(path: &Path, limit: u64) -> std::io::Result<String> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a file"));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -13,6 +13,7 @@ use support::gate;
 use support::mariadb;
 use support::nginx::{self, Nginx};
 use support::php;
+use support::process;
 use support::sandbox::Sandbox;
 use support::scene::{self, Scene};
 use support::world::World;
@@ -371,9 +372,19 @@ fn wrong_files_in_the_guarded_directories() {
     std::os::unix::fs::symlink("../upload", &beside).unwrap();
     setting.sandbox().hand_over_link(&beside);
     setting.sandbox().write("gallery/upload/a/.htaccess", "RewriteEngine off\nSetHandler default-handler\n");
-    let report = setting.report(&[]);
+    let linked = setting.sandbox().make_dir("gallery/upload/b").join(".htaccess");
+    std::os::unix::fs::symlink("../a/.htaccess", &linked).unwrap();
+    setting.sandbox().hand_over_link(&linked);
+    // Who opens it waits for a writer.
+    let pipe = setting.sandbox().make_dir("gallery/upload/c").join(".htaccess");
+    process::run(std::process::Command::new("mkfifo").arg(&pipe)).unwrap();
+    let report = setting.report(&["--server-file", "/dev/zero"]);
+    report.says("server-file", "warning", "/dev/zero");
     report.says("symlinks", "warning", "upload/etc.jpg");
-    report.says("htaccess", "warning", "upload/a/.htaccess (RewriteEngine, SetHandler)");
+    for directory in ["a", "b"] {
+        let words = format!("upload/{directory}/.htaccess (RewriteEngine, SetHandler)");
+        report.says("htaccess", "warning", &words);
+    }
     assert!(!report.text.contains("galleries/own"), "{}", report.text);
 }
 

@@ -345,10 +345,13 @@ pub(super) async fn prefixes(
             "guard it by a line of your own in the server's file",
         );
     }
-    let sites = inspection.sites().await.unwrap_or_default();
+    let sites = inspection.sites().await.map_err(|error| {
+        findings.not_examined(id, &format!("the directories that Piwigo synchronises with: {error}"));
+    });
+    let sites = sites.ok();
     // What `config` prints guards the same.
-    let values = Values::of(settings, &ready.gallery, Some(&sites), &config::Asked::default());
-    let guarded = Guarded::of(&values, &sites);
+    let values = Values::of(settings, &ready.gallery, sites.as_deref(), &config::Asked::default());
+    let guarded = Guarded::of(&values, &sites.unwrap_or_default());
     findings.ok(id, format!("to be guarded: {}, i.php, action.php", guarded.directories().join(", ")));
     if !guarded.beside.is_empty() && !settings.parent_sites {
         findings.warn(

@@ -4,7 +4,10 @@
 use std::collections::BTreeSet;
 
 /// Rights that change nothing.
-const HARMLESS: [&str; 6] = ["USAGE", "SELECT", "SHOW VIEW", "PROXY", "SHOW DATABASES", "PROCESS"];
+const HARMLESS: [&str; 5] = ["USAGE", "SELECT", "SHOW VIEW", "SHOW DATABASES", "PROCESS"];
+
+/// The right to be taken for another account: it is on accounts and not on tables.
+const PROXY: &str = "GRANT PROXY ON ";
 
 /// What the gate may do to the gallery's database.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -28,7 +31,7 @@ struct Grant {
 pub(super) fn rights(lines: &[String], database: &str, history: &str) -> Rights {
     let mut all = Rights::default();
     let (history_database, history_table) = history.split_once('.').unwrap_or((database, history));
-    for line in lines {
+    for line in lines.iter().filter(|line| !line.starts_with(PROXY)) {
         let Some(grant) = parse(line) else {
             all.by_role |= line.trim_start().to_ascii_uppercase().starts_with("GRANT ");
             continue;
@@ -70,8 +73,12 @@ fn parse(line: &str) -> Option<Grant> {
     let rest =
         ["TABLE ", "PROCEDURE ", "FUNCTION "].iter().find_map(|kind| rest.strip_prefix(kind)).unwrap_or(rest);
     let (database, rest) = name(rest)?;
-    let (table, _) = name(rest.strip_prefix('.')?)?;
-    Some(Grant { rights: split(rights), database, table })
+    let (table, rest) = name(rest.strip_prefix('.')?)?;
+    let mut rights = split(rights);
+    if rest.ends_with(" WITH GRANT OPTION") {
+        rights.push("GRANT OPTION".to_owned());
+    }
+    Some(Grant { rights, database, table })
 }
 
 /// A name in backquotes or bare, and what follows it.
@@ -125,8 +132,11 @@ mod tests {
             (&[hash, read], "", false, false),
             (&[hash, all], "ALL PRIVILEGES", true, false),
             (
-                &["GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` WITH GRANT OPTION"],
-                "ALL PRIVILEGES",
+                &[
+                    "GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` WITH GRANT OPTION",
+                    "GRANT PROXY ON ''@'%' TO 'root'@'localhost' WITH GRANT OPTION",
+                ],
+                "ALL PRIVILEGES GRANT OPTION",
                 true,
                 false,
             ),

@@ -116,6 +116,8 @@ pub(super) async fn examine(outside: &Outside, known: &Known<'_>, findings: &mut
         locked,
         placeholder: None,
     };
+    // First: it is soon done, and each site of the gallery's takes its share of the requests that may be made.
+    tries.shut().await;
     if let (Some((gate, ready)), Some(inspection)) = (known.gate, known.inspection) {
         let chooser = Chooser { root: known.root, gate, ready, inspection };
         if let Err(error) = tries.pictures(&chooser).await {
@@ -133,7 +135,6 @@ pub(super) async fn examine(outside: &Outside, known: &Known<'_>, findings: &mut
             tries.findings.not_examined("outside-session", why);
         }
     }
-    tries.shut().await;
     tries.conclude();
     let with_cookies = match visitor.asked_with_cookies() {
         0 => String::new(),

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use super::accounts::{Account, Right, name_of};
 use super::findings::{Findings, shown, some};
+use super::read_start;
 use crate::settings::gallery::Gallery;
 use crate::settings::{Derivatives, Settings, SettingsError};
 
 /// Bytes of `constants.php` that are read.
-const MAX_CONSTANTS: usize = 64 * 1024;
+const MAX_CONSTANTS: u64 = 64 * 1024;
 
 /// Larger is no settings file.
 const MAX_SETTINGS: u64 = 1024 * 1024;
@@ -38,8 +39,7 @@ pub(super) fn gallery(root: &Path, findings: &mut Findings) {
 
 /// `PHPWG_VERSION` of `include/constants.php`.
 fn version(root: &Path) -> Option<String> {
-    let text = fs::read(root.join("include/constants.php")).ok()?;
-    let text = String::from_utf8_lossy(&text[..text.len().min(MAX_CONSTANTS)]).into_owned();
+    let text = read_start(&root.join("include/constants.php"), MAX_CONSTANTS).ok()?;
     let (_, rest) = text.split_once("PHPWG_VERSION")?;
     let (_, rest) = rest.split_once(',')?;
     let version = rest.split(['\'', '"']).nth(1)?;

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use super::accounts::name_of;
 use super::findings::{Findings, some};
 use super::prefixes::Guarded;
+use super::read_start;
+use crate::send::Tree;
 use crate::settings::Symlinks;
 
 /// Names that are looked at, at most.
@@ -18,7 +20,7 @@ const MAX_NAMES: usize = 500_000;
 const MAX_TIME: Duration = Duration::from_secs(20);
 
 /// Bytes of an `.htaccess` file that are read.
-const MAX_HTACCESS: usize = 64 * 1024;
+const MAX_HTACCESS: u64 = 64 * 1024;
 
 /// What a walk has met.
 #[derive(Debug, Default)]
@@ -46,16 +48,12 @@ impl Link {
         Some(Link { path: path.to_owned(), owner, target })
     }
 
-    /// Whether it is followed by this setting, in the gallery at `root`.
-    fn is_followed(&self, symlinks: &Symlinks, root: &Path) -> bool {
+    /// Whether it is followed in this gallery, by its setting.
+    fn is_followed(&self, tree: &Tree) -> bool {
         let Some((target, owner)) = &self.target else { return true };
-        match symlinks {
-            Symlinks::All => true,
+        match tree.symlinks() {
             Symlinks::SameOwner => *owner == self.owner,
-            Symlinks::Inside => target.starts_with(root),
-            Symlinks::Roots(roots) => {
-                target.starts_with(root) || roots.iter().any(|place| target.starts_with(place))
-            }
+            Symlinks::All | Symlinks::Inside | Symlinks::Roots(_) => tree.holds(target),
         }
     }
 }
@@ -89,11 +87,16 @@ fn walk(root: &Path, directories: &[String]) -> Met {
                 met.ended_early = true;
                 return met;
             }
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => waiting.push(entry.path()),
-                Ok(kind) if kind.is_symlink() => met.links.extend(Link::read(&entry.path())),
-                Ok(_) if entry.file_name() == ".htaccess" => met.htaccess.push(entry.path()),
-                _ => {}
+            let Ok(kind) = entry.file_type() else { continue };
+            if kind.is_dir() {
+                waiting.push(entry.path());
+                continue;
+            }
+            if kind.is_symlink() {
+                met.links.extend(Link::read(&entry.path()));
+            }
+            if entry.file_name() == ".htaccess" {
+                met.htaccess.push(entry.path());
             }
         }
     }
@@ -101,30 +104,20 @@ fn walk(root: &Path, directories: &[String]) -> Met {
 }
 
 /// Looks at the guarded directories. `tried_outside`: other spellings are asked for from outside as well.
-pub(super) fn examine(
-    root: &Path,
-    guarded: &Guarded,
-    symlinks: &Symlinks,
-    tried_outside: bool,
-    findings: &mut Findings,
-) {
+pub(super) fn examine(tree: &Tree, guarded: &Guarded, tried_outside: bool, findings: &mut Findings) {
+    let root = tree.root();
     let directories = guarded.directories();
     let met = walk(root, &directories);
     let name = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
-    links(&met, root, symlinks, name, findings);
+    links(&met, tree, name, findings);
     htaccess(&met, name, findings);
     case(root, &directories, tried_outside, findings);
 }
 
-fn links(
-    met: &Met,
-    root: &Path,
-    symlinks: &Symlinks,
-    name: impl Fn(&Path) -> String,
-    findings: &mut Findings,
-) {
+fn links(met: &Met, tree: &Tree, name: impl Fn(&Path) -> String, findings: &mut Findings) {
+    let symlinks = tree.symlinks();
     let (followed, strangers): (Vec<&Link>, Vec<&Link>) =
-        met.links.iter().partition(|link| link.is_followed(symlinks, root));
+        met.links.iter().partition(|link| link.is_followed(tree));
     if !strangers.is_empty() {
         let told = |link: &&Link| match &link.target {
             Some((_, owner)) if *symlinks == Symlinks::SameOwner => {
@@ -172,9 +165,7 @@ fn links(
 fn htaccess(met: &Met, name: impl Fn(&Path) -> String, findings: &mut Findings) {
     let mut found = Vec::new();
     for path in &met.htaccess {
-        let text = fs::read(path).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text[..text.len().min(MAX_HTACCESS)]).into_owned();
-        let directives = overriding(&text);
+        let directives = overriding(&read_start(path, MAX_HTACCESS).unwrap_or_default());
         if !directives.is_empty() {
             found.push(format!("{} ({})", name(path), directives.join(", ")));
         }
@@ -266,6 +257,7 @@ mod tests {
             (Symlinks::SameOwner, 0, Some(("/srv/piwigo/upload/a", 1)), false),
             (Symlinks::SameOwner, 1, None, true),
             (Symlinks::Inside, 1, Some(("/srv/piwigo/upload/a", 2)), true),
+            (Symlinks::Inside, 1, Some(("/srv/photos/a", 2)), true),
             (Symlinks::Inside, 1, Some(("/srv/piwigo2/upload/a", 1)), false),
             (nas(), 1, Some(("/mnt/nas/a", 2)), true),
             (nas(), 1, Some(("/mnt/other", 1)), false),
@@ -274,11 +266,8 @@ mod tests {
         for (symlinks, owner, target, followed) in table {
             let target = target.map(|(path, owner)| (PathBuf::from(path), owner));
             let link = Link { path: PathBuf::new(), owner, target };
-            assert_eq!(
-                link.is_followed(&symlinks, Path::new("/srv/piwigo")),
-                followed,
-                "{symlinks:?} {link:?}"
-            );
+            let tree = Tree::new(Path::new("/srv/piwigo"), symlinks, &["photos".to_owned()]);
+            assert_eq!(link.is_followed(&tree), followed, "{:?} {link:?}", tree.symlinks());
         }
     }
 

@@ -114,12 +114,12 @@ impl Tree {
         &self.root
     }
 
-    pub(super) fn symlinks(&self) -> &Symlinks {
+    pub(crate) fn symlinks(&self) -> &Symlinks {
         &self.symlinks
     }
 
     /// Whether files may lie in this directory, whose path has no link in it.
-    pub(super) fn holds(&self, directory: &Path) -> bool {
+    pub(crate) fn holds(&self, directory: &Path) -> bool {
         self.bounds.as_ref().is_none_or(|bounds| bounds.iter().any(|bound| directory.starts_with(bound)))
     }
 

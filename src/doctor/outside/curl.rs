@@ -170,7 +170,6 @@ impl Visitor {
     /// # Errors
     /// What curl complained about.
     pub(super) async fn ask_with(&self, cookies: &Cookies, target: &str) -> Result<Answer, String> {
-        self.asked_with_cookies.fetch_add(1, Ordering::Relaxed);
         self.send(Method::Get, target, &[], Some(cookies)).await
     }
 
@@ -181,8 +180,12 @@ impl Visitor {
         headers: &[&str],
         cookies: Option<&Cookies>,
     ) -> Result<Answer, String> {
-        if self.asked.fetch_add(1, Ordering::Relaxed) >= MAX_REQUESTS {
+        if self.asked() >= MAX_REQUESTS {
             return Err(format!("{MAX_REQUESTS} requests are enough"));
+        }
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if cookies.is_some() {
+            self.asked_with_cookies.fetch_add(1, Ordering::Relaxed);
         }
         let mut command = Command::new(&self.program);
         command

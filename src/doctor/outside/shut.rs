@@ -59,6 +59,8 @@ impl Tries<'_> {
         } else if tried > 0 {
             self.findings
                 .ok("outside-config", format!("{tried} files with passwords and settings are closed"));
+        } else {
+            self.findings.not_examined("outside-config", "no answer, or no such file");
         }
         self.data(&prefix).await;
         self.lists(&prefix).await;
@@ -114,6 +116,8 @@ impl Tries<'_> {
             );
         } else if tried > 0 {
             self.findings.ok("outside-listing", "no guarded directory can be listed");
+        } else {
+            self.findings.not_examined("outside-listing", "no answer, or nothing to list");
         }
     }
 }
