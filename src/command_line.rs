@@ -145,7 +145,7 @@ pub struct Config {
     /// List the kinds
     #[arg(long, exclusive = true)]
     pub list: bool,
-    /// For a gallery in /var/www/piwigo, whatever there is on this machine
+    /// For a gallery in /var/www/piwigo, whatever there is on this machine and is said besides --url-prefix
     #[arg(long)]
     pub example: bool,
     /// PHP-FPM's socket [default: the newest in /run/php]

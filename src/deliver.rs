@@ -133,20 +133,24 @@ impl Delivery<'_> {
     /// The answer to what would be made first.
     fn supposed(&self, derivative: &str) -> Reply {
         let path = format!("{}{derivative}", self.ready.gallery.layout.derivative_dir);
+        let on_disk = || self.settings.gallery.join(&path).to_string_lossy().into_owned();
         self.allowed(match self.how {
+            Deliver::XSendfileEncoded => Handover::SendfileEncoded { path: on_disk() },
+            Deliver::XSendfile => {
+                Handover::Sendfile { path: on_disk(), length: 0, modified: SystemTime::now() }
+            }
+            // With `stream` a bare yes: there are no bytes yet.
+            _ => self.by_name(path),
+        })
+    }
+
+    /// A yes for a server that finds the file by itself.
+    fn by_name(&self, path: String) -> Handover {
+        match self.how {
             Deliver::XAccelRedirect => Handover::AccelFile { path },
             Deliver::Location => Handover::LocalFile { prefix: self.url_prefix.to_owned(), path },
-            // There are no bytes yet: a bare yes.
-            Deliver::Authorize | Deliver::Stream => Handover::Authorized,
-            Deliver::XSendfileEncoded => Handover::SendfileEncoded {
-                path: self.settings.gallery.join(path).to_string_lossy().into_owned(),
-            },
-            Deliver::XSendfile => Handover::Sendfile {
-                path: self.settings.gallery.join(path).to_string_lossy().into_owned(),
-                length: 0,
-                modified: SystemTime::now(),
-            },
-        })
+            _ => Handover::Authorized,
+        }
     }
 
     async fn derivative(&self, derivative: &str) -> Reply {
@@ -193,12 +197,7 @@ impl Delivery<'_> {
                 {
                     return answer;
                 }
-                let path = path.to_owned();
-                self.allowed(match self.how {
-                    Deliver::XAccelRedirect => Handover::AccelFile { path },
-                    Deliver::Location => Handover::LocalFile { prefix: self.url_prefix.to_owned(), path },
-                    _ => Handover::Authorized,
-                })
+                self.allowed(self.by_name(path.to_owned()))
             }
         }
     }

@@ -211,7 +211,8 @@ fn bind_unix(path: &Path, mode: u32, group: Option<u32>) -> Result<Listener, Lis
         Err(error) => return Err(system(error)),
     }
     let parent = path.parent().unwrap_or(Path::new("/"));
-    let private = parent.join(format!(".gate-{}", std::process::id()));
+    // No longer than `gate.sock`: the system takes 107 bytes.
+    let private = parent.join(format!(".{:x}", std::process::id()));
     let cleanup = || {
         let _ = fs::remove_file(private.join("s"));
         let _ = fs::remove_dir(&private);

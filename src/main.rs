@@ -332,7 +332,7 @@ async fn derivatives(asked: Derive) -> Result<bool, Box<dyn std::error::Error>> 
     let mut meter = Meter::new(std::io::stderr().is_terminal());
     let summary = derive::run(settings, &wanted, stopping, |progress| meter.hear(progress)).await?;
     meter.end();
-    println!("{}", summary.told(wanted.dry_run));
+    writeln!(std::io::stdout(), "{}", summary.told(wanted.dry_run))?;
     Ok(summary.is_complete())
 }
 
@@ -390,7 +390,12 @@ async fn run(
         tokio::select! {
             _ = terminate.recv() => ends = true,
             _ = interrupt.recv() => ends = true,
-            _ = hangup.recv() => reload(&gate, resolve(), log_at).await,
+            // A database that is silent must not keep the end waiting.
+            _ = hangup.recv() => tokio::select! {
+                () = reload(&gate, resolve(), log_at) => {}
+                _ = terminate.recv() => ends = true,
+                _ = interrupt.recv() => ends = true,
+            },
         }
     }
     tracing::info!("stopping: what is under way is finished");

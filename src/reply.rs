@@ -198,17 +198,15 @@ impl Reply {
     /// Appends the header block to `head` and returns the body, which is empty for a HEAD request and for a file that
     /// the gate sends: its bytes are [`Reply::streamed`].
     pub fn encode(&self, head_only: bool, head: &mut Vec<u8>) -> &'static [u8] {
-        if let Reply::RefusedByPicture(status) = self {
-            encode_refusal(status.line(), status.extra(), "image/png", REFUSED_PNG.len(), head);
-            return if head_only { b"" } else { REFUSED_PNG };
-        }
         let (status, extra, body): (&str, &str, &'static str) = match self {
             Reply::Allowed { handover, cache, disposition } => {
                 encode_allowed(handover, cache, disposition.as_ref(), head);
                 return b"";
             }
-            Reply::Refused(status) | Reply::RefusedByPicture(status) => {
-                (status.line(), status.extra(), status.words())
+            Reply::Refused(status) => (status.line(), status.extra(), status.words()),
+            Reply::RefusedByPicture(status) => {
+                encode_refusal(status.line(), status.extra(), "image/png", REFUSED_PNG.len(), head);
+                return if head_only { b"" } else { REFUSED_PNG };
             }
             // Never a local redirect: those have status 200 or none (RFC 3875 §6.2.2, SERVERS.md §B2).
             Reply::SignIn { location } => {

@@ -366,7 +366,10 @@ fn php_socket() -> String {
     }
     let found = std::fs::read_dir("/run/php").into_iter().flatten().flatten().map(|entry| entry.path());
     let mut found: Vec<_> = found.filter(|path| path.extension().is_some_and(|end| end == "sock")).collect();
-    found.sort();
+    // `php8.4-fpm.sock` before `php8.3-fpm.sock`, and that before some other site's own.
+    let is_of_php =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("php"));
+    found.sort_by_key(|path| (is_of_php(path), path.clone()));
     found.last().map_or_else(|| PHP_SOCKET.into(), |path| path.to_string_lossy().into_owned())
 }
 
