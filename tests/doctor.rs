@@ -517,7 +517,7 @@ fn wrong_data_and_configuration_open() {
     let setting = Setting::new().with_guard(nginx::ACCEL, |file| {
         without(
             &file,
-            &["location ^~ \"/_data\" ", "location ^~ \"/local/config\"", "location ~* \"\\.toml$\""],
+            &["location ^~ \"/_data\" ", "location ^~ \"/local/config\"", "location ~* \"\\.toml(/|$)\""],
             false,
         )
     });

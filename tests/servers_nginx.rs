@@ -300,6 +300,8 @@ fn secrets_and_other_spellings_of_the_guarded_names_are_closed() {
         for target in [
             "/gate.toml",
             "/GATE.TOML",
+            "/gate.toml/x",
+            "/gate.toml/x.php",
             "/local/config/gate.toml",
             "/local/config/database.inc.php",
             "/_data/logs/log.txt",
