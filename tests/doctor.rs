@@ -530,6 +530,15 @@ fn wrong_data_and_configuration_open() {
 }
 
 #[test]
+fn wrong_end_of_a_name_in_an_expression() {
+    let setting =
+        Setting::new().with_guard(nginx::ACCEL, |file| file.replace("\"\\.toml(/|$)\"", "\"\\.toml$\""));
+    setting.sandbox().write("gallery/gate.toml", "# a file that nobody may fetch, and nobody needs\n");
+    let report = setting.report(&[]);
+    report.says("outside-config", "problem", "everybody can read /gate.toml/x.php");
+}
+
+#[test]
 fn wrong_directories_that_can_be_listed() {
     let setting = Setting::new().with_guard(nginx::ACCEL, |file| {
         format!("{}\nautoindex on;\n", without(&file, &["location ^~ \"/upload\""], false))
