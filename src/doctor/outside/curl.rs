@@ -27,7 +27,7 @@ const PATIENCE: &str = "10";
 const MAX_REQUESTS: usize = 100;
 
 /// All of them together, at most: a server that sends drop by drop gets its ten seconds for each.
-const MAX_TIME: Duration = Duration::from_secs(300);
+const MAX_TIME: Duration = Duration::from_mins(5);
 
 const AGENT: &str = concat!("piwigo-gate-doctor/", env!("CARGO_PKG_VERSION"));
 

@@ -68,7 +68,7 @@ impl Tries<'_> {
 
     /// The file with something behind its name, by which an expression that ends with the name does not know it, if it comes.
     async fn hidden_behind(&mut self, target: &str, sample: &Sample) -> Option<String> {
-        if !target.ends_with(".toml") {
+        if Path::new(target).extension().is_none_or(|extension| extension != "toml") {
             return None;
         }
         // Caddy's file server; lighttpd, and PHP that may read any file.
