@@ -222,7 +222,10 @@ async fn answer<H: Handler>(
             }
         },
     };
-    let reply = match Question::of(request_head.role, &decoder.params()) {
+    let question = Question::of(request_head.role, &decoder.params());
+    // Who only asks is told in full: nginx, where it keeps what it was told, waits for all that `Content-Length` announces.
+    let head_only = head_only && question == Question::Which;
+    let reply = match question {
         Question::Which => reply,
         Question::Whether => reply.for_authorizer(),
         Question::Who => reply.for_authenticator(),

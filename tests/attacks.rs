@@ -168,6 +168,11 @@ fn no_other_name_opens_a_private_picture(setup: Setup) {
         let ask = |target: &str| plain(http::request(server.address(), "GET", target, &[("Cookie", cookie)]));
         let unknown = ask("/upload/2026/11/21/nothing.jpg");
         assert_eq!(unknown.0, setup.refusal(), "{setup:?}");
+        // The answer to a HEAD ends, too.
+        for target in [path.as_str(), "/upload/2026/11/21/nothing.jpg"] {
+            let head = http::request(server.address(), "HEAD", target, &[("Cookie", cookie)]);
+            assert_eq!((head.status, head.body.len()), (setup.refusal(), 0), "{setup:?} {target}");
+        }
         // Some servers add a header by the extension that was asked for, to every answer alike.
         let unknown_style = ask("/upload/2026/11/21/nothing.css");
         for (template, answers) in TABLE {

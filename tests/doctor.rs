@@ -330,7 +330,7 @@ fn wrong_data_and_configuration_open() {
     let setting = Setting::new().with_guard(nginx::ACCEL, |file| {
         without(
             &file,
-            &["location ^~ \"/_data\" ", "location ^~ \"/local/config\"", "location ~* \"\\.toml$\""],
+            &["location ^~ \"/_data\" ", "location ^~ \"/local/config\"", "location ~* \"\\.toml(/|$)\""],
             false,
         )
     });
@@ -340,6 +340,15 @@ fn wrong_data_and_configuration_open() {
     fs::remove_file(setting.sandbox().gallery().join("local/config/gate.toml")).unwrap();
     let report = setting.report(&[]);
     report.says("outside-config", "warning", "only PHP hides");
+}
+
+#[test]
+fn wrong_end_of_a_name_in_an_expression() {
+    let setting =
+        Setting::new().with_guard(nginx::ACCEL, |file| file.replace("\"\\.toml(/|$)\"", "\"\\.toml$\""));
+    setting.sandbox().write("gallery/gate.toml", "# a file that nobody may fetch, and nobody needs\n");
+    let report = setting.report(&[]);
+    report.says("outside-config", "problem", "everybody can read /gate.toml/x.php");
 }
 
 #[test]

@@ -175,6 +175,12 @@ fn a_piwigo_that_does_not_say_who_it_is() {
     report.says("outside-session", "note", "PHP does not say who this visitor is: ws.php?");
     report.says("outside-session-allowed", "ok", "what account 7 may see");
     report.says("outside-session-denied", "ok", "what account 7 must not see");
+    // A page that repeats what it was sent.
+    let echo = "<?php echo json_encode(['stat' => 'ok', 'result' => ['username' => $_SERVER['HTTP_COOKIE'], 'status' => 'x']]);";
+    setting.sandbox().write("gallery/ws.php", echo);
+    let report = setting.report(&["--cookie", &setting.cookie("erin")]);
+    report.says("outside-session", "note", "answers 200 with the cookie in the place of a name");
+    assert!(!report.text.contains(&setting.scene.world.session("erin").cookies["pwg_id"]), "{}", report.text);
     setting.sandbox().write("gallery/ws.php", "<?php header('Location: http://elsewhere.test/'); echo '{}';");
     let report = setting.report(&["--cookie", "pwg_id=abcdefghijabcdefghij"]);
     report.says("outside-session", "note", "answers 302 without saying who it is; and nobody is signed in");

@@ -300,6 +300,8 @@ fn secrets_and_other_spellings_of_the_guarded_names_are_closed() {
         for target in [
             "/gate.toml",
             "/GATE.TOML",
+            "/gate.toml/x",
+            "/gate.toml/x.php",
             "/local/config/gate.toml",
             "/local/config/database.inc.php",
             "/_data/logs/log.txt",
@@ -348,7 +350,7 @@ fn a_sites_own_lines_open_nothing() {
         let sandbox = &scene.sandbox;
         let _php = PhpFcgi::start(sandbox);
         let _gate = Gate::start(sandbox, &["--derivatives", "piwigo"], &[]);
-        let own = "satisfy any;\nallow 127.0.0.1;\ndeny all;\nmerge_slashes off;\nexpires 30d;\n\
+        let own = "satisfy any;\nallow 127.0.0.1;\ndeny all;\nmerge_slashes off;\nexpires 30d;\ngzip_static on;\n\
                    location /pretty/ { rewrite ^/pretty/(.*)$ /$1 last; }\n\
                    rewrite ^/gallery/(.*)$ /$1 last;\n";
         let guard = format!("{own}{}", nginx::fill_in(sandbox, file));
@@ -383,6 +385,18 @@ fn a_sites_own_lines_open_nothing() {
             assert_eq!(answer.all("cache-control"), ["private, max-age=600"], "{path}");
         }
         assert_eq!(http::get(nginx.address(), &open).all("cache-control"), ["private, max-age=600"]);
+        // A private file is not what an open one looks like when it is compressed.
+        scene.database.sql(
+            "INSERT INTO piwigo_images (id, file, path) VALUES (951, 'x', './upload/a.txt'), (952, 'x', './upload/a.txt.gz');
+             INSERT INTO piwigo_image_category (image_id, category_id) VALUES (951, 1), (952, 11);",
+        );
+        for (name, text) in [("a.txt", "original, open\n"), ("a.txt.gz", "original, private\n")] {
+            sandbox.write(&format!("gallery/upload/{name}"), text);
+        }
+        let gzip = [("Accept-Encoding", "gzip")];
+        let answer = http::request(nginx.address(), "GET", "/upload/a.txt", &gzip);
+        assert_eq!((answer.status, answer.text().as_str()), (200, "original, open\n"));
+        assert_eq!(http::get(nginx.address(), "/upload/a.txt.gz").status, 403);
     }
 }
 

@@ -302,6 +302,12 @@ pub fn secrets_are_closed(site: &Site) -> std::collections::BTreeSet<u16> {
     for target in [
         "/gate.toml",
         "/GATE.TOML",
+        "/gate.toml/",
+        "/gate.toml/.",
+        "/gate.toml/x",
+        "/gate.toml/x.php",
+        "/gate.toml%2fx",
+        "/gate.toml/x/..%2f",
         "/local/config/gate.toml",
         "/local/config/database.inc.php",
         "/_data/logs/log.txt",

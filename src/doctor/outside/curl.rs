@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
@@ -25,6 +25,9 @@ const PATIENCE: &str = "10";
 
 /// Requests of one examination, at most.
 const MAX_REQUESTS: usize = 100;
+
+/// All of them together, at most: a server that sends drop by drop gets its ten seconds for each.
+const MAX_TIME: Duration = Duration::from_mins(5);
 
 const AGENT: &str = concat!("piwigo-gate-doctor/", env!("CARGO_PKG_VERSION"));
 
@@ -53,11 +56,11 @@ impl Base {
         let rest = rest.split(['?', '#']).next()?;
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-        let is_usable = matches!(&*scheme, "http" | "https")
-            && !authority.is_empty()
-            && !authority.contains('@')
-            && plain(authority)
-            && plain(path);
+        // A redirect may say what it likes, and is shown as a line to be typed.
+        let name =
+            |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]%".contains(&byte));
+        let is_usable =
+            matches!(&*scheme, "http" | "https") && !authority.is_empty() && name(authority) && plain(path);
         // `index.php` and what else stands behind the last slash is a page's name.
         let directory = match path.rsplit_once('/') {
             Some((directory, last)) if last.contains('.') => directory,
@@ -107,6 +110,13 @@ impl Cookies {
         &self.0
     }
 
+    /// Whether a text that is to be shown holds one of them that is as long as a session's id may be.
+    pub(super) fn are_in(&self, text: &str) -> bool {
+        let mut values =
+            self.0.split(';').filter_map(|cookie| cookie.split_once('=')).map(|(_, value)| value.trim());
+        values.any(|value| value.len() >= 16 && text.contains(value))
+    }
+
     /// A line of curl's configuration. Not its `cookie = …`, which may mean a file's name.
     fn line(&self) -> String {
         let mut line = "header = \"Cookie: ".to_owned();
@@ -135,6 +145,7 @@ pub(super) struct Visitor {
     resolve: Option<String>,
     asked: AtomicUsize,
     asked_with_cookies: AtomicUsize,
+    since: Instant,
 }
 
 impl Visitor {
@@ -144,7 +155,8 @@ impl Visitor {
         let program =
             std::env::split_paths(&paths).map(|path| path.join("curl")).find(|path| path.is_file())?;
         let (asked, asked_with_cookies) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Some(Visitor { program, base, insecure, resolve, asked, asked_with_cookies })
+        let since = Instant::now();
+        Some(Visitor { program, base, insecure, resolve, asked, asked_with_cookies, since })
     }
 
     /// How many requests there were.
@@ -180,6 +192,12 @@ impl Visitor {
         headers: &[&str],
         cookies: Option<&Cookies>,
     ) -> Result<Answer, String> {
+        if self.since.elapsed() >= MAX_TIME {
+            return Err(format!(
+                "{} minutes are enough for a server that is so slow",
+                MAX_TIME.as_secs() / 60
+            ));
+        }
         if self.asked() >= MAX_REQUESTS {
             return Err(format!("{MAX_REQUESTS} requests are enough"));
         }
@@ -266,10 +284,21 @@ mod tests {
             ("photos.example.org", None),
             ("https:///x", None),
             ("https://h/a b", None),
+            ("https://h$(id)/", None),
+            ("https://h;id/", None),
         ];
         for (url, expected) in table {
             assert_eq!(Base::parse(url), expected, "{url}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_takes_its_time_is_left_alone() {
+        let base = Base::parse("http://127.0.0.1:1/").unwrap();
+        let mut visitor = Visitor::new(base, false, None).expect("curl");
+        visitor.since = Instant::now().checked_sub(MAX_TIME).expect("an earlier time");
+        let complaint = visitor.ask(Method::Get, "/", &[]).await.err().unwrap();
+        assert_eq!((complaint.starts_with("5 minutes"), visitor.asked()), (true, 0), "{complaint}");
     }
 
     #[test]
@@ -287,5 +316,7 @@ mod tests {
             assert_eq!(Cookies::new(text.to_owned()).err(), Some(expected));
         }
         assert!(Cookies::new("a".repeat(MAX_COOKIES)).is_ok());
+        let cookies = Cookies::new("lang=en; pwg_id=0123456789abcdef".to_owned()).unwrap();
+        assert!(cookies.are_in("x0123456789abcdefx") && !cookies.are_in("ben") && !cookies.are_in(""));
     }
 }

@@ -147,7 +147,13 @@ impl Tries<'_> {
     async fn status(&mut self, cookies: &Cookies) -> Said {
         let target = format!("{}/{STATUS}", self.visitor.base.prefix);
         match self.ask_with(cookies, &target).await {
-            Some(answer) => Said::read(&answer),
+            Some(answer) => match Said::read(&answer) {
+                // What is taken for a name is shown.
+                Said::Account(name) if cookies.are_in(&name) => {
+                    Said::Nothing(format!("answers {} with the cookie in the place of a name", answer.status))
+                }
+                said => said,
+            },
             None => Said::Nothing("gives no answer".to_owned()),
         }
     }

@@ -39,6 +39,8 @@ impl Tries<'_> {
             tried += 1;
             if sample.is_in(&answer.body) {
                 texts.push(target);
+            } else if let Some(target) = self.hidden_behind(&target, &sample).await {
+                texts.push(target);
             } else if path.starts_with("local/config") && answer.status == 200 {
                 run.push(target);
             }
@@ -64,6 +66,22 @@ impl Tries<'_> {
         }
         self.data(&prefix).await;
         self.lists(&prefix).await;
+    }
+
+    /// The file with something behind its name, by which an expression that ends with the name does not know it, if it comes.
+    async fn hidden_behind(&mut self, target: &str, sample: &Sample) -> Option<String> {
+        if Path::new(target).extension().is_none_or(|extension| extension != "toml") {
+            return None;
+        }
+        // Caddy's file server; lighttpd, and PHP that may read any file.
+        for behind in ["/.", "/x.php"] {
+            let target = format!("{target}{behind}");
+            let answer = self.ask(Method::Get, &target, &[]).await;
+            if answer.is_some_and(|answer| sample.is_in(&answer.body)) {
+                return Some(target);
+            }
+        }
+        None
     }
 
     async fn data(&mut self, prefix: &str) {
