@@ -59,6 +59,7 @@ fn a_right_set_up_has_no_problem_and_no_warning() {
             "outside-spellings",
             "outside-internal",
             "outside-privacy-links",
+            "outside-doors",
             "outside-refusals",
             "outside-config",
             "outside-data",
@@ -340,6 +341,26 @@ fn wrong_data_and_configuration_open() {
     fs::remove_file(setting.sandbox().gallery().join("local/config/gate.toml")).unwrap();
     let report = setting.report(&[]);
     report.says("outside-config", "warning", "only PHP hides");
+}
+
+#[test]
+fn wrong_default_site_that_has_the_gallery_too() {
+    let mut setting = Setting::new();
+    let sandbox = setting.sandbox();
+    let guarded = nginx::gallery(sandbox, &nginx::fill_in(sandbox, nginx::ACCEL));
+    // The first of several is the default one.
+    let default =
+        format!("server {{ listen ADDRESS; server_name _; root {}; }}", sandbox.gallery().display());
+    let nginx = Nginx::start_with(
+        sandbox,
+        &default,
+        &guarded.replace("server_name localhost", "server_name 127.0.0.1"),
+    );
+    setting.nginx = Some(nginx);
+    let report = setting.report(&[]);
+    report.says("outside-doors", "problem", "with the header \"Host: piwigo-gate-doctor.invalid\"");
+    assert_eq!(report.all("problem"), ["outside-doors"], "{}", report.text);
+    Setting::right().report(&[]).says("outside-doors", "ok", "no private original");
 }
 
 #[test]

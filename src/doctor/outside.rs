@@ -8,6 +8,7 @@
 mod causes;
 mod closed;
 mod curl;
+mod doors;
 mod leak;
 mod open;
 mod samples;

@@ -28,7 +28,7 @@ impl Nginx {
         Self::start_with(sandbox, "", server)
     }
 
-    /// The same with more text at the level of `http { }`.
+    /// The same with more text at the level of `http { }`, in which `ADDRESS` is what it listens on.
     pub fn start_with(sandbox: &Sandbox, http: &str, server: &str) -> Self {
         let program = process::find_program(&["nginx"]).expect("nginx");
         let (server, address) = process::start_on_a_port(process::free_port, |address| {
@@ -109,6 +109,7 @@ pub fn gallery(sandbox: &Sandbox, guard: &str) -> String {
 fn frame(sandbox: &Sandbox, address: SocketAddr, http: &str, server: &str) -> String {
     let user = sandbox.account().map(|a| format!("user {} {};\n", a.user, a.group)).unwrap_or_default();
     let root = sandbox.path().display();
+    let http = http.replace("ADDRESS", &address.to_string());
     format!(
         "daemon off;\nworker_processes 2;\n{user}pid {root}/run/nginx-{port}.pid;\n\
          error_log {root}/log/nginx-error.log info;\n\

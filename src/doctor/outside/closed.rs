@@ -162,6 +162,7 @@ impl Tries<'_> {
         )
         .await;
         self.same_refusals(closed).await;
+        self.doors(original).await;
     }
 
     /// Whether what is denied looks like what does not exist.

@@ -174,7 +174,15 @@ impl Visitor {
     /// # Errors
     /// What curl complained about.
     pub(super) async fn ask(&self, method: Method, target: &str, headers: &[&str]) -> Result<Answer, String> {
-        self.send(method, target, headers, None).await
+        self.send(&self.base.origin, method, target, headers, None).await
+    }
+
+    /// GETs `target` of another origin, such as `http://photos.example.org`.
+    ///
+    /// # Errors
+    /// What curl complained about.
+    pub(super) async fn ask_at(&self, origin: &str, target: &str) -> Result<Answer, String> {
+        self.send(origin, Method::Get, target, &[], None).await
     }
 
     /// GETs `target` with cookies.
@@ -182,11 +190,12 @@ impl Visitor {
     /// # Errors
     /// What curl complained about.
     pub(super) async fn ask_with(&self, cookies: &Cookies, target: &str) -> Result<Answer, String> {
-        self.send(Method::Get, target, &[], Some(cookies)).await
+        self.send(&self.base.origin, Method::Get, target, &[], Some(cookies)).await
     }
 
     async fn send(
         &self,
+        origin: &str,
         method: Method,
         target: &str,
         headers: &[&str],
@@ -232,7 +241,7 @@ impl Visitor {
         if let Some(resolve) = &self.resolve {
             command.args(["--resolve", resolve]);
         }
-        command.arg("--url").arg(format!("{}{target}", self.base.origin));
+        command.arg("--url").arg(format!("{origin}{target}"));
         let stdin = if cookies.is_some() { Stdio::piped() } else { Stdio::null() };
         if cookies.is_some() {
             command.args(["--config", "-"]);
