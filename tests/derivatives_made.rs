@@ -17,6 +17,7 @@ use piwigo_gate::settings::Options;
 use support::gate::{self, Gate};
 use support::http::{self, Response};
 use support::nginx::{self, Nginx};
+use support::patience::PATIENCE;
 use support::php::PhpFcgi;
 use support::pictures;
 use support::scene::Scene;
@@ -200,7 +201,7 @@ fn what_cannot_be_decoded_is_a_missing_file_and_not_tried_again() {
             let answer = get(nginx.address(), image, token);
             assert_eq!(answer.status, 404, "{what} {token}");
             assert_eq!(answer.text(), "Not found\n", "{what} {token}");
-            assert!(start.elapsed() < Duration::from_secs(2), "{what}: {:?}", start.elapsed());
+            assert!(start.elapsed() < PATIENCE, "{what}: {:?}", start.elapsed());
         }
         assert_eq!(lines(), number + 1, "{what}: {}", gate.log_text());
         assert_eq!(get(nginx.address(), &other, "th").status, 200, "{what}: others are served");

@@ -11,9 +11,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::leash::Leash;
+use super::patience::PATIENCE;
 
 /// How long a server may take to answer its first connection, on a slow and busy machine.
-pub const START_LIMIT: Duration = Duration::from_mins(1);
+pub const START_LIMIT: Duration = PATIENCE;
 /// How long a server may take to end after it was asked to.
 pub const STOP_LIMIT: Duration = Duration::from_secs(20);
 /// Several tests look for a free port at the same time.
