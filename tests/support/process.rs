@@ -31,7 +31,7 @@ pub enum Endpoint {
         address: SocketAddr,
         pid_file: PathBuf,
     },
-    /// The server says this word in its log once it has bound its port.
+    /// The server says this word in its log once it has bound its port. What an earlier one said there does not count.
     Says {
         word: &'static str,
         log: PathBuf,
@@ -39,14 +39,18 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    fn accepts(&self) -> bool {
+    /// `heard`: how long the log was before the server was started.
+    fn accepts(&self, heard: u64) -> bool {
         match self {
             Self::Unix(path) => UnixStream::connect(path).is_ok(),
             Self::Tcp { address, pid_file } => {
                 let written = fs::metadata(pid_file).is_ok_and(|file| file.len() > 0);
                 written && TcpStream::connect_timeout(address, Duration::from_secs(1)).is_ok()
             }
-            Self::Says { word, log } => fs::read_to_string(log).is_ok_and(|text| text.contains(word)),
+            Self::Says { word, log } => fs::read(log).is_ok_and(|text| {
+                let new = usize::try_from(heard).ok().and_then(|heard| text.get(heard..)).unwrap_or_default();
+                String::from_utf8_lossy(new).contains(word)
+            }),
         }
     }
 }
@@ -65,6 +69,7 @@ impl Server {
     /// The error is the log, if the server ended or did not become ready in [`START_LIMIT`].
     pub fn start(name: &str, mut command: Command, log: &Path, ready: &Endpoint) -> Result<Self, String> {
         let output = File::options().create(true).append(true).open(log).expect("log file");
+        let heard = output.metadata().expect("its length").len();
         let child = command
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("second handle"))
@@ -80,7 +85,7 @@ impl Server {
             if let Some(status) = server.child.try_wait().expect("own child") {
                 return Err(format!("{name} ended while starting ({status}):\n{}", server.log_text()));
             }
-            if ready.accepts() {
+            if ready.accepts(heard) {
                 return Ok(server);
             }
             if started.elapsed() > START_LIMIT {
