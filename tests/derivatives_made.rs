@@ -219,8 +219,7 @@ fn a_full_disk_is_a_503_and_leaves_nothing_behind() {
     let real = scene.sandbox.path().join("piwigo-gate-itself");
     gate::copy_program(&gate::program(), &real);
     let limited = format!("#!/bin/sh\ntrap '' XFSZ\nulimit -f 8\nexec {} \"$@\"\n", real.display());
-    let wrapper = scene.sandbox.write("piwigo-gate", limited);
-    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).expect("its mode");
+    scene.sandbox.write_program("piwigo-gate", limited);
     let gate = Gate::start(&scene.sandbox, &[], &[]);
     let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
     let below = file(&scene, "_data/i");
