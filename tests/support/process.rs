@@ -137,6 +137,42 @@ impl Drop for Server {
     }
 }
 
+/// A program that a test starts by itself, with descriptors of the test's own. It is ended when dropped, and by a leash.
+pub struct Program {
+    child: Child,
+    _leash: Leash,
+}
+
+impl Program {
+    pub fn start(command: &mut Command) -> Self {
+        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let leash = Leash::on_process(child.id());
+        Self { child, _leash: leash }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The exit status, if the program has ended.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("own child")
+    }
+
+    /// Waits for the program to end by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        wait_for_end(&mut self.child, START_LIMIT).expect("it ends in time")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Nothing happens to one that was waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// Waits until a process that was told to end has done so; after [`STOP_LIMIT`] it is killed.
 pub fn wait_or_kill(child: &mut Child) {
     if wait_for_end(child, STOP_LIMIT).is_none() {
@@ -260,6 +296,23 @@ pub fn start_on_a_port(
 pub fn free_port() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
     listener.local_addr().expect("its number")
+}
+
+/// A loopback port where nobody listens: as long as the socket lives, nobody else can take it.
+pub fn closed_port() -> (tokio::net::TcpSocket, SocketAddr) {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a loopback port");
+    let address = socket.local_addr().expect("its number");
+    (socket, address)
+}
+
+/// Waits until something is so. The limit is far longer than anything takes; reaching it is a failure.
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < START_LIMIT, "not in time: {what}");
+        thread::sleep(PAUSE);
+    }
 }
 
 /// Finds a program in PATH or where servers are usually kept.
