@@ -220,6 +220,8 @@ fn make_template() -> Sandbox {
         sandbox
             .command(install)
             .current_dir(&directory)
+            // A server that starts removes what others have of temporary tables in the same place.
+            .env("TMPDIR", &directory)
             .arg("--no-defaults")
             .arg(format!("--datadir={}", data.display()))
             .args(["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"])
