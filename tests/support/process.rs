@@ -140,14 +140,14 @@ impl Drop for Server {
 /// A program that a test starts by itself, with descriptors of the test's own. It is ended when dropped, and by a leash.
 pub struct Program {
     child: Child,
-    _leash: Leash,
+    leash: Option<Leash>,
 }
 
 impl Program {
     pub fn start(command: &mut Command) -> Self {
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let leash = Leash::on_process(child.id());
-        Self { child, _leash: leash }
+        let leash = Some(Leash::on_process(child.id()));
+        Self { child, leash }
     }
 
     pub fn id(&self) -> u32 {
@@ -161,7 +161,9 @@ impl Program {
 
     /// Waits for the program to end by itself.
     pub fn wait(&mut self) -> ExitStatus {
-        wait_for_end(&mut self.child, START_LIMIT).expect("it ends in time")
+        let status = wait_for_end(&mut self.child, START_LIMIT).expect("it ends in time");
+        self.leash = None;
+        status
     }
 }
 
