@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use support::fastcgi;
 use support::gate;
 use support::mariadb::{self, MariaDb};
-use support::process;
+use support::process::{self, Program};
 use support::rows::Engine;
 use support::sandbox::Sandbox;
 use support::world::World;
@@ -158,18 +158,18 @@ fn without_arguments_and_with_a_listening_socket_on_descriptor_0_it_serves() {
     let (_database, sandbox) = scene();
     let socket = sandbox.path().join("inherited.sock");
     let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-    let mut child = Command::new(gate::program_for(&sandbox))
-        .env_clear()
-        .env("PIWIGO_GATE_GALLERY", sandbox.gallery())
-        .stdin(std::os::fd::OwnedFd::from(listener))
-        .spawn()
-        .unwrap();
+    let mut child = Program::start(
+        Command::new(gate::program_for(&sandbox))
+            .env_clear()
+            .env("PIWIGO_GATE_GALLERY", sandbox.gallery())
+            .stdin(std::os::fd::OwnedFd::from(listener)),
+    );
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let text =
         runtime.block_on(async { answer(tokio::net::UnixStream::connect(&socket).await.unwrap()).await });
     assert!(text.starts_with("Status: 403 Forbidden\r\n"), "{text}");
     process::signal("TERM", child.id());
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(child.wait().code(), Some(0));
 }
 
 #[test]
@@ -197,40 +197,26 @@ fn a_socket_from_systemd_and_a_tcp_address_are_served() {
     let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     let program = gate::program_for(&sandbox);
     // As systemd does it: the socket is descriptor 3, and LISTEN_PID is the process that gets it.
-    let mut by_systemd = Command::new("/bin/sh")
-        .arg("-c")
-        .arg("exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" serve --listen systemd")
-        .arg(&program)
-        .env_clear()
-        .env("PIWIGO_GATE_GALLERY", sandbox.gallery())
-        .stdin(std::os::fd::OwnedFd::from(listener))
-        .spawn()
-        .unwrap();
-    let address = process::free_port();
-    let mut by_tcp = Command::new(&program)
-        .args(["serve", "--listen", &format!("tcp:{address}")])
-        .env_clear()
-        .env("PIWIGO_GATE_GALLERY", sandbox.gallery())
-        .spawn()
-        .unwrap();
+    let mut by_systemd = Program::start(
+        Command::new("/bin/sh")
+            .arg("-c")
+            .arg("exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" serve --listen systemd")
+            .arg(&program)
+            .env_clear()
+            .env("PIWIGO_GATE_GALLERY", sandbox.gallery())
+            .stdin(std::os::fd::OwnedFd::from(listener)),
+    );
+    let (mut by_tcp, address) = gate::Gate::start_tcp(&sandbox, &[]);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let unix = tokio::net::UnixStream::connect(&socket).await.unwrap();
         assert!(answer(unix).await.starts_with("Status: 403 Forbidden\r\n"));
-        let start = std::time::Instant::now();
-        let tcp = loop {
-            match tokio::net::TcpStream::connect(address).await {
-                Ok(stream) => break stream,
-                Err(error) => assert!(start.elapsed().as_secs() < 20, "{error}"),
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        };
+        let tcp = tokio::net::TcpStream::connect(address).await.unwrap();
         assert!(answer(tcp).await.starts_with("Status: 403 Forbidden\r\n"));
     });
-    for child in [&mut by_systemd, &mut by_tcp] {
-        process::signal("TERM", child.id());
-        assert_eq!(child.wait().unwrap().code(), Some(0));
-    }
+    process::signal("TERM", by_systemd.id());
+    assert_eq!(by_systemd.wait().code(), Some(0));
+    assert_eq!(by_tcp.terminate().code(), Some(0));
 }
 
 /// The reply to a request for a file that does not exist.

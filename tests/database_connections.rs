@@ -8,6 +8,7 @@ use piwigo_gate::database::{Address, Database, IDS, Tables, Trouble};
 use piwigo_gate::gate::Gate;
 use piwigo_gate::request::{Request, Server};
 use piwigo_gate::settings::{Options, Settings};
+use support::inside;
 use support::mariadb::{self, MariaDb};
 use support::sandbox::Sandbox;
 use support::scene::Scene;
@@ -63,12 +64,7 @@ async fn connections_that_died_are_replaced_without_an_error() {
     server.start_again();
     database.users([1; IDS], false).await.expect("after a new start");
 
-    let killed = server.sql_as_root(&format!(
-        "SELECT CONCAT('KILL ', id, ';') FROM information_schema.PROCESSLIST WHERE user = '{}'",
-        mariadb::GATE
-    ));
-    assert!(killed.contains("KILL"), "{killed}");
-    server.sql_as_root(&killed);
+    server.close_connections();
     database.users([1; IDS], false).await.expect("after its connection was killed");
 }
 
@@ -144,15 +140,9 @@ async fn a_refusal_takes_as_many_questions_for_a_picture_that_exists() {
 async fn who_gets_no_turn_for_a_costly_look_up_makes_no_outage() {
     let (server, _sandbox) = start();
     let database = std::sync::Arc::new(opened(&server).await);
-    let socket = server.socket();
     // Formats are asked of a table that is locked for longer than anybody waits; one in four connections may wait there.
-    let lock = std::thread::spawn(move || {
-        server.sql("LOCK TABLES piwigo_image_format WRITE; SELECT SLEEP(8)");
-        server
-    });
-    while !database.users([1; IDS], false).await.is_ok_and(|_| socket.exists() && lock_is_held(&socket)) {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    let mut root = inside::root(&server).await;
+    inside::run(&mut root, "LOCK TABLES piwigo_image_format WRITE").await;
     let ask = || {
         let database = database.clone();
         tokio::spawn(async move { database.images_by_format(vec!["./a.".into()], "cr2").await.map(|_| ()) })
@@ -165,17 +155,4 @@ async fn who_gets_no_turn_for_a_costly_look_up_makes_no_outage() {
         troubles.extend(one.await.unwrap().err().map(|error| error.trouble()));
     }
     assert!(troubles.contains(&Trouble::Busy), "{troubles:?}");
-    drop(lock.join().unwrap());
-}
-
-/// Whether the table of formats is locked by now.
-fn lock_is_held(socket: &std::path::Path) -> bool {
-    let client = support::process::find_program(&["mariadb", "mysql"]).unwrap();
-    let shown = std::process::Command::new(client)
-        .args(["--no-defaults", "--user=root", "--batch", "--skip-column-names"])
-        .arg(format!("--socket={}", socket.display()))
-        .args(["-e", "SHOW OPEN TABLES FROM piwigo LIKE 'piwigo_image_format'"])
-        .output()
-        .unwrap();
-    String::from_utf8_lossy(&shown.stdout).split_whitespace().nth(2).is_some_and(|uses| uses != "0")
 }

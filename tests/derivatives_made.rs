@@ -17,6 +17,7 @@ use piwigo_gate::settings::Options;
 use support::gate::{self, Gate};
 use support::http::{self, Response};
 use support::nginx::{self, Nginx};
+use support::patience::PATIENCE;
 use support::php::PhpFcgi;
 use support::pictures;
 use support::scene::Scene;
@@ -200,7 +201,7 @@ fn what_cannot_be_decoded_is_a_missing_file_and_not_tried_again() {
             let answer = get(nginx.address(), image, token);
             assert_eq!(answer.status, 404, "{what} {token}");
             assert_eq!(answer.text(), "Not found\n", "{what} {token}");
-            assert!(start.elapsed() < Duration::from_secs(2), "{what}: {:?}", start.elapsed());
+            assert!(start.elapsed() < PATIENCE, "{what}: {:?}", start.elapsed());
         }
         assert_eq!(lines(), number + 1, "{what}: {}", gate.log_text());
         assert_eq!(get(nginx.address(), &other, "th").status, 200, "{what}: others are served");
@@ -218,8 +219,7 @@ fn a_full_disk_is_a_503_and_leaves_nothing_behind() {
     let real = scene.sandbox.path().join("piwigo-gate-itself");
     gate::copy_program(&gate::program(), &real);
     let limited = format!("#!/bin/sh\ntrap '' XFSZ\nulimit -f 8\nexec {} \"$@\"\n", real.display());
-    let wrapper = scene.sandbox.write("piwigo-gate", limited);
-    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).expect("its mode");
+    scene.sandbox.write_program("piwigo-gate", limited);
     let gate = Gate::start(&scene.sandbox, &[], &[]);
     let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
     let below = file(&scene, "_data/i");

@@ -163,7 +163,7 @@ fn large_tables_and_replicas_that_are_away() {
          SELECT CONCAT('key', seq), 4, NOW(), 1, NOW(), 'auth_key' FROM seq_1_to_2500;
          INSERT IGNORE INTO piwigo_group_access (group_id, cat_id) SELECT 100 + seq, 1 FROM seq_1_to_50",
     );
-    let nobody = support::process::free_port();
+    let (_nobody, nobody) = support::process::closed_port();
     let replica = format!("mysql://u:p4ssword@{nobody}/piwigo");
     let report = setting.report(&["--database", "piwigo", "--database", &replica, "--max-replica-lag", "2s"]);
     report.says("index-optional", "note", "piwigo_user_auth_keys has 25");
@@ -540,7 +540,7 @@ fn an_address_that_leads_elsewhere_is_said() {
     setting.nginx = Some(other);
     setting.report(&[]).says("outside", "problem", "redirects to https://photos.example.org");
     setting.nginx = None;
-    let nobody = support::process::free_port();
+    let (_nobody, nobody) = support::process::closed_port();
     let url = format!("http://{nobody}/");
     setting.report(&["--url", &url]).says("outside", "problem", "no answer");
     let report = setting.report(&["--url", "http://me:s3cret@h/"]);

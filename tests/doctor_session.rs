@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write as _;
 use std::process::Stdio;
 
-use support::examined::{Setting, doctor, doctor_command, open_permissions, without, write_ws_php};
+use support::examined::{Setting, doctor, doctor_command, without, write_ws_php};
 use support::gate::Gate;
 use support::nginx::{self, Nginx};
 
@@ -241,14 +241,13 @@ fn the_cookie_is_printed_nowhere_and_is_no_programs_argument() {
     let url = format!("http://{}/", setting.nginx.as_ref().unwrap().address());
     let seen = setting.sandbox().write("log/curl.txt", "");
     setting.sandbox().hand_over(&seen);
-    let curl = setting.sandbox().write(
+    let curl = setting.sandbox().write_program(
         "own/curl",
         format!(
             "#!/bin/sh\ntr '\\0' '\\n' </proc/$$/cmdline >>{seen}\nenv >>{seen}\nexec /usr/bin/curl \"$@\"\n",
             seen = seen.display()
         ),
     );
-    open_permissions(&curl, 0o755);
     let path = format!("{}:/usr/bin:/bin", curl.parent().unwrap().display());
     let secret = setting.scene.world.session("erin").cookies["pwg_id"].clone();
     let odd = "z%22qu\"ote\\d";

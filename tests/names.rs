@@ -49,17 +49,7 @@ impl NameServer {
             questions: Arc::default(),
             table: Arc::new(Mutex::new(table.iter().cloned().collect())),
         };
-        let (questions, table) = (server.questions.clone(), server.table.clone());
-        std::thread::spawn(move || {
-            let mut buffer = [0; 512];
-            while let Ok((length, peer)) = datagrams.recv_from(&mut buffer) {
-                questions.fetch_add(1, Ordering::Relaxed);
-                let question = buffer[..length].to_vec();
-                for answer in answers(&question, &table.lock().expect("a table"), false) {
-                    let _ = datagrams.send_to(&answer, peer);
-                }
-            }
-        });
+        tokio::spawn(answer_in_pairs(datagrams, server.questions.clone(), server.table.clone()));
         let table = server.table.clone();
         std::thread::spawn(move || {
             while let Ok((mut stream, _)) = streams.accept() {
@@ -82,6 +72,35 @@ impl NameServer {
 
     fn change(&self, name: &'static str, says: Says) {
         self.table.lock().expect("a table").insert(name, says);
+    }
+}
+
+/// Answers both of a name's questions at once, when both have come. Whoever asked sees neither answer without the other:
+/// they run on this same thread. For one that comes later than the other, nobody waits for long.
+async fn answer_in_pairs(
+    datagrams: UdpSocket,
+    questions: Arc<AtomicUsize>,
+    table: Arc<Mutex<BTreeMap<&'static str, Says>>>,
+) {
+    datagrams.set_nonblocking(true).expect("a socket");
+    let answering = datagrams.try_clone().expect("a second handle");
+    let datagrams = tokio::net::UdpSocket::from_std(datagrams).expect("a runtime");
+    let mut waiting = BTreeMap::new();
+    let mut buffer = [0; 512];
+    while let Ok((length, peer)) = datagrams.recv_from(&mut buffer).await {
+        questions.fetch_add(1, Ordering::Relaxed);
+        let question = buffer[..length].to_vec();
+        let (name, kind) = read_question(&question);
+        let other = if kind == A { AAAA } else { A };
+        let Some(earlier) = waiting.remove(&(name.clone(), other)) else {
+            waiting.insert((name, kind), (question, peer));
+            continue;
+        };
+        for (question, peer) in [(question, peer), earlier] {
+            for answer in answers(&question, &table.lock().expect("a table"), false) {
+                answering.send_to(&answer, peer).expect("loopback has room");
+            }
+        }
     }
 }
 

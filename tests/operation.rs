@@ -16,14 +16,12 @@ use support::gate::Gate;
 use support::http::{self, Response};
 use support::mariadb::{self, MariaDb};
 use support::nginx::{self, Nginx};
-use support::process;
+use support::patience::PATIENCE;
+use support::process::{self, Program};
 use support::rows::Engine;
 use support::sandbox::Sandbox;
 use support::scene::{self, Scene};
 use support::world::World;
-
-/// Far longer than anything here takes; reaching it is a failure.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 fn get(address: SocketAddr, url: &str, cookie: &str) -> Response {
     http::request(address, "GET", url, &[("Cookie", cookie)])
@@ -53,7 +51,7 @@ impl Load {
                 let (url, cookie) = (url.to_owned(), cookie.to_owned());
                 std::thread::spawn(move || {
                     let mut answers = Vec::new();
-                    while !stop.load(Ordering::Relaxed) && answers.len() < 20_000 {
+                    while !stop.load(Ordering::Relaxed) {
                         let answer = get(address, &url, &cookie);
                         answers.push((answer.status, answer.text()));
                         count.fetch_add(1, Ordering::Relaxed);
@@ -78,6 +76,13 @@ impl Load {
     fn end(mut self) -> Vec<(u16, String)> {
         self.stop.store(true, Ordering::Relaxed);
         self.threads.drain(..).flat_map(|thread| thread.join().expect("a client")).collect()
+    }
+}
+
+/// A test that fails leaves nobody asking.
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
     }
 }
 
@@ -134,9 +139,7 @@ fn connections_that_the_database_has_closed_are_opened_anew_unnoticed() {
     let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
     for round in 0..3 {
         assert_eq!(burst(nginx.address(), &url, 32), [200; 32], "round {round}: {}", gate.log_text());
-        // As `wait_timeout` does it, without the wait.
-        scene.database.sql_as_root("KILL USER 'gate'@'localhost'");
-        std::thread::sleep(Duration::from_millis(200));
+        scene.database.close_connections();
     }
 }
 
@@ -444,18 +447,23 @@ fn signals_are_heard_while_the_database_keeps_the_gate_waiting() {
     files::write_config(&sandbox.gallery(), &sandbox.path().join("unused.sock"));
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let database = format!("mysql://gate:x@{}/piwigo", silent.local_addr().unwrap());
-    let mut gate = sandbox
-        .command(support::gate::program_for(&sandbox))
+    let mut command = sandbox.command(support::gate::program_for(&sandbox));
+    command
         .args(["serve", "--gallery"])
         .arg(sandbox.gallery())
         .arg("--listen")
         .arg(format!("unix:{}", sandbox.gate_socket().display()))
-        .args(["--database", &database])
-        .spawn()
-        .unwrap();
-    let asked = silent.accept().unwrap();
+        .args(["--database", &database]);
+    let mut gate = Program::start(&mut command);
+    silent.set_nonblocking(true).unwrap();
+    let mut asked = None;
+    process::wait_until("the gate asks its database", || {
+        assert_eq!(gate.ended(), None);
+        asked = silent.accept().ok();
+        asked.is_some()
+    });
     process::signal("HUP", gate.id());
     process::signal("TERM", gate.id());
-    assert_eq!(gate.wait().unwrap().code(), Some(0));
+    assert_eq!(gate.wait().code(), Some(0));
     drop(asked);
 }

@@ -242,7 +242,7 @@ fn no_answer_is_older_than_the_bound_whoever_falls_behind_or_dies() {
         wait_until("replicas are asked", || answered_in_a_second(replica) > A_FEW);
     }
     right.toggle_for(&primary, Duration::from_secs(2));
-    assert!(answered_in_a_second(&primary) < A_FEW, "{}", logs());
+    wait_until("the primary is left in peace", || answered_in_a_second(&primary) < A_FEW);
 
     // Both replicas fall behind: they are left out, and taken back when they have caught up.
     for replica in [&first, &second] {
@@ -250,7 +250,7 @@ fn no_answer_is_older_than_the_bound_whoever_falls_behind_or_dies() {
     }
     right.toggle_for(&primary, 2 * MAX_LAG);
     for replica in [&first, &second] {
-        assert!(answered_in_a_second(replica) < A_FEW, "{}", logs());
+        wait_until("a replica that is behind is left out", || answered_in_a_second(replica) < A_FEW);
     }
     for replica in [&first, &second] {
         replica.sql_as_root("START SLAVE SQL_THREAD");
@@ -276,6 +276,8 @@ fn no_answer_is_older_than_the_bound_whoever_falls_behind_or_dies() {
     primary.kill();
     let dead = Instant::now();
     std::thread::sleep(MAX_LAG + Duration::from_secs(1));
+    // However slow the clients of the load are.
+    let asked_while_dead: Vec<_> = (0..4).map(|_| ask(nginx.address(), &picture, &cookie)).collect();
     let birth_begins = Instant::now();
     primary.start_again();
     wait_until("service comes back by itself", || (0..6).all(|_| is_served()));
@@ -294,7 +296,7 @@ fn no_answer_is_older_than_the_bound_whoever_falls_behind_or_dies() {
     let mut without_reason = 0;
     let mut while_dead = 0;
     let mut on_borrowed_time = 0;
-    for answer in &answers {
+    for answer in answers.iter().chain(&asked_while_dead) {
         let Answer { begin, end, status, .. } = *answer;
         match status {
             200 => {

@@ -6,7 +6,7 @@ mod support;
 
 use std::net::SocketAddr;
 
-use support::apache::{self, Apache};
+use support::apache::Apache;
 use support::attacks;
 use support::files;
 use support::gate::Gate;
@@ -419,8 +419,7 @@ fn nothing_below_the_guarded_directories_is_ever_run_or_shown_as_a_page() {
                 "INSERT INTO piwigo_images (id, file, path) VALUES ({id}, '{name}', './upload/test/{name}');
                  INSERT INTO piwigo_image_category (image_id, category_id) VALUES ({id}, 1);"
             ));
-            let file = sandbox.write(&format!("gallery/upload/test/{name}"), program);
-            apache::make_executable(&file);
+            sandbox.write_program(&format!("gallery/upload/test/{name}"), program);
             let answer = setting.get(&format!("/upload/test/{name}"), None);
             assert!(!answer.text().contains("program was run"), "{kind:?} {name}: {}", answer.text());
             if name.ends_with("php") || name.ends_with("fcgi") {

@@ -6,18 +6,15 @@ mod support;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::PathBuf;
-use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use support::config;
 use support::gate;
 use support::http;
 use support::nginx::{self, Nginx};
-use support::process;
+use support::patience::PATIENCE;
+use support::process::{self, Program};
 use support::scene::Scene;
-
-/// Far longer than anything here takes; reaching it is a failure.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Prints the two units, for the program in the sandbox, into a directory of their own.
 fn write_units(scene: &Scene, more: &[&str]) -> (PathBuf, PathBuf) {
@@ -77,12 +74,12 @@ fn a_service_keeps_what_its_gallery_needs() {
 }
 
 /// The unit's command line, run by a shell, to which the quotation marks mean the same.
-fn started(scene: &Scene, service: &PathBuf, before: &[&str], notify: &str) -> Child {
+fn started(scene: &Scene, service: &PathBuf, before: &[&str], notify: &str) -> Program {
     let line = format!("exec \"$@\" {}", value(service, "ExecStart"));
     let mut command = scene.sandbox.command("/bin/sh");
     command.args(["-c", &line, "sh"]).args(before).env_clear().env("PATH", "/usr/bin:/bin");
     command.env("NOTIFY_SOCKET", notify).current_dir("/");
-    command.spawn().expect("a shell")
+    Program::start(&mut command)
 }
 
 fn heard(socket: &UnixDatagram) -> Option<String> {
@@ -106,11 +103,11 @@ fn the_service_says_when_it_serves_and_when_it_stops() {
     assert_eq!(http::get(nginx.address(), &url).status, 200, "at once");
     process::signal("TERM", gate.id());
     assert_eq!(heard(&notify).as_deref(), Some("STOPPING=1"));
-    assert_eq!(gate.wait().expect("its end").code(), Some(0));
+    assert_eq!(gate.wait().code(), Some(0));
     // What `RestartPreventExitStatus` is for; and nobody is told that it serves.
     scene.sandbox.write("gallery/local/config/gate.toml", "nonsense = 1\n");
     let mut gate = started(&scene, &service, &["env"], path.to_str().expect("UTF-8 path"));
-    let status = gate.wait().expect("its end").code().map(|code| code.to_string());
+    let status = gate.wait().code().map(|code| code.to_string());
     assert_eq!(status, Some(value(&service, "RestartPreventExitStatus")));
     notify.set_nonblocking(true).expect("a socket");
     assert_eq!(heard(&notify), None);
@@ -125,18 +122,14 @@ fn the_socket_is_for_the_group_that_was_named() {
     // Only root may do what systemd does: take up the account with one group more.
     let Some(account) = scene.sandbox.account() else { return };
     let (uid, gid) = (account.uid.to_string(), account.gid.to_string());
-    let mut gate = Command::new("setpriv")
-        .args(["--reuid", &uid, "--regid", &gid, "--groups", &supplementary, "/bin/sh", "-c"])
-        .arg(format!("exec {}", value(&service, "ExecStart")))
-        .env_clear()
-        .spawn()
-        .expect("setpriv");
+    let mut gate = Program::start(
+        Command::new("setpriv")
+            .args(["--reuid", &uid, "--regid", &gid, "--groups", &supplementary, "/bin/sh", "-c"])
+            .arg(format!("exec {}", value(&service, "ExecStart")))
+            .env_clear(),
+    );
     let place = scene.sandbox.gate_socket();
-    let start = Instant::now();
-    while UnixStream::connect(&place).is_err() {
-        assert!(start.elapsed() < PATIENCE);
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    process::wait_until("the socket accepts", || UnixStream::connect(&place).is_ok());
     let groups = std::fs::read_to_string("/etc/group").expect("the groups");
     let line = groups.lines().find(|line| line.starts_with("daemon:")).expect("it is everywhere");
     let socket = std::fs::metadata(&place).expect("the socket");
@@ -145,7 +138,7 @@ fn the_socket_is_for_the_group_that_was_named() {
         (account.uid, line.split(':').nth(2).expect("a number").into())
     );
     process::signal("TERM", gate.id());
-    assert_eq!(gate.wait().expect("its end").code(), Some(0));
+    assert_eq!(gate.wait().code(), Some(0));
 }
 
 #[test]
@@ -160,16 +153,12 @@ fn by_the_socket_unit_the_first_request_starts_it() {
     let activate = process::find_program(&["systemd-socket-activate"]).expect("systemd-socket-activate");
     let before = [activate.to_str().expect("UTF-8 path"), "-l", place.to_str().expect("UTF-8 path")];
     let mut gate = started(&scene, &service, &before, "");
-    let start = Instant::now();
-    while UnixStream::connect(&place).is_err() {
-        assert!(start.elapsed() < PATIENCE);
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    process::wait_until("the socket accepts", || UnixStream::connect(&place).is_ok());
     let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
     let bob = scene.world.session("bob").cookie_header();
     let url = http::url(scene.world.private_image("bob").original());
     assert_eq!(http::request(nginx.address(), "GET", &url, &[("Cookie", &bob)]).status, 200);
     assert_eq!(http::get(nginx.address(), &url).status, 403);
     process::signal("TERM", gate.id());
-    assert_eq!(gate.wait().expect("its end").code(), Some(0));
+    assert_eq!(gate.wait().code(), Some(0));
 }

@@ -20,7 +20,10 @@ use tokio::time::timeout;
 
 #[path = "support/fastcgi.rs"]
 mod fastcgi;
+#[path = "support/patience.rs"]
+mod patience;
 mod webserver;
+use patience::PATIENCE;
 
 /// Answers by the path: what the tests need to see.
 struct Scripted {
@@ -70,9 +73,6 @@ const SHORT: Limits = Limits {
     idle_timeout: Duration::from_millis(400),
     write_timeout: Duration::from_millis(400),
 };
-
-/// Long enough for any answer on a loaded machine; a test that waits for it has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 fn start(limits: Limits) -> Running {
     let directory = tempfile::tempdir().unwrap();

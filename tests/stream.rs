@@ -14,14 +14,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use support::gate::Gate;
 use support::http::{self, Response};
+use support::patience::PATIENCE;
 use support::pictures;
 use support::process;
 use support::sandbox::Sandbox;
 use support::scene::Scene;
 use support::stream::{ALL, Front, Kind};
-
-/// Far longer than anything here takes; reaching it is a failure.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 const SECOND: u64 = 1_795_280_000;
 
@@ -367,14 +365,6 @@ fn holds(pid: u32, path: &Path) -> bool {
     entries.flatten().any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == path))
 }
 
-fn wait_until(what: &str, done: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !done() {
-        assert!(start.elapsed() < PATIENCE, "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 #[test]
 fn ten_gigabytes_pass_through_a_constant_memory() {
     const LENGTH: u64 = 10 << 30;
@@ -417,7 +407,7 @@ fn who_reads_slowly_holds_nobody_up_and_is_served_as_long_as_they_read() {
     assert!(count > length && ended, "{count} {}", gate.log_text());
     assert_eq!(last, b"end");
     // Those who never read are given up.
-    wait_until("who takes nothing is given up", || !holds(gate.id(), &path));
+    process::wait_until("who takes nothing is given up", || !holds(gate.id(), &path));
     for mut stream in silent {
         let (count, _, ended) = read_to_end(&mut stream, |_| ());
         assert!(count < length && !ended, "{count}");
@@ -434,15 +424,16 @@ fn who_goes_away_ends_the_work() {
     stream.read_exact(&mut [0; 10_000]).expect("its beginning");
     assert!(holds(gate.id(), &path));
     drop(stream);
-    wait_until("the file is closed", || !holds(gate.id(), &path));
+    process::wait_until("the file is closed", || !holds(gate.id(), &path));
     for kind in ALL {
         let front = Front::start(&scene.sandbox, kind);
         let mut stream = TcpStream::connect(front.address()).expect("a server");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         write!(stream, "GET /upload/test/large.mp4 HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("a request");
         stream.read_exact(&mut [0; 10_000]).expect("its beginning");
         assert!(holds(gate.id(), &path), "{kind:?}");
         drop(stream);
-        wait_until("the file is closed", || !holds(gate.id(), &path));
+        process::wait_until("the file is closed", || !holds(gate.id(), &path));
     }
     assert!(!gate.log_text().contains("could not be sent"), "{}", gate.log_text());
 }

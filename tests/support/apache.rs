@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -177,8 +176,8 @@ pub fn upload_program(sandbox: &Sandbox) {
 
 /// PHP as Apache's own configuration has it with mod_fcgid.
 pub fn php_by_fcgid(sandbox: &Sandbox) -> String {
-    let wrapper = sandbox.write("php-wrapper", format!("#!/bin/sh\nexec {} -n\n", php::program().display()));
-    make_executable(&wrapper);
+    let wrapper =
+        sandbox.write_program("php-wrapper", format!("#!/bin/sh\nexec {} -n\n", php::program().display()));
     format!(
         "<FilesMatch \"\\.php$\">\nSetHandler fcgid-script\nOptions +ExecCGI\n\
          FcgidWrapper {} .php\n</FilesMatch>\nDirectoryIndex index.php\n",
@@ -199,14 +198,7 @@ pub fn write_gate_script(sandbox: &Sandbox, name: &str, prefix: &str) -> PathBuf
         "the shipped script has other example values"
     );
     let prefix = if prefix.is_empty() { String::new() } else { format!(" --url-prefix {prefix}") };
-    let script = sandbox.write(name, text.replace(" --listen fd:0", &format!(" --listen fd:0{prefix}")));
-    make_executable(&script);
-    script
-}
-
-/// Lets everybody run a file.
-pub fn make_executable(path: &Path) {
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("its mode");
+    sandbox.write_program(name, text.replace(" --listen fd:0", &format!(" --listen fd:0{prefix}")))
 }
 
 fn frame(sandbox: &Sandbox, address: SocketAddr, outside: &str, host: &str, modules: &[&str]) -> String {

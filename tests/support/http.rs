@@ -3,10 +3,8 @@
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
-/// Connecting, and every single read and write.
-const TIMEOUT: Duration = Duration::from_secs(30);
+use super::patience::PATIENCE;
 
 /// A whole answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,9 +86,9 @@ pub fn request_with_body(
 
 /// Sends bytes, and reads until the server closes the connection.
 pub fn exchange(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
-    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).expect("server accepts");
-    stream.set_read_timeout(Some(TIMEOUT)).expect("timeout");
-    stream.set_write_timeout(Some(TIMEOUT)).expect("timeout");
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).expect("server accepts");
+    stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
+    stream.set_write_timeout(Some(PATIENCE)).expect("timeout");
     // A server may answer and close before it has read a large body: the answer counts, not the broken pipe.
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();

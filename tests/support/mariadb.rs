@@ -127,6 +127,17 @@ impl MariaDb {
         self.client("", text)
     }
 
+    /// Closes the gate's connections, of which there must be some, as `wait_timeout` does it, without the wait.
+    pub fn close_connections(&self) {
+        let all =
+            format!("SELECT GROUP_CONCAT(id) FROM information_schema.processlist WHERE user = '{GATE}'");
+        let ids = self.sql_as_root(&all);
+        let left = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE id IN ({ids})");
+        assert_ne!(self.sql_as_root(&left), "0\n", "{ids}");
+        self.sql_as_root(&format!("KILL USER '{GATE}'@'localhost'"));
+        process::wait_until("they are closed", || self.sql_as_root(&left) == "0\n");
+    }
+
     /// Stops the server, keeping its data and its socket's name.
     pub fn stop(&mut self) {
         if let Some(mut server) = self.server.take() {
@@ -209,6 +220,8 @@ fn make_template() -> Sandbox {
         sandbox
             .command(install)
             .current_dir(&directory)
+            // A server that starts removes what others have of temporary tables in the same place.
+            .env("TMPDIR", &directory)
             .arg("--no-defaults")
             .arg(format!("--datadir={}", data.display()))
             .args(["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"])

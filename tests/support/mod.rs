@@ -24,6 +24,7 @@ pub mod leash;
 pub mod lighttpd;
 pub mod mariadb;
 pub mod nginx;
+pub mod patience;
 pub mod php;
 pub mod pictures;
 pub mod plans;

@@ -11,9 +11,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::leash::Leash;
+use super::patience::PATIENCE;
 
 /// How long a server may take to answer its first connection, on a slow and busy machine.
-pub const START_LIMIT: Duration = Duration::from_mins(1);
+pub const START_LIMIT: Duration = PATIENCE;
 /// How long a server may take to end after it was asked to.
 pub const STOP_LIMIT: Duration = Duration::from_secs(20);
 /// Several tests look for a free port at the same time.
@@ -30,7 +31,7 @@ pub enum Endpoint {
         address: SocketAddr,
         pid_file: PathBuf,
     },
-    /// The server says this word in its log once it has bound its port.
+    /// The server says this word in its log once it has bound its port. What an earlier one said there does not count.
     Says {
         word: &'static str,
         log: PathBuf,
@@ -38,14 +39,18 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    fn accepts(&self) -> bool {
+    /// `heard`: how long the log was before the server was started.
+    fn accepts(&self, heard: u64) -> bool {
         match self {
             Self::Unix(path) => UnixStream::connect(path).is_ok(),
             Self::Tcp { address, pid_file } => {
                 let written = fs::metadata(pid_file).is_ok_and(|file| file.len() > 0);
                 written && TcpStream::connect_timeout(address, Duration::from_secs(1)).is_ok()
             }
-            Self::Says { word, log } => fs::read_to_string(log).is_ok_and(|text| text.contains(word)),
+            Self::Says { word, log } => fs::read(log).is_ok_and(|text| {
+                let new = usize::try_from(heard).ok().and_then(|heard| text.get(heard..)).unwrap_or_default();
+                String::from_utf8_lossy(new).contains(word)
+            }),
         }
     }
 }
@@ -64,6 +69,7 @@ impl Server {
     /// The error is the log, if the server ended or did not become ready in [`START_LIMIT`].
     pub fn start(name: &str, mut command: Command, log: &Path, ready: &Endpoint) -> Result<Self, String> {
         let output = File::options().create(true).append(true).open(log).expect("log file");
+        let heard = output.metadata().expect("its length").len();
         let child = command
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("second handle"))
@@ -79,7 +85,7 @@ impl Server {
             if let Some(status) = server.child.try_wait().expect("own child") {
                 return Err(format!("{name} ended while starting ({status}):\n{}", server.log_text()));
             }
-            if ready.accepts() {
+            if ready.accepts(heard) {
                 return Ok(server);
             }
             if started.elapsed() > START_LIMIT {
@@ -128,6 +134,44 @@ impl Drop for Server {
         if self.leash.is_some() {
             self.terminate();
         }
+    }
+}
+
+/// A program that a test starts by itself, with descriptors of the test's own. It is ended when dropped, and by a leash.
+pub struct Program {
+    child: Child,
+    leash: Option<Leash>,
+}
+
+impl Program {
+    pub fn start(command: &mut Command) -> Self {
+        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let leash = Some(Leash::on_process(child.id()));
+        Self { child, leash }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The exit status, if the program has ended.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("own child")
+    }
+
+    /// Waits for the program to end by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        let status = wait_for_end(&mut self.child, START_LIMIT).expect("it ends in time");
+        self.leash = None;
+        status
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Nothing happens to one that was waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -254,6 +298,23 @@ pub fn start_on_a_port(
 pub fn free_port() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
     listener.local_addr().expect("its number")
+}
+
+/// A loopback port where nobody listens: as long as the socket lives, nobody else can take it.
+pub fn closed_port() -> (tokio::net::TcpSocket, SocketAddr) {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a loopback port");
+    let address = socket.local_addr().expect("its number");
+    (socket, address)
+}
+
+/// Waits until something is so. The limit is far longer than anything takes; reaching it is a failure.
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < START_LIMIT, "not in time: {what}");
+        thread::sleep(PAUSE);
+    }
 }
 
 /// Finds a program in PATH or where servers are usually kept.

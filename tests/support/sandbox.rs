@@ -1,9 +1,10 @@
 //! The temporary directory in which one test's servers, sockets and gallery live.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::leash::Leash;
 use super::process;
@@ -106,6 +107,21 @@ impl Sandbox {
         let path = self.root.join(name);
         fs::create_dir_all(path.parent().expect("inside the sandbox")).expect("directory in the sandbox");
         fs::write(&path, content).expect("file in the sandbox");
+        path
+    }
+
+    /// Writes a script that can be run at once, by another process for the reason of [`copy_program`](super::gate::copy_program).
+    pub fn write_program(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.root.join(name);
+        fs::create_dir_all(path.parent().expect("inside the sandbox")).expect("directory in the sandbox");
+        let mut writer = Command::new("/bin/sh")
+            .args(["-c", r#"cat >"$1" && chmod 755 "$1""#, "write"])
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("/bin/sh starts");
+        writer.stdin.take().expect("piped").write_all(text.as_ref()).expect("it reads");
+        assert!(writer.wait().expect("its end").success(), "no {}", path.display());
         path
     }
 
