@@ -140,7 +140,9 @@ impl Delivery<'_> {
                 Handover::Sendfile { path: on_disk(), length: 0, modified: SystemTime::now() }
             }
             // With `stream` a bare yes: there are no bytes yet.
-            _ => self.by_name(path),
+            Deliver::XAccelRedirect | Deliver::Location | Deliver::Authorize | Deliver::Stream => {
+                self.by_name(path)
+            }
         })
     }
 

@@ -360,7 +360,19 @@ fn wrong_default_site_that_has_the_gallery_too() {
     let report = setting.report(&[]);
     report.says("outside-doors", "problem", "with the header \"Host: piwigo-gate-doctor.invalid\"");
     assert_eq!(report.all("problem"), ["outside-doors"], "{}", report.text);
-    Setting::right().report(&[]).says("outside-doors", "ok", "no private original");
+    // Another site, one that hangs up, and none.
+    for answer in ["return 200 welcome;", "return 444;", ""] {
+        let mut setting = Setting::new();
+        let sandbox = setting.sandbox();
+        let guarded = nginx::gallery(sandbox, &nginx::fill_in(sandbox, nginx::ACCEL));
+        let guarded = guarded.replace("server_name localhost", "server_name 127.0.0.1");
+        let default = format!("server {{ listen ADDRESS; server_name _; {answer} }}");
+        let default = if answer.is_empty() { "" } else { &default };
+        setting.nginx = Some(Nginx::start_with(setting.sandbox(), default, &guarded));
+        let report = setting.report(&[]);
+        report.says("outside-doors", "ok", "no private original");
+        assert_eq!((report.all("problem"), report.all("warning")), (vec![], vec![]), "{}", report.text);
+    }
 }
 
 #[test]
@@ -529,6 +541,8 @@ fn pictures_that_no_guard_knows() {
     report.says("prefixes", "problem", "./elsewhere/p.jpg");
     report.says("prefixes", "ok", "more");
     report.says("prefixes", "warning", "photos");
+    setting.scene.database.sql("RENAME TABLE piwigo_sites TO piwigo_elsewhere;");
+    setting.report(&[]).says("prefixes", "note", "the directories that Piwigo synchronises with");
 }
 
 #[test]
