@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::PathBuf;
@@ -84,7 +85,14 @@ fn started(scene: &Scene, service: &PathBuf, before: &[&str], notify: &str) -> P
 
 fn heard(socket: &UnixDatagram) -> Option<String> {
     let mut buffer = [0; 64];
-    socket.recv(&mut buffer).ok().map(|length| String::from_utf8_lossy(&buffer[..length]).into_owned())
+    loop {
+        match socket.recv(&mut buffer) {
+            Ok(length) => return Some(String::from_utf8_lossy(&buffer[..length]).into_owned()),
+            // This process was stopped and goes on.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+    }
 }
 
 #[test]

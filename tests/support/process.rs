@@ -258,6 +258,19 @@ struct Process {
     parent: u32,
 }
 
+/// Whether nothing is left of a process but its number: from then on its sockets are closed as well. Its first thread may
+/// have ended, and its command line be gone, while another one still holds what they share.
+pub fn has_ended(id: u32) -> bool {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{id}/stat")) else { return true };
+    has_no_threads(id, &stat)
+}
+
+fn has_no_threads(id: u32, stat: &str) -> bool {
+    // "id (name) state parent ...", where the name may hold anything.
+    let state = stat.rsplit_once(')').map_or("", |(_, fields)| fields.trim_start());
+    state.starts_with(['Z', 'X']) && fs::read_dir(format!("/proc/{id}/task")).map_or(0, Iterator::count) <= 1
+}
+
 /// Every process of the machine that has not ended (one that has may stay in the list until it is waited for).
 fn all_processes() -> Vec<Process> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
@@ -265,11 +278,8 @@ fn all_processes() -> Vec<Process> {
         .filter_map(|entry| {
             let id = entry.ok()?.file_name().to_str()?.parse().ok()?;
             let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-            // "id (name) state parent ...", where the name may hold anything.
-            let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-            let state = fields.next()?;
-            let parent = fields.next()?.parse().ok()?;
-            (state != "Z" && state != "X").then_some(Process { id, parent })
+            let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+            (!has_no_threads(id, &stat)).then_some(Process { id, parent })
         })
         .collect()
 }
