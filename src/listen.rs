@@ -11,7 +11,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _}
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
 
-use socket2::{Domain, Socket};
+use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::settings::Options;
@@ -201,7 +201,7 @@ fn bind_unix(path: &Path, mode: u32, group: Option<u32>) -> Result<Listener, Lis
         Ok(metadata) if !metadata.file_type().is_socket() => {
             return Err(ListenError::NotASocket(path.to_owned()));
         }
-        Ok(_) => match StdUnixStream::connect(path) {
+        Ok(_) => match connect_at_once(path) {
             // Nobody listens behind this name any more. Any other answer is somebody's, if only a refusal.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -235,6 +235,16 @@ fn bind_unix(path: &Path, mode: u32, group: Option<u32>) -> Result<Listener, Lis
     cleanup();
     let (listener, inode) = bound.map_err(system)?;
     Ok(Listener { socket: Accepting::Unix(listener), name: Some(Name { path: path.to_owned(), inode }) })
+}
+
+/// Connects to a unix socket, or says at once that nobody takes a connection there ([`io::ErrorKind::WouldBlock`]): while
+/// the queue of whoever listens is full, an ordinary `connect` waits, and for ever if the other one hangs (`connect(2)`).
+pub(crate) fn connect_at_once(path: &Path) -> io::Result<StdUnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    socket.set_nonblocking(false)?;
+    Ok(socket.into())
 }
 
 /// A listening socket.
@@ -387,13 +397,17 @@ mod tests {
         }
     }
 
+    fn stream_socket() -> Socket {
+        Socket::new(Domain::UNIX, Type::STREAM, None).unwrap()
+    }
+
     #[tokio::test]
     async fn a_stale_socket_is_replaced_a_live_one_and_a_file_are_not() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("gate.sock");
         let listen = Listen::Unix { path: path.clone(), mode: 0o640, group: None };
 
-        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        stream_socket().bind(&SockAddr::unix(&path).unwrap()).unwrap();
         let listener = listen.open().unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o640);
@@ -418,6 +432,26 @@ mod tests {
         let sender = std::os::unix::net::UnixDatagram::unbound().unwrap();
         sender.send_to(b"still there", &path).unwrap();
         assert_eq!(living.recv(&mut [0; 20]).unwrap(), 11);
+    }
+
+    /// It hangs, or has more to do than it can: it is there, and we do not wait for it.
+    #[tokio::test]
+    async fn one_that_takes_no_connection_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("gate.sock");
+        let hanging = stream_socket();
+        hanging.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+        hanging.listen(0).unwrap();
+        let mut queue = Vec::new();
+        let error = loop {
+            match connect_at_once(&path) {
+                Ok(stream) => queue.push(stream),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!((error.kind(), queue.len()), (io::ErrorKind::WouldBlock, 1));
+        let listen = Listen::Unix { path, mode: 0o640, group: None };
+        assert!(matches!(listen.open(), Err(ListenError::InUse(_))));
     }
 
     #[tokio::test]

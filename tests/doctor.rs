@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use socket2::{Domain, SockAddr, Socket, Type};
 use support::apache::{self, Apache};
 use support::examined::{Report, Setting, doctor, open_permissions, without, write_ws_php};
 use support::gate;
@@ -271,8 +272,9 @@ fn wrong_gate_not_running() {
     let report = setting.report(&[]);
     report.says("outside-gate", "problem", "503");
     report.says("socket", "problem", "does not run");
-    // A socket that nobody listens to any more.
-    drop(std::os::unix::net::UnixListener::bind(setting.sandbox().gate_socket()).unwrap());
+    // A socket that nobody listens to.
+    let address = SockAddr::unix(setting.sandbox().gate_socket()).unwrap();
+    Socket::new(Domain::UNIX, Type::STREAM, None).unwrap().bind(&address).unwrap();
     setting.sandbox().hand_over(&setting.sandbox().gate_socket());
     let report = setting.report(&[]);
     report.says("gate", "problem", "nobody answers");

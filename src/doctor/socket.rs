@@ -3,13 +3,12 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::accounts::{Account, Right, name_of};
 use super::findings::Findings;
-use crate::listen::Listen;
+use crate::listen::{Listen, connect_at_once};
 
 /// Where the README's service listens: looked at where no address is given.
 const USUAL: &str = "/run/piwigo-gate/gate.sock";
@@ -108,7 +107,7 @@ fn unix(path: &Path, web: Option<&Account>, findings: &mut Findings) {
             "serve with --socket-mode 0660 and --socket-group of the web server",
         );
     }
-    let connected = UnixStream::connect(path).and_then(|stream| {
+    let connected = connect_at_once(path).and_then(|stream| {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         Ok(stream)
@@ -131,6 +130,11 @@ fn answers(place: &str, connected: io::Result<impl Read + Write>, findings: &mut
                 "this user may not connect to the socket; run doctor as the gate's user",
             );
         }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => findings.problem(
+            "gate",
+            format!("what listens at {place} answers nobody: it hangs, or has more visitors than it can serve"),
+            "see what the gate says (journalctl -u piwigo-gate), and start it again (systemctl restart piwigo-gate)",
+        ),
         Err(error) => findings.problem(
             "gate",
             format!("nobody answers at {place}: {error}"),
@@ -152,6 +156,8 @@ fn ask(mut stream: impl Read + Write) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use socket2::{Domain, SockAddr, Socket, Type};
+
     use super::*;
     use crate::doctor::findings::Level;
     use crate::fastcgi::{Decoder, Event};
@@ -170,7 +176,13 @@ mod tests {
         let file = directory.path().join("file");
         std::fs::write(&file, "").unwrap();
         let stale = directory.path().join("stale.sock");
-        drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
+        let listener = || Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        listener().bind(&SockAddr::unix(&stale).unwrap()).unwrap();
+        let hanging = directory.path().join("hanging.sock");
+        let full = listener();
+        full.bind(&SockAddr::unix(&hanging).unwrap()).unwrap();
+        full.listen(0).unwrap();
+        let _queue = connect_at_once(&hanging).unwrap();
         let worst = |path: &Path| {
             let listen = Listen::Unix { path: path.to_owned(), mode: 0o660, group: None };
             let mut findings = Findings::default();
@@ -181,5 +193,6 @@ mod tests {
         assert_eq!(worst(&file), ("socket", Level::Problem));
         assert_eq!(worst(&directory.path().join("none")), ("socket", Level::Problem));
         assert_eq!(worst(&stale), ("gate", Level::Problem));
+        assert_eq!(worst(&hanging), ("gate", Level::Problem));
     }
 }
