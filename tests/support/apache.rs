@@ -209,7 +209,9 @@ fn frame(sandbox: &Sandbox, address: SocketAddr, outside: &str, host: &str, modu
         .expect("Apache's modules");
     let load = USUAL
         .iter()
-        .chain(modules)
+        .copied()
+        .chain(modules.iter().copied())
+        .chain(sandbox.for_http2("http2").split_whitespace())
         .map(|name| format!("LoadModule {name}_module {directory}/mod_{name}.so"))
         .collect::<Vec<_>>()
         .join("\n");
@@ -220,12 +222,13 @@ fn frame(sandbox: &Sandbox, address: SocketAddr, outside: &str, host: &str, modu
         String::new()
     };
     format!(
-        "ServerRoot {root}\nDefaultRuntimeDir {root}/run\nPidFile {root}/run/apache-{port}.pid\n{load}\n{user}\
+        "ServerRoot {root}\nDefaultRuntimeDir {root}/run\nPidFile {root}/run/apache-{port}.pid\n{load}\n{http2}{user}\
          Listen {address}\nServerName localhost\nErrorLog {root}/log/apache-error.log\nLogLevel info\n\
          TypesConfig /etc/mime.types\nServerTokens Prod\n\
          StartServers 1\nServerLimit 2\nThreadsPerChild 25\nMaxRequestWorkers 50\n{fcgid}\
          <Directory />\nAllowOverride None\nRequire all denied\n</Directory>\n\
          {outside}\n<VirtualHost {address}>\n{host}\n</VirtualHost>\n",
         port = address.port(),
+        http2 = sandbox.for_http2("Protocols h2c\n"),
     )
 }

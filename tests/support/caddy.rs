@@ -82,10 +82,11 @@ pub fn gallery_at(sandbox: &Sandbox, prefix: &str, guard: &str) -> String {
 
 fn frame(sandbox: &Sandbox, address: SocketAddr, site: &str) -> String {
     format!(
-        "{{\nadmin off\nauto_https off\nstorage file_system \"{home}\"\n}}\n\
+        "{{\nadmin off\nauto_https off\n{http2}storage file_system \"{home}\"\n}}\n\
          http://:{port} {{\nbind {ip}\n{site}\n}}\n",
         home = sandbox.path().join("caddy").display(),
         port = address.port(),
         ip = address.ip(),
+        http2 = sandbox.for_http2("servers {\nprotocols h1 h2c\n}\n"),
     )
 }

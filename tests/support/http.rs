@@ -119,11 +119,12 @@ pub fn url(path: &str) -> String {
     out
 }
 
-fn parse(raw: &[u8], head: bool) -> Option<Response> {
+/// An answer from its status line to its end; `None` if it is none. `head`: the length that it announces is not its own.
+pub fn parse(raw: &[u8], head: bool) -> Option<Response> {
     let end = find(raw, b"\r\n\r\n")?;
     let text = String::from_utf8_lossy(&raw[..end]).into_owned();
     let mut lines = text.split("\r\n");
-    let status: u16 = lines.next()?.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()?;
+    let status: u16 = lines.next()?.strip_prefix("HTTP/")?.split(' ').nth(1)?.parse().ok()?;
     if status == 100 {
         return parse(&raw[end + 4..], head);
     }

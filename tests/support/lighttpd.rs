@@ -91,7 +91,7 @@ fn frame(sandbox: &Sandbox, address: SocketAddr, site: &str, modules: &[&str]) -
         "server.modules = ( \"mod_indexfile\", \"mod_access\", \"mod_alias\", \"mod_redirect\" )\n\
          server.bind = \"{ip}\"\nserver.port = {port}\n{user}\
          server.pid-file = \"{root}/run/lighttpd-{port}.pid\"\nserver.upload-dirs = ( \"{root}/tmp\" )\n\
-         {parsing}\n\
+         {parsing}\n{http2}\
          index-file.names = ( \"index.php\", \"index.html\" )\nurl.access-deny = ( \"~\", \".inc\" )\n\
          static-file.exclude-extensions = ( \".php\", \".pl\", \".fcgi\" )\n\
          include_shell \"/usr/share/lighttpd/create-mime.conf.pl\"\n\
@@ -100,5 +100,6 @@ fn frame(sandbox: &Sandbox, address: SocketAddr, site: &str, modules: &[&str]) -
         ip = address.ip(),
         port = address.port(),
         root = sandbox.path().display(),
+        http2 = sandbox.for_http2("server.feature-flags += ( \"server.h2c\" => \"enable\" )\n"),
     )
 }

@@ -18,6 +18,7 @@ pub mod files;
 pub mod folding_disk;
 pub mod gate;
 pub mod http;
+pub mod http2;
 pub mod inside;
 pub mod large_gallery;
 pub mod leash;

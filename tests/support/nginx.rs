@@ -121,8 +121,9 @@ fn frame(sandbox: &Sandbox, address: SocketAddr, http: &str, server: &str) -> St
          fastcgi_temp_path {root}/tmp/nginx-fastcgi;\nuwsgi_temp_path {root}/tmp/nginx-uwsgi;\n\
          scgi_temp_path {root}/tmp/nginx-scgi;\n\
          {http}\n\
-         server {{\nlisten {address};\n{server}\n}}\n}}\n",
+         server {{\nlisten {address}{http2};\n{server}\n}}\n}}\n",
         port = address.port(),
+        http2 = sandbox.for_http2(" http2"),
     )
     .replace("include fastcgi_params;", "include /etc/nginx/fastcgi_params;")
 }

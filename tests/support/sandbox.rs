@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::leash::Leash;
 use super::process;
@@ -50,6 +51,7 @@ pub struct Sandbox {
     directory: Option<tempfile::TempDir>,
     root: PathBuf,
     account: Option<Account>,
+    http2: AtomicBool,
     _leash: Leash,
 }
 
@@ -61,13 +63,28 @@ impl Sandbox {
         let root = directory.path().canonicalize().expect("its path");
         fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).expect("its mode");
         let leash = Leash::on_directory(root.to_str().expect("UTF-8 temporary directory"));
-        let sandbox =
-            Self { directory: Some(directory), root, account: Account::for_servers(), _leash: leash };
+        let sandbox = Self {
+            directory: Some(directory),
+            root,
+            account: Account::for_servers(),
+            http2: AtomicBool::new(false),
+            _leash: leash,
+        };
         sandbox.hand_over(&sandbox.root);
         for name in ["gallery", "run", "log", "tmp"] {
             sandbox.make_dir(name);
         }
         sandbox
+    }
+
+    /// Web servers that are started from now on speak HTTP/2 without TLS ([`super::http2`]).
+    pub fn let_servers_speak_http2(&self) {
+        self.http2.store(true, Ordering::Relaxed);
+    }
+
+    /// `text` where the web servers speak HTTP/2, else nothing.
+    pub fn for_http2<'a>(&self, text: &'a str) -> &'a str {
+        if self.http2.load(Ordering::Relaxed) { text } else { "" }
     }
 
     pub fn path(&self) -> &Path {
