@@ -5,13 +5,14 @@
 
 use std::fs;
 use std::io;
+use std::net::Shutdown;
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
 
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::settings::Options;
@@ -234,7 +235,8 @@ fn bind_unix(path: &Path, mode: u32, group: Option<u32>) -> Result<Listener, Lis
     })();
     cleanup();
     let (listener, inode) = bound.map_err(system)?;
-    Ok(Listener { socket: Accepting::Unix(listener), name: Some(Name { path: path.to_owned(), inode }) })
+    let name = Some(Name { path: path.to_owned(), inode });
+    Ok(Listener { socket: Accepting::Unix(listener), name, is_ours_alone: true })
 }
 
 /// Connects to a unix socket, or says at once that nobody takes a connection there ([`io::ErrorKind::WouldBlock`]): while
@@ -252,6 +254,8 @@ pub(crate) fn connect_at_once(path: &Path) -> io::Result<StdUnixStream> {
 pub struct Listener {
     socket: Accepting,
     name: Option<Name>,
+    /// No other process accepts from this socket, nor will one after us.
+    is_ours_alone: bool,
 }
 
 #[derive(Debug)]
@@ -270,12 +274,20 @@ struct Name {
 impl Listener {
     fn tcp(listener: std::net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Listener { socket: Accepting::Tcp(TcpListener::from_std(listener)?), name: None })
+        Ok(Listener {
+            socket: Accepting::Tcp(TcpListener::from_std(listener)?),
+            name: None,
+            is_ours_alone: false,
+        })
     }
 
     fn unix(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Listener { socket: Accepting::Unix(UnixListener::from_std(listener)?), name: None })
+        let address = listener.local_addr()?;
+        let is_ours_alone = address
+            .as_pathname()
+            .is_some_and(|name| is_of_mod_fcgid(name, std::os::unix::process::parent_id()));
+        Ok(Listener { socket: Accepting::Unix(UnixListener::from_std(listener)?), name: None, is_ours_alone })
     }
 
     fn inherited(socket: Socket) -> io::Result<Self> {
@@ -297,8 +309,25 @@ impl Listener {
         }
     }
 
-    /// Takes the socket's name away, if it is still this socket's, so that nobody connects any more.
-    pub fn unlink(&mut self) {
+    /// Lets nobody new connect, if that is ours to say, and gives those who have connected already. Who comes now is refused at once
+    /// (`ECONNREFUSED`) and can ask another process, instead of being lost with our queue.
+    ///
+    /// That is what `shutdown(2)` does to a listening unix socket of Linux; on TCP it would drop the queue.
+    pub fn refuse_new(&mut self) -> Option<Queue> {
+        self.unlink();
+        match &self.socket {
+            Accepting::Unix(listener) if self.is_ours_alone => {
+                // The runtime's own `accept` would wait after the last one for another.
+                let queue = listener.as_fd().try_clone_to_owned().ok()?;
+                SockRef::from(&queue).shutdown(Shutdown::Read).ok()?;
+                Some(Queue(queue.into()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes the socket's name away, if it is still this socket's.
+    fn unlink(&mut self) {
         if let Some(Name { path, inode }) = self.name.take()
             && fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.ino() == inode)
         {
@@ -307,10 +336,40 @@ impl Listener {
     }
 }
 
+/// Who had connected when [`Listener::refuse_new`] was called.
+#[derive(Debug)]
+pub struct Queue(std::os::unix::net::UnixListener);
+
+impl Queue {
+    /// The next of them, at once; `None` after the last.
+    ///
+    /// # Errors
+    /// What the system says; most often that this process has no descriptor left.
+    pub fn next(&self) -> io::Result<Option<Stream>> {
+        match self.0.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(true)?;
+                Ok(Some(Stream::Unix(UnixStream::from_std(stream)?)))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 impl Drop for Listener {
     fn drop(&mut self) {
         self.unlink();
     }
+}
+
+/// Whether a unix socket has the name that `mod_fcgid` gives (`fcgid_proc_unix.c`): its process manager makes a new one for each
+/// process that it starts, `<number of the manager>.<count>`, and hands it to nobody else. Other spawners let several
+/// processes accept from one socket, and start the next one with the same.
+fn is_of_mod_fcgid(name: &Path, parent: u32) -> bool {
+    let parts = name.file_name().and_then(|name| name.to_str()).and_then(|name| name.split_once('.'));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    parts.is_some_and(|(manager, count)| manager == parent.to_string() && is_number(count))
 }
 
 /// A connection from the web server.
@@ -452,6 +511,39 @@ mod tests {
         assert_eq!((error.kind(), queue.len()), (io::ErrorKind::WouldBlock, 1));
         let listen = Listen::Unix { path, mode: 0o640, group: None };
         assert!(matches!(listen.open(), Err(ListenError::InUse(_))));
+    }
+
+    #[tokio::test]
+    async fn who_has_connected_is_accepted_and_nobody_after_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("gate.sock");
+        let mut listener =
+            Listen::Unix { path: path.clone(), mode: 0o640, group: None }.open().unwrap().remove(0);
+        let other_name = directory.path().join("same.sock");
+        fs::hard_link(&path, &other_name).unwrap();
+        let queue: Vec<_> = (0..200).map(|_| connect_at_once(&path).unwrap()).collect();
+        let waiting = listener.refuse_new().unwrap();
+        let refused = connect_at_once(&other_name).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        let accepted = std::iter::from_fn(|| waiting.next().unwrap());
+        assert_eq!(accepted.count(), queue.len());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_socket_of_mod_fcgid_is_known_by_its_name() {
+        let table = [
+            ("/var/lib/apache2/fcgid/sock/1234.0", true),
+            ("/run/fcgid/1234.17", true),
+            ("/run/fcgid/1235.17", false),
+            ("/run/fcgid/1234.", false),
+            ("/run/fcgid/1234", false),
+            ("/run/fcgid/1234.sock", false),
+            ("/run/gate.sock-0", false),
+        ];
+        for (name, expected) in table {
+            assert_eq!(is_of_mod_fcgid(Path::new(name), 1234), expected, "{name}");
+        }
     }
 
     #[tokio::test]

@@ -30,8 +30,12 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection that was just accepted may stay silent during the drain.
 const DRAIN_FIRST_BYTE: Duration = Duration::from_secs(1);
 
-/// The queue of connections is empty once it has been silent for so long. Looking at it only once would not do: the
-/// runtime says "nothing there" where it has not heard from the system yet, and after every 128 connections.
+/// Out of descriptors, most likely: connections get that much time to end.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Where others may still connect, the queue is empty once it has been silent for so long; a connection that is to be closed for
+/// another one has sent nothing if it is silent for so long. Looking only once would not do: the runtime says "nothing
+/// there" where it has not heard from the system yet, and after every 128 connections.
 const LAST_CALL: Duration = Duration::from_millis(20);
 
 /// What answers requests. One function; a panic in it is answered 503.
@@ -121,19 +125,31 @@ async fn accept<H: Handler>(mut listener: Listener, shared: Arc<Shared<H>>, mut 
         match accepted {
             Ok(stream) => start(stream, &shared).await,
             Err(error) => {
-                // Out of descriptors, most likely: give connections time to end.
                 tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
     // Who has already connected is served: first nobody new can come, then the queue is emptied.
-    listener.unlink();
     let deadline = Instant::now() + DRAIN_FIRST_BYTE;
-    while Instant::now() < deadline
-        && let Ok(Ok(stream)) = timeout(LAST_CALL, listener.accept()).await
-    {
-        start(stream, &shared).await;
+    let Some(queue) = listener.refuse_new() else {
+        while Instant::now() < deadline
+            && let Ok(Ok(stream)) = timeout(LAST_CALL, listener.accept()).await
+        {
+            start(stream, &shared).await;
+        }
+        return;
+    };
+    loop {
+        match queue.next() {
+            Ok(Some(stream)) => start(stream, &shared).await,
+            Ok(None) => break,
+            Err(_) if Instant::now() < deadline => tokio::time::sleep(ACCEPT_PAUSE).await,
+            Err(error) => {
+                tracing::warn!(%error, "who had just connected cannot be accepted");
+                break;
+            }
+        }
     }
 }
 
