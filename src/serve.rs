@@ -397,23 +397,21 @@ impl Slot<'_> {
         let mut stop = shared.stop.clone();
         tokio::pin!(read);
         self.connections.set_waiting(self.index, true);
-        let count = tokio::select! {
+        let patience = tokio::select! {
             biased;
-            count = &mut read => Some(count.ok()),
-            () = self.close.notified() => Some(None),
-            () = tokio::time::sleep_until(deadline) => Some(None),
-            () = stopped(&mut stop) => None,
-        };
-        let count = match count {
-            Some(count) => count,
-            // During the drain nobody waits for a next request, but a first one that is on its way is served.
-            None if between_requests => None,
-            None => {
-                let deadline = deadline.min(Instant::now() + DRAIN_FIRST_BYTE);
-                timeout_at(deadline, read).await.ok().and_then(Result::ok)
+            count = &mut read => {
+                self.connections.set_waiting(self.index, false);
+                return count.ok();
             }
+            () = self.close.notified() => LAST_CALL,
+            () = tokio::time::sleep_until(deadline) => Duration::ZERO,
+            // During the drain nobody waits for a next request, but a first one that is on its way is served.
+            () = stopped(&mut stop) => if between_requests { Duration::ZERO } else { DRAIN_FIRST_BYTE },
         };
         self.connections.set_waiting(self.index, false);
+        let count = timeout_at(deadline.min(Instant::now() + patience), read).await.ok()?.ok();
+        // Who wanted this place must look for another one.
+        self.connections.freed.notify_waiters();
         count
     }
 }

@@ -309,6 +309,24 @@ async fn at_the_cap_the_idlest_connection_makes_room() {
     running.end().await;
 }
 
+/// Just accepted, all of them are silent as far as the runtime has heard; none is closed for another one's sake with its request
+/// unread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_the_cap_who_has_asked_is_answered() {
+    let running = start(LIMITS);
+    for _ in 0..25 {
+        let asked = (0..40).map(|_| async {
+            let mut stream = running.connect().await;
+            stream.write_all(&raw("/upload/a.jpg", "GET", false)).await.unwrap();
+            read_all(&mut stream).await
+        });
+        for answer in futures_util::future::join_all(asked).await {
+            assert!(contains(&answer, "Status: 200 OK"), "{}", String::from_utf8_lossy(&answer));
+        }
+    }
+    running.end().await;
+}
+
 #[tokio::test]
 async fn a_busy_connection_is_never_closed_for_a_newcomer() {
     let limits = Limits { max_connections: 1, ..LIMITS };
