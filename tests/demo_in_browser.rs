@@ -82,11 +82,18 @@ fn become_visitor(browser: &mut Browser, name: &str) {
 /// Title -> whether its picture is shown, wherever it is on the page.
 fn shown(browser: &mut Browser) -> BTreeMap<String, bool> {
     let cards = browser.evaluate(
-        "[...document.querySelectorAll('article')].map((card) => {
+        "(async () => {
+            // A video that loads slowly does not hold the page's own event up.
+            const begins = (video) => new Promise((go) => {
+                video.onloadedmetadata = video.onerror = go;
+                if (video.readyState || video.error) go();
+            });
+            await Promise.all([...document.querySelectorAll('video')].map(begins));
+        })().then(() => [...document.querySelectorAll('article')].map((card) => {
             const [image, video] = [card.querySelector('img'), card.querySelector('video')];
             const there = image ? image.complete && image.naturalWidth > 0 : video.videoWidth > 0;
             return [card.querySelector('h3').textContent, there, (image ?? video).checkVisibility()];
-        })",
+        }))",
     );
     let mut shown = BTreeMap::new();
     for card in cards.as_array().unwrap() {

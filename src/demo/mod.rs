@@ -71,6 +71,9 @@ pub enum Error {
     Signal(#[source] io::Error),
 }
 
+/// Of free ports, which others look for, too.
+const PORTS_TRIED: usize = 5;
+
 /// Makes the gallery, starts the gate and nginx, and then either prints the table and ends (`once`), or waits for
 /// Ctrl-C or SIGTERM. Nothing is left behind on any way out, unless this process is killed.
 ///
@@ -86,7 +89,8 @@ pub async fn run<G, E: Display>(
     start_gate: impl AsyncFnOnce(&Path, &Path) -> Result<G, E>,
 ) -> Result<bool, Error> {
     let program = nginx::find()?;
-    let port = nginx::free_port(options.port)?;
+    // Before the pictures are drawn, which takes a while.
+    nginx::free_port(options.port)?;
     let mut stop = Stop::new().map_err(Error::Signal)?;
     let directory = Directory::new().map_err(Error::Files)?;
     let gallery = directory.path().join("gallery");
@@ -94,8 +98,7 @@ pub async fn run<G, E: Display>(
     let work = async {
         let socket = directory.path().join(nginx::SOCKET);
         let gate = start_gate(&gallery, &socket).await.map_err(|error| Error::Gate(error.to_string()))?;
-        let configuration = nginx::configuration(&plan, port);
-        let mut nginx = Nginx::start(&program, &configuration, directory.path(), port).await?;
+        let (mut nginx, port) = start_nginx(&program, &plan, directory.path(), options.port).await?;
         let right = if options.once {
             let table = Table::fetched(&plan, &gallery, port).await.map_err(Error::Fetch)?;
             say(&table);
@@ -116,6 +119,27 @@ pub async fn run<G, E: Display>(
     tokio::select! {
         result = work => result,
         () = stop.asked() => Ok(!options.once),
+    }
+}
+
+/// Starts nginx on `port`, or where that is 0 on a free one, which is returned: and on another one if somebody takes it before
+/// nginx does.
+async fn start_nginx(
+    program: &Path,
+    plan: &Plan,
+    directory: &Path,
+    port: u16,
+) -> Result<(Nginx, u16), Error> {
+    let mut tries = 1;
+    loop {
+        let chosen = nginx::free_port(port)?;
+        let configuration = nginx::configuration(plan, chosen);
+        match Nginx::start(program, &configuration, directory, chosen).await {
+            Err(Error::Nginx(log)) if port == 0 && tries < PORTS_TRIED && log.contains("in use") => {
+                tries += 1;
+            }
+            nginx => return Ok((nginx?, chosen)),
+        }
     }
 }
 

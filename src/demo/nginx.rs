@@ -24,6 +24,9 @@ pub const SOCKET: &str = "gate.sock";
 /// Name of Piwigo's session cookie.
 pub const COOKIE: &str = "pwg_id";
 
+/// In the demo's directory, too: nginx's number, once it has its port.
+const PID_FILE: &str = "nginx.pid";
+
 /// The locations whose requests go to the gate. `^~` wins over any location with a regular expression.
 const GUARDED: [&str; 5] = ["^~ /upload", "^~ /galleries", "^~ /_data/i", "= /i.php", "= /action.php"];
 
@@ -84,7 +87,7 @@ pub fn configuration(plan: &Plan, port: u16) -> String {
 daemon off;
 master_process off;
 worker_processes 1;
-pid nginx.pid;
+pid {PID_FILE};
 error_log error.log warn;
 events {{ worker_connections 256; }}
 http {{
@@ -205,7 +208,9 @@ impl Nginx {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(self.failure(&format!("nginx ended at once ({status})")));
             }
-            if TcpStream::connect(address).await.is_ok() {
+            // It writes the file once it has the port; before, somebody else may answer there.
+            let has_the_port = fs::metadata(self.directory.join(PID_FILE)).is_ok_and(|file| file.len() > 0);
+            if has_the_port && TcpStream::connect(address).await.is_ok() {
                 return Ok(());
             }
             if Instant::now() > end {

@@ -116,6 +116,9 @@ impl Browser {
         self.forget("Page.loadEventFired");
         self.command("Page.navigate", &json!({"url": url}));
         self.wait_for("Page.loadEventFired");
+        // The event may have been that of the tab's first, empty page.
+        let is_there = "document.readyState === 'complete' && location.href !== 'about:blank'";
+        process::wait_until(url, || self.evaluate(is_there) == true);
     }
 
     /// Goes back in the tab's history.
