@@ -36,7 +36,7 @@ for target in "$@"; do
     [ ! -d "seeds/$target" ] || seeds="seeds/$target"
     log="artifacts/$target/last-run.log"
     if "target/$host/release/$target" "corpus/$target" $seeds -max_total_time="$seconds" -max_len=80000 \
-        -artifact_prefix="artifacts/$target/" -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 \
+        -artifact_prefix="artifacts/$target/" -rss_limit_mb=2048 -timeout=60 -print_final_stats=1 \
         >"$log" 2>&1; then
         echo "fuzz: $target: nothing found in $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") runs"
     else

@@ -18,17 +18,21 @@ use support::mariadb::{self, MariaDb};
 use support::nginx::{self, Nginx};
 use support::patience::PATIENCE;
 use support::plans;
-use support::process;
+
+use sqlx::MySqlConnection;
 use support::scene::Scene;
 use support::world::Case;
 use tokio::time::timeout;
 
-/// Waits until a statement of the gate's account waits for a lock.
-fn wait_for_a_lock(server: &MariaDb) {
+/// Waits until a statement of the gate's account waits for a lock, which `root` holds. It must not take long: the gate gives up
+/// after a few seconds.
+async fn wait_for_a_lock(root: &mut MySqlConnection) {
     let waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'gate' AND state LIKE 'Waiting for %lock'";
-    tokio::task::block_in_place(|| {
-        process::wait_until("a statement waits", || server.sql_as_root(waiting) != "0\n");
-    });
+    let started = Instant::now();
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut *root).await.unwrap() == 0 {
+        assert!(started.elapsed() < PATIENCE, "no statement waits");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 async fn opened(server: &MariaDb) -> Database {
@@ -297,7 +301,7 @@ async fn who_comes_while_a_statement_is_slow_shares_the_next() {
         }
     };
     let first = tokio::spawn(ask(1));
-    wait_for_a_lock(&scene.database);
+    wait_for_a_lock(&mut root).await;
     let mut others = join_all((0..100).map(|number| ask(1 + number % 25)));
     assert!((&mut others).now_or_never().is_none(), "each has asked, and waits");
     assert!(!first.is_finished());
@@ -327,9 +331,9 @@ async fn a_database_that_dies_in_mid_batch_leaves_nobody_waiting() {
         tokio::spawn(async move { inside::status(&gate, &url, &bob).await })
     };
     let asked: Vec<_> = (0..150).map(ask).collect();
-    wait_for_a_lock(&scene.database);
+    wait_for_a_lock(&mut root).await;
     assert!(asked.iter().all(|one| !one.is_finished()));
-    tokio::task::block_in_place(|| scene.database.stop());
+    tokio::task::block_in_place(|| scene.database.kill());
     for answer in timeout(PATIENCE, join_all(asked)).await.expect("all are answered") {
         assert_eq!(answer.unwrap(), 503);
     }

@@ -230,7 +230,7 @@ async fn with_freshness_nobody_is_allowed_later_than_that_after_the_commit() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_of_freshness_is_a_second() {
     let mut rights = rights();
-    rights.truncate(1);
+    rights.truncate(2);
     check_bound("1s", Duration::from_secs(1), rights).await;
 }
 
@@ -304,8 +304,6 @@ async fn a_refusal_takes_as_many_questions_whatever_is_guessed() {
     for freshness in ["0", "60s"] {
         let scene = Scene::start();
         plans::begin_log(&scene.database);
-        let options = Options { freshness: Some(freshness.into()), ..Options::default() };
-        let gate = inside::open(&scene, options).await;
         // Denied or unknown, named by the file, by another file's name, and by a number.
         let movie = http::url(scene.world.image(41).original());
         let pairs = [
@@ -321,12 +319,15 @@ async fn a_refusal_takes_as_many_questions_whatever_is_guessed() {
             ("/action.php?id=26&part=e".into(), "/action.php?id=260&part=e".into()),
         ];
         let mut number = 0;
-        let asked = async |target: &str, cookie: &str| {
-            inside::take_executed(&scene.database);
-            assert_eq!(inside::status(&gate, target, cookie).await, 403, "{target}");
-            inside::take_executed(&scene.database).len()
-        };
         for (denied, unknown) in pairs {
+            // What this one keeps stays fresh to the end of its pair, on a slow machine too.
+            let options = Options { freshness: Some(freshness.into()), ..Options::default() };
+            let gate = inside::open(&scene, options).await;
+            let asked = async |target: &str, cookie: &str| {
+                inside::take_executed(&scene.database);
+                assert_eq!(inside::status(&gate, target, cookie).await, 403, "{target}");
+                inside::take_executed(&scene.database).len()
+            };
             // Alice's rights do not reach; what does not depend on the file is known after another.
             let alice = scene.world.session("alice").cookie_header();
             for cookie in ["", &alice] {

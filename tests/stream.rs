@@ -399,11 +399,20 @@ fn who_reads_slowly_holds_nobody_up_and_is_served_as_long_as_they_read() {
     let silent: Vec<_> = (0..8).map(|_| request(gate.socket(), "large.mp4", &[])).collect();
     let front = Front::start(&scene.sandbox, Kind::Nginx);
     assert_eq!(ask(&front, "GET", "ten.jpg", &[]).text(), TEN);
-    // All of it takes longer than the limit, but no single piece.
-    let began = Instant::now();
-    let mut slow = request(gate.socket(), "large.mp4", &[]);
-    let (count, last, ended) = read_to_end(&mut slow, |_| std::thread::sleep(Duration::from_millis(50)));
-    assert!(began.elapsed() > Duration::from_secs(2), "the limit was not reached");
+    // All of it takes longer than the limit, but no single piece; where this thread had to wait for the machine, it is nobody's fault.
+    let (count, last, ended) = loop {
+        let (began, mut since, mut longest) = (Instant::now(), Instant::now(), Duration::ZERO);
+        let mut slow = request(gate.socket(), "large.mp4", &[]);
+        let answer = read_to_end(&mut slow, |_| {
+            longest = longest.max(since.elapsed());
+            since = Instant::now();
+            std::thread::sleep(Duration::from_millis(50));
+        });
+        if answer.2 || longest.max(since.elapsed()) < Duration::from_secs(1) {
+            assert!(began.elapsed() > Duration::from_secs(2), "the limit was not reached");
+            break answer;
+        }
+    };
     assert!(count > length && ended, "{count} {}", gate.log_text());
     assert_eq!(last, b"end");
     // Those who never read are given up.

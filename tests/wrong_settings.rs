@@ -16,7 +16,7 @@ fn serve(sandbox: &Sandbox, arguments: &[&str], environment: &[(&str, &str)]) ->
     let patient = process::find_program(&["timeout"]).expect("coreutils");
     sandbox
         .command(patient)
-        .arg("20")
+        .arg("60")
         .arg(program_for(sandbox))
         .arg("serve")
         .args(arguments)

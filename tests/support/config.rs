@@ -38,14 +38,17 @@ pub fn in_place_of_the_example(sandbox: &Sandbox, example: &str) -> String {
 }
 
 fn run(sandbox: &Sandbox, arguments: &[&str]) -> String {
-    let output = std::process::Command::new(gate::program())
-        .arg("config")
-        .args(arguments)
-        .current_dir(sandbox.path())
-        .env_clear()
-        .output()
-        .expect("the program runs");
-    let said = String::from_utf8_lossy(&output.stderr);
+    let print = || {
+        let mut program = std::process::Command::new(gate::program());
+        program.arg("config").args(arguments).current_dir(sandbox.path()).env_clear();
+        let output = program.output().expect("the program runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output, said)
+    };
+    // A machine that stood still for seconds is no fault of the file's.
+    let is_in_time = |(_, said): &(_, String)| !said.contains("did not answer within");
+    let (output, said) =
+        std::iter::repeat_with(print).take(3).find(is_in_time).expect("the database in time");
     // Of the sites in the tests' galleries, these two are Piwigo's own directory by another name.
     let is_right = |line: &str| line.contains("\"../gallery/\"") || line.contains("\"../link/\"");
     assert!(output.status.success() && said.lines().all(is_right), "config {arguments:?}: {said}");

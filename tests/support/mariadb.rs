@@ -167,6 +167,8 @@ impl MariaDb {
         }
         let log = self.directory.join("db.log");
         self.server = Some(Server::start("MariaDB", command, &log, &Endpoint::Unix(self.socket()))?);
+        // It listens before it answers: this one waits for the answer, which the gate does not for long.
+        self.sql_as_root("SELECT 1");
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use super::patience::PATIENCE;
 /// How long a server may take to answer its first connection, on a slow and busy machine.
 pub const START_LIMIT: Duration = PATIENCE;
 /// How long a server may take to end after it was asked to.
-pub const STOP_LIMIT: Duration = Duration::from_secs(20);
+pub const STOP_LIMIT: Duration = PATIENCE;
 /// Several tests look for a free port at the same time.
 const PORTS_TRIED: usize = 5;
 const PAUSE: Duration = Duration::from_millis(10);
@@ -263,6 +263,14 @@ struct Process {
 pub fn has_ended(id: u32) -> bool {
     let Ok(stat) = fs::read_to_string(format!("/proc/{id}/stat")) else { return true };
     has_no_threads(id, &stat)
+}
+
+/// Whether a process has its own answer to SIGTERM yet; until then the signal ends it in the middle of whatever it does.
+pub fn catches_sigterm(id: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    caught.is_some_and(|mask| mask & (1 << 14) != 0)
 }
 
 fn has_no_threads(id: u32, stat: &str) -> bool {
