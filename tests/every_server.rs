@@ -71,6 +71,40 @@ fn what_the_gate_has_just_made_is_sent_at_once(setup: Setup) {
 
 for_every_setup!(what_the_gate_has_just_made_is_sent_at_once);
 
+/// Piwigo's own action.php would let every cache keep a private photo, and the refusal of one.
+fn no_cache_keeps_a_download(setup: Setup) {
+    let scene = Scene::start();
+    let server = setup.start(&scene, &[]);
+    let id = scene.world.private_image("erin").id;
+    for target in [
+        format!("/action.php?id={id}&part=e"),
+        format!("/action.php/?id={id}&part=e&download"),
+        format!("/action.php?id={id}&part=e&refuse"),
+        "/action.php?refuse".to_owned(),
+    ] {
+        for user in [None, Some("erin")] {
+            let answer = scene.request(server.address(), "GET", &target, user, &[]);
+            let kept = answer.all("cache-control").join(", ");
+            assert!(!kept.contains("public") && !kept.is_empty(), "{setup:?} {target}: {kept:?}");
+            assert_eq!(
+                (answer.header("expires"), answer.header("pragma")),
+                (None, None),
+                "{setup:?} {target}"
+            );
+            if answer.status == 200 {
+                assert!(kept.starts_with("private"), "{setup:?} {target}: {kept:?}");
+                let vary = answer.all("vary").join(", ");
+                assert!(vary.contains("Cookie"), "{setup:?} {target}: {vary:?}");
+            }
+        }
+    }
+    let allowed =
+        scene.request(server.address(), "GET", &format!("/action.php?id={id}&part=e"), Some("erin"), &[]);
+    assert_eq!(allowed.status, 200, "{setup:?}");
+}
+
+for_every_setup!(no_cache_keeps_a_download);
+
 /// Names, and where one cannot be served: the status that an allowed visitor gets there for all of its files.
 #[rustfmt::skip]
 const NAMES: &[(&str, Exceptions)] = &[

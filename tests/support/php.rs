@@ -22,6 +22,14 @@ echo 'body=' . strlen(file_get_contents('php://input')) . "\n";
 /// Any other page of the gallery.
 pub const INDEX_PHP: &str = "<?php\nheader('Content-Type: text/html');\necho \"a page of Piwigo\\n\";\n";
 
+/// Downloads, with the headers that PHP gives Piwigo's own (`session_cache_limiter('public')`).
+pub const ACTION_PHP: &str = r#"<?php
+header('Cache-Control: public, max-age=10800');
+header('Expires: ' . gmdate('D, d M Y H:i:s', time() + 10800) . ' GMT');
+http_response_code(isset($_GET['refuse']) ? 401 : 200);
+echo "action.php of Piwigo\n";
+"#;
+
 /// A running `php-cgi`, one request at a time.
 pub struct PhpFcgi {
     server: Server,
@@ -53,7 +61,7 @@ impl PhpFcgi {
 pub fn write_scripts(sandbox: &Sandbox) {
     sandbox.write("gallery/i.php", I_PHP);
     sandbox.write("gallery/index.php", INDEX_PHP);
-    sandbox.write("gallery/action.php", "<?php\necho \"action.php of Piwigo\\n\";\n");
+    sandbox.write("gallery/action.php", ACTION_PHP);
 }
 
 /// Where `php-cgi` is.
