@@ -26,6 +26,9 @@ const INTERNAL: &str = "location ^~ /_gate/file/ {\n    internal;";
 fn a_right_set_up_has_no_problem_and_no_warning() {
     for file in [nginx::ACCEL, nginx::AUTH_REQUEST] {
         let setting = Setting::new().with_guard(file, |file| file);
+        if file == nginx::AUTH_REQUEST {
+            link_to_plain_paths(&setting);
+        }
         let conf = setting.sandbox().write("shipped.conf", nginx::fill_in(setting.sandbox(), file));
         let report = setting.report(&["--server-file", conf.to_str().unwrap()]);
         assert_eq!(report.code, Some(0), "{}", report.text);
@@ -60,6 +63,7 @@ fn a_right_set_up_has_no_problem_and_no_warning() {
             "outside-spellings",
             "outside-internal",
             "outside-privacy-links",
+            "outside-links",
             "outside-doors",
             "outside-refusals",
             "outside-config",
@@ -263,6 +267,24 @@ fn wrong_i_php_not_guarded() {
     let report = setting.report(&[]);
     report.says("outside-i-php", "problem", "/i.php?/");
     assert_eq!(report.all("problem"), ["outside-i-php"], "{}", report.text);
+}
+
+/// As the files for servers that only ask demand it.
+fn link_to_plain_paths(setting: &Setting) {
+    let config = setting.sandbox().gallery().join("local/config/config.inc.php");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("<?php\n", "<?php\n$conf['derivative_url_style'] = 1;\n")).unwrap();
+}
+
+#[test]
+fn wrong_links_of_piwigos_pages_where_i_php_is_closed() {
+    let setting = Setting::new().with_guard(nginx::AUTH_REQUEST, |file| file);
+    let report = setting.report(&[]);
+    report.says("outside-links", "problem", "/i.php?/");
+    assert!(report.text.contains("$conf['derivative_url_style'] = 1;"), "{}", report.text);
+    assert_eq!(report.all("problem"), ["outside-links"], "{}", report.text);
+    link_to_plain_paths(&setting);
+    setting.report(&[]).says("outside-links", "ok", "do not link to it");
 }
 
 #[test]

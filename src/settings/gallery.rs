@@ -47,6 +47,9 @@ pub struct Gallery {
     pub picture_extensions: Vec<String>,
     /// Whether other formats of a photo are offered.
     pub formats: bool,
+    /// How Piwigo's pages link to a resized picture: 0: by its path if it exists, else by `i.php`, 1: by its path, 2: by `i.php`; `None` if
+    /// code makes it. The gate judges all of them; `doctor` looks whether the web server lets them through.
+    pub derivative_url_style: Option<u32>,
 }
 
 /// Under this name the directories of the table `sites` stand among the rows of the config table, where no setting has it.
@@ -127,6 +130,7 @@ impl Gallery {
             guest_access: settings.boolean("guest_access", true)?,
             picture_extensions: settings.words("picture_ext", &["jpg", "jpeg", "png", "gif", "webp"])?,
             formats: settings.boolean("enable_formats", false)?,
+            derivative_url_style: settings.number("derivative_url_style", 0).ok(),
         })
     }
 

@@ -14,7 +14,7 @@ use crate::piwigo::php_value::{PhpArray, PhpKey, PhpValue};
 const MAX_FILE: u64 = 1024 * 1024;
 
 /// Every key that the table `[piwigo]` of `gate.toml` may hold: what this file and `gallery` ask for.
-const KEYS: [&str; 42] = [
+const KEYS: [&str; 43] = [
     "dblayer",
     "db_host",
     "db_user",
@@ -40,6 +40,7 @@ const KEYS: [&str; 42] = [
     "picture_ext",
     "enable_formats",
     "derivatives_strip_metadata_threshold",
+    "derivative_url_style",
     "data_location",
     "upload_dir",
     "PWG_LOCAL_DIR",

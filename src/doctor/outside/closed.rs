@@ -52,7 +52,12 @@ impl Tries<'_> {
             .await;
         }
         match chooser.open().await? {
-            Some(sample) => self.open_picture(&sample).await,
+            Some(open) => {
+                self.open_picture(&open.file).await;
+                if let Some(resized) = &open.resized {
+                    self.links_to_resized(resized, chooser.ready.gallery.derivative_url_style).await;
+                }
+            }
             None => self.findings.advise(
                 "outside-allowed",
                 "not examined: there is no picture that a guest may see",

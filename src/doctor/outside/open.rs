@@ -56,6 +56,30 @@ impl Tries<'_> {
     }
 }
 
+impl Tries<'_> {
+    /// Whether the pages' links to resized pictures lead to them: `style` is `derivative_url_style`.
+    pub(super) async fn links_to_resized(&mut self, uri: &str, style: Option<u32>) {
+        let directory = format!("/{}", self.known.guarded.derivatives);
+        let Some(short) = uri.strip_prefix(&directory) else { return };
+        let target = format!("{}/i.php?{short}", self.visitor.base.prefix);
+        let Some(answer) = self.ask(Method::Get, &target, &[]).await else { return };
+        match (answer.status, style) {
+            (401 | 403, Some(1)) => {
+                self.findings.ok("outside-links", "i.php is closed, and Piwigo's pages do not link to it");
+            }
+            (401 | 403, _) => self.findings.problem(
+                "outside-links",
+                format!("i.php is closed for an open picture, too, and Piwigo's pages link to it: {target}"),
+                "set $conf['derivative_url_style'] = 1; in local/config/config.inc.php: then they link to the picture's own \
+                 path, which a server that only asks the gate can serve",
+            ),
+            (200, _) => self.findings.ok("outside-links", "an open picture comes by i.php, too, as pages may link to it"),
+            // The gate's and the server's troubles have findings of their own.
+            _ => {}
+        }
+    }
+}
+
 /// What caches may do with it.
 fn caching(answer: &Answer, configured: Option<&str>, findings: &mut Findings) {
     let said = answer.joined("cache-control");

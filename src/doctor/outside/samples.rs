@@ -39,6 +39,13 @@ pub(super) struct Granted {
     pub(super) derivative: Option<Sample>,
 }
 
+/// What a guest may have.
+pub(super) struct Open {
+    pub(super) file: Sample,
+    /// The URL's path of a resized picture of it, whether it exists or not.
+    pub(super) resized: Option<String>,
+}
+
 /// Chooses, by the gate's verdict on a guest, or on an account (`None`: a guest).
 pub(super) struct Chooser<'a> {
     pub(super) root: &'a Path,
@@ -153,16 +160,19 @@ impl Chooser<'_> {
     }
 
     /// A file that a guest may have.
-    pub(super) async fn open(&self) -> Result<Option<Sample>, DatabaseError> {
+    pub(super) async fn open(&self) -> Result<Option<Open>, DatabaseError> {
         for candidate in self.inspection.samples(Sort::Open, "").await? {
-            if let Some(sample) = self.judged(&candidate.image.path, None, true).await? {
-                return Ok(Some(sample));
+            let (derivative, missing) = self.derivatives(&candidate.image);
+            let mut resized = derivative.as_ref().map(|sample| sample.uri.clone()).or(missing);
+            if let Some(uri) = &resized
+                && self.is_open(uri, None).await? != Some(true)
+            {
+                resized = None;
             }
             // The original may need a right that guests have not.
-            if let (Some(derivative), _) = self.derivatives(&candidate.image)
-                && self.is_open(&derivative.uri, None).await? == Some(true)
-            {
-                return Ok(Some(derivative));
+            let original = self.judged(&candidate.image.path, None, true).await?;
+            if let Some(file) = original.or(derivative.filter(|_| resized.is_some())) {
+                return Ok(Some(Open { file, resized }));
             }
         }
         Ok(None)
