@@ -8,6 +8,7 @@ mod grants;
 mod outside;
 mod prefixes;
 mod setup;
+mod shared_host;
 mod socket;
 mod text;
 mod tree;
@@ -116,6 +117,7 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
     let symlinks = settings.as_ref().map(|settings| settings.symlinks.clone()).unwrap_or_default();
     let sites = gallery.map_or(&[][..], |gallery| &gallery.layout.parent_sites);
     tree::examine(&Tree::new(&root, symlinks, sites), &guarded, outside.is_some(), &mut findings);
+    shared_host::examine(&root, &guarded, &mut findings);
     server_file(&guarded, &server_files, &mut findings);
     match &outside {
         Some(outside) => {

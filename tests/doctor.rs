@@ -27,7 +27,7 @@ fn a_right_set_up_has_no_problem_and_no_warning() {
     for file in [nginx::ACCEL, nginx::AUTH_REQUEST] {
         let setting = Setting::new().with_guard(file, |file| file);
         if file == nginx::AUTH_REQUEST {
-            link_to_plain_paths(&setting);
+            setting.link_to_plain_paths();
         }
         let conf = setting.sandbox().write("shipped.conf", nginx::fill_in(setting.sandbox(), file));
         let report = setting.report(&["--server-file", conf.to_str().unwrap()]);
@@ -269,13 +269,6 @@ fn wrong_i_php_not_guarded() {
     assert_eq!(report.all("problem"), ["outside-i-php"], "{}", report.text);
 }
 
-/// As the files for servers that only ask demand it.
-fn link_to_plain_paths(setting: &Setting) {
-    let config = setting.sandbox().gallery().join("local/config/config.inc.php");
-    let text = fs::read_to_string(&config).unwrap();
-    fs::write(&config, text.replace("<?php\n", "<?php\n$conf['derivative_url_style'] = 1;\n")).unwrap();
-}
-
 #[test]
 fn wrong_links_of_piwigos_pages_where_i_php_is_closed() {
     let setting = Setting::new().with_guard(nginx::AUTH_REQUEST, |file| file);
@@ -283,8 +276,27 @@ fn wrong_links_of_piwigos_pages_where_i_php_is_closed() {
     report.says("outside-links", "problem", "/i.php?/");
     assert!(report.text.contains("$conf['derivative_url_style'] = 1;"), "{}", report.text);
     assert_eq!(report.all("problem"), ["outside-links"], "{}", report.text);
-    link_to_plain_paths(&setting);
+    setting.link_to_plain_paths();
     setting.report(&[]).says("outside-links", "ok", "do not link to it");
+}
+
+#[test]
+fn wrong_server_that_answers_its_first_page_and_no_picture() {
+    let hangs_up = "location ^~ /upload { return 444; }\nlocation ^~ /galleries { return 444; }\n";
+    let setting = Setting::new().with_guard(nginx::ACCEL, |_| hangs_up.to_owned());
+    let report = setting.report(&[]);
+    report.says("outside-requests", "problem", "the first page comes, and these do not: ");
+    report.says("outside-original", "note", "there was no answer");
+}
+
+#[test]
+fn wrong_program_beside_piwigo_that_nobody_may_start() {
+    let setting = Setting::right();
+    let program = setting.sandbox().write("gallery/gate.fcgi", "a program");
+    open_permissions(&program, 0o644);
+    let report = setting.report(&[]);
+    report.says("gate-fcgi", "problem", "0644");
+    report.says("gate-fcgi-htaccess", "warning", "does not lead to it");
 }
 
 #[test]

@@ -14,6 +14,9 @@ use support::nginx::{self, Nginx};
 fn a_visitor_whom_piwigo_and_the_gate_know() {
     for file in [nginx::ACCEL, nginx::AUTH_REQUEST] {
         let setting = Setting::new().with_guard(file, |file| file);
+        if file == nginx::AUTH_REQUEST {
+            setting.link_to_plain_paths();
+        }
         for (user, allowed, denied) in [
             (
                 "erin",
@@ -39,6 +42,23 @@ fn a_visitor_whom_piwigo_and_the_gate_know() {
             report.text
         );
     }
+}
+
+/// Then the account has nothing to do with it.
+#[test]
+fn wrong_server_that_refuses_everything_or_reaches_no_gate() {
+    let mut setting = Setting::new().with_guard(nginx::ACCEL, |_| {
+        ["/upload", "/galleries", "/_data/i", "/i.php"]
+            .map(|path| format!("location ^~ {path} {{ return 403; }}\n"))
+            .concat()
+    });
+    let report = setting.report(&["--cookie", &setting.cookie("erin")]);
+    report.says("outside-allowed", "problem", "an open picture does not come");
+    report.says("outside-session-allowed", "note", "not even an open picture comes");
+    setting = setting.with_guard(nginx::ACCEL, |file| file);
+    drop(setting.gate.take());
+    let report = setting.report(&["--cookie", &setting.cookie("erin")]);
+    report.says("outside-session-allowed", "note", "what erin may see: the server was in trouble");
 }
 
 #[test]

@@ -67,6 +67,8 @@ struct Tries<'a> {
     trouble: Option<(String, u16)>,
     /// What curl complained about.
     complaints: Vec<String>,
+    /// Not even an open picture comes: what is refused to an account says nothing about the account.
+    nothing_comes: bool,
     /// The gallery is locked: 503 is the gate's own answer.
     locked: bool,
     /// What comes in the place of a picture that does not exist.
@@ -114,6 +116,7 @@ pub(super) async fn examine(outside: &Outside, known: &Known<'_>, findings: &mut
         paths: Vec::new(),
         trouble: None,
         complaints: Vec::new(),
+        nothing_comes: false,
         locked,
         placeholder: None,
     };
@@ -326,11 +329,17 @@ impl Tries<'_> {
                 "set display_errors = Off for PHP, and take such headers out of the server's configuration",
             );
         }
-        if !self.complaints.is_empty() {
-            let rest = if self.complaints.len() < MAX_FAILURES { "" } else { "; no more was asked" };
+        if self.complaints.len() >= MAX_FAILURES {
+            self.findings.problem(
+                "outside-requests",
+                format!("the first page comes, and these do not: {}; no more was asked", some(&self.complaints)),
+                "look into the server's error log: a gate that the server cannot start (gate.fcgi must be executable, and for this kind \
+                 of processor), or that hangs, makes it wait",
+            );
+        } else if !self.complaints.is_empty() {
             self.findings.warn(
                 "outside-requests",
-                format!("{}{rest}", some(&self.complaints)),
+                some(&self.complaints),
                 "try again; if it stays, look into the server's log",
             );
         }

@@ -72,6 +72,14 @@ impl Setting {
         self
     }
 
+    /// Lets Piwigo's pages link to the plain paths of resized pictures, as the files for servers that only ask demand.
+    pub fn link_to_plain_paths(&self) {
+        let config = self.sandbox().gallery().join("local/config/config.inc.php");
+        let text = fs::read_to_string(&config).expect("Piwigo's settings");
+        let line = "<?php\n$conf['derivative_url_style'] = 1;\n";
+        fs::write(&config, text.replacen("<?php\n", line, 1)).expect("Piwigo's settings");
+    }
+
     pub fn right() -> Self {
         Self::new().with_guard(nginx::ACCEL, |file| file)
     }

@@ -15,6 +15,7 @@ impl Tries<'_> {
                 .not_examined("outside-allowed", "an open picture: the server was in trouble");
         }
         if answer.status != 200 || !sample.is_in(&answer.body) {
+            self.nothing_comes = true;
             return self.findings.problem(
                 "outside-allowed",
                 format!("an open picture does not come: {target} is answered {}", answer.status),

@@ -113,6 +113,9 @@ impl Tries<'_> {
         let Taken { came, refused } = &taken;
         let from = signed_in.map_or(Network::Any, |(network, _)| network).words();
         match said {
+            Said::Account(_) if came.is_empty() && self.nothing_comes => {
+                self.findings.not_examined(ALLOWED, "not even an open picture comes (outside-allowed)");
+            }
             Said::Account(_) if came.is_empty() && !refused.is_empty() => {
                 let (what, remedy) = causes::causes(setup, &views, account);
                 self.findings.problem(
@@ -176,6 +179,9 @@ impl Tries<'_> {
     /// Says what came of it, but for a gate that does not know the visitor.
     fn told(&mut self, taken: &Taken, who: &str) {
         match taken {
+            Taken { came, refused } if came.is_empty() && refused.is_empty() && self.trouble.is_some() => {
+                self.findings.not_examined(ALLOWED, &format!("what {who} may see: the server was in trouble"));
+            }
             Taken { came, refused } if came.is_empty() && refused.is_empty() => self.findings.not_examined(
                 ALLOWED,
                 &format!(

@@ -1,0 +1,93 @@
+//! The set-up of shared hosting: the program in the gallery's own directory, and the `.htaccess` files that lead to it.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use super::findings::{Findings, some};
+use super::prefixes::Guarded;
+use super::read_start;
+
+/// The program's name there (`docs/shared-hosting.md`).
+const PROGRAM: &str = "gate.fcgi";
+
+/// Bytes of an `.htaccess` file that are read; the shipped one is not the first text of every file.
+const MAX_HTACCESS: u64 = 256 * 1024;
+
+/// Looks at the program and its files, where there is one.
+pub(super) fn examine(root: &Path, guarded: &Guarded, findings: &mut Findings) {
+    let Ok(metadata) = fs::metadata(root.join(PROGRAM)) else { return };
+    let mode = metadata.mode() & 0o7777;
+    if mode & 0o111 == 0 {
+        findings.problem(
+            "gate-fcgi",
+            format!("{PROGRAM} is {mode:04o}: Apache cannot start it, and no picture comes"),
+            "chmod 755 gate.fcgi",
+        );
+    } else if mode & 0o022 != 0 {
+        findings.warn(
+            "gate-fcgi",
+            format!("{PROGRAM} is {mode:04o}: others may put another program in its place, and suexec does not start it"),
+            "chmod 755 gate.fcgi",
+        );
+    } else {
+        findings.ok("gate-fcgi", format!("{PROGRAM} is {mode:04o}"));
+    }
+    let leads_to_it = |directory: &str| {
+        read_start(&root.join(directory).join(".htaccess"), MAX_HTACCESS)
+            .is_ok_and(|text| text.contains(PROGRAM))
+    };
+    if !leads_to_it("") {
+        return findings.warn(
+            "gate-fcgi-htaccess",
+            format!("{PROGRAM} is there, and the .htaccess file beside it does not lead to it"),
+            "put what piwigo-gate config htaccess prints at its beginning; or remove the program, if the server guards in another way",
+        );
+    }
+    let bare: Vec<String> =
+        guarded.directories().into_iter().filter(|directory| !leads_to_it(directory)).collect();
+    if bare.is_empty() {
+        findings
+            .ok("gate-fcgi-htaccess", "the .htaccess files lead to it, in each guarded directory as well");
+    } else {
+        findings.advise(
+            "gate-fcgi-htaccess",
+            format!("the second lock is missing: no .htaccess file of the gate's in {}", some(&bare)),
+            "put what piwigo-gate config htaccess-guarded-dir prints there: it holds when the first file is lost",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::doctor::findings::Level;
+
+    #[test]
+    fn a_program_that_cannot_run_and_a_file_that_was_forgotten() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let look = || {
+            let mut findings = Findings::default();
+            examine(root, &Guarded::default(), &mut findings);
+            findings.0.iter().map(|finding| finding.level).collect::<Vec<_>>()
+        };
+        assert_eq!(look(), [], "not this set-up");
+        fs::write(root.join(PROGRAM), "").unwrap();
+        let table =
+            [(0o644, Level::Problem), (0o775, Level::Warning), (0o755, Level::Ok), (0o700, Level::Ok)];
+        for (mode, level) in table {
+            fs::set_permissions(root.join(PROGRAM), fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(look(), [level, Level::Warning], "{mode:o}");
+        }
+        fs::write(root.join(".htaccess"), "Action piwigo-gate /gate.fcgi virtual").unwrap();
+        assert_eq!(look(), [Level::Ok, Level::Note]);
+        for name in Guarded::default().directories() {
+            fs::create_dir_all(root.join(&name)).unwrap();
+            fs::copy(root.join(".htaccess"), root.join(name).join(".htaccess")).unwrap();
+        }
+        assert_eq!(look(), [Level::Ok, Level::Ok]);
+    }
+}
