@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::{Notify, watch};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::fastcgi::{self, Decoder, Event, Head, ParamsState};
@@ -27,15 +28,14 @@ const SPARE_BUFFERS: usize = 64;
 /// Longest time for requests under way, once the process was asked to end.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a connection that was just accepted may stay silent during the drain.
-const DRAIN_FIRST_BYTE: Duration = Duration::from_secs(1);
+/// How long a connection that was just accepted may stay silent when all places are taken, or during the drain.
+const FIRST_BYTE: Duration = Duration::from_secs(1);
 
 /// Out of descriptors, most likely: connections get that much time to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Where others may still connect, the queue is empty once it has been silent for so long; a connection that is to be closed for
-/// another one has sent nothing if it is silent for so long. Looking only once would not do: the runtime says "nothing
-/// there" where it has not heard from the system yet, and after every 128 connections.
+/// Where others may still connect, the queue is empty once it has been silent for so long. Looking at it only once would not
+/// do: the runtime says "nothing there" where it has not heard from the system yet, and after every 128 connections.
 const LAST_CALL: Duration = Duration::from_millis(20);
 
 /// What answers requests. One function; a panic in it is answered 503.
@@ -61,16 +61,28 @@ pub async fn serve<H: Handler>(
         spare: Mutex::new(Vec::new()),
         stop: stop.clone(),
     });
-    let accepting: Vec<_> = listeners
-        .into_iter()
-        .map(|listener| tokio::spawn(accept(listener, shared.clone(), stop.clone())))
-        .collect();
-    for task in accepting {
-        if let Err(error) = task.await {
+    let mut accepting = JoinSet::new();
+    for listener in listeners {
+        accepting.spawn(accept(listener, shared.clone(), stop.clone()));
+    }
+    let failed = |ended: Result<(), JoinError>| {
+        if let Err(error) = ended {
             tracing::error!(%error, "the accepting task failed");
         }
+    };
+    let mut stopping = stop.clone();
+    tokio::select! {
+        () = stopped(&mut stopping) => {}
+        Some(ended) = accepting.join_next() => failed(ended),
     }
-    if timeout(DRAIN_TIMEOUT, shared.connections.all_closed()).await.is_err() {
+    // With all places taken, those who have connected already wait for one: within the same time.
+    let drained = async {
+        while let Some(ended) = accepting.join_next().await {
+            failed(ended);
+        }
+        shared.connections.all_closed().await;
+    };
+    if timeout(DRAIN_TIMEOUT, drained).await.is_err() {
         tracing::warn!(
             "requests were still under way {} s after the signal to stop",
             DRAIN_TIMEOUT.as_secs()
@@ -131,7 +143,7 @@ async fn accept<H: Handler>(mut listener: Listener, shared: Arc<Shared<H>>, mut 
         }
     }
     // Who has already connected is served: first nobody new can come, then the queue is emptied.
-    let deadline = Instant::now() + DRAIN_FIRST_BYTE;
+    let deadline = Instant::now() + FIRST_BYTE;
     let Some(queue) = listener.refuse_new() else {
         while Instant::now() < deadline
             && let Ok(Ok(stream)) = timeout(LAST_CALL, listener.accept()).await
@@ -320,8 +332,32 @@ struct Connections {
 }
 
 struct Entry {
-    waiting_since: Option<Instant>,
+    waiting: Option<Waiting>,
     close: Arc<Notify>,
+}
+
+/// For what a connection waits.
+#[derive(Clone, Copy)]
+struct Waiting {
+    since: Instant,
+    /// For a next request; not for the rest of one, nor for the first byte.
+    between_requests: bool,
+}
+
+impl Waiting {
+    /// From when on the connection may be closed for a newcomer. What was just accepted looks silent to the runtime until
+    /// it has heard of its bytes, and a web server may be kept from writing at once.
+    fn may_be_closed_from(self) -> Instant {
+        if self.between_requests { self.since } else { self.since + FIRST_BYTE }
+    }
+}
+
+/// What a newcomer gets.
+enum Place {
+    /// This one, and what is notified when it is to be closed.
+    Taken(usize, Arc<Notify>),
+    /// None before another connection has ended, or this moment.
+    Later(Option<Instant>),
 }
 
 /// One connection's place; given back when it is dropped, also by a panic.
@@ -341,37 +377,52 @@ impl Connections {
     async fn open(&self) -> (usize, Arc<Notify>) {
         loop {
             let freed = self.freed.notified();
-            if let Some(place) = self.take_free() {
-                return place;
+            match self.take_free() {
+                Place::Taken(index, close) => return (index, close),
+                Place::Later(Some(moment)) => drop(timeout_at(moment, freed).await),
+                Place::Later(None) => freed.await,
             }
-            freed.await;
         }
     }
 
-    fn take_free(&self) -> Option<(usize, Arc<Notify>)> {
+    fn take_free(&self) -> Place {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(index) = slots.iter().position(Option::is_none) {
             let close = Arc::new(Notify::new());
-            slots[index] = Some(Entry { waiting_since: Some(Instant::now()), close: close.clone() });
-            return Some((index, close));
+            let waiting = Some(Waiting { since: Instant::now(), between_requests: false });
+            slots[index] = Some(Entry { waiting, close: close.clone() });
+            return Place::Taken(index, close);
         }
-        let idlest = slots
-            .iter_mut()
-            .flatten()
-            .filter(|entry| entry.waiting_since.is_some())
-            .min_by_key(|entry| entry.waiting_since);
-        if let Some(entry) = idlest {
-            entry.waiting_since = None;
-            entry.close.notify_one();
+        let waiting = slots.iter_mut().flatten().filter_map(|entry| Some((entry.waiting?, entry)));
+        let Some((idlest, entry)) = waiting.min_by_key(|(waiting, _)| waiting.may_be_closed_from()) else {
+            return Place::Later(None);
+        };
+        let moment = idlest.may_be_closed_from();
+        if moment > Instant::now() {
+            return Place::Later(Some(moment));
         }
-        None
+        entry.waiting = None;
+        entry.close.notify_one();
+        Place::Later(None)
     }
 
-    fn set_waiting(&self, index: usize, waiting: bool) {
+    /// From now on the connection waits, for a next request or for the rest of one.
+    fn begin_to_wait(&self, index: usize, between_requests: bool) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Some(entry)) = slots.get_mut(index) {
-            entry.waiting_since = waiting.then(Instant::now);
+            entry.waiting = Some(Waiting { since: Instant::now(), between_requests });
         }
+        drop(slots);
+        if between_requests {
+            // This one may be closed for a newcomer who found all of them busy.
+            self.freed.notify_waiters();
+        }
+    }
+
+    /// It waits no longer; true: it was to be closed for a newcomer.
+    fn end_to_wait(&self, index: usize) -> bool {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.get_mut(index).and_then(Option::as_mut).is_some_and(|entry| entry.waiting.take().is_none())
     }
 
     async fn all_closed(&self) {
@@ -396,22 +447,29 @@ impl Slot<'_> {
     ) -> Option<usize> {
         let mut stop = shared.stop.clone();
         tokio::pin!(read);
-        self.connections.set_waiting(self.index, true);
-        let patience = tokio::select! {
+        self.connections.begin_to_wait(self.index, between_requests);
+        let count = tokio::select! {
             biased;
-            count = &mut read => {
-                self.connections.set_waiting(self.index, false);
-                return count.ok();
-            }
-            () = self.close.notified() => LAST_CALL,
-            () = tokio::time::sleep_until(deadline) => Duration::ZERO,
-            // During the drain nobody waits for a next request, but a first one that is on its way is served.
-            () = stopped(&mut stop) => if between_requests { Duration::ZERO } else { DRAIN_FIRST_BYTE },
+            count = &mut read => Some(count.ok()),
+            () = self.close.notified() => Some(None),
+            () = tokio::time::sleep_until(deadline) => Some(None),
+            () = stopped(&mut stop) => None,
         };
-        self.connections.set_waiting(self.index, false);
-        let count = timeout_at(deadline.min(Instant::now() + patience), read).await.ok()?.ok();
-        // Who wanted this place must look for another one.
-        self.connections.freed.notify_waiters();
+        let count = match count {
+            Some(count) => count,
+            // During the drain nobody waits for a next request, but a first one that is on its way is served.
+            None if between_requests => None,
+            None => {
+                let deadline = deadline.min(Instant::now() + FIRST_BYTE);
+                timeout_at(deadline, read).await.ok().and_then(Result::ok)
+            }
+        };
+        let was_to_be_closed = self.connections.end_to_wait(self.index);
+        if was_to_be_closed && count.is_some_and(|count| count > 0) {
+            // It was faster. Who wanted this place must look for another one.
+            let _ = self.close.notified().now_or_never();
+            self.connections.freed.notify_waiters();
+        }
         count
     }
 }

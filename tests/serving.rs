@@ -309,6 +309,29 @@ async fn at_the_cap_the_idlest_connection_makes_room() {
     running.end().await;
 }
 
+/// One of two resting connections is chosen to make room, and asks at that moment: then the other one makes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_the_cap_a_newcomer_does_not_wait_for_one_that_is_busy_again() {
+    // A connection that rests would be closed in time, but not in this test's.
+    let running = start(Limits { max_connections: 2, idle_timeout: 10 * PATIENCE, ..LIMITS });
+    for _ in 0..1000 {
+        let mut kept = [running.connect().await, running.connect().await];
+        for stream in &mut kept {
+            stream.write_all(&raw("/1", "GET", true)).await.unwrap();
+            read_replies(stream, 1).await;
+        }
+        let newcomer = async {
+            let mut stream = running.connect().await;
+            stream.write_all(&raw("/new", "GET", false)).await.unwrap();
+            read_all(&mut stream).await
+        };
+        let again = async { drop(kept[0].write_all(&raw("/again", "GET", true)).await) };
+        let (answer, ()) = tokio::join!(newcomer, again);
+        assert!(contains(&answer, "/_gate/file/new\r\n"), "{}", String::from_utf8_lossy(&answer));
+    }
+    running.end().await;
+}
+
 /// Just accepted, all of them are silent as far as the runtime has heard; none is closed for another one's sake with its request
 /// unread.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -362,6 +385,22 @@ async fn what_is_under_way_or_waiting_is_finished_before_the_end() {
     running.handler.hold.add_permits(1);
     assert!(contains(&read_all(&mut held).await, "Status: 403 "));
     timeout(PATIENCE, running.serving).await.expect("the drain ends").unwrap();
+}
+
+/// All places are held, and somebody waits for one: the end comes all the same.
+#[tokio::test]
+async fn a_full_gate_ends_when_its_time_is_over() {
+    let running = start(Limits { max_connections: 1, ..LIMITS });
+    let mut held = running.connect().await;
+    held.write_all(&raw("/hold", "GET", false)).await.unwrap();
+    while running.handler.handled.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut newcomer = running.connect().await;
+    newcomer.write_all(&raw("/new", "GET", false)).await.unwrap();
+    // Nobody has to wait for the clock.
+    tokio::time::pause();
+    running.end().await;
 }
 
 #[tokio::test]
