@@ -148,7 +148,7 @@ pub struct Config {
     /// For a gallery in /var/www/piwigo, whatever there is on this machine and is said besides --url-prefix
     #[arg(long)]
     pub example: bool,
-    /// PHP-FPM's socket [default: the newest in /run/php or /run/php-fpm]
+    /// PHP-FPM's socket, or its ADDRESS:PORT [default: the newest in /run/php or /run/php-fpm]
     #[arg(long, value_name = "PATH")]
     pub php_socket: Option<PathBuf>,
     /// The gate's program [default: /usr/local/bin/piwigo-gate, or as the file says]

@@ -36,6 +36,11 @@ pub enum ConfigError {
          . _ - ~ + @ : , = / can be written there"
     )]
     Name(String),
+    /// PHP's socket is neither a path nor an address.
+    #[error(
+        "{0:?} is no place of PHP-FPM: say --php-socket /run/php/php-fpm.sock, or --php-socket 127.0.0.1:9000"
+    )]
+    Php(String),
     /// This kind of server only knows TCP.
     #[error("{kind} can only reach the gate over TCP: say --listen tcp:127.0.0.1:9800")]
     NeedsTcp {

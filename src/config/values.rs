@@ -35,7 +35,7 @@ pub struct Values {
     pub prefix: String,
     /// Where the gate listens.
     pub gate: Listening,
-    /// PHP-FPM's socket.
+    /// PHP-FPM's socket: its path, or `127.0.0.1:9000`.
     pub php_socket: String,
     /// The gate's program, if not in the usual place.
     pub program: Option<String>,
@@ -213,7 +213,11 @@ impl Values {
             .chain(&self.originals)
             .chain(&self.beside)
             .find(|text| !text.chars().all(plain))
-            .map_or(Ok(()), |text| Err(ConfigError::Name(text.clone())))
+            .map_or(Ok(()), |text| Err(ConfigError::Name(text.clone())))?;
+        if !self.php_socket.starts_with('/') && !self.php_socket.contains(':') {
+            return Err(ConfigError::Php(self.php_socket.clone()));
+        }
+        Ok(())
     }
 
     /// The options with which the file was printed, for its own first lines.
@@ -283,6 +287,11 @@ impl Values {
             Ok(Some(parent)) if !self.socket_activated => parent.to_string_lossy(),
             _ => "".into(),
         };
+        // As the servers write a socket's path, or as it is: `127.0.0.1:9000`.
+        let php = |unix: &str| {
+            let is_path = self.php_socket.starts_with('/');
+            format!("{}{}", if is_path { unix } else { "" }, self.php_socket)
+        };
         let text = |text: &str| Value::String(text.to_owned());
         let list = |items: &[String]| Value::List(items.iter().cloned().map(Value::String).collect());
         let map: BTreeMap<String, Value> = [
@@ -297,6 +306,8 @@ impl Values {
             ("gate_host", text(&host)),
             ("gate_port", text(&port)),
             ("php_socket", text(&self.php_socket)),
+            ("php_pass", text(&php("unix:"))),
+            ("php_dial", text(&php("unix/"))),
             ("program", text(program)),
             ("fcgi", text(fcgi)),
             ("fcgi_dir", text(&Path::new(fcgi).parent().unwrap_or(Path::new("/")).to_string_lossy())),
@@ -321,10 +332,7 @@ impl Values {
             ("beside", list(&self.beside)),
             ("same_owner_links", Value::Bool(self.same_owner_links)),
             // Where the server only asks, `action.php` stays with PHP.
-            (
-                "judges_urls_only",
-                Value::Bool(kind.starts_with("nginx-auth-") || kind == "caddy-forward-auth"),
-            ),
+            ("judges_urls_only", Value::Bool(kind == "caddy-forward-auth")),
             ("cached", Value::Bool(kind == "nginx-auth-cache")),
             ("is_tcp", Value::Bool(self.is_tcp())),
             ("has_beside", Value::Bool(!self.beside.is_empty())),
@@ -374,7 +382,7 @@ fn php_socket_in(run: &Path) -> PathBuf {
             let numbers = rest.split(|c: char| !c.is_ascii_digit()).take(2);
             numbers.map(|number| number.parse().unwrap_or(0)).collect::<Vec<u32>>()
         });
-        (numbers, name)
+        (numbers, name.ends_with("-fpm.sock"), name)
     };
     sockets.filter(|path| path.extension().is_some_and(|end| end == "sock")).max_by_key(rank).unwrap_or(usual)
 }
@@ -426,7 +434,10 @@ mod tests {
             (&["php/php8.2-fpm.sock", "php/php-fpm.sock"], "php/php-fpm.sock"),
             (&["php/php8.9-fpm.sock", "php/php8.10-fpm.sock", "php/php7.4-fpm.sock"], "php/php8.10-fpm.sock"),
             (&["php/zoo.sock", "php/php8.2-fpm.sock", "php/php8.4-fpm.pid"], "php/php8.2-fpm.sock"),
-            (&["php/php8.2-fpm-zoo.sock", "php/php8.2-fpm.sock"], "php/php8.2-fpm.sock"),
+            (
+                &["php/php8.2-fpm-zoo.sock", "php/php8.2-zoo.sock", "php/php8.2-fpm.sock"],
+                "php/php8.2-fpm.sock",
+            ),
             (&["php-fpm/www.sock"], "php-fpm/www.sock"),
             (&["php-fpm/php-fpm.sock", "php-fpm/other.sock"], "php-fpm/php-fpm.sock"),
         ];
@@ -437,6 +448,24 @@ mod tests {
                 std::fs::write(run.path().join(name), "").unwrap();
             }
             assert_eq!(php_socket_in(run.path()), run.path().join(expected), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn php_is_at_a_path_or_an_address() {
+        for (socket, expected) in [
+            ("/run/php/php-fpm.sock", Some("fastcgi_pass \"unix:/run/php/php-fpm.sock\";")),
+            ("127.0.0.1:9000", Some("fastcgi_pass \"127.0.0.1:9000\";")),
+            ("php-fpm.sock", None),
+        ] {
+            let values = Values { php_socket: socket.into(), ..Values::example() };
+            for kind in ["nginx", "nginx-auth-request"] {
+                let text = crate::config::print(crate::config::Kind::find(kind).unwrap(), &values);
+                assert_eq!(
+                    text.ok().map(|text| text.contains(expected.unwrap_or_default())),
+                    expected.map(|_| true)
+                );
+            }
         }
     }
 

@@ -28,6 +28,7 @@ header('Cache-Control: public, max-age=10800');
 header('Expires: ' . gmdate('D, d M Y H:i:s', time() + 10800) . ' GMT');
 http_response_code(isset($_GET['refuse']) ? 401 : 200);
 echo "action.php of Piwigo\n";
+if (!empty($_SERVER['REMOTE_USER'])) echo "as {$_SERVER['REMOTE_USER']}\n";
 "#;
 
 /// A running `php-cgi`, one request at a time.
