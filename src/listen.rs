@@ -283,15 +283,20 @@ impl Listener {
 
     fn unix(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let is_ours_alone = address
-            .as_pathname()
-            .is_some_and(|name| is_of_mod_fcgid(name, std::os::unix::process::parent_id()));
-        Ok(Listener { socket: Accepting::Unix(UnixListener::from_std(listener)?), name: None, is_ours_alone })
+        let socket = Accepting::Unix(UnixListener::from_std(listener)?);
+        Ok(Listener { socket, name: None, is_ours_alone: false })
     }
 
     fn inherited(socket: Socket) -> io::Result<Self> {
-        if socket.domain()? == Domain::UNIX { Self::unix(socket.into()) } else { Self::tcp(socket.into()) }
+        if socket.domain()? != Domain::UNIX {
+            return Self::tcp(socket.into());
+        }
+        let parent = std::os::unix::process::parent_id();
+        let is_ours_alone =
+            socket.local_addr()?.as_pathname().is_some_and(|name| is_of_mod_fcgid(name, parent));
+        let mut listener = Self::unix(socket.into())?;
+        listener.is_ours_alone = is_ours_alone;
+        Ok(listener)
     }
 
     /// Waits for the next connection.
