@@ -285,7 +285,7 @@ fn wrong_server_that_answers_its_first_page_and_no_picture() {
     let hangs_up = "location ^~ /upload { return 444; }\nlocation ^~ /galleries { return 444; }\n";
     let setting = Setting::new().with_guard(nginx::ACCEL, |_| hangs_up.to_owned());
     let report = setting.report(&[]);
-    report.says("outside-requests", "problem", "the first page comes, and these do not: ");
+    report.says("outside-requests", "problem", "the server answers, but not for pictures: ");
     report.says("outside-original", "note", "there was no answer");
 }
 
@@ -294,9 +294,11 @@ fn wrong_program_beside_piwigo_that_nobody_may_start() {
     let setting = Setting::right();
     let program = setting.sandbox().write("gallery/gate.fcgi", "a program");
     open_permissions(&program, 0o644);
+    setting.report(&[]).says("gate-fcgi", "warning", "does not lead to it");
+    setting.sandbox().write("gallery/.htaccess", include_str!("../apache/htaccess"));
     let report = setting.report(&[]);
     report.says("gate-fcgi", "problem", "0644");
-    report.says("gate-fcgi-htaccess", "warning", "does not lead to it");
+    report.says("gate-fcgi-htaccess", "note", "upload, galleries, _data/i");
 }
 
 #[test]

@@ -55,6 +55,7 @@ fn wrong_server_that_refuses_everything_or_reaches_no_gate() {
     let report = setting.report(&["--cookie", &setting.cookie("erin")]);
     report.says("outside-allowed", "problem", "an open picture does not come");
     report.says("outside-session-allowed", "note", "not even an open picture comes");
+    assert!(!report.text.contains("outside-links"), "{}", report.text);
     setting = setting.with_guard(nginx::ACCEL, |file| file);
     drop(setting.gate.take());
     let report = setting.report(&["--cookie", &setting.cookie("erin")]);

@@ -132,15 +132,19 @@ impl Drop for Over {
 
 /// Asks for the picture again and again; how many requests were judged strictly.
 async fn ask_until_over(gate: Arc<Gate>, phase: Arc<Phase>, target: String) -> u64 {
-    let mut strict = 0;
+    let (mut strict, mut late) = (0, 0);
     while !phase.over.load(Ordering::SeqCst) {
         let begin = phase.now();
         let status = inside::status(&gate, &target, BOBS_COOKIE).await;
-        // 503: the machine stood still for longer than the gate waits for the database, which is no verdict.
-        if phase.now() != begin || status == 503 {
+        if phase.now() != begin {
             continue;
         }
         match begin % 4 {
+            // The machine stood still for longer than the gate waits for the database, which is no verdict.
+            0 if status == 503 && late < 5 => {
+                late += 1;
+                continue;
+            }
             0 => assert_eq!(status, 200, "phase {begin}: refused after it was given"),
             2 => assert_ne!(status, 200, "phase {begin}: allowed after it was taken away"),
             _ => continue,

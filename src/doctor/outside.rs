@@ -2,8 +2,8 @@
 //! what must be closed to everybody, and looks at how an open picture comes. With somebody's cookies: whether Piwigo and the
 //! gate know them alike.
 //!
-//! Nothing is changed, but what any visitor's request may change: where no gate stands before `i.php`, Piwigo may make the
-//! resized picture that is asked for; and it notes the time in the session of whose cookies are given, or opens one.
+//! Nothing is changed, but what any visitor's request may change: Piwigo or the gate may make an open resized picture that is
+//! asked for, and where no gate stands before `i.php` a private one; and Piwigo notes the time in the session of whose cookies are given, or opens one.
 
 mod causes;
 mod closed;
@@ -67,6 +67,8 @@ struct Tries<'a> {
     trouble: Option<(String, u16)>,
     /// What curl complained about.
     complaints: Vec<String>,
+    /// There was no answer to a private original, asked for in the plainest way.
+    silent: bool,
     /// Not even an open picture comes: what is refused to an account says nothing about the account.
     nothing_comes: bool,
     /// The gallery is locked: 503 is the gate's own answer.
@@ -116,6 +118,7 @@ pub(super) async fn examine(outside: &Outside, known: &Known<'_>, findings: &mut
         paths: Vec::new(),
         trouble: None,
         complaints: Vec::new(),
+        silent: false,
         nothing_comes: false,
         locked,
         placeholder: None,
@@ -295,6 +298,7 @@ impl Tries<'_> {
             self.trouble.get_or_insert(trouble);
             self.findings.not_examined(id, &format!("{what}: the server was in trouble"));
         } else {
+            self.silent |= id == "outside-original";
             self.findings.not_examined(id, &format!("{what}: there was no answer"));
         }
     }
@@ -306,7 +310,7 @@ impl Tries<'_> {
                 "outside-gate",
                 format!("the server answers {status} to {}: the gate does not run, or the server does not reach it", shown(target)),
                 "start the gate; see that the web server's user may write to its socket (socket, above); a gate without its \
-                 database, or a locked gallery, answers 503 too",
+                 database, or a locked gallery, answers 503 too; if it is action.php alone, correct PHP's socket (config --php-socket)",
             );
         }
         if self.redirects.is_empty() {
@@ -329,17 +333,18 @@ impl Tries<'_> {
                 "set display_errors = Off for PHP, and take such headers out of the server's configuration",
             );
         }
-        if self.complaints.len() >= MAX_FAILURES {
+        let rest = if self.complaints.len() < MAX_FAILURES { "" } else { "; no more was asked" };
+        if self.silent && !self.complaints.is_empty() {
             self.findings.problem(
                 "outside-requests",
-                format!("the first page comes, and these do not: {}; no more was asked", some(&self.complaints)),
+                format!("the server answers, but not for pictures: {}{rest}", some(&self.complaints)),
                 "look into the server's error log: a gate that the server cannot start (gate.fcgi must be executable, and for this kind \
                  of processor), or that hangs, makes it wait",
             );
         } else if !self.complaints.is_empty() {
             self.findings.warn(
                 "outside-requests",
-                some(&self.complaints),
+                format!("{}{rest}", some(&self.complaints)),
                 "try again; if it stays, look into the server's log",
             );
         }

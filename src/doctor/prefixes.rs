@@ -71,16 +71,7 @@ impl Guarded {
 
     /// Of these, what `text` never mentions outside of its comments.
     pub(super) fn missing_from(&self, text: &str) -> Vec<String> {
-        // A comment begins a line or stands behind a blank; elsewhere `#` is part of an expression.
-        let code = |line: &str| {
-            let line = line.trim_start();
-            if line.starts_with('#') {
-                String::new()
-            } else {
-                line.split(" #").next().unwrap_or_default().to_owned()
-            }
-        };
-        let text = text.lines().map(code).collect::<Vec<_>>().join("\n");
+        let text = without_comments(text);
         // The ways in which regular expressions write a dot and a group, and the end of a name that some disks do not look at.
         let text = text.replace("[.\\x20]*", "").replace("\\.", ".").replace("[.]", ".").replace("(?:", "(");
         let is_mentioned = |name: &String| {
@@ -92,6 +83,20 @@ impl Guarded {
         };
         self.mentioned().into_iter().filter(|name| !is_mentioned(name)).collect()
     }
+}
+
+/// What a server reads of its configuration.
+pub(super) fn without_comments(text: &str) -> String {
+    // A comment begins a line or stands behind a blank; elsewhere `#` is part of an expression.
+    let code = |line: &str| {
+        let line = line.trim_start();
+        if line.starts_with('#') {
+            String::new()
+        } else {
+            line.split(" #").next().unwrap_or_default().to_owned()
+        }
+    };
+    text.lines().map(code).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::findings::{Findings, some};
-use super::prefixes::Guarded;
+use super::prefixes::{Guarded, without_comments};
 use super::read_start;
 
 /// The program's name there (`docs/shared-hosting.md`).
@@ -17,32 +17,34 @@ const MAX_HTACCESS: u64 = 256 * 1024;
 /// Looks at the program and its files, where there is one.
 pub(super) fn examine(root: &Path, guarded: &Guarded, findings: &mut Findings) {
     let Ok(metadata) = fs::metadata(root.join(PROGRAM)) else { return };
-    let mode = metadata.mode() & 0o7777;
-    if mode & 0o111 == 0 {
-        findings.problem(
-            "gate-fcgi",
-            format!("{PROGRAM} is {mode:04o}: Apache cannot start it, and no picture comes"),
-            "chmod 755 gate.fcgi",
-        );
-    } else if mode & 0o022 != 0 {
-        findings.warn(
-            "gate-fcgi",
-            format!("{PROGRAM} is {mode:04o}: others may put another program in its place, and suexec does not start it"),
-            "chmod 755 gate.fcgi",
-        );
-    } else {
-        findings.ok("gate-fcgi", format!("{PROGRAM} is {mode:04o}"));
-    }
     let leads_to_it = |directory: &str| {
         read_start(&root.join(directory).join(".htaccess"), MAX_HTACCESS)
-            .is_ok_and(|text| text.contains(PROGRAM))
+            .is_ok_and(|text| without_comments(&text).contains(PROGRAM))
     };
     if !leads_to_it("") {
         return findings.warn(
-            "gate-fcgi-htaccess",
+            "gate-fcgi",
             format!("{PROGRAM} is there, and the .htaccess file beside it does not lead to it"),
             "put what piwigo-gate config htaccess prints at its beginning; or remove the program, if the server guards in another way",
         );
+    }
+    let mode = metadata.mode() & 0o7777;
+    let others_may_write = |mode: u32| mode & 0o022 != 0;
+    let directory = fs::metadata(root).map_or(0, |directory| directory.mode());
+    if !metadata.is_file() || mode & 0o111 == 0 {
+        findings.problem(
+            "gate-fcgi",
+            format!("{PROGRAM} is {mode:04o}: Apache cannot start it, and no picture comes"),
+            "upload the program in binary mode, and chmod 755 gate.fcgi",
+        );
+    } else if others_may_write(mode) || directory & 0o002 != 0 {
+        findings.warn(
+            "gate-fcgi",
+            format!("others may put another program in the place of {PROGRAM} ({mode:04o}), and suexec does not start it"),
+            "chmod 755 gate.fcgi, and the directory that it is in",
+        );
+    } else {
+        findings.ok("gate-fcgi", format!("{PROGRAM} is {mode:04o}"));
     }
     let bare: Vec<String> =
         guarded.directories().into_iter().filter(|directory| !leads_to_it(directory)).collect();
@@ -76,14 +78,18 @@ mod tests {
         };
         assert_eq!(look(), [], "not this set-up");
         fs::write(root.join(PROGRAM), "").unwrap();
+        fs::write(root.join(".htaccess"), "# not gate.fcgi\n").unwrap();
+        assert_eq!(look(), [Level::Warning]);
+        fs::write(root.join(".htaccess"), "Action piwigo-gate /gate.fcgi virtual").unwrap();
         let table =
             [(0o644, Level::Problem), (0o775, Level::Warning), (0o755, Level::Ok), (0o700, Level::Ok)];
         for (mode, level) in table {
             fs::set_permissions(root.join(PROGRAM), fs::Permissions::from_mode(mode)).unwrap();
-            assert_eq!(look(), [level, Level::Warning], "{mode:o}");
+            assert_eq!(look(), [level, Level::Note], "{mode:o}");
         }
-        fs::write(root.join(".htaccess"), "Action piwigo-gate /gate.fcgi virtual").unwrap();
-        assert_eq!(look(), [Level::Ok, Level::Note]);
+        fs::set_permissions(root, fs::Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(look(), [Level::Warning, Level::Note]);
+        fs::set_permissions(root, fs::Permissions::from_mode(0o755)).unwrap();
         for name in Guarded::default().directories() {
             fs::create_dir_all(root.join(&name)).unwrap();
             fs::copy(root.join(".htaccess"), root.join(name).join(".htaccess")).unwrap();

@@ -54,8 +54,9 @@ impl Tries<'_> {
         match chooser.open().await? {
             Some(open) => {
                 self.open_picture(&open.file).await;
-                if let Some(resized) = &open.resized {
-                    self.links_to_resized(resized, chooser.ready.gallery.derivative_url_style).await;
+                if let Some((uri, sample)) = &open.resized {
+                    let style = chooser.ready.gallery.derivative_url_style;
+                    self.links_to_resized(uri, sample.as_ref(), style).await;
                 }
             }
             None => self.findings.advise(

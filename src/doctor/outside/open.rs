@@ -58,23 +58,34 @@ impl Tries<'_> {
 }
 
 impl Tries<'_> {
-    /// Whether the pages' links to resized pictures lead to them: `style` is `derivative_url_style`.
-    pub(super) async fn links_to_resized(&mut self, uri: &str, style: Option<u32>) {
+    /// Whether the pages' links to resized pictures lead to them: `sample` is the one at `uri`, if it exists, `style` is
+    /// `derivative_url_style`.
+    pub(super) async fn links_to_resized(&mut self, uri: &str, sample: Option<&Sample>, style: Option<u32>) {
+        const ID: &str = "outside-links";
+        const REMEDY: &str = "set $conf['derivative_url_style'] = 1; in local/config/config.inc.php: then they link to the \
+                              picture's own path, which a server that only asks the gate can serve";
         let directory = format!("/{}", self.known.guarded.derivatives);
-        let Some(short) = uri.strip_prefix(&directory) else { return };
+        let Some(short) = uri.strip_prefix(&directory).filter(|_| !self.nothing_comes) else { return };
         let target = format!("{}/i.php?{short}", self.visitor.base.prefix);
         let Some(answer) = self.ask(Method::Get, &target, &[]).await else { return };
-        match (answer.status, style) {
-            (401 | 403, Some(1)) => {
-                self.findings.ok("outside-links", "i.php is closed, and Piwigo's pages do not link to it");
+        // One that does not exist may be one that nobody can make.
+        let is_closed = matches!(answer.status, 401 | 403) || answer.status == 404 && sample.is_some();
+        let comes = answer.status == 200 && sample.is_none_or(|sample| sample.is_in(&answer.body));
+        match style {
+            Some(1) if is_closed => {
+                self.findings.ok(ID, "i.php is closed, and Piwigo's pages do not link to it");
             }
-            (401 | 403, _) => self.findings.problem(
-                "outside-links",
+            Some(_) if is_closed => self.findings.problem(
+                ID,
                 format!("i.php is closed for an open picture, too, and Piwigo's pages link to it: {target}"),
-                "set $conf['derivative_url_style'] = 1; in local/config/config.inc.php: then they link to the picture's own \
-                 path, which a server that only asks the gate can serve",
+                REMEDY,
             ),
-            (200, _) => self.findings.ok("outside-links", "an open picture comes by i.php, too, as pages may link to it"),
+            None if is_closed => self.findings.warn(
+                ID,
+                format!("i.php is closed for an open picture, too, and whether Piwigo's pages link to it is made by code: {target}"),
+                REMEDY,
+            ),
+            _ if comes => self.findings.ok(ID, "an open picture comes by i.php, too, as pages may link to it"),
             // The gate's and the server's troubles have findings of their own.
             _ => {}
         }

@@ -42,8 +42,8 @@ pub(super) struct Granted {
 /// What a guest may have.
 pub(super) struct Open {
     pub(super) file: Sample,
-    /// The URL's path of a resized picture of it, whether it exists or not.
-    pub(super) resized: Option<String>,
+    /// The URL's path of a resized picture of it, and that one as a sample, if it lies on disk.
+    pub(super) resized: Option<(String, Option<Sample>)>,
 }
 
 /// Chooses, by the gate's verdict on a guest, or on an account (`None`: a guest).
@@ -163,15 +163,16 @@ impl Chooser<'_> {
     pub(super) async fn open(&self) -> Result<Option<Open>, DatabaseError> {
         for candidate in self.inspection.samples(Sort::Open, "").await? {
             let (derivative, missing) = self.derivatives(&candidate.image);
-            let mut resized = derivative.as_ref().map(|sample| sample.uri.clone()).or(missing);
-            if let Some(uri) = &resized
-                && self.is_open(uri, None).await? != Some(true)
+            let mut resized = None;
+            if let Some(uri) = derivative.as_ref().map(|sample| sample.uri.clone()).or(missing)
+                && self.is_open(&uri, None).await? == Some(true)
             {
-                resized = None;
+                resized = Some((uri, derivative));
             }
             // The original may need a right that guests have not.
             let original = self.judged(&candidate.image.path, None, true).await?;
-            if let Some(file) = original.or(derivative.filter(|_| resized.is_some())) {
+            let file = original.or_else(|| resized.as_ref().and_then(|(_, sample)| sample.clone()));
+            if let Some(file) = file {
                 return Ok(Some(Open { file, resized }));
             }
         }
