@@ -328,10 +328,12 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 /// The open connections: how many, which wait, and since when.
 struct Connections {
     slots: Mutex<Vec<Option<Entry>>>,
+    /// Of a place, or of a connection that may be closed for one.
     freed: Notify,
 }
 
 struct Entry {
+    /// `None`: it is busy, has not begun, or is to be closed for a newcomer.
     waiting: Option<Waiting>,
     close: Arc<Notify>,
 }
@@ -389,8 +391,7 @@ impl Connections {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(index) = slots.iter().position(Option::is_none) {
             let close = Arc::new(Notify::new());
-            let waiting = Some(Waiting { since: Instant::now(), between_requests: false });
-            slots[index] = Some(Entry { waiting, close: close.clone() });
+            slots[index] = Some(Entry { waiting: None, close: close.clone() });
             return Place::Taken(index, close);
         }
         let waiting = slots.iter_mut().flatten().filter_map(|entry| Some((entry.waiting?, entry)));
@@ -413,10 +414,8 @@ impl Connections {
             entry.waiting = Some(Waiting { since: Instant::now(), between_requests });
         }
         drop(slots);
-        if between_requests {
-            // This one may be closed for a newcomer who found all of them busy.
-            self.freed.notify_waiters();
-        }
+        // Newcomers who found all of them busy look again: this one may be closed for them, now or later.
+        self.freed.notify_waiters();
     }
 
     /// It waits no longer; true: it was to be closed for a newcomer.
