@@ -325,7 +325,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// The open connections: how many, which wait, and since when.
+/// The open connections: how many, and what they do.
 struct Connections {
     slots: Mutex<Vec<Option<Entry>>>,
     /// Of a place, or of a connection that may be closed for one.
@@ -333,25 +333,19 @@ struct Connections {
 }
 
 struct Entry {
-    /// `None`: it is busy, has not begun, or is to be closed for a newcomer.
-    waiting: Option<Waiting>,
+    state: State,
     close: Arc<Notify>,
 }
 
-/// For what a connection waits.
-#[derive(Clone, Copy)]
-struct Waiting {
-    since: Instant,
-    /// For a next request; not for the rest of one, nor for the first byte.
-    between_requests: bool,
-}
-
-impl Waiting {
-    /// From when on the connection may be closed for a newcomer. What was just accepted looks silent to the runtime until
-    /// it has heard of its bytes, and a web server may be kept from writing at once.
-    fn may_be_closed_from(self) -> Instant {
-        if self.between_requests { self.since } else { self.since + FIRST_BYTE }
-    }
+/// What a connection does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It is answered, or has not begun.
+    Busy,
+    /// It waits for bytes, and may be closed for a newcomer from this moment on.
+    Waiting(Instant),
+    /// It ends, or is to be closed for a newcomer.
+    Leaving,
 }
 
 /// What a newcomer gets.
@@ -391,37 +385,47 @@ impl Connections {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(index) = slots.iter().position(Option::is_none) {
             let close = Arc::new(Notify::new());
-            slots[index] = Some(Entry { waiting: None, close: close.clone() });
+            slots[index] = Some(Entry { state: State::Busy, close: close.clone() });
             return Place::Taken(index, close);
         }
-        let waiting = slots.iter_mut().flatten().filter_map(|entry| Some((entry.waiting?, entry)));
-        let Some((idlest, entry)) = waiting.min_by_key(|(waiting, _)| waiting.may_be_closed_from()) else {
+        // One at a time: whoever looks again meanwhile closes no second one.
+        if slots.iter().flatten().any(|entry| entry.state == State::Leaving) {
             return Place::Later(None);
-        };
-        let moment = idlest.may_be_closed_from();
-        if moment > Instant::now() {
-            return Place::Later(Some(moment));
         }
-        entry.waiting = None;
-        entry.close.notify_one();
-        Place::Later(None)
+        let waiting = slots.iter_mut().flatten().filter_map(|entry| match entry.state {
+            State::Waiting(moment) => Some((moment, entry)),
+            State::Busy | State::Leaving => None,
+        });
+        match waiting.min_by_key(|(moment, _)| *moment) {
+            Some((moment, entry)) if moment <= Instant::now() => {
+                entry.state = State::Leaving;
+                entry.close.notify_one();
+                Place::Later(None)
+            }
+            idlest => Place::Later(idlest.map(|(moment, _)| moment)),
+        }
     }
 
-    /// From now on the connection waits, for a next request or for the rest of one.
+    /// From now on the connection waits, for a next request or for the rest of one. What was just accepted looks silent to the
+    /// runtime until it has heard of its bytes, and a web server may be kept from writing at once: not at once is it
+    /// closed for a newcomer.
     fn begin_to_wait(&self, index: usize, between_requests: bool) {
+        let patience = if between_requests { Duration::ZERO } else { FIRST_BYTE };
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Some(entry)) = slots.get_mut(index) {
-            entry.waiting = Some(Waiting { since: Instant::now(), between_requests });
+            entry.state = State::Waiting(Instant::now() + patience);
         }
         drop(slots);
         // Newcomers who found all of them busy look again: this one may be closed for them, now or later.
         self.freed.notify_waiters();
     }
 
-    /// It waits no longer; true: it was to be closed for a newcomer.
-    fn end_to_wait(&self, index: usize) -> bool {
+    /// It waits no longer: it goes on with what came, or ends. True: it was to be closed for a newcomer.
+    fn end_to_wait(&self, index: usize, goes_on: bool) -> bool {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.get_mut(index).and_then(Option::as_mut).is_some_and(|entry| entry.waiting.take().is_none())
+        let Some(Some(entry)) = slots.get_mut(index) else { return false };
+        let state = if goes_on { State::Busy } else { State::Leaving };
+        std::mem::replace(&mut entry.state, state) == State::Leaving
     }
 
     async fn all_closed(&self) {
@@ -463,8 +467,9 @@ impl Slot<'_> {
                 timeout_at(deadline, read).await.ok().and_then(Result::ok)
             }
         };
-        let was_to_be_closed = self.connections.end_to_wait(self.index);
-        if was_to_be_closed && count.is_some_and(|count| count > 0) {
+        let goes_on = count.is_some_and(|count| count > 0);
+        let was_to_be_closed = self.connections.end_to_wait(self.index, goes_on);
+        if goes_on && was_to_be_closed {
             // It was faster. Who wanted this place must look for another one.
             let _ = self.close.notified().now_or_never();
             self.connections.freed.notify_waiters();

@@ -332,6 +332,47 @@ async fn at_the_cap_a_newcomer_does_not_wait_for_one_that_is_busy_again() {
     running.end().await;
 }
 
+/// Those that begin to rest while the chosen one is being closed stay.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_the_cap_one_newcomer_closes_one_connection() {
+    async fn is_answered(stream: &mut UnixStream) -> bool {
+        let mut chunk = [0; 4096];
+        stream.write_all(&raw("/again", "GET", true)).await.is_ok()
+            && timeout(PATIENCE, stream.read(&mut chunk))
+                .await
+                .expect("an answer")
+                .is_ok_and(|count| count > 0)
+    }
+    for _ in 0..300 {
+        let running = start(LIMITS);
+        let mut kept = Vec::new();
+        for _ in 0..LIMITS.max_connections {
+            let mut stream = running.connect().await;
+            assert!(is_answered(&mut stream).await);
+            kept.push(stream);
+        }
+        let newcomer = async {
+            let mut stream = running.connect().await;
+            stream.write_all(&raw("/new", "GET", false)).await.unwrap();
+            assert!(contains(&read_all(&mut stream).await, "/_gate/file/new\r\n"));
+        };
+        let (idle, busy) = kept.split_at_mut(1);
+        let busy = busy.iter_mut().map(|stream| async move {
+            for _ in 0..5 {
+                if !is_answered(stream).await {
+                    return false;
+                }
+            }
+            true
+        });
+        let ((), answered) = tokio::join!(newcomer, futures_util::future::join_all(busy));
+        let answered = answered.into_iter().chain([is_answered(&mut idle[0]).await]);
+        assert_eq!(answered.filter(|is_answered| !is_answered).count(), 1);
+        drop(kept);
+        running.end().await;
+    }
+}
+
 /// Just accepted, all of them are silent as far as the runtime has heard; none is closed for another one's sake with its request
 /// unread.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
