@@ -151,6 +151,13 @@ fn it_stays_between_requests_and_one_that_was_killed_is_replaced_unnoticed() {
     assert_eq!(host.get(&url, None).status, 200);
     let gates = host.gates();
     assert_eq!(gates.len(), 1, "{gates:?}");
+    // By this name the gate knows that nobody else accepts from its socket.
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", gates[0])).unwrap();
+    let manager = stat.rsplit_once(')').and_then(|(_, fields)| fields.split_whitespace().nth(1)).unwrap();
+    let sockets = std::fs::read_dir(host.scene.sandbox.path().join("run/fcgid")).unwrap();
+    let names: Vec<_> = sockets.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let is_its_own = |name: &String| name.strip_prefix(manager).is_some_and(|rest| rest.starts_with('.'));
+    assert!(names.iter().any(is_its_own), "{manager} {names:?}");
     for _ in 0..20 {
         assert_eq!(host.get(&url, None).status, 200);
     }

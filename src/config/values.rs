@@ -214,7 +214,8 @@ impl Values {
             .chain(&self.beside)
             .find(|text| !text.chars().all(plain))
             .map_or(Ok(()), |text| Err(ConfigError::Name(text.clone())))?;
-        if !self.php_socket.starts_with('/') && !self.php_socket.contains(':') {
+        let port = self.php_socket.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+        if !self.php_socket.starts_with('/') && !matches!(port, Some(Ok(_))) {
             return Err(ConfigError::Php(self.php_socket.clone()));
         }
         Ok(())
@@ -457,6 +458,7 @@ mod tests {
             ("/run/php/php-fpm.sock", Some("fastcgi_pass \"unix:/run/php/php-fpm.sock\";")),
             ("127.0.0.1:9000", Some("fastcgi_pass \"127.0.0.1:9000\";")),
             ("php-fpm.sock", None),
+            ("unix:/run/php/php-fpm.sock", None),
         ] {
             let values = Values { php_socket: socket.into(), ..Values::example() };
             for kind in ["nginx", "nginx-auth-request"] {

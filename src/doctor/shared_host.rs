@@ -7,12 +7,10 @@ use std::path::Path;
 use super::findings::{Findings, some};
 use super::prefixes::{Guarded, without_comments};
 use super::read_start;
+use super::tree::MAX_HTACCESS;
 
 /// The program's name there (`docs/shared-hosting.md`).
 const PROGRAM: &str = "gate.fcgi";
-
-/// Bytes of an `.htaccess` file that are read; the shipped one is not the first text of every file.
-const MAX_HTACCESS: u64 = 256 * 1024;
 
 /// Looks at the program and its files, where there is one.
 pub(super) fn examine(root: &Path, guarded: &Guarded, findings: &mut Findings) {
@@ -29,7 +27,6 @@ pub(super) fn examine(root: &Path, guarded: &Guarded, findings: &mut Findings) {
         );
     }
     let mode = metadata.mode() & 0o7777;
-    let others_may_write = |mode: u32| mode & 0o022 != 0;
     let directory = fs::metadata(root).map_or(0, |directory| directory.mode());
     if !metadata.is_file() || mode & 0o111 == 0 {
         findings.problem(
@@ -37,7 +34,7 @@ pub(super) fn examine(root: &Path, guarded: &Guarded, findings: &mut Findings) {
             format!("{PROGRAM} is {mode:04o}: Apache cannot start it, and no picture comes"),
             "upload the program in binary mode, and chmod 755 gate.fcgi",
         );
-    } else if others_may_write(mode) || directory & 0o002 != 0 {
+    } else if mode & 0o022 != 0 || directory & 0o002 != 0 {
         findings.warn(
             "gate-fcgi",
             format!("others may put another program in the place of {PROGRAM} ({mode:04o}), and suexec does not start it"),

@@ -20,7 +20,7 @@ const MAX_NAMES: usize = 500_000;
 const MAX_TIME: Duration = Duration::from_secs(20);
 
 /// Bytes of an `.htaccess` file that are read.
-const MAX_HTACCESS: u64 = 64 * 1024;
+pub(super) const MAX_HTACCESS: u64 = 64 * 1024;
 
 /// What a walk has met.
 #[derive(Debug, Default)]

@@ -55,9 +55,7 @@ impl Tries<'_> {
             }
         }
     }
-}
 
-impl Tries<'_> {
     /// Whether the pages' links to resized pictures lead to them: `sample` is the one at `uri`, if it exists, `style` is
     /// `derivative_url_style`.
     pub(super) async fn links_to_resized(&mut self, uri: &str, sample: Option<&Sample>, style: Option<u32>) {
