@@ -8,6 +8,7 @@
 #![allow(dead_code, missing_docs, clippy::expect_used, clippy::doc_markdown, clippy::missing_panics_doc)]
 
 pub mod apache;
+pub mod attack_table;
 pub mod attacks;
 pub mod browser;
 pub mod caddy;
