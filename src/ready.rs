@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::database::{Database, DatabaseError, Trouble};
 use crate::send::Tree;
 use crate::settings::gallery::{ConfigRows, Gallery, SITE};
-use crate::settings::{Settings, SettingsError, Symlinks};
+use crate::settings::{ActionPhp, Settings, SettingsError, Symlinks};
 
 /// Age at which Piwigo's settings in the config table are read again (DESIGN.md, Database access).
 const SETTINGS_AGE: Duration = Duration::from_secs(1);
@@ -27,8 +27,17 @@ pub struct Ready {
     pub tree: Arc<Tree>,
     /// The same files for looks at what the server reaches by rules of its own.
     pub unchecked: Arc<Tree>,
+    /// An active plugin changes by its own code who may download: see [`ActionPhp::in_force`].
+    pub plugins_demand_piwigo: bool,
     config: Vec<(String, Vec<u8>)>,
     read_at: Instant,
+}
+
+impl Ready {
+    /// Who answers `action.php` in this gallery.
+    pub fn action_php(&self, settings: &Settings) -> ActionPhp {
+        ActionPhp::in_force(settings.action_php, self.plugins_demand_piwigo)
+    }
 }
 
 /// Keeps a [`Ready`] up to date.
@@ -180,7 +189,9 @@ impl Readiness {
         }
         let (tree, unchecked) = self.trees(&gallery);
         let gallery = Arc::new(gallery);
-        Ok(Ready { database: Arc::new(database), gallery, tree, unchecked, config, read_at })
+        let database = Arc::new(database);
+        let plugins_demand_piwigo = false;
+        Ok(Ready { database, gallery, tree, unchecked, plugins_demand_piwigo, config, read_at })
     }
 
     async fn renew(&self, ready: &Ready) -> Result<Ready, Opening> {
@@ -202,7 +213,9 @@ impl Readiness {
             let (tree, unchecked) = self.trees(&gallery);
             (Arc::new(gallery), tree, unchecked)
         };
-        Ok(Ready { database: ready.database.clone(), gallery, tree, unchecked, config, read_at })
+        let database = ready.database.clone();
+        let plugins_demand_piwigo = ready.plugins_demand_piwigo;
+        Ok(Ready { database, gallery, tree, unchecked, plugins_demand_piwigo, config, read_at })
     }
 
     fn gallery(&self, database: &Database, config: &[(String, Vec<u8>)]) -> Result<Gallery, SettingsError> {

@@ -4,6 +4,7 @@
 //! Two structs: [`Settings`] needs only files; [`gallery::Gallery`] needs the config table as well, because that
 //! table wins over Piwigo's files (PIWIGO.md §6.1).
 
+mod action_php;
 mod databases;
 mod error;
 pub mod gallery;
@@ -16,6 +17,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use action_php::ActionPhp;
 use databases::Databases;
 pub use error::SettingsError;
 pub use options::{Deny, Derivatives, LogFormat, LogLevel, Options};
@@ -61,6 +63,8 @@ pub struct Settings {
     pub auth_key_everywhere: bool,
     /// Whether `X-PIWIGO-API` signs a visitor in.
     pub api_key_header: bool,
+    /// Who answers `action.php`, if the administrator says so; see [`ActionPhp::in_force`].
+    pub action_php: Option<ActionPhp>,
     /// Whether downloads are written to Piwigo's history.
     pub history: bool,
     /// Status of a refusal.
@@ -218,6 +222,7 @@ impl Settings {
             },
             auth_key_everywhere: options.auth_key_everywhere.unwrap_or(false),
             api_key_header: options.api_key_header.unwrap_or(false),
+            action_php: options.action_php,
             history: options.history.unwrap_or(false),
             deny_status: deny_status(options.deny_status.unwrap_or(403))?,
             deny: options.deny.unwrap_or_default(),

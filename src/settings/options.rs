@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::SettingsError;
+use super::{ActionPhp, SettingsError};
 use crate::access::Admins;
 use crate::reply::Deliver;
 
@@ -88,6 +88,9 @@ pub struct Options {
     /// Whether the header X-PIWIGO-API signs a visitor in (Piwigo 16 honours it in ws.php only) [default: false]
     #[arg(long, env = "PIWIGO_GATE_API_KEY_HEADER", value_name = "BOOL")]
     pub api_key_header: Option<bool>,
+    /// Who answers action.php: the gate, or Piwigo's own script with what plugins add to it [default: gate]
+    #[arg(long, env = "PIWIGO_GATE_ACTION_PHP")]
+    pub action_php: Option<ActionPhp>,
     /// Write the history rows that Piwigo writes for downloads (the database user needs INSERT on that table)
     #[arg(long, env = "PIWIGO_GATE_HISTORY", value_name = "BOOL")]
     pub history: Option<bool>,
@@ -287,6 +290,7 @@ impl Options {
             ignore_includes: self.ignore_includes.or(weaker.ignore_includes),
             auth_key_everywhere: self.auth_key_everywhere.or(weaker.auth_key_everywhere),
             api_key_header: self.api_key_header.or(weaker.api_key_header),
+            action_php: self.action_php.or(weaker.action_php),
             history: self.history.or(weaker.history),
             admins: self.admins.or(weaker.admins),
             deny_status: self.deny_status.or(weaker.deny_status),
@@ -324,6 +328,8 @@ mod tests {
             ("derivatives = \"existing\"", true),
             ("derivatives = \"generate\"\nderivative_jobs = 2", true),
             ("derivatives = \"none\"", false),
+            ("action_php = \"piwigo\"", true),
+            ("action_php = true", false),
             ("one_of_several = true", false),
             ("deny = \"login\"\ncovers = true\nlog_format = \"json\"", true),
             ("database = \"mysql://a/b\"", true),
