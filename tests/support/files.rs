@@ -11,7 +11,7 @@ use super::world::World;
 pub const DERIVATIVES: [&str; 2] = ["th", "me"];
 
 /// Sources are older and derivatives newer than the settings' `last_mod_time` in the rows (seconds since 1970).
-const SOURCE_TIME: u64 = 1_795_280_000;
+pub(super) const SOURCE_TIME: u64 = 1_795_280_000;
 pub(super) const DERIVATIVE_TIME: u64 = 1_795_290_000;
 
 impl World {

@@ -146,7 +146,8 @@ pub fn parse(raw: &[u8], head: bool) -> Option<Response> {
     Some(Response { status, headers, body })
 }
 
-fn unchunk(mut raw: &[u8]) -> Option<Vec<u8>> {
+/// The body in these chunks; `None` if the last of them is not there.
+pub fn unchunk(mut raw: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let end = find(raw, b"\r\n")?;
