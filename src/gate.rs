@@ -285,8 +285,7 @@ impl Gate {
             None
         };
         let reply = reply.unwrap_or_else(|| self.settings.refusal());
-        let user = visitor.map_or(0, |visitor| visitor.id);
-        refusal::log(request.remote_addr, user, reply.status(), request.uri, why);
+        refusal::log(request.remote_addr, visitor, reply.status(), request.uri, why);
         reply
     }
 

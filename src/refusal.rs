@@ -10,6 +10,7 @@ use crate::access::Denial;
 use crate::deliver::derivative_path;
 use crate::reply::encode_path;
 use crate::target::{self, Layout, Target};
+use crate::visitor::Visitor;
 
 /// Why a request for a file is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,15 +41,21 @@ impl Why {
     }
 }
 
-/// Writes the line of one refusal. `user` is 0 where nobody was looked up.
-pub fn log(client: &str, user: u32, status: u16, uri: &[u8], why: Why) {
+/// Writes the line of one refusal. `visitor` is `None` where nobody was looked up. The reason also names why somebody who
+/// has signed in counts as a guest.
+pub fn log(client: &str, visitor: Option<&Visitor>, status: u16, uri: &[u8], why: Why) {
+    let user = visitor.map_or(0, |visitor| visitor.id);
+    let reason = match visitor.and_then(|visitor| visitor.identity.why_guest()) {
+        Some(why_guest) => format!("{why}; the visitor counts as a guest: {why_guest}"),
+        None => why.to_string(),
+    };
     tracing::info!(
         client = %client,
         user,
         class = %why.class(),
         status,
         path = %Path(uri),
-        reason = why.to_string(),
+        reason,
         "refused"
     );
 }

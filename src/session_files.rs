@@ -1,5 +1,5 @@
 //! Sessions that PHP itself keeps, as files (`$conf['session_save_handler']` other than `db`): the request's cookie in,
-//! the id of the user who is signed in out. Read-only, and no file but a session of PHP's is ever opened: the rules are
+//! what the session says of its visitor out. Read-only, and no file but a session of PHP's is ever opened: the rules are
 //! those of PHP's own handler `files`, and there is no prefix made of the visitor's address (PIWIGO.md §1.1).
 
 use std::fs::{self, File, OpenOptions};
@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
 
-use crate::piwigo::session::{self, UnreadableSession};
+use crate::piwigo::session::{self, SignIn, UnreadableSession};
 
 /// Largest session file, in bytes; Piwigo's are of some hundred.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -67,14 +67,15 @@ impl SessionFiles {
         SessionFiles { directory, depth, cookie, max_age, was_unreadable: Arc::default() }
     }
 
-    /// The user whom the request's session signs in. Whatever is in the way makes a guest; the first time, the log
+    /// What the request's session says of its visitor. Whatever is in the way makes a guest; the first time, the log
     /// says so.
-    pub async fn user_id(&self, cookie_header: &[u8]) -> Option<u32> {
-        let path = self.path(&session::session_id(cookie_header, &self.cookie)?)?;
+    pub async fn sign_in(&self, cookie_header: &[u8]) -> SignIn {
+        let path = session::session_id(cookie_header, &self.cookie).and_then(|id| self.path(&id));
+        let Some(path) = path else { return SignIn::default() };
         let (max_age, directory) = (self.max_age, self.directory.clone());
         let reading = tokio::task::spawn_blocking(move || read(&path, &directory, max_age));
         match reading.await.unwrap_or_else(|error| Err(io::Error::other(error).into())) {
-            Ok(user) => user,
+            Ok(sign_in) => sign_in,
             Err(error) => {
                 if !self.was_unreadable.swap(true, Ordering::Relaxed) {
                     tracing::warn!(
@@ -83,7 +84,7 @@ impl SessionFiles {
                         "a session file cannot be used and its visitor counts as a guest; this is said once"
                     );
                 }
-                None
+                SignIn::default()
             }
         }
     }
@@ -100,9 +101,10 @@ impl SessionFiles {
     }
 }
 
-/// Reads one session. A file that is not there is no session, and no error: it was signed out.
-fn read(path: &Path, directory: &Path, max_age: Option<Duration>) -> Result<Option<u32>, SessionFileError> {
-    let Some(file) = open(path, directory)? else { return Ok(None) };
+/// Reads one session. A file that is not there is no session, and no error: it was signed out. One that is too old signs
+/// nobody in, but an unfinished sign-in stays one: the age is the gate's rule and not Piwigo's.
+fn read(path: &Path, directory: &Path, max_age: Option<Duration>) -> Result<SignIn, SessionFileError> {
+    let Some(file) = open(path, directory)? else { return Ok(SignIn::default()) };
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(SessionFileError::NotAFile);
@@ -114,15 +116,14 @@ fn read(path: &Path, directory: &Path, max_age: Option<Duration>) -> Result<Opti
     }
     // PHP touches the file at the end of each request; a time in the future is no age.
     let age = SystemTime::now().duration_since(metadata.modified()?).unwrap_or_default();
-    if max_age.is_some_and(|max_age| age > max_age) {
-        return Ok(None);
-    }
     let mut data = Vec::new();
     file.take(MAX_FILE + 1).read_to_end(&mut data)?;
     if data.len() as u64 > MAX_FILE {
         return Err(SessionFileError::TooLarge);
     }
-    Ok(session::session_user_id(&data)?)
+    let sign_in = session::sign_in(&data)?;
+    let is_too_old = max_age.is_some_and(|max_age| age > max_age);
+    Ok(SignIn { user: sign_in.user.filter(|_| !is_too_old), ..sign_in })
 }
 
 /// Opens a file that is no link, without waiting for a pipe's other end.
@@ -161,7 +162,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let sessions = sessions(directory.path(), 0, None);
         let path = directory.path().join(format!("sess_{ID}"));
-        assert_eq!(sessions.user_id(&cookie()).await, None, "no file");
+        assert_eq!(sessions.sign_in(&cookie()).await.user, None, "no file");
         assert!(!sessions.was_unreadable.load(Ordering::Relaxed), "a session that was signed out is no news");
         let table = [
             ("pwg_uid|i:5;".to_owned(), Some(5)),
@@ -173,7 +174,20 @@ mod tests {
         ];
         for (data, user) in table {
             fs::write(&path, &data).unwrap();
-            assert_eq!(sessions.user_id(&cookie()).await, user, "{} bytes", data.len());
+            assert_eq!(sessions.sign_in(&cookie()).await.user, user, "{} bytes", data.len());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unfinished_sign_in_stays_one_whatever_its_age() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(format!("sess_{ID}"));
+        fs::write(&path, "pwg_uid|i:5;tf_tries_validated|b:0;").unwrap();
+        let time = SystemTime::now() - Duration::from_hours(2);
+        OpenOptions::new().append(true).open(&path).unwrap().set_modified(time).unwrap();
+        for (max_age, user) in [(None, Some(5)), (Some(3600), None)] {
+            let expected = SignIn { user, is_unfinished: true };
+            assert_eq!(sessions(directory.path(), 0, max_age).sign_in(&cookie()).await, expected);
         }
     }
 
@@ -195,7 +209,7 @@ mod tests {
             "",
         ] {
             let header = format!("PHPSESSID={id}");
-            assert_eq!(sessions(&inner, 0, None).user_id(header.as_bytes()).await, None, "{id}");
+            assert_eq!(sessions(&inner, 0, None).sign_in(header.as_bytes()).await.user, None, "{id}");
         }
     }
 
@@ -205,7 +219,11 @@ mod tests {
         fs::create_dir_all(directory.path().join("j/t")).unwrap();
         fs::write(directory.path().join(format!("j/t/sess_{ID}")), "pwg_uid|i:5;").unwrap();
         for (depth, user) in [(0, None), (1, None), (2, Some(5)), (3, None)] {
-            assert_eq!(sessions(directory.path(), depth, None).user_id(&cookie()).await, user, "{depth}");
+            assert_eq!(
+                sessions(directory.path(), depth, None).sign_in(&cookie()).await.user,
+                user,
+                "{depth}"
+            );
         }
     }
 
@@ -215,8 +233,8 @@ mod tests {
         let directory = directory.path();
         let path = directory.join("sess_x");
         let outcome = || match read(&path, directory, None) {
-            Ok(Some(_)) => "user",
-            Ok(None) => "none",
+            Ok(SignIn { user: Some(_), .. }) => "user",
+            Ok(SignIn { user: None, .. }) => "none",
             Err(SessionFileError::NotAFile) => "no file",
             Err(SessionFileError::Strangers(_)) => "stranger's",
             Err(_) => "error",
@@ -259,7 +277,7 @@ mod tests {
             let time = SystemTime::now() - Duration::from_secs(age);
             OpenOptions::new().append(true).open(&path).unwrap().set_modified(time).unwrap();
             assert_eq!(
-                sessions(directory.path(), 0, max_age).user_id(&cookie()).await,
+                sessions(directory.path(), 0, max_age).sign_in(&cookie()).await.user,
                 user,
                 "{age} {max_age:?}"
             );

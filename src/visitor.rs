@@ -76,6 +76,8 @@ pub struct Visitor {
 pub enum Identity {
     /// By nothing: the guest.
     Guest,
+    /// By a session whose second factor is missing, and therefore as the guest.
+    Unfinished,
     /// The session cookie.
     Session,
     /// The remember-me cookie.
@@ -86,6 +88,15 @@ pub enum Identity {
     MailedKey,
     /// An API key.
     ApiKey,
+}
+
+impl Identity {
+    /// Why a visitor who has named an account counts as a guest all the same, in words for the log and for `check`.
+    pub fn why_guest(self) -> Option<&'static str> {
+        (self == Identity::Unfinished).then_some(
+            "the second factor of the session's sign-in is missing (tf_tries_validated of the plugin two_factor)",
+        )
+    }
 }
 
 impl Visitor {
@@ -145,6 +156,8 @@ impl Evidence {
 pub struct Named {
     /// The session's user.
     pub session: Option<u32>,
+    /// The session says that its second factor is missing.
+    pub is_unfinished: bool,
     /// The remember-me cookie's user; its signature is still to be verified.
     pub remember_me: Option<u32>,
     /// The server's own user: `Some(None)` if Piwigo has no such account, which makes a guest.
@@ -170,6 +183,9 @@ impl Named {
     /// Picks the visitor out of `rows`, in Piwigo's order. `remembers` says whether the remember-me cookie is signed for
     /// this account.
     ///
+    /// A session whose second factor is missing makes a guest of everybody, whatever else the request brings: Piwigo looks at the
+    /// session after it has found the account, by whichever way (Piwigo: `two_factor`, `tf_init`).
+    ///
     /// A deleted account is the guest. An account whose status is `guest` is Piwigo's deactivated account: judged
     /// as the guest, not by the grants it still has. A missing `user_infos` row is nobody, unless accounts come from
     /// elsewhere.
@@ -180,6 +196,9 @@ impl Named {
         remembers: impl Fn(&UserRow) -> bool,
     ) -> Visitor {
         let accounts = Accounts { rows, gallery };
+        if self.is_unfinished {
+            return Visitor { identity: Identity::Unfinished, ..accounts.guest() };
+        }
         if let Some((id, identity)) = self.key
             && let Some(visitor) = accounts.visitor(id, identity)
         {
@@ -317,6 +336,25 @@ mod tests {
         }
         let nobody = Named::default().choose(&[], &gallery, |_| false);
         assert_eq!(nobody, Visitor::nobody(2, Identity::Guest), "no guest account");
+    }
+
+    /// Whatever else the request brings, in whichever way.
+    #[test]
+    fn a_session_without_its_second_factor_is_a_guests() {
+        let gallery = gallery("<?php");
+        let guest = visitor(2, Status::Guest, 3, true, Identity::Unfinished);
+        let named = Named { is_unfinished: true, ..Named::default() };
+        for named in [
+            named,
+            Named { session: Some(1), ..named },
+            Named { session: Some(5), remember_me: Some(1), ..named },
+            Named { remember_me: Some(1), ..named },
+            Named { remote_user: Some(Some(5)), ..named },
+            Named { key: Some((5, Identity::MailedKey)), ..named },
+            Named { key: Some((1, Identity::ApiKey)), ..named },
+        ] {
+            assert_eq!(named.choose(&rows(), &gallery, |_| true), guest, "{named:?}");
+        }
     }
 
     /// PIWIGO.md §1.8: the order in which identities count.

@@ -198,6 +198,35 @@ fn covers_and_closed_galleries_are_explained() {
 }
 
 /// What `check` says of a visitor's session is what the gate answers to it.
+/// By the plugin `two_factor`: the password was given, the code was not.
+#[test]
+fn a_session_that_owes_the_second_factor_is_named() {
+    let gallery = Gallery::new();
+    let session = gallery.world.session("bob").clone();
+    let (cookie, ip) = (session.cookie_header(), session.client_ip.as_str());
+    let row = session.row.expect("bob is signed in").id;
+    let url = support::http::url(gallery.world.image(9).original());
+    let ask = [&*url, "--cookie", &cookie, "--ip", ip];
+    assert_eq!(gallery.check(&ask).0, Some(0));
+    gallery.sql(&format!(
+        "UPDATE piwigo_sessions SET data = 'pwg_uid|i:4;tf_tries_validated|b:0;tf_tries_left|i:3;' WHERE id = '{row}'"
+    ));
+    let (code, out, errors) = gallery.check(&ask);
+    assert_eq!((code, &*errors), (Some(1), ""));
+    for line in [
+        "  visitor   user 2, status guest, level 0, may have originals\n            account 4 counts as the guest: the second \
+         factor of the sign-in is missing\n",
+        "  verdict   DENIED: none of the image's albums is open to the visitor; the visitor counts as a guest: the second factor \
+         of the session's sign-in is missing (tf_tries_validated of the plugin two_factor)\n",
+    ] {
+        assert!(out.contains(line), "{out}");
+    }
+    let (_, json, _) = gallery.check(&["--json", &url, "--cookie", &cookie, "--ip", ip]);
+    assert!(json.contains("\"by\": \"unfinished\"") || json.contains("\"by\":\"unfinished\""), "{json}");
+    // The account itself may see it.
+    assert_eq!(gallery.check(&["--user", "bob", &url]).0, Some(0));
+}
+
 #[test]
 fn a_cookie_counts_from_its_address_and_is_never_repeated() {
     let gallery = Gallery::new();

@@ -46,6 +46,13 @@ impl Setting {
     }
 }
 
+/// The shipped line that keeps the server's own user from the gate, and one that passes on a verified name: in this test a header.
+fn remote_user() -> (String, &'static str) {
+    let shipped = nginx::ACCEL.lines().find(|line| line.contains("fastcgi_param REMOTE_USER")).unwrap();
+    let shipped = shipped.split('#').next().unwrap().trim().to_owned();
+    (shipped, "fastcgi_param REMOTE_USER     $http_x_test_user; fastcgi_param GATE_REMOTE_USER verified;")
+}
+
 #[test]
 fn a_remember_me_cookie_counts_until_password_or_secret_change() {
     let setting = Setting::start("", &[], ("", ""));
@@ -71,6 +78,93 @@ fn a_remember_me_cookie_counts_until_password_or_secret_change() {
     setting.sql("DELETE FROM piwigo_config WHERE param = 'secret_key'");
     assert_eq!(status(&remember), 403, "no secret");
     assert!(!setting.gate.log_text().contains("R1VBDSB5"), "no key in the log");
+}
+
+/// A way to be known: its name, a query, headers.
+type Way<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
+/// The plugin `two_factor` signs a visitor in after the password, and answers every page with its sign-in page until the code
+/// has come. It looks at the session last, so that no other way to be known leads around it.
+#[test]
+fn a_session_that_owes_the_second_factor_is_a_guests_however_its_visitor_is_known() {
+    let (shipped, verified) = remote_user();
+    let arguments = ["--auth-key-everywhere", "true", "--api-key-header", "true"];
+    let setting = Setting::start("$conf['apache_authentication'] = true;", &arguments, (&shipped, verified));
+    let world = &setting.scene.world;
+    let (bob, admin) = (world.user("bob").id, world.user("adm8").id);
+    setting.sql(&format!(
+        "INSERT INTO piwigo_user_auth_keys (auth_key, apikey_secret, apikey_name, key_type, user_id, created_on, expired_on) \
+         VALUES ('{MAILED}', NULL, NULL, NULL, {bob}, NOW(), NOW() + INTERVAL 1 HOUR), \
+                ('{API}', '{HASH}', 'app', 'api_key', {admin}, NOW(), NOW() + INTERVAL 1 HOUR)"
+    ));
+    let session = world.session("bob");
+    let cookie = session.cookie_header();
+    let row = session.row.as_ref().expect("bob is signed in");
+    let remembered =
+        world.sessions.iter().find(|s| s.user == "bob_remember_me_login").expect("a recorded login");
+    let both = format!("{cookie}; pwg_remember={}", remembered.cookies["pwg_remember"]);
+    let key = format!("{API}:{SECRET}");
+    let mailed = format!("?auth={MAILED}");
+    let ways: [Way<'_>; 5] = [
+        ("session", "", &[("Cookie", &cookie)]),
+        ("remember-me", "", &[("Cookie", &both)]),
+        ("mailed key", &mailed, &[("Cookie", &cookie)]),
+        ("API key", "", &[("Cookie", &cookie), ("X-PIWIGO-API", &key)]),
+        ("the server's user", "", &[("Cookie", &cookie), ("X-Test-User", "bob")]),
+    ];
+    let set = |data: &str| {
+        setting.sql(&format!("UPDATE piwigo_sessions SET data = '{data}' WHERE id = '{}'", row.id));
+    };
+    for (after, user, expected) in [
+        ("", format!("pwg_uid|i:{bob};"), 200),
+        ("tf_tries_validated|b:0;tf_tries_left|i:3;", format!("pwg_uid|i:{bob};"), 403),
+        ("tf_tries_validated|i:1;", format!("pwg_uid|i:{bob};"), 403),
+        ("tf_tries_validated|N;", format!("pwg_uid|i:{bob};"), 403),
+        // No session's own user: the other ways are all there is.
+        ("tf_tries_validated|b:0;", String::new(), 403),
+        ("tf_tries_validated|b:1;", format!("pwg_uid|i:{bob};"), 200),
+    ] {
+        set(&format!("{user}{after}"));
+        for (way, query, headers) in ways {
+            assert_eq!(setting.status(query, headers), expected, "{way}: {user}{after}");
+        }
+    }
+    // action.php and resized pictures are judged alike; what is open to guests stays open.
+    set(&format!("pwg_uid|i:{bob};tf_tries_validated|b:0;"));
+    let private = world.private_image("bob");
+    let resized = http::url(&private.derivative("th").expect("a picture"));
+    let by_number = format!("/action.php?id={}&part=e", private.id);
+    for (target, expected) in [(resized, 403), (by_number, 403), (http::url(world.image(1).original()), 200)]
+    {
+        let answer = http::request(setting.nginx.address(), "GET", &target, &[("Cookie", &cookie)]);
+        assert_eq!(answer.status, expected, "{target}");
+    }
+    // Without the session the remember-me cookie counts: so it does in Piwigo, where the plugin does not look at it.
+    let remember = format!("pwg_remember={}", remembered.cookies["pwg_remember"]);
+    assert_eq!(setting.status("", &[("Cookie", &remember)]), 200);
+    let log = setting.gate.log_text();
+    let reason = "reason=\"none of the image's albums is open to the visitor; the visitor counts as a guest: the second \
+                  factor of the session's sign-in is missing (tf_tries_validated of the plugin two_factor)\"";
+    assert!(log.contains(reason) && log.contains("user=2 class=denied"), "{log}");
+}
+
+#[test]
+fn an_unfinished_sign_in_stays_one_when_its_session_is_too_old_to_count() {
+    let setting = Setting::start("", &["--session-max-age", "3600"], ("", ""));
+    let world = &setting.scene.world;
+    let row = world.session("bob").row.as_ref().expect("bob is signed in").id.clone();
+    let remembered = world.sessions.iter().find(|s| s.user == "bob_remember_me_login").unwrap();
+    let cookies = format!(
+        "{}; pwg_remember={}",
+        world.session("bob").cookie_header(),
+        remembered.cookies["pwg_remember"]
+    );
+    for (data, expected) in [("x|N;", 200), ("tf_tries_validated|b:0;", 403)] {
+        setting.sql(&format!(
+            "UPDATE piwigo_sessions SET data = 'pwg_uid|i:4;{data}', expiration = NOW() - INTERVAL 2 HOUR WHERE id = '{row}'"
+        ));
+        assert_eq!(setting.status("", &[("Cookie", &cookies)]), expected, "{data}");
+    }
 }
 
 #[test]
@@ -160,13 +254,10 @@ fn an_api_key_counts_with_its_secret_until_it_is_revoked() {
 #[test]
 fn the_servers_own_user_counts_only_where_piwigo_and_the_server_file_say_so() {
     const UNVERIFIED: &str = "fastcgi_param REMOTE_USER     $http_x_test_user;";
-    const VERIFIED: &str =
-        "fastcgi_param REMOTE_USER     $http_x_test_user; fastcgi_param GATE_REMOTE_USER verified;";
-    let shipped = nginx::ACCEL.lines().find(|line| line.contains("fastcgi_param REMOTE_USER")).unwrap();
-    let shipped = shipped.split('#').next().unwrap().trim();
+    let (shipped, verified) = remote_user();
     let on = "$conf['apache_authentication'] = true;";
-    for (config, param, expected) in [(on, VERIFIED, 200), (on, UNVERIFIED, 403), ("", VERIFIED, 403)] {
-        let setting = Setting::start(config, &[], (shipped, param));
+    for (config, param, expected) in [(on, verified, 200), (on, UNVERIFIED, 403), ("", verified, 403)] {
+        let setting = Setting::start(config, &[], (&shipped, param));
         assert_eq!(setting.status("", &[("X-Test-User", "bob")]), expected, "{config} {param}");
         assert_eq!(setting.status("", &[("X-Test-User", "BOB")]), 403, "names are compared byte for byte");
         let bob = setting.scene.world.session("bob").cookie_header();

@@ -47,6 +47,28 @@ fn scene() -> (Scene, PathBuf) {
     (scene, directory)
 }
 
+/// The plugin `two_factor` keeps its variable in the same session.
+#[test]
+fn a_session_file_that_owes_the_second_factor_is_a_guests() {
+    let (scene, directory) = scene();
+    let (world, sandbox) = (&scene.world, &scene.sandbox);
+    let id = sign_in(sandbox, directory.to_str().unwrap(), world.user("bob").id, &[]);
+    let path = file_of(&directory, &id);
+    let gate = Gate::start(sandbox, &["--session-files", directory.to_str().unwrap()], &[]);
+    let nginx = Nginx::start_gallery(sandbox, nginx::ACCEL);
+    let url = http::url(world.private_image("bob").original());
+    let cookie = format!("PHPSESSID={id}");
+    let written = fs::read_to_string(&path).unwrap();
+    for (more, expected) in
+        [("", 200), ("tf_tries_validated|b:0;tf_tries_left|i:3;", 403), ("tf_tries_validated|b:1;", 200)]
+    {
+        fs::write(&path, format!("{written}{more}")).unwrap();
+        let answer = http::request(nginx.address(), "GET", &url, &[("Cookie", &cookie)]);
+        assert_eq!(answer.status, expected, "{more}");
+    }
+    assert!(gate.log_text().contains("the second factor of the session's sign-in is missing"));
+}
+
 /// The file of a session; a debugging aid as much as a path.
 fn file_of(directory: &Path, id: &str) -> PathBuf {
     let path = directory.join(format!("sess_{id}"));

@@ -23,8 +23,8 @@ fuzz_target!(|input: &[u8]| {
             let _ = (config.conf("db_host"), config.constant("PWG_LOCAL_DIR"), config.table_prefix());
         }
         1 => {
-            if let Ok(Some(user)) = session::session_user_id(bytes) {
-                assert!(user > 0);
+            if let Ok(sign_in) = session::sign_in(bytes) {
+                assert!(sign_in.user != Some(0));
             }
         }
         2 => {

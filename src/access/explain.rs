@@ -11,6 +11,8 @@ use crate::visitor::Visitor;
 pub struct Explanation {
     /// The gallery is locked for this visitor.
     pub locked_out: bool,
+    /// Why somebody who has signed in is judged as a guest, in words.
+    pub why_guest: Option<&'static str>,
     /// The visitor's status may see something at all.
     pub may_enter: bool,
     /// Each row that owns the file.
@@ -153,6 +155,7 @@ pub fn explain(
     });
     Explanation {
         locked_out: gallery.locked && !visitor.status.is_admin(),
+        why_guest: visitor.identity.why_guest(),
         may_enter: visitor.status.may_enter(gallery.guest_access),
         claims: claims.collect(),
     }

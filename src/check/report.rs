@@ -63,8 +63,8 @@ pub struct Person {
     pub level: u32,
     /// Its right to originals.
     pub enabled_high: bool,
-    /// How the visitor was recognised: `user` (`--user`), `session`, `remember-me`, `remote-user`, `mailed-key`, `api-key`
-    /// or `none`.
+    /// How the visitor was recognised: `user` (`--user`), `session`, `remember-me`, `remote-user`, `mailed-key`, `api-key`,
+    /// `unfinished` (signed in by password, and without the second factor a guest) or `none`.
     pub by: &'static str,
     /// The same in words.
     pub how: String,
@@ -173,7 +173,10 @@ pub(super) async fn report(
         let policy = &gate.settings().policy;
         access::explain(&judgement.visitor, &judgement.claims, kind, &state, policy)
     });
-    let (allowed, reason) = outcome(&considered, &answers);
+    let (allowed, mut reason) = outcome(&considered, &answers);
+    if let Some(why_guest) = explained.as_ref().and_then(|rules| rules.why_guest).filter(|_| !allowed) {
+        reason = format!("{reason}; the visitor counts as a guest: {why_guest}");
+    }
     let records = match (&considered.judgement, &explained) {
         (Some(judgement), Some(explained)) => judgement
             .claims
@@ -223,6 +226,7 @@ fn part(part: Part) -> String {
 fn by_identity(identity: Identity) -> (&'static str, String) {
     let (by, how) = match identity {
         Identity::Guest => ("none", "the guest"),
+        Identity::Unfinished => ("unfinished", "the guest: the second factor of the sign-in is missing"),
         Identity::Session => ("session", "by the session that the cookie names"),
         Identity::RememberMe => ("remember-me", "by the remember-me cookie"),
         Identity::RemoteUser => ("remote-user", "by the web server's own user"),
@@ -236,6 +240,10 @@ fn person(who: &Who, judgement: &Judgement) -> Person {
     let visitor = &judgement.visitor;
     let named = matches!(who, Who::User(_));
     let (by, how) = match (who, judgement.signed_in) {
+        (_, Some(id)) if visitor.identity == Identity::Unfinished => {
+            let (by, _) = by_identity(visitor.identity);
+            (by, format!("account {id} counts as the guest: the second factor of the sign-in is missing"))
+        }
         _ if !named && visitor.identity != Identity::Guest => by_identity(visitor.identity),
         (_, Some(id)) if id != visitor.id => (
             "none",

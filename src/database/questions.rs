@@ -136,8 +136,8 @@ impl Question for Sessions {
             // Piwigo reads `true` and `false` as such and takes the truth of any other text as PHP does.
             gallery_locked: row.bytes(0).is_some_and(|value| !matches!(&*value, b"" | b"0" | b"false")),
             session: row.text(1).filter(|id| !id.is_empty()).map(|id| {
-                let user = session::session_user_id(&row.bytes(2).unwrap_or_default());
-                (id, SessionRow { user, age: row.int(3) })
+                let sign_in = session::sign_in(&row.bytes(2).unwrap_or_default());
+                (id, SessionRow { sign_in, age: row.int(3) })
             }),
             secret_key: row.bytes(4),
         };

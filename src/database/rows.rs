@@ -83,8 +83,8 @@ pub struct DoorAndSession {
 /// A row of `sessions`.
 #[derive(Clone, Debug)]
 pub struct SessionRow {
-    /// The account that `data` names.
-    pub user: Result<Option<u32>, session::UnreadableSession>,
+    /// What `data` says of the visitor.
+    pub sign_in: Result<session::SignIn, session::UnreadableSession>,
     /// Seconds since the last write, by the database's own clock.
     pub age: Option<i64>,
 }

@@ -9,6 +9,7 @@ use crate::access::{self, Denial, Grant, Verdict};
 use crate::database::{Database, DatabaseError, DoorAndSession, GrantRow, IDS, Rows, UserRow};
 use crate::image::{self, Album, Claim};
 use crate::piwigo::auth_key::AuthKey;
+use crate::piwigo::session::SignIn;
 use crate::ready::Ready;
 use crate::request::Request;
 use crate::settings::gallery::Gallery;
@@ -66,9 +67,9 @@ impl Gate {
                 None => Ok(None),
             }
         };
-        let (door, by_file, key, remote_user, mut claims, rights) = tokio::try_join!(
+        let (door, in_file, key, remote_user, mut claims, rights) = tokio::try_join!(
             database.door_and_session(evidence.session_row_id.as_deref().unwrap_or_default(), remembered),
-            async { Ok(self.session_file_user(gallery, request).await) },
+            async { Ok(self.session_file(gallery, request).await) },
             self.key(database, evidence.key.as_ref()),
             async {
                 match &evidence.remote_user {
@@ -79,10 +80,12 @@ impl Gate {
             image::of_target(database, target, gallery, &self.settings.companions),
             rights_by_guess,
         )?;
+        let SignIn { user: session, is_unfinished } = in_file.unwrap_or_else(|| self.sign_in(&door));
         let named = match as_user {
             Some(_) => Named { session: as_user, ..Named::default() },
             None => Named {
-                session: if gallery.foreign_sessions.is_some() { by_file } else { self.signed_in(&door) },
+                session,
+                is_unfinished,
                 remember_me: evidence.remember_me.as_ref().map(|cookie| cookie.user),
                 remote_user,
                 key,
@@ -178,26 +181,30 @@ impl Gate {
         })
     }
 
-    /// The user that a session's file names, where PHP keeps the sessions.
-    async fn session_file_user(&self, gallery: &Gallery, request: &Request<'_>) -> Option<u32> {
+    /// What a session's file says, where PHP keeps the sessions; `None` where Piwigo does.
+    async fn session_file(&self, gallery: &Gallery, request: &Request<'_>) -> Option<SignIn> {
         gallery.foreign_sessions.as_ref()?;
-        self.settings.session_files.as_ref()?.user_id(&request.cookies).await
+        Some(match &self.settings.session_files {
+            Some(files) => files.sign_in(&request.cookies).await,
+            None => SignIn::default(),
+        })
     }
 
-    /// The user that a session's row names, if it is young enough.
-    fn signed_in(&self, door: &DoorAndSession) -> Option<u32> {
-        let row = door.session.as_ref()?;
-        if let Some(max_age) = self.settings.session_max_age
-            && row.age.is_none_or(|age| age.max(0).unsigned_abs() > max_age.as_secs())
-        {
-            return None;
-        }
-        row.user.unwrap_or_else(|error| {
+    /// What a session's row says. A row that is too old signs nobody in, but an unfinished sign-in stays one: the age is the
+    /// gate's rule and not Piwigo's.
+    fn sign_in(&self, door: &DoorAndSession) -> SignIn {
+        let Some(row) = &door.session else { return SignIn::default() };
+        let sign_in = row.sign_in.unwrap_or_else(|error| {
             if !self.session_was_unreadable.swap(true, Ordering::Relaxed) {
                 tracing::warn!(%error, "a visitor counts as a guest; this is said once");
             }
-            None
-        })
+            SignIn::default()
+        });
+        let is_too_old = self
+            .settings
+            .session_max_age
+            .is_some_and(|max_age| row.age.is_none_or(|age| age.max(0).unsigned_abs() > max_age.as_secs()));
+        SignIn { user: sign_in.user.filter(|_| !is_too_old), ..sign_in }
     }
 }
 

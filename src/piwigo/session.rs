@@ -1,5 +1,5 @@
 //! Piwigo's sessions: from the visitor's cookie to the id of a row of the table `sessions`, and from that row's data to
-//! the id of the user who is signed in.
+//! the id of the user who is signed in, and whether that sign-in is over.
 
 use std::net::Ipv4Addr;
 
@@ -35,25 +35,44 @@ pub fn session_row_id(use_ip_address: bool, remote_addr: &str, session_id: &str)
     Some(format!("{first:02X}{second:02X}{session_id}"))
 }
 
-/// The user who is signed in, from `sessions.data` as PHP's default handler writes it (`name|value` after
-/// `name|value`): the last `pwg_uid` that is a positive integer, written as one or as a string of digits.
+/// What a session says of its visitor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SignIn {
+    /// The account whose password was given.
+    pub user: Option<u32>,
+    /// The second factor is still missing: Piwigo answers this session with its sign-in page.
+    pub is_unfinished: bool,
+}
+
+/// The variable in which Piwigo's plugin `two_factor` keeps `false` from the password until the code (Piwigo:
+/// `two_factor`, `tf_try_log_user` and `tf_init`). After the code the plugin takes the variable away.
+const SECOND_FACTOR: &[u8] = b"tf_tries_validated";
+
+/// Reads `sessions.data` as PHP's default handler writes it (`name|value` after `name|value`). The user is the last
+/// `pwg_uid` that is a positive integer, written as one or as a string of digits. The sign-in is unfinished if the variable
+/// of the second factor is there and holds anything but `true`.
 ///
+/// # Errors
 /// Data that does not parse to its very end signs nobody in, as in PHP; so does another `session.serialize_handler`.
-pub fn session_user_id(data: &[u8]) -> Result<Option<u32>, UnreadableSession> {
+pub fn sign_in(data: &[u8]) -> Result<SignIn, UnreadableSession> {
     if data.len() > MAX_SESSION_BYTES {
         return Err(UnreadableSession);
     }
     let mut reader = Reader::new(data);
-    let mut user_id = None;
+    let mut sign_in = SignIn::default();
     while !reader.at_end() {
         let name = reader.until(b'|').ok_or(UnreadableSession)?;
-        let keep = if name == b"pwg_uid" { Keep::All } else { Keep::Nothing };
+        let is_wanted = name == b"pwg_uid" || name == SECOND_FACTOR;
+        let keep = if is_wanted { Keep::All } else { Keep::Nothing };
         let value = reader.value(keep).map_err(|_| UnreadableSession)?;
         if name == b"pwg_uid" {
-            user_id = positive(&value);
+            sign_in.user = positive(&value);
+        } else if name == SECOND_FACTOR {
+            // PHP writes a variable once. If it stood there twice, one `false` is enough.
+            sign_in.is_unfinished |= value != PhpValue::Bool(true);
         }
     }
-    Ok(user_id)
+    Ok(sign_in)
 }
 
 /// The session's data is not what PHP's default handler writes. Its visitor is a guest; when it is so for every session,
@@ -155,8 +174,44 @@ mod tests {
             ("PWG_UID|i:5;", None),
         ];
         for (data, user) in table {
-            assert_eq!(session_user_id(data.as_bytes()), Ok(user), "{data}");
+            let expected = SignIn { user, is_unfinished: false };
+            assert_eq!(sign_in(data.as_bytes()), Ok(expected), "{data}");
         }
+    }
+
+    #[test]
+    fn a_second_factor_is_owed_until_its_variable_is_true_or_gone() {
+        let table = [
+            ("pwg_uid|i:3;", false),
+            ("pwg_uid|i:3;tf_tries_validated|b:1;", false),
+            // After the password: the plugin has written both, in this order.
+            ("pwg_uid|i:3;connected_with|s:6:\"pwg_ui\";tf_tries_validated|b:0;tf_tries_left|i:3;", true),
+            ("tf_tries_validated|b:0;pwg_uid|i:3;", true),
+            ("pwg_uid|i:3;tf_tries_validated|b:0;pwg_tf_mail_codes|s:6:\"123456\";", true),
+            ("pwg_uid|i:3;tf_tries_validated|N;", true),
+            ("pwg_uid|i:3;tf_tries_validated|i:1;", true),
+            ("pwg_uid|i:3;tf_tries_validated|i:0;", true),
+            ("pwg_uid|i:3;tf_tries_validated|d:1;", true),
+            ("pwg_uid|i:3;tf_tries_validated|s:1:\"1\";", true),
+            ("pwg_uid|i:3;tf_tries_validated|s:4:\"true\";", true),
+            ("pwg_uid|i:3;tf_tries_validated|a:0:{}", true),
+            ("pwg_uid|i:3;tf_tries_validated|a:1:{i:0;b:1;}", true),
+            ("pwg_uid|i:3;tf_tries_validated|O:8:\"stdClass\":0:{}", true),
+            ("x|b:1;pwg_uid|i:3;tf_tries_validated|R:1;", true),
+            ("pwg_uid|i:3;tf_tries_validated|b:0;tf_tries_validated|b:1;", true),
+            ("pwg_uid|i:3;tf_tries_validated|b:1;tf_tries_validated|b:0;", true),
+            // Other variables, and the name inside of a value.
+            ("pwg_uid|i:3;tf_tries_left|i:0;", false),
+            ("pwg_uid|i:3;TF_TRIES_VALIDATED|b:0;", false),
+            ("pwg_uid|i:3;xtf_tries_validated|b:0;", false),
+            ("pwg_uid|i:3;x|s:23:\"tf_tries_validated|b:0;\";", false),
+        ];
+        for (data, is_unfinished) in table {
+            let expected = SignIn { user: Some(3), is_unfinished };
+            assert_eq!(sign_in(data.as_bytes()), Ok(expected), "{data}");
+        }
+        let nobody = SignIn { user: None, is_unfinished: true };
+        assert_eq!(sign_in(b"tf_tries_validated|b:0;"), Ok(nobody));
     }
 
     #[test]
@@ -169,9 +224,11 @@ mod tests {
             "pwg_uid|i:5; ",
             "pwg_uid|i:5;\n",
             "pwg_uid|i:5;x|i:;",
+            "pwg_uid|i:5;tf_tries_validated|b:2;",
+            "pwg_uid|i:5;tf_tries_validated|b:0",
             "a:1:{s:7:\"pwg_uid\";i:1;}",
         ] {
-            assert_eq!(session_user_id(data.as_bytes()), Err(UnreadableSession), "{data}");
+            assert_eq!(sign_in(data.as_bytes()), Err(UnreadableSession), "{data}");
         }
     }
 
@@ -179,17 +236,17 @@ mod tests {
     fn other_variables_cost_no_memory_whatever_they_hold() {
         let wide = "i:0;N;".repeat(100_000);
         let data = format!("big|a:100000:{{{wide}}}pwg_uid|i:3;");
-        assert_eq!(session_user_id(data.as_bytes()), Ok(Some(3)));
+        assert_eq!(sign_in(data.as_bytes()).map(|sign_in| sign_in.user), Ok(Some(3)));
     }
 
     proptest! {
         #[test]
         fn no_data_panics(
             data in proptest::collection::vec(any::<u8>(), 0..100),
-            text in "((pwg_uid|a)\\|([is]:[0-9]:?\"?[0-9]\"?;|N;)){0,6}",
+            text in "((pwg_uid|tf_tries_validated|a)\\|([is]:[0-9]:?\"?[0-9]\"?;|N;)){0,6}",
         ) {
-            let _ = session_user_id(&data);
-            let _ = session_user_id(text.as_bytes());
+            let _ = sign_in(&data);
+            let _ = sign_in(text.as_bytes());
             let _ = session_id(&data, "pwg_id");
             let _ = session_row_id(true, &text, "id");
         }
