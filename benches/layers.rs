@@ -127,7 +127,8 @@ fn answer_on(socket: PathBuf, file: &str) {
     let handler = Arc::new(Nothing { file: file.to_owned() });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let listeners = Listen::Unix { path: socket, mode: 0o666, group: None }.open().expect("a socket");
+        let listeners =
+            Listen::Unix { path: socket, mode: 0o666, group: None }.open(&Arc::default()).expect("a socket");
         let (_stop, stopping) = tokio::sync::watch::channel(false);
         let limits = Limits { idle_timeout: Duration::from_secs(5), ..Limits::default() };
         // Ended by whoever started it; by itself after ten minutes at the latest.

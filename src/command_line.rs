@@ -172,6 +172,12 @@ pub struct Config {
     /// Where the gate listens: unix:PATH, tcp:ADDR:PORT or systemd [default: a socket in /run/piwigo-gate]
     #[arg(long, env = "PIWIGO_GATE_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<String>,
+    /// Allow a tcp: address that other machines can reach; needs --allow-from
+    #[arg(long, env = "PIWIGO_GATE_ALLOW_REMOTE", num_args = 0..=1, default_missing_value = "true")]
+    pub allow_remote: Option<bool>,
+    /// Addresses and networks from which web servers may connect over TCP [default: any]
+    #[arg(long, env = "PIWIGO_GATE_ALLOW_FROM", value_name = "ADDR[,ADDR...]")]
+    pub allow_from: Option<String>,
     /// Path under which the gallery is mounted, such as /piwigo [default: none]
     #[arg(long, env = "PIWIGO_GATE_URL_PREFIX", value_name = "PATH")]
     pub url_prefix: Option<String>,

@@ -113,7 +113,8 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
     if let (Some(name), None) = (&web_user, &web) {
         findings.warn("web-user", format!("there is no user {name:?} on this machine"), "correct --web-user");
     }
-    socket::examine(listen, web.as_ref(), &mut findings);
+    let allow_from = settings.as_ref().and_then(|settings| settings.allow_from.as_ref());
+    socket::examine(listen, allow_from, web.as_ref(), &mut findings);
     let symlinks = settings.as_ref().map(|settings| settings.symlinks.clone()).unwrap_or_default();
     let sites = gallery.map_or(&[][..], |gallery| &gallery.layout.parent_sites);
     tree::examine(&Tree::new(&root, symlinks, sites), &guarded, outside.is_some(), &mut findings);

@@ -1,9 +1,11 @@
 //! An address in, a listening socket out: one of our own, or one that a parent process opened for us.
 //!
 //! The socket is a trust boundary: who can write to it can claim any identity. So a unix socket is 0660 from the
-//! moment it has its name, and TCP stays on loopback unless that is asked for in so many words.
+//! moment it has its name, and TCP stays on loopback unless that is asked for in so many words, together with the addresses
+//! from which the web servers connect.
 
 mod error;
+mod peers;
 
 use std::fs;
 use std::io;
@@ -12,6 +14,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -19,6 +22,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use crate::settings::Options;
 
 pub use error::ListenError;
+pub use peers::{Networks, Peers, WEB_SERVER_ADDRS};
 
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +45,8 @@ pub enum Listen {
 }
 
 impl Listen {
-    /// Reads `listen`, `socket_mode`, `socket_group` and `allow_remote`; `None` if no address was given.
+    /// Reads `listen`, `socket_mode`, `socket_group`, `allow_remote` and whether there is an `allow_from`; `None` if no
+    /// address was given.
     pub(crate) fn resolve(options: &Options) -> Result<Option<Self>, ListenError> {
         let Some(address) = &options.listen else { return Ok(None) };
         let form = || ListenError::Form(address.clone());
@@ -55,8 +60,11 @@ impl Listen {
             },
             Some(("tcp", text)) => {
                 let address: SocketAddr = text.parse().map_err(|_| form())?;
-                if !address.ip().is_loopback() && options.allow_remote != Some(true) {
+                if !is_local(address) && options.allow_remote != Some(true) {
                     return Err(ListenError::Remote(address));
+                }
+                if !is_local(address) && options.allow_from.is_none() {
+                    return Err(ListenError::FromAnywhere(address));
                 }
                 Listen::Tcp(address)
             }
@@ -65,17 +73,20 @@ impl Listen {
         Ok(Some(listen))
     }
 
-    /// Opens the socket, or takes over the inherited ones. Must run inside the runtime.
+    /// Opens the socket, or takes over the inherited ones, for these peers. Must run inside the runtime.
     ///
     /// # Errors
     /// [`ListenError`].
-    pub fn open(&self) -> Result<Vec<Listener>, ListenError> {
+    pub fn open(&self, peers: &Arc<Peers>) -> Result<Vec<Listener>, ListenError> {
         match self {
+            Listen::Unix { path, .. } if peers.demand_tcp() => {
+                Err(ListenError::NotTcp(format!("unix:{}", path.display())))
+            }
             Listen::Unix { path, mode, group } => Ok(vec![bind_unix(path, *mode, *group)?]),
             Listen::Tcp(address) => {
                 let system = |error| ListenError::System { place: format!("tcp:{address}"), error };
                 let listener = std::net::TcpListener::bind(address).map_err(system)?;
-                Ok(vec![Listener::tcp(listener).map_err(system)?])
+                Ok(vec![Listener::tcp(listener, peers).map_err(system)?])
             }
             Listen::Fd0 => {
                 let system = |error| ListenError::System { place: "fd:0".into(), error };
@@ -84,7 +95,14 @@ impl Listen {
                 if !socket.is_listener().unwrap_or(false) {
                     return Err(ListenError::NotListening);
                 }
-                let listener = Listener::inherited(socket).map_err(system)?;
+                let is_tcp = socket.domain().map_err(system)? != Domain::UNIX;
+                let listener = if is_tcp {
+                    Listener::inherited_tcp(socket.into(), peers, system)?
+                } else if peers.demand_tcp() {
+                    return Err(ListenError::NotTcp("fd:0".into()));
+                } else {
+                    Listener::inherited_unix(socket).map_err(system)?
+                };
                 // There must be no second one: as long as it is open, people connect, also when nobody accepts any more.
                 rustix::stdio::dup2_stdin(io::stderr()).map_err(|error| system(error.into()))?;
                 Ok(vec![listener])
@@ -96,11 +114,14 @@ impl Listen {
                 for index in 0..passed.len() {
                     // A socket of the other kind is an error and stays in its place.
                     match passed.take_unix_listener(index) {
+                        Ok(Some(_)) if peers.demand_tcp() => {
+                            return Err(ListenError::NotTcp("the socket that systemd passed".into()));
+                        }
                         Ok(Some(socket)) => listeners.push(Listener::unix(socket).map_err(system)?),
                         Ok(None) => {}
                         Err(_) => {
                             if let Some(socket) = passed.take_tcp_listener(index).map_err(system)? {
-                                listeners.push(Listener::tcp(socket).map_err(system)?);
+                                listeners.push(Listener::inherited_tcp(socket, peers, system)?);
                             }
                         }
                     }
@@ -109,6 +130,11 @@ impl Listen {
             }
         }
     }
+}
+
+/// Whether only programs of this machine can connect to an address.
+pub(crate) fn is_local(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
 }
 
 /// Whether descriptor 0 is a listening socket: the sign that a web server started us.
@@ -211,7 +237,7 @@ pub struct Listener {
 #[derive(Debug)]
 enum Accepting {
     Unix(UnixListener),
-    Tcp(TcpListener),
+    Tcp(TcpListener, Arc<Peers>),
 }
 
 /// The name that we gave a socket, to be taken away again if it still is ours.
@@ -222,13 +248,26 @@ struct Name {
 }
 
 impl Listener {
-    fn tcp(listener: std::net::TcpListener) -> io::Result<Self> {
+    fn tcp(listener: std::net::TcpListener, peers: &Arc<Peers>) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         Ok(Listener {
-            socket: Accepting::Tcp(TcpListener::from_std(listener)?),
+            socket: Accepting::Tcp(TcpListener::from_std(listener)?, peers.clone()),
             name: None,
             is_ours_alone: false,
         })
+    }
+
+    /// A parent process that listens for other machines must name the web servers.
+    fn inherited_tcp(
+        listener: std::net::TcpListener,
+        peers: &Arc<Peers>,
+        system: impl Fn(io::Error) -> ListenError,
+    ) -> Result<Self, ListenError> {
+        let address = listener.local_addr().map_err(&system)?;
+        if !is_local(address) && !peers.are_restricted() {
+            return Err(ListenError::InheritedFromAnywhere(address));
+        }
+        Self::tcp(listener, peers).map_err(system)
     }
 
     fn unix(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
@@ -237,10 +276,7 @@ impl Listener {
         Ok(Listener { socket, name: None, is_ours_alone: false })
     }
 
-    fn inherited(socket: Socket) -> io::Result<Self> {
-        if socket.domain()? != Domain::UNIX {
-            return Self::tcp(socket.into());
-        }
+    fn inherited_unix(socket: Socket) -> io::Result<Self> {
         let parent = std::os::unix::process::parent_id();
         let is_ours_alone =
             socket.local_addr()?.as_pathname().is_some_and(|name| is_of_mod_fcgid(name, parent));
@@ -249,18 +285,20 @@ impl Listener {
         Ok(listener)
     }
 
-    /// Waits for the next connection.
+    /// Waits for the next connection of a peer that may connect. Any other one is closed at once; nothing of it is read.
     ///
     /// # Errors
     /// What the system says; most often that this process has no descriptor left.
     pub async fn accept(&self) -> io::Result<Stream> {
         match &self.socket {
             Accepting::Unix(listener) => Ok(Stream::Unix(listener.accept().await?.0)),
-            Accepting::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
-                stream.set_nodelay(true)?;
-                Ok(Stream::Tcp(stream))
-            }
+            Accepting::Tcp(listener, peers) => loop {
+                let (stream, peer) = listener.accept().await?;
+                if peers.admit(peer.ip()) {
+                    stream.set_nodelay(true)?;
+                    return Ok(Stream::Tcp(stream));
+                }
+            },
         }
     }
 
@@ -389,7 +427,10 @@ mod tests {
             ("unix:gate.sock", false),
             ("tcp:127.0.0.1:9000", true),
             ("tcp:[::1]:9000", true),
+            ("tcp:[::ffff:127.0.0.1]:9000", true),
             ("tcp:0.0.0.0:9000", false),
+            ("tcp:[::]:9000", false),
+            ("tcp:192.0.2.1:9000", false),
             ("tcp:localhost", false),
             ("fd:0", true),
             ("fd:3", false),
@@ -399,8 +440,25 @@ mod tests {
         for (text, good) in table {
             assert_eq!(Listen::resolve(&options(text)).is_ok(), good, "{text}");
         }
-        let allowed = Options { allow_remote: Some(true), ..options("tcp:0.0.0.0:9000") };
-        assert!(Listen::resolve(&allowed).is_ok());
+    }
+
+    /// Other machines may connect only where the setting says so and names them.
+    #[test]
+    fn beyond_loopback_both_words_are_needed() {
+        let table = [
+            ("tcp:127.0.0.1:9000", None, false, true),
+            ("tcp:127.0.0.1:9000", Some(true), false, true),
+            ("tcp:0.0.0.0:9000", None, false, false),
+            ("tcp:0.0.0.0:9000", None, true, false),
+            ("tcp:0.0.0.0:9000", Some(false), true, false),
+            ("tcp:0.0.0.0:9000", Some(true), false, false),
+            ("tcp:0.0.0.0:9000", Some(true), true, true),
+        ];
+        for (address, allow_remote, has_list, good) in table {
+            let allow_from = has_list.then(|| vec!["192.0.2.10".to_owned()]);
+            let options = Options { allow_remote, allow_from, ..options(address) };
+            assert_eq!(Listen::resolve(&options).is_ok(), good, "{address} {allow_remote:?} {has_list}");
+        }
     }
 
     #[test]
@@ -422,15 +480,15 @@ mod tests {
         let listen = Listen::Unix { path: path.clone(), mode: 0o640, group: None };
 
         stream_socket().bind(&SockAddr::unix(&path).unwrap()).unwrap();
-        let listener = listen.open().unwrap();
+        let listener = listen.open(&Arc::default()).unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o640);
-        assert!(matches!(listen.open(), Err(ListenError::InUse(_))));
+        assert!(matches!(listen.open(&Arc::default()), Err(ListenError::InUse(_))));
 
         drop(listener);
         assert!(!path.exists(), "its name goes with it");
         fs::write(&path, "precious").unwrap();
-        assert!(matches!(listen.open(), Err(ListenError::NotASocket(_))));
+        assert!(matches!(listen.open(&Arc::default()), Err(ListenError::NotASocket(_))));
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing else is left behind");
     }
@@ -442,7 +500,7 @@ mod tests {
         let path = directory.path().join("log.sock");
         let listen = Listen::Unix { path: path.clone(), mode: 0o640, group: None };
         let living = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
-        assert!(matches!(listen.open(), Err(ListenError::InUse(_))));
+        assert!(matches!(listen.open(&Arc::default()), Err(ListenError::InUse(_))));
         let sender = std::os::unix::net::UnixDatagram::unbound().unwrap();
         sender.send_to(b"still there", &path).unwrap();
         assert_eq!(living.recv(&mut [0; 20]).unwrap(), 11);
@@ -465,15 +523,17 @@ mod tests {
         };
         assert_eq!((error.kind(), queue.len()), (io::ErrorKind::WouldBlock, 1));
         let listen = Listen::Unix { path, mode: 0o640, group: None };
-        assert!(matches!(listen.open(), Err(ListenError::InUse(_))));
+        assert!(matches!(listen.open(&Arc::default()), Err(ListenError::InUse(_))));
     }
 
     #[tokio::test]
     async fn who_has_connected_is_accepted_and_nobody_after_them() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("gate.sock");
-        let mut listener =
-            Listen::Unix { path: path.clone(), mode: 0o640, group: None }.open().unwrap().remove(0);
+        let mut listener = Listen::Unix { path: path.clone(), mode: 0o640, group: None }
+            .open(&Arc::default())
+            .unwrap()
+            .remove(0);
         let other_name = directory.path().join("same.sock");
         fs::hard_link(&path, &other_name).unwrap();
         let queue: Vec<_> = (0..200).map(|_| connect_at_once(&path).unwrap()).collect();
@@ -513,7 +573,7 @@ mod tests {
             (Listen::Tcp("192.0.2.1:9000".parse().unwrap()), "address of this machine"),
         ];
         for (listen, advice) in table {
-            let error = listen.open().unwrap_err().to_string();
+            let error = listen.open(&Arc::default()).unwrap_err().to_string();
             assert!(error.contains(advice), "{error}");
         }
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "nothing is left behind");

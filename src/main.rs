@@ -20,7 +20,7 @@ use piwigo_gate::demo;
 use piwigo_gate::derive::{self, Meter, Wanted};
 use piwigo_gate::doctor;
 use piwigo_gate::gate::{Gate, Replaceable};
-use piwigo_gate::listen::{self, Listen};
+use piwigo_gate::listen::{self, Listen, Peers};
 use piwigo_gate::notify;
 use piwigo_gate::request::MAX_COOKIES;
 use piwigo_gate::serve;
@@ -191,7 +191,7 @@ async fn serve_sample(gallery: &Path, socket: &Path) -> Result<watch::Sender<boo
     let settings = Settings::resolve(options, None)?;
     let limits = settings.limits;
     let listeners = match &settings.listen {
-        Some(listen) => listen.open()?,
+        Some(listen) => listen.open(&Arc::default())?,
         None => Vec::new(),
     };
     let gate = Arc::new(Replaceable::new(Gate::open(settings).await?));
@@ -254,6 +254,8 @@ async fn server_file(asked: Config) -> Result<(), Box<dyn std::error::Error>> {
         let options = Options {
             gallery: asked.gallery,
             listen: asked.listen,
+            allow_remote: asked.allow_remote,
+            allow_from: asked.allow_from.clone().map(|list| vec![list]),
             url_prefix: asked.url_prefix,
             parent_sites: asked.parent_sites,
             ..Options::default()
@@ -265,6 +267,8 @@ async fn server_file(asked: Config) -> Result<(), Box<dyn std::error::Error>> {
             user: asked.user,
             settings_file: asked.settings_file.as_deref().map(std::path::absolute).transpose()?,
             socket_group: asked.socket_group,
+            allow_remote: asked.allow_remote == Some(true),
+            allow_from: asked.allow_from.is_some(),
         };
         let (values, warnings) = config::values(settings, &found).await?;
         for warning in warnings {
@@ -366,6 +370,8 @@ async fn run(
         None => return Err(SettingsError::NoListen),
     };
     let limits = settings.limits;
+    let web_server_addrs = std::env::var_os(listen::WEB_SERVER_ADDRS);
+    let peers = Arc::new(Peers::new(settings.allow_from.clone(), web_server_addrs.as_deref())?);
     let (gallery, database) = (settings.gallery.clone(), format!("{:?}", settings.database));
     let mut opening = std::pin::pin!(Gate::open(settings));
     let mut ends = false;
@@ -380,7 +386,7 @@ async fn run(
             return Ok(());
         }
     };
-    let listeners = listen.open()?;
+    let listeners = listen.open(&peers)?;
     tracing::info!(?listen, ?gallery, %database, "serving");
 
     let (stop, stopping) = watch::channel(ends);
@@ -405,7 +411,7 @@ async fn run(
     Ok(())
 }
 
-/// SIGHUP: a configuration that cannot work leaves the old one in force. Where it listens, how many connections it
+/// SIGHUP: a configuration that cannot work leaves the old one in force. Where it listens, for whom, how many connections it
 /// takes and its timeouts stay what they are.
 async fn reload(
     gate: &Replaceable,

@@ -74,6 +74,33 @@ fn a_service_keeps_what_its_gallery_needs() {
     }
 }
 
+/// A gate for other machines starts only if its command line names the web servers.
+#[test]
+fn a_service_for_other_machines_names_the_web_servers() {
+    let scene = Scene::start();
+    let listen =
+        ["--listen", "tcp:192.0.2.11:9800", "--allow-remote", "--allow-from", "192.0.2.10 2001:db8::/64"];
+    let (service, socket) = write_units(&scene, &listen);
+    let words = " --listen \"tcp:192.0.2.11:9800\" --allow-remote --allow-from 192.0.2.10,2001:db8::/64";
+    let line = value(&service, "ExecStart");
+    assert!(line.contains(words), "{line}");
+    // The steps at the top print the same again.
+    let steps = words.replace('"', "");
+    for unit in [&service, &socket] {
+        let text = std::fs::read_to_string(unit).expect("a unit");
+        assert!(text.lines().any(|line| line.starts_with('#') && line.contains(&steps)), "{text}");
+    }
+    let by_socket = ["--listen", "systemd", "--allow-from", "192.0.2.10"];
+    let (service, _) = write_units(&scene, &by_socket);
+    let line = value(&service, "ExecStart");
+    assert!(line.ends_with(" --listen \"systemd\" --allow-from 192.0.2.10"), "{line}");
+    // What gate.toml says need not be said again.
+    let toml = "allow_remote = true\nallow_from = [\"192.0.2.10\"]\n";
+    scene.sandbox.write("gallery/local/config/gate.toml", toml);
+    let (service, _) = write_units(&scene, &["--listen", "tcp:192.0.2.11:9800"]);
+    assert!(value(&service, "ExecStart").ends_with(" --listen \"tcp:192.0.2.11:9800\""));
+}
+
 /// The unit's command line, run by a shell, to which the quotation marks mean the same.
 fn started(scene: &Scene, service: &PathBuf, before: &[&str], notify: &str) -> Program {
     let line = format!("exec \"$@\" {}", value(service, "ExecStart"));

@@ -77,7 +77,8 @@ const SHORT: Limits = Limits {
 fn start(limits: Limits) -> Running {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("gate.sock");
-    let listeners = Listen::Unix { path: socket.clone(), mode: 0o600, group: None }.open().unwrap();
+    let listeners =
+        Listen::Unix { path: socket.clone(), mode: 0o600, group: None }.open(&Arc::default()).unwrap();
     let handler = Arc::new(Scripted { handled: AtomicUsize::new(0), hold: Semaphore::new(0) });
     let (stop, stopping) = watch::channel(false);
     let serving = tokio::spawn(serve(listeners, handler.clone(), limits, stopping));

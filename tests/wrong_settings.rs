@@ -52,10 +52,38 @@ fn arguments_and_files() {
     let usual = ["--gallery", gallery, "--listen", "unix:/nowhere/gate.sock"];
     let stock = mariadb::database_inc_php(Path::new("/nowhere/db.sock"), "gate");
 
-    let arguments: [(&[&str], &str); 11] = [
+    let arguments: [(&[&str], &str); 16] = [
         (&[], "--gallery DIR"),
         (&["--gallery", none], "check its path"),
         (&["--gallery", gallery, "--listen", "tcp:0.0.0.0:9000"], "--allow-remote"),
+        (
+            &["--gallery", gallery, "--listen", "tcp:0.0.0.0:9000", "--allow-remote"],
+            "--allow-remote needs --allow-from",
+        ),
+        (
+            &["--gallery", gallery, "--listen", "tcp:0.0.0.0:9000", "--allow-from", "192.0.2.10"],
+            "--allow-remote",
+        ),
+        (
+            &[
+                "--gallery",
+                gallery,
+                "--listen",
+                "tcp:[::]:9000",
+                "--allow-remote",
+                "--allow-from",
+                "a.example",
+            ],
+            "addresses or networks",
+        ),
+        (
+            &["--gallery", gallery, "--listen", "tcp:127.0.0.1:9000", "--allow-from", "192.0.2.7/24"],
+            "192.0.2.7/24",
+        ),
+        (
+            &["--gallery", gallery, "--listen", "tcp:127.0.0.1:9000", "--allow-from", ""],
+            "addresses or networks",
+        ),
         (&["--gallery", gallery, "--listen", "gate.sock"], "unix:/absolute/path"),
         (&["--gallery", gallery], "--listen unix:"),
         (&["--gallery", gallery, "--deny-status", "200"], "403, 401 or 404"),
@@ -83,6 +111,8 @@ fn arguments_and_files() {
         (TOML, "admin = 'all'", "unknown field `admin`"),
         (TOML, "admins = 'some'", "`all` or `strict`"),
         (TOML, "a = = b", "line 1"),
+        (TOML, "allow_from = []", "addresses or networks"),
+        (TOML, "allow_from = ['192.0.2.10', 'web']", "allow_from holds \"web\""),
         (TOML, "[piwigo]\nguest_id = 'two'", "guest_id is not a number"),
         (TOML, "[piwigo]\nsesion_name = 'x'", "session_name"),
         (CONFIG, "<?php $conf['guest_id'] = getenv('X');", "[piwigo] guest_id ="),

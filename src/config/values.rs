@@ -24,6 +24,10 @@ pub struct Asked {
     pub settings_file: Option<PathBuf>,
     /// The group that may write to the gate's socket, if not its user's.
     pub socket_group: Option<String>,
+    /// Whether the gate may listen for other machines, as the command line says.
+    pub allow_remote: bool,
+    /// Whether the command line, and not `gate.toml`, names the peers that may connect over TCP.
+    pub allow_from: bool,
 }
 
 /// Everything that is filled in.
@@ -55,6 +59,10 @@ pub struct Values {
     pub settings_file: Option<String>,
     /// The group that may write to the gate's socket, if not its user's.
     pub socket_group: Option<String>,
+    /// Whether the gate may listen for other machines; `gate.toml` need not say so then.
+    pub allow_remote: bool,
+    /// The peers that may connect over TCP, where `gate.toml` does not name them.
+    pub allow_from: Option<String>,
     /// Of `/home` and `/tmp`, which a service is best kept from, those that this gallery needs.
     pub needs: Needs,
     /// What the server may do with symbolic links: follow those of the target's own owner only.
@@ -130,6 +138,8 @@ impl Values {
             socket_activated: false,
             settings_file: None,
             socket_group: None,
+            allow_remote: false,
+            allow_from: None,
             needs: Needs::default(),
             same_owner_links: true,
         }
@@ -187,6 +197,8 @@ impl Values {
             socket_activated: settings.listen == Some(Listen::Systemd),
             settings_file: asked.settings_file.as_deref().map(text),
             socket_group: asked.socket_group.clone(),
+            allow_remote: asked.allow_remote,
+            allow_from: settings.allow_from.as_ref().filter(|_| asked.allow_from).map(ToString::to_string),
             needs: Needs::of(used.iter().map(PathBuf::as_path)),
             same_owner_links: settings.symlinks == Symlinks::SameOwner,
         }
@@ -210,6 +222,7 @@ impl Values {
             .chain(&self.program)
             .chain(&self.settings_file)
             .chain(&self.socket_group)
+            .chain(&self.allow_from)
             .chain(&self.originals)
             .chain(&self.beside)
             .find(|text| !text.chars().all(plain))
@@ -230,6 +243,7 @@ impl Values {
             gate if *gate == example.gate => {}
             gate => words.extend(["--listen".into(), gate.word()]),
         }
+        words.extend(self.peers());
         if self.php_socket != example.php_socket {
             words.extend(["--php-socket".into(), self.php_socket.clone()]);
         }
@@ -248,8 +262,19 @@ impl Values {
         let by_apache = ["apache-xsendfile", "apache-access-checker"].contains(&kind);
         if !by_apache && !self.socket_activated {
             words.extend(["--listen".into(), self.gate.word()]);
+            words.extend(self.peers());
         }
         in_a_shell(&words)
+    }
+
+    /// The options that say who may connect over TCP.
+    fn peers(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        if self.allow_remote {
+            words.push("--allow-remote".to_owned());
+        }
+        words.extend(self.allow_from.iter().flat_map(|list| ["--allow-from".to_owned(), list.clone()]));
+        words
     }
 
     fn common_options(&self) -> Vec<String> {
@@ -321,6 +346,8 @@ impl Values {
             ("has_settings_file", Value::Bool(self.settings_file.is_some())),
             ("socket_group", text(self.socket_group.as_deref().unwrap_or_default())),
             ("has_socket_group", Value::Bool(self.socket_group.is_some())),
+            ("peers", text(&in_a_shell(&self.peers()))),
+            ("has_peers", Value::Bool(!self.peers().is_empty())),
             ("options", text(&self.options())),
             ("place", text(&self.place(kind))),
             ("web_user", text(if kind.starts_with("caddy") { "caddy" } else { "" })),

@@ -1,14 +1,14 @@
 //! The gate's socket: who may connect to it, and whether a gate answers there.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::accounts::{Account, Right, name_of};
 use super::findings::Findings;
-use crate::listen::{Listen, connect_at_once};
+use crate::listen::{Listen, Networks, connect_at_once, is_local};
 
 /// Where the README's service listens: looked at where no address is given.
 const USUAL: &str = "/run/piwigo-gate/gate.sock";
@@ -28,21 +28,18 @@ pub(super) fn path(listen: Option<&Listen>) -> Option<PathBuf> {
     }
 }
 
-/// Looks at the socket.
-pub(super) fn examine(listen: Option<&Listen>, web: Option<&Account>, findings: &mut Findings) {
+/// Looks at the socket. `allow_from`: the peers that may connect over TCP, if not all.
+pub(super) fn examine(
+    listen: Option<&Listen>,
+    allow_from: Option<&Networks>,
+    web: Option<&Account>,
+    findings: &mut Findings,
+) {
     if let Some(path) = path(listen) {
         return unix(&path, web, findings);
     }
     match listen {
-        Some(Listen::Tcp(address)) => {
-            let stream = TcpStream::connect_timeout(address, PATIENCE);
-            let limited = stream.and_then(|stream| {
-                stream.set_read_timeout(Some(PATIENCE))?;
-                stream.set_write_timeout(Some(PATIENCE))?;
-                Ok(stream)
-            });
-            answers(&format!("tcp:{address}"), limited, findings);
-        }
+        Some(Listen::Tcp(address)) => tcp(address, allow_from, findings),
         Some(Listen::Fd0 | Listen::Systemd) => {
             findings.advise(
                 "socket",
@@ -113,6 +110,54 @@ fn unix(path: &Path, web: Option<&Account>, findings: &mut Findings) {
         Ok(stream)
     });
     answers(&format!("unix:{shown}"), connected, findings);
+}
+
+fn tcp(address: &SocketAddr, allow_from: Option<&Networks>, findings: &mut Findings) {
+    peers(address, allow_from, findings);
+    let connected = TcpStream::connect_timeout(address, PATIENCE).and_then(|stream| {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let own = stream.local_addr()?.ip();
+        Ok((stream, own))
+    });
+    match (connected, allow_from) {
+        (Ok((stream, own)), Some(list)) if !list.hold(own) => match ask(stream) {
+            Ok(true) => findings.problem(
+                "gate",
+                format!("the gate at tcp:{address} answers {own}, which allow_from does not name"),
+                "start it again (systemctl restart piwigo-gate): allow_from counts from its start on",
+            ),
+            _ => findings.advise(
+                "gate",
+                format!(
+                    "not examined: what listens at tcp:{address} disconnects {own}, as allow_from demands"
+                ),
+                "add this machine's address to allow_from if doctor is to examine the gate",
+            ),
+        },
+        (connected, _) => answers(&format!("tcp:{address}"), connected.map(|(stream, _)| stream), findings),
+    }
+}
+
+/// Which peers may connect to an address.
+fn peers(address: &SocketAddr, allow_from: Option<&Networks>, findings: &mut Findings) {
+    match allow_from.map(|list| (list, list.everybody())) {
+        Some((_, Some(all))) => findings.warn(
+            "socket-peers",
+            format!("allow_from holds {all}: every machine that can reach tcp:{address} may claim to be any visitor"),
+            "name the addresses of the web servers",
+        ),
+        Some((list, None)) => {
+            findings.ok("socket-peers", format!("only {list} may connect to tcp:{address} (allow_from)"));
+        }
+        None if is_local(*address) => findings.advise(
+            "socket-peers",
+            format!("every program of this machine may connect to tcp:{address}, and so claim to be any visitor"),
+            "a unix socket is open to the web server alone, where the web server knows it",
+        ),
+        // The configuration is not valid then, and that is a finding of its own.
+        None => {}
+    }
 }
 
 /// Whether a FastCGI program answers on this connection.
@@ -186,7 +231,7 @@ mod tests {
         let worst = |path: &Path| {
             let listen = Listen::Unix { path: path.to_owned(), mode: 0o660, group: None };
             let mut findings = Findings::default();
-            examine(Some(&listen), Some(&Account::mine()), &mut findings);
+            examine(Some(&listen), None, Some(&Account::mine()), &mut findings);
             let worst = findings.0.into_iter().max_by_key(|finding| finding.level).unwrap();
             (worst.id, worst.level)
         };
@@ -194,5 +239,39 @@ mod tests {
         assert_eq!(worst(&directory.path().join("none")), ("socket", Level::Problem));
         assert_eq!(worst(&stale), ("gate", Level::Problem));
         assert_eq!(worst(&hanging), ("gate", Level::Problem));
+    }
+
+    /// Listens at loopback, and answers the one connection of an examination as a gate does, or closes it.
+    fn examined(allow_from: Option<&str>, answers: bool) -> Vec<(&'static str, Level)> {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listen = Listen::Tcp(listener.local_addr().unwrap());
+        let gate = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            if answers {
+                stream.read_exact(&mut [0; QUESTION.len()]).unwrap();
+                stream.write_all(b"\x01\x0a\x00\x00\x00\x00\x00\x00").unwrap();
+            }
+        });
+        let allow_from = allow_from.map(|text| Networks::parse([text]).unwrap());
+        let mut findings = Findings::default();
+        examine(Some(&listen), allow_from.as_ref(), None, &mut findings);
+        gate.join().unwrap();
+        findings.0.into_iter().map(|finding| (finding.id, finding.level)).collect()
+    }
+
+    #[test]
+    fn the_peers_of_a_tcp_address() {
+        let table = [
+            (None, true, ("socket-peers", Level::Note), ("gate", Level::Ok)),
+            (None, false, ("socket-peers", Level::Note), ("gate", Level::Problem)),
+            (Some("127.0.0.0/8"), true, ("socket-peers", Level::Ok), ("gate", Level::Ok)),
+            (Some("127.0.0.1"), false, ("socket-peers", Level::Ok), ("gate", Level::Problem)),
+            (Some("0.0.0.0/0"), true, ("socket-peers", Level::Warning), ("gate", Level::Ok)),
+            (Some("192.0.2.10"), false, ("socket-peers", Level::Ok), ("gate", Level::Note)),
+            (Some("192.0.2.10"), true, ("socket-peers", Level::Ok), ("gate", Level::Problem)),
+        ];
+        for (allow_from, answers, peers, gate) in table {
+            assert_eq!(examined(allow_from, answers), [peers, gate], "{allow_from:?} {answers}");
+        }
     }
 }

@@ -13,9 +13,39 @@ pub enum ListenError {
     /// TCP beyond this machine without the flag.
     #[error(
         "listen is tcp:{0}, which other machines can reach and then claim any identity; use a loopback address or a \
-         unix socket, or say --allow-remote if a firewall keeps everybody but your web server out"
+         unix socket, or say --allow-remote and --allow-from with the addresses of your web servers"
     )]
     Remote(SocketAddr),
+    /// TCP beyond this machine without the addresses of those who may connect.
+    #[error(
+        "listen is tcp:{0}, which other machines can reach and then claim any identity: --allow-remote needs \
+         --allow-from with the addresses from which your web servers connect, such as --allow-from 192.0.2.10"
+    )]
+    FromAnywhere(SocketAddr),
+    /// An inherited TCP socket beyond this machine without the addresses of those who may connect.
+    #[error(
+        "the inherited socket listens at tcp:{0}, which other machines can reach and then claim any identity: say \
+         --allow-from (or set FCGI_WEB_SERVER_ADDRS) with the addresses from which your web servers connect"
+    )]
+    InheritedFromAnywhere(SocketAddr),
+    /// `allow_from` holds something else than addresses and networks.
+    #[error(
+        "allow_from holds {0:?}: it must be addresses or networks of web servers with commas between them, such as \
+         192.0.2.10,2001:db8::/64"
+    )]
+    AllowFrom(String),
+    /// The variable holds something else than addresses.
+    #[error(
+        "FCGI_WEB_SERVER_ADDRS is {0:?}: it must be addresses of web servers with commas between them, such as \
+         192.0.2.10,192.0.2.11; take it out of the environment if every peer may connect"
+    )]
+    WebServerAddrs(String),
+    /// The variable is set and the socket is no TCP socket.
+    #[error(
+        "FCGI_WEB_SERVER_ADDRS is set and {0} is a unix socket, of which FastCGI §3.2 has every connection closed: take \
+         the variable out of the environment, or listen at a tcp: address"
+    )]
+    NotTcp(String),
     /// `socket_mode` is not octal.
     #[error("socket_mode is {0:?}: it must be octal, such as 0660")]
     Mode(String),

@@ -27,7 +27,7 @@ pub use symlinks::Symlinks;
 use crate::access::{Admins, Policy};
 use crate::companion::{MAX_PATTERNS, Pattern};
 use crate::database::{Address, Replicas, Tables};
-use crate::listen::Listen;
+use crate::listen::{Listen, ListenError, Networks};
 use crate::reply::{Deliver, DenyStatus, Reply};
 use crate::session_files::{self, SessionFiles};
 
@@ -43,6 +43,8 @@ pub struct Settings {
     pub companions: Vec<Pattern>,
     /// Where to listen, if said.
     pub listen: Option<Listen>,
+    /// Which peers may connect over TCP; `None`: any.
+    pub allow_from: Option<Networks>,
     /// How the server is told to send a file; `None`: what the server itself says.
     pub deliver: Option<Deliver>,
     /// Which symbolic links lead to files that may be served.
@@ -202,6 +204,7 @@ impl Settings {
             parent_sites,
             companions: companions(options.companions.as_deref().unwrap_or_default())?,
             listen: Listen::resolve(&options)?,
+            allow_from: allow_from(options.allow_from.as_deref())?,
             deliver: options.deliver,
             symlinks: Symlinks::resolve(options.symlinks.as_deref())?,
             database,
@@ -314,6 +317,12 @@ fn within<N: Copy + PartialOrd + ToString>(
         Some(number) if range.contains(&number) => Ok(number),
         Some(number) => Err(SettingsError::Value { setting, value: number.to_string(), expected }),
     }
+}
+
+/// The list of peers, if one is given.
+fn allow_from(texts: Option<&[String]>) -> Result<Option<Networks>, ListenError> {
+    let parse = |texts: &[String]| Networks::parse(texts.iter().map(String::as_str));
+    texts.map(parse).transpose().map_err(ListenError::AllowFrom)
 }
 
 /// A time such as `1s` or `500ms`; `0` is none.

@@ -34,9 +34,20 @@ pub struct Options {
     /// Group of the unix socket: the web server's, by name or number
     #[arg(long, env = "PIWIGO_GATE_SOCKET_GROUP", value_name = "GROUP")]
     pub socket_group: Option<String>,
-    /// Allow a tcp: address that other machines can reach (they could then claim any identity)
+    /// Allow a tcp: address that other machines can reach (they could then claim any identity); needs --allow-from
     #[arg(long, env = "PIWIGO_GATE_ALLOW_REMOTE", num_args = 0..=1, default_missing_value = "true")]
     pub allow_remote: Option<bool>,
+    /// Addresses and networks from which web servers may connect to a tcp: address [default: any]
+    #[arg(
+        long_help = "Addresses and networks from which web servers may connect to a tcp: address, or to an inherited TCP \
+                     socket, with commas between several: 192.0.2.10,2001:db8::/64. Any other peer is disconnected \
+                     before anything is read [default: any]",
+        long,
+        env = "PIWIGO_GATE_ALLOW_FROM",
+        value_name = "ADDR[,ADDR...]"
+    )]
+    #[serde(deserialize_with = "one_or_more")]
+    pub allow_from: Option<Vec<String>>,
     /// How the web server is told to send a file [default: what the server itself says]
     #[arg(long, env = "PIWIGO_GATE_DELIVER")]
     pub deliver: Option<Deliver>,
@@ -279,6 +290,7 @@ impl Options {
             socket_mode: self.socket_mode.or(weaker.socket_mode),
             socket_group: self.socket_group.or(weaker.socket_group),
             allow_remote: self.allow_remote.or(weaker.allow_remote),
+            allow_from: self.allow_from.or(weaker.allow_from),
             deliver: self.deliver.or(weaker.deliver),
             symlinks: self.symlinks.or(weaker.symlinks),
             url_prefix: self.url_prefix.or(weaker.url_prefix),
@@ -338,6 +350,9 @@ mod tests {
             ("symlinks = \"inside\"\ndeliver = \"stream\"", true),
             ("symlinks = [\"/mnt/nas\", \"/srv/photos\"]", true),
             ("symlinks = true", false),
+            ("allow_remote = true\nallow_from = \"192.0.2.10\"", true),
+            ("allow_from = [\"192.0.2.10\", \"2001:db8::/64\"]", true),
+            ("allow_from = 4", false),
             ("deny = \"no\"", false),
             ("admin = \"strict\"", false),
             ("admins = \"some\"", false),

@@ -1,6 +1,6 @@
 //! The program of this project, run as a FastCGI server on a unix socket.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
@@ -50,10 +50,21 @@ impl Gate {
 
     /// A gate on a free port of the loopback interface, and that port.
     pub fn start_tcp(sandbox: &Sandbox, arguments: &[&str]) -> (Self, SocketAddr) {
-        let (server, address) = process::start_on_a_port(process::free_port, |address| {
+        Self::start_tcp_at(sandbox, Ipv4Addr::LOCALHOST.into(), arguments, &[])
+    }
+
+    /// A gate on a free port of another address of this machine.
+    pub fn start_tcp_at(
+        sandbox: &Sandbox,
+        ip: IpAddr,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> (Self, SocketAddr) {
+        let choose = || SocketAddr::new(ip, process::free_port().port());
+        let (server, address) = process::start_on_a_port(choose, |address| {
             let log = sandbox.path().join("log/gate.log");
             let ready = Endpoint::Says { word: "serving", log };
-            Self::server(sandbox, "gate", &format!("tcp:{address}"), &ready, arguments, &[])
+            Self::server(sandbox, "gate", &format!("tcp:{address}"), &ready, arguments, environment)
         });
         (Self { server, socket: PathBuf::new() }, address)
     }

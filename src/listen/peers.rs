@@ -1,0 +1,312 @@
+//! Addresses of web servers in, whether a peer may stay connected out. Only TCP has peers with addresses: who may write to a
+//! unix socket is decided by its permissions.
+//!
+//! Two lists can restrict the peers, and a peer must be on each of them that is given: the setting `allow_from`, and the
+//! environment variable `FCGI_WEB_SERVER_ADDRS` of the FastCGI specification.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::ListenError;
+
+/// The environment variable by which whoever starts a FastCGI program names the web servers (FastCGI §3.2).
+pub const WEB_SERVER_ADDRS: &str = "FCGI_WEB_SERVER_ADDRS";
+
+/// A refused peer is logged at once, and further ones are counted for this long.
+const LOG_PAUSE: Duration = Duration::from_mins(1);
+
+/// A list with more entries is a mistake.
+const MAX_NETWORKS: usize = 1_000;
+
+/// An address, or all addresses that begin with the same bits. IPv4-mapped IPv6 addresses are held as IPv4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    /// How many leading bits count: 32 or 128 for a single address.
+    length: u32,
+}
+
+impl Network {
+    /// Reads `192.0.2.10`, `192.0.2.0/24`, `2001:db8::/64`; `None` for anything else, also for a network whose address has
+    /// bits behind its length (`192.0.2.10/24`), which may be meant as the one or as the other.
+    fn parse(text: &str) -> Option<Self> {
+        let (address, length) = match text.split_once('/') {
+            Some((address, length)) if !length.starts_with('+') => (address, Some(length.parse().ok()?)),
+            Some(_) => return None,
+            None => (text, None),
+        };
+        let given: IpAddr = address.parse().ok()?;
+        let address = given.to_canonical();
+        // `::ffff:192.0.2.0/120` is 192.0.2.0/24.
+        let mapped_by = bits(given) - bits(address);
+        let length = length.unwrap_or(bits(given)).checked_sub(mapped_by)?;
+        let network = Network { address, length };
+        (length <= bits(address) && network.prefix(address) == number(address)).then_some(network)
+    }
+
+    /// Whether `peer` is this address, or one of this network.
+    fn holds(self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        peer.is_ipv4() == self.address.is_ipv4() && self.prefix(peer) == number(self.address)
+    }
+
+    /// The leading bits of an address that count, all others zero.
+    fn prefix(self, address: IpAddr) -> u128 {
+        let rest = bits(address).saturating_sub(self.length);
+        // A shift by all 128 bits is none.
+        number(address).checked_shr(rest).unwrap_or(0).checked_shl(rest).unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.length == bits(self.address) {
+            write!(f, "{}", self.address)
+        } else {
+            write!(f, "{}/{}", self.address, self.length)
+        }
+    }
+}
+
+fn bits(address: IpAddr) -> u32 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => address.to_bits().into(),
+        IpAddr::V6(address) => address.to_bits(),
+    }
+}
+
+/// A list of addresses and networks that is not empty: the setting `allow_from`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Networks(Vec<Network>);
+
+impl Networks {
+    /// Reads texts that hold addresses and networks, with commas or white space between several.
+    ///
+    /// # Errors
+    /// The first entry that is neither, or the whole text if it has none or too many.
+    pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+        let mut networks = Vec::new();
+        let is_separator = |c: char| c == ',' || c.is_ascii_whitespace();
+        for entry in texts.into_iter().flat_map(|text| text.split(is_separator)) {
+            if !entry.is_empty() {
+                networks.push(Network::parse(entry).ok_or_else(|| entry.to_owned())?);
+            }
+        }
+        if networks.is_empty() || networks.len() > MAX_NETWORKS {
+            return Err(format!("a list of {}", networks.len()));
+        }
+        Ok(Networks(networks))
+    }
+
+    /// Whether an address is on the list.
+    pub fn hold(&self, peer: IpAddr) -> bool {
+        self.0.iter().any(|network| network.holds(peer))
+    }
+
+    /// The first network that holds every address of its family (`0.0.0.0/0`).
+    pub fn everybody(&self) -> Option<Network> {
+        self.0.iter().copied().find(|network| network.length == 0)
+    }
+}
+
+impl fmt::Display for Networks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, network) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(",")?;
+            }
+            write!(f, "{network}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Who may connect over TCP.
+#[derive(Debug, Default)]
+pub struct Peers {
+    allow_from: Option<Networks>,
+    web_server_addrs: Option<Networks>,
+    refusals: Mutex<Refusals>,
+}
+
+impl Peers {
+    /// Joins the setting and the value of [`WEB_SERVER_ADDRS`] in this process's environment (`None`: it is not set).
+    ///
+    /// # Errors
+    /// [`ListenError::WebServerAddrs`] when the variable is set and is no list of addresses. FastCGI §3.2 has the program
+    /// close every connection of a peer that is not on the list: an empty one would close all of them.
+    pub fn new(allow_from: Option<Networks>, web_server_addrs: Option<&OsStr>) -> Result<Self, ListenError> {
+        let web_server_addrs = web_server_addrs
+            .map(|value| {
+                let text = value.to_str().unwrap_or("no UTF-8");
+                Networks::parse([text]).map_err(|_| ListenError::WebServerAddrs(text.to_owned()))
+            })
+            .transpose()?;
+        Ok(Peers { allow_from, web_server_addrs, refusals: Mutex::default() })
+    }
+
+    /// Whether a list restricts the peers.
+    pub(super) fn are_restricted(&self) -> bool {
+        self.allow_from.is_some() || self.web_server_addrs.is_some()
+    }
+
+    /// Whether only TCP may be used: with [`WEB_SERVER_ADDRS`], FastCGI §3.2 has the program close a connection that did not
+    /// use TCP/IP.
+    pub(super) fn demand_tcp(&self) -> bool {
+        self.web_server_addrs.is_some()
+    }
+
+    /// Whether a peer may stay connected. Logs the first that may not, and then once a minute how many there were.
+    pub(super) fn admit(&self, peer: IpAddr) -> bool {
+        let lists = self.allow_from.iter().chain(&self.web_server_addrs);
+        if lists.into_iter().all(|list| list.hold(peer)) {
+            return true;
+        }
+        let count = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).count(Instant::now());
+        if let Some(count) = count {
+            tracing::warn!(
+                peer = %peer.to_canonical(),
+                count,
+                "disconnected: this peer is no web server that may connect (allow_from, FCGI_WEB_SERVER_ADDRS); said once a minute"
+            );
+        }
+        false
+    }
+}
+
+/// Refused peers since the last line about them.
+#[derive(Debug, Default)]
+struct Refusals {
+    said: Option<Instant>,
+    since: u64,
+}
+
+impl Refusals {
+    /// Counts one more; returns how many there were since the last line if it is time for the next.
+    fn count(&mut self, now: Instant) -> Option<u64> {
+        self.since += 1;
+        if self.said.is_some_and(|said| now.duration_since(said) < LOG_PAUSE) {
+            return None;
+        }
+        self.said = Some(now);
+        Some(std::mem::take(&mut self.since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_networks() {
+        let table = [
+            ("192.0.2.10", Some("192.0.2.10")),
+            ("192.0.2.0/24", Some("192.0.2.0/24")),
+            ("192.0.2.10/32", Some("192.0.2.10")),
+            ("0.0.0.0/0", Some("0.0.0.0/0")),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("2001:db8::/32", Some("2001:db8::/32")),
+            ("::/0", Some("::/0")),
+            ("::ffff:192.0.2.10", Some("192.0.2.10")),
+            ("::ffff:192.0.2.0/120", Some("192.0.2.0/24")),
+            ("::ffff:0.0.0.0/96", Some("0.0.0.0/0")),
+            ("192.0.2.10/24", None),
+            ("192.0.2.0/33", None),
+            ("192.0.2.0/-1", None),
+            ("192.0.2.0/+24", None),
+            ("192.0.2.0/", None),
+            ("192.0.2", None),
+            ("192.0.2.010", None),
+            ("2001:db8::1/64", None),
+            ("2001:db8::/129", None),
+            ("::ffff:192.0.2.0/24", None),
+            ("fe80::1%eth0", None),
+            ("localhost", None),
+            ("", None),
+        ];
+        for (text, expected) in table {
+            let read = Network::parse(text).map(|network| network.to_string());
+            assert_eq!(read.as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn who_is_on_a_list() {
+        let table = [
+            ("192.0.2.10", "192.0.2.10", true),
+            ("192.0.2.10", "192.0.2.11", false),
+            ("192.0.2.10", "::ffff:192.0.2.10", true),
+            ("::ffff:192.0.2.10", "192.0.2.10", true),
+            ("192.0.2.8/29", "192.0.2.15", true),
+            ("192.0.2.8/29", "192.0.2.16", false),
+            ("192.0.2.8/29", "::ffff:192.0.2.9", true),
+            ("0.0.0.0/0", "203.0.113.1", true),
+            ("0.0.0.0/0", "2001:db8::1", false),
+            ("::/0", "2001:db8::1", true),
+            ("::/0", "::ffff:192.0.2.10", false),
+            ("::/0", "192.0.2.10", false),
+            ("2001:db8::/33", "2001:db8:7fff::1", true),
+            ("2001:db8::/33", "2001:db8:8000::1", false),
+            ("::1", "127.0.0.1", false),
+            ("203.0.113.1,192.0.2.10", "192.0.2.10", true),
+            (" 203.0.113.1 , 192.0.2.10 ", "192.0.2.10", true),
+            ("203.0.113.1 192.0.2.10", "192.0.2.10", true),
+        ];
+        for (list, peer, expected) in table {
+            let networks = Networks::parse([list]).unwrap();
+            assert_eq!(networks.hold(peer.parse().unwrap()), expected, "{peer} on {list}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_list() {
+        for text in ["", " ", ",", "192.0.2.10,web", "192.0.2.10;192.0.2.11", "192.0.2.10/24"] {
+            assert!(Networks::parse([text]).is_err(), "{text:?}");
+            assert!(Peers::new(None, Some(OsStr::new(text))).is_err(), "{text:?}");
+        }
+        assert!(Networks::parse(vec!["192.0.2.1"; MAX_NETWORKS + 1]).is_err());
+    }
+
+    #[test]
+    fn a_peer_must_be_on_each_list_that_is_given() {
+        let lists = |setting: Option<&str>, variable: Option<&str>| {
+            let setting = setting.map(|text| Networks::parse([text]).unwrap());
+            Peers::new(setting, variable.map(OsStr::new)).unwrap()
+        };
+        let (here, there) = (Some("192.0.2.10"), Some("192.0.2.11"));
+        let table = [
+            (None, None, true),
+            (here, None, true),
+            (there, None, false),
+            (None, here, true),
+            (None, there, false),
+            (here, here, true),
+            (here, there, false),
+            (there, here, false),
+        ];
+        for (setting, variable, expected) in table {
+            let peers = lists(setting, variable);
+            assert_eq!(peers.admit("192.0.2.10".parse().unwrap()), expected, "{setting:?} {variable:?}");
+            assert_eq!(peers.are_restricted(), setting.is_some() || variable.is_some());
+            assert_eq!(peers.demand_tcp(), variable.is_some());
+        }
+    }
+
+    #[test]
+    fn a_flood_of_refusals_is_a_line_a_minute() {
+        let mut refusals = Refusals::default();
+        let start = Instant::now();
+        assert_eq!(refusals.count(start), Some(1));
+        assert_eq!(refusals.count(start), None);
+        assert_eq!(refusals.count(start + LOG_PAUSE / 2), None);
+        assert_eq!(refusals.count(start + LOG_PAUSE), Some(3));
+        assert_eq!(refusals.count(start + LOG_PAUSE), None);
+    }
+}
