@@ -32,6 +32,7 @@
 //! | [`derivative`] | names, sizes and state of resized pictures, and their making | files |
 //! | [`picture`] | a picture's file → pixels → a file in another size | none |
 //! | [`piwigo`] | Piwigo's own formats: PHP literals, sessions, settings | none |
+//! | [`plugins`] | active plugins of Piwigo → what they mean for files | none |
 //! | [`database`] | the statements, on MySQL/MariaDB and SQLite | database |
 //! | [`names`] | host name → addresses, without the C library | files, sockets |
 //! | [`ready`] | the database and Piwigo's settings, at most a second old | database |
@@ -70,6 +71,7 @@ pub mod names;
 pub mod notify;
 pub mod picture;
 pub mod piwigo;
+pub mod plugins;
 pub mod ready;
 pub mod refusal;
 pub mod reply;
