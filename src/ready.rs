@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::database::{Database, DatabaseError, Trouble};
+use crate::plugins::{self, Plugins};
 use crate::send::Tree;
 use crate::settings::gallery::{ConfigRows, Gallery, SITE};
 use crate::settings::{ActionPhp, Settings, SettingsError, Symlinks};
@@ -27,8 +28,8 @@ pub struct Ready {
     pub tree: Arc<Tree>,
     /// The same files for looks at what the server reaches by rules of its own.
     pub unchecked: Arc<Tree>,
-    /// An active plugin changes by its own code who may download: see [`ActionPhp::in_force`].
-    pub plugins_demand_piwigo: bool,
+    /// Piwigo's active plugins.
+    pub plugins: Plugins,
     config: Vec<(String, Vec<u8>)>,
     read_at: Instant,
 }
@@ -36,7 +37,7 @@ pub struct Ready {
 impl Ready {
     /// Who answers `action.php` in this gallery.
     pub fn action_php(&self, settings: &Settings) -> ActionPhp {
-        ActionPhp::in_force(settings.action_php, self.plugins_demand_piwigo)
+        ActionPhp::in_force(settings.action_php, self.plugins.demand_piwigo())
     }
 }
 
@@ -51,6 +52,8 @@ pub struct Readiness {
     refresh: tokio::sync::Mutex<Refresh>,
     /// When a statement that did not fit the tables made the gate look at them anew.
     looked_anew_at: Mutex<Option<Instant>>,
+    /// The plugins that the log has heard of.
+    told: Mutex<Option<Plugins>>,
 }
 
 #[derive(Default)]
@@ -74,6 +77,7 @@ impl Readiness {
             outage: AtomicBool::new(false),
             refresh: tokio::sync::Mutex::default(),
             looked_anew_at: Mutex::default(),
+            told: Mutex::default(),
         };
         match readiness.connect().await {
             Ok(ready) => readiness.keep(Some(Arc::new(ready))),
@@ -176,6 +180,7 @@ impl Readiness {
         database.verify().await?;
         let read_at = Instant::now();
         let config = self.config(&database).await?;
+        let plugins = database.plugins().await;
         let gallery = self.gallery(&database, &config)?;
         if self.settings.policy.covers {
             database.covers(&[0], 0).await?;
@@ -190,8 +195,9 @@ impl Readiness {
         let (tree, unchecked) = self.trees(&gallery);
         let gallery = Arc::new(gallery);
         let database = Arc::new(database);
-        let plugins_demand_piwigo = false;
-        Ok(Ready { database, gallery, tree, unchecked, plugins_demand_piwigo, config, read_at })
+        let ready = Ready { database, gallery, tree, unchecked, plugins, config, read_at };
+        self.tell_plugins(&ready);
+        Ok(ready)
     }
 
     async fn renew(&self, ready: &Ready) -> Result<Ready, Opening> {
@@ -200,10 +206,12 @@ impl Readiness {
         }
         let read_at = Instant::now();
         let config = self.config(&ready.database).await?;
+        let plugins = ready.database.plugins().await;
         let version = |config: &ConfigRows| {
             config.iter().find(|(param, _)| param == "piwigo_db_version").map(|(_, value)| value.clone())
         };
-        if version(&config) != version(&ready.config) {
+        // A plugin may have brought a column or a table with it.
+        if version(&config) != version(&ready.config) || plugins != ready.plugins {
             return self.connect().await;
         }
         let (gallery, tree, unchecked) = if config == ready.config {
@@ -214,8 +222,22 @@ impl Readiness {
             (Arc::new(gallery), tree, unchecked)
         };
         let database = ready.database.clone();
-        let plugins_demand_piwigo = ready.plugins_demand_piwigo;
-        Ok(Ready { database, gallery, tree, unchecked, plugins_demand_piwigo, config, read_at })
+        Ok(Ready { database, gallery, tree, unchecked, plugins, config, read_at })
+    }
+
+    /// Says in the log what the active plugins mean for files, once for each of them.
+    fn tell_plugins(&self, ready: &Ready) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = self.settings.action_php;
+        let is_piwigo = ready.action_php(&self.settings) == ActionPhp::Piwigo;
+        for (is_warning, line) in plugins::lines(told.as_ref(), &ready.plugins, is_piwigo, said.is_some()) {
+            if is_warning {
+                tracing::warn!("{line}");
+            } else {
+                tracing::info!("{line}");
+            }
+        }
+        *told = Some(ready.plugins.clone());
     }
 
     fn gallery(&self, database: &Database, config: &[(String, Vec<u8>)]) -> Result<Gallery, SettingsError> {

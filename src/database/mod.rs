@@ -38,8 +38,10 @@ use engine::{Engine, Row, Value};
 use pictures::PictureStatements;
 use questions::{Asker, GrantsKey, SessionKey, Turns, UsersKey};
 use replicas::Servers;
-use rows::{album, image_row};
+use rows::{active_plugins, album, image_row};
 use statements::{MAX_STEM_PREFIXES, Statements};
+
+use crate::plugins::Plugins;
 
 /// Longest wait for one answer of the database before the request is answered 503.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -170,6 +172,18 @@ impl Database {
     pub async fn sites(&self) -> Result<Vec<String>, DatabaseError> {
         let rows = in_time(self.servers.newest_rows(self.statements.sites.clone(), Vec::new())).await?;
         Ok(rows.iter().filter_map(|row| row.text(0)).collect())
+    }
+
+    /// The active plugins. Whatever keeps the gate from reading them makes them unreadable, and no error: a gallery
+    /// whose tables are all right but this one goes on.
+    pub async fn plugins(&self) -> Plugins {
+        match in_time(self.servers.newest_rows(self.statements.plugins.clone(), Vec::new())).await {
+            Ok(rows) => active_plugins(&rows).map_or(Plugins::Unreadable, Plugins::Read),
+            Err(error) => {
+                tracing::debug!(%error, "the table of plugins cannot be read");
+                Plugins::Unreadable
+            }
+        }
     }
 
     /// Whether the gallery is locked, the session with exactly this row id, and the gallery's secret if `with_secret`.

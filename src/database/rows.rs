@@ -1,8 +1,10 @@
 //! What the statements answer: rows as a verdict needs them, without passwords in any `Debug` text.
 
 use super::engine::Row;
+use super::statements::MAX_PLUGINS;
 use crate::image::{Album, Image};
 use crate::piwigo::session;
+use crate::plugins::Active;
 
 /// A row of `images` with one of its albums and one of its formats.
 #[derive(Clone, Debug)]
@@ -135,4 +137,13 @@ pub(super) fn image_row(row: &Row) -> Option<ImageRow> {
 /// Only the two words that open an album open it.
 pub(super) fn album(id: u32, status: Option<&str>, visible: Option<&str>) -> Album {
     Album { id, private: status != Some("public"), locked: visible != Some("true"), granted: false }
+}
+/// The rows of active plugins; `None` if there are too many, or one that is no text: it could be the one that matters.
+pub(super) fn active_plugins(rows: &[Row]) -> Option<Vec<Active>> {
+    if rows.len() > MAX_PLUGINS {
+        return None;
+    }
+    rows.iter()
+        .map(|row| Some(Active { id: row.text(0)?, version: row.text(1).unwrap_or_default() }))
+        .collect()
 }

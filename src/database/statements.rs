@@ -26,6 +26,8 @@ pub struct Tables {
     pub image_category: String,
     /// `image_format`.
     pub image_format: String,
+    /// `plugins`.
+    pub plugins: String,
     /// `sessions`.
     pub sessions: String,
     /// `sites`.
@@ -60,6 +62,7 @@ impl Tables {
             images: name("images"),
             image_category: name("image_category"),
             image_format: name("image_format"),
+            plugins: name("plugins"),
             sessions: name("sessions"),
             sites: name("sites"),
             user_access: name("user_access"),
@@ -100,6 +103,9 @@ pub const CONFIG_KEYS: [&str; 19] = [
 
 /// Directories of synchronisation that are looked at, at most; a gallery has one or two.
 const MAX_SITES: usize = 256;
+
+/// Active plugins that are looked at, at most; a gallery has some twenty.
+pub(super) const MAX_PLUGINS: usize = 1024;
 
 /// Beginnings of paths in one statement: each stem of a companion's owners in its two spellings.
 pub(super) const MAX_STEM_PREFIXES: usize = 2 * crate::companion::MAX_STEMS;
@@ -181,6 +187,7 @@ pub(super) struct Statements {
     pub(super) auth_key: Arc<str>,
     pub(super) mailed_key: Arc<str>,
     pub(super) sites: Arc<str>,
+    pub(super) plugins: Arc<str>,
     pub(super) original_was_taken: Arc<str>,
     pub(super) format_was_taken: Arc<str>,
     grants: GrantStatements,
@@ -205,6 +212,7 @@ impl Statements {
         let image_category = quoted(&tables.image_category)?;
         let image_format = quoted(&tables.image_format)?;
         let sites = quoted(&tables.sites)?;
+        let plugins = quoted(&tables.plugins)?;
         let sessions = quoted(&tables.sessions)?;
         let user_access = quoted(&tables.user_access)?;
         let user_group = quoted(&tables.user_group)?;
@@ -336,6 +344,11 @@ impl Statements {
             )
             .into(),
             sites: format!("SELECT galleries_url FROM {sites} ORDER BY id LIMIT {MAX_SITES}").into(),
+            plugins: format!(
+                "SELECT id, version FROM {plugins} WHERE state = 'active' ORDER BY id LIMIT {}",
+                MAX_PLUGINS + 1
+            )
+            .into(),
             grants,
             grants_by_user,
             has_groups_by_user: AtomicBool::new(false),

@@ -16,6 +16,8 @@ const ADDRESS: &str = "7F00";
 const TABLES: &str = "
 CREATE TABLE piwigo_config (param TEXT PRIMARY KEY, value TEXT, comment TEXT);
 CREATE TABLE piwigo_sites (id INTEGER PRIMARY KEY, galleries_url TEXT NOT NULL UNIQUE);
+CREATE TABLE piwigo_plugins (
+  id TEXT PRIMARY KEY, state TEXT NOT NULL DEFAULT 'inactive', version TEXT NOT NULL DEFAULT '0');
 CREATE TABLE piwigo_categories (
   id INTEGER PRIMARY KEY, name TEXT NOT NULL, id_uppercat INTEGER, comment TEXT, dir TEXT, rank INTEGER,
   status TEXT NOT NULL DEFAULT 'public', site_id INTEGER, visible TEXT NOT NULL DEFAULT 'true',

@@ -16,6 +16,13 @@ CREATE TABLE piwigo_sites (
   UNIQUE KEY sites_ui1 (galleries_url)
 ) ENGINE=MyISAM DEFAULT CHARSET=utf8mb3;
 
+CREATE TABLE piwigo_plugins (
+  id VARCHAR(64) COLLATE utf8mb3_bin NOT NULL DEFAULT '',
+  state ENUM('inactive','active') NOT NULL DEFAULT 'inactive',
+  version VARCHAR(64) NOT NULL DEFAULT '0',
+  PRIMARY KEY (id)
+) ENGINE=MyISAM DEFAULT CHARSET=utf8mb3;
+
 CREATE TABLE piwigo_categories (
   id SMALLINT(5) UNSIGNED NOT NULL AUTO_INCREMENT,
   name VARCHAR(255) NOT NULL DEFAULT '',

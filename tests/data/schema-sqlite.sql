@@ -13,6 +13,12 @@ CREATE TABLE piwigo_sites (
   galleries_url TEXT NOT NULL DEFAULT ''
 );
 
+CREATE TABLE piwigo_plugins (
+  id TEXT NOT NULL DEFAULT '' PRIMARY KEY,
+  state TEXT NOT NULL DEFAULT 'inactive',
+  version TEXT NOT NULL DEFAULT '0'
+);
+
 CREATE TABLE piwigo_categories (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL DEFAULT '',

@@ -41,11 +41,11 @@ pub async fn run(connection: &mut MySqlConnection, text: &str) {
 }
 
 /// The texts that the gate's account has executed since the log ([`super::plans::begin_log`]) began or was last taken, one
-/// for each time, without the look at Piwigo's settings once a second.
+/// for each time, without the look at Piwigo's settings and plugins once a second.
 pub fn take_executed(server: &MariaDb) -> Vec<String> {
     let logged = server.sql_as_root(&format!(
         "SELECT argument FROM mysql.general_log WHERE command_type = 'Execute' AND user_host LIKE '{}[%'
-         AND argument NOT LIKE '%WHERE param IN%'; TRUNCATE mysql.general_log",
+         AND argument NOT LIKE '%WHERE param IN%' AND argument NOT LIKE '%`piwigo_plugins`%'; TRUNCATE mysql.general_log",
         mariadb::GATE
     ));
     logged.lines().map(str::to_owned).collect()

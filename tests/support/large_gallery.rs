@@ -210,6 +210,9 @@ fn rows(size: Size, world: &World) -> String {
         "INSERT INTO piwigo_config (param, value) SELECT CONCAT('some_setting_', seq), REPEAT('value ', seq % 40)
          FROM seq_1_to_{CONFIG_ROWS}"
     ));
+    add("INSERT INTO piwigo_plugins (id, state) SELECT CONCAT('plugin_', seq), IF(seq % 3, 'active', 'inactive')
+         FROM seq_1_to_20"
+        .to_owned());
 
     // One in five was synchronised, the others were uploaded; one in fifty is a film.
     let step = SPREAD / u64::from(images);
