@@ -6,6 +6,7 @@ mod database;
 mod findings;
 mod grants;
 mod outside;
+mod plugins;
 mod prefixes;
 mod setup;
 mod shared_host;
@@ -95,11 +96,14 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
     if let (Some(settings), Some(inspection)) = (&settings, &inspection) {
         // The gate takes its settings; they are read again, as `serve` would.
         if let Ok(again) = resolve() {
-            opened = database::open(again, &mut findings).await;
+            opened = Box::pin(database::open(again, &mut findings)).await;
         }
         if let Some((_, ready)) = &opened {
             database::tables(settings, ready, inspection, &mut findings).await;
             guarded = database::prefixes(settings, ready, inspection, &mut findings).await;
+            let downloads =
+                plugins::Downloads { in_force: ready.action_php(settings), said: settings.action_php };
+            plugins::active(&root, &ready.plugins, downloads, &mut findings);
         }
     } else if settings.is_some() {
         findings.not_examined("schema", "the database must answer first");
@@ -119,6 +123,7 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
     let sites = gallery.map_or(&[][..], |gallery| &gallery.layout.parent_sites);
     tree::examine(&Tree::new(&root, symlinks, sites), &guarded, outside.is_some(), &mut findings);
     shared_host::examine(&root, &guarded, &mut findings);
+    plugins::doors(&root, &guarded.originals, &mut findings);
     server_file(&guarded, &server_files, &mut findings);
     match &outside {
         Some(outside) => {
