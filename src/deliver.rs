@@ -134,6 +134,11 @@ impl Delivery<'_> {
     fn supposed(&self, derivative: &str) -> Reply {
         let path = format!("{}{derivative}", self.ready.gallery.layout.derivative_dir);
         let on_disk = || self.settings.gallery.join(&path).to_string_lossy().into_owned();
+        if self.how == Deliver::XSendfile
+            && let Some(answer) = self.unsayable(&on_disk())
+        {
+            return answer;
+        }
         self.allowed(match self.how {
             Deliver::XSendfileEncoded => Handover::SendfileEncoded { path: on_disk() },
             Deliver::XSendfile => {
@@ -175,20 +180,15 @@ impl Delivery<'_> {
         }
         match self.how {
             Deliver::Stream => self.stream(path).await,
-            // No header can say a blank at the end: another file would be sent.
-            Deliver::XSendfile if path.ends_with([' ', '\t']) => {
-                tracing::info!("an allowed file cannot be sent: its name ends with a blank");
-                Reply::Missing
-            }
             Deliver::XSendfile | Deliver::XSendfileEncoded => {
                 let (tree, path) = (self.ready.tree.clone(), path.to_owned());
                 match self.disk.look(move || tree.look(&path)).await {
                     Some(Ok(Sendable { path, .. })) if self.how == Deliver::XSendfileEncoded => {
                         self.allowed(Handover::SendfileEncoded { path })
                     }
-                    Some(Ok(Sendable { path, length, modified })) => {
-                        self.allowed(Handover::Sendfile { path, length, modified })
-                    }
+                    Some(Ok(Sendable { path, length, modified })) => self
+                        .unsayable(&path)
+                        .unwrap_or_else(|| self.allowed(Handover::Sendfile { path, length, modified })),
                     Some(Err(reason)) => unsendable(&reason),
                     None => Reply::Unavailable,
                 }
@@ -202,6 +202,23 @@ impl Delivery<'_> {
                 self.allowed(self.by_name(path.to_owned()))
             }
         }
+    }
+
+    /// The answer to a file that the header `X-Sendfile` cannot name to this server: the server would send another file.
+    /// `path` is what the header would hold.
+    fn unsayable(&self, path: &str) -> Option<Reply> {
+        if path.ends_with([' ', '\t']) {
+            // A header's value has no blank at its end (RFC 9110 §5.5).
+            tracing::info!("an allowed file cannot be sent: its name ends with a blank");
+        } else if path.contains('%') && !self.request.sendfile_is_raw {
+            tracing::warn!(
+                "an allowed file is not sent: its path holds a %, and the web server's file does not say by GATE_XSENDFILE \
+                 that the server takes X-Sendfile as it stands. Print that file anew (piwigo-gate config)"
+            );
+        } else {
+            return None;
+        }
+        Some(Reply::Missing)
     }
 
     async fn stream(&self, path: &str) -> Reply {

@@ -8,6 +8,7 @@ mod grants;
 mod outside;
 mod plugins;
 mod prefixes;
+mod sendfile;
 mod setup;
 mod shared_host;
 mod socket;
@@ -167,6 +168,7 @@ fn server_file(guarded: &Guarded, files: &[PathBuf], findings: &mut Findings) {
     if files.is_empty() {
         return;
     }
+    sendfile::examine(&text, findings);
     let missing = guarded.missing_from(&text);
     if missing.is_empty() {
         findings.ok("server-file", "mentions everything that must be guarded or closed");

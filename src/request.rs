@@ -63,6 +63,9 @@ pub struct Request<'a> {
     pub hands_over: bool,
     /// `GATE_SYMLINKS=same-owner`, set by nginx's file where it says `disable_symlinks if_not_owner`.
     pub server_looks_at_links: bool,
+    /// `GATE_XSENDFILE=raw`, set by the server's own file: the server takes the path in `X-Sendfile` as it stands. Some versions
+    /// of Apache's `mod_xsendfile` percent-decode it first (`XSendFileUnescape`).
+    pub sendfile_is_raw: bool,
     /// `GATE_URL_PREFIX`, set by the server's own file: where the gallery is mounted. Counts where the settings do not say
     /// so; a program on shared hosting is started without arguments and environment.
     pub url_prefix: Option<&'a str>,
@@ -117,6 +120,7 @@ impl<'a> Request<'a> {
             deliver: None,
             hands_over: true,
             server_looks_at_links: false,
+            sendfile_is_raw: false,
             url_prefix: None,
             remote_user: None,
             api_key: None,
@@ -138,6 +142,7 @@ impl<'a> Request<'a> {
         let mut deliver: Option<&[u8]> = None;
         let mut hands_over = true;
         let mut server_looks_at_links = false;
+        let mut sendfile_is_raw = false;
         let mut by_apache_role = false;
         let mut url_prefix: &[u8] = b"";
         let (mut user, mut redirect_user, mut user_is_verified) = (None, None, false);
@@ -162,6 +167,7 @@ impl<'a> Request<'a> {
                 b"GATE_LOCAL_REDIRECT" => hands_over = value != b"no",
                 b"FCGI_APACHE_ROLE" => by_apache_role = true,
                 b"GATE_SYMLINKS" => server_looks_at_links = value == b"same-owner",
+                b"GATE_XSENDFILE" => sendfile_is_raw = value == b"raw",
                 b"GATE_URL_PREFIX" => url_prefix = value,
                 b"REMOTE_USER" => user = Some(value),
                 b"REDIRECT_REMOTE_USER" => redirect_user = Some(value),
@@ -211,6 +217,7 @@ impl<'a> Request<'a> {
             deliver,
             hands_over,
             server_looks_at_links,
+            sendfile_is_raw,
             url_prefix,
             remote_user,
             api_key,
@@ -390,6 +397,25 @@ mod tests {
             let bytes = encode(pairs);
             let params = Params::parse(&bytes).unwrap();
             assert_eq!(Question::of(fastcgi_role, &params), expected, "{fastcgi_role:?} {pairs:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_servers_own_file_says_that_a_path_is_taken_as_it_stands() {
+        type Row<'a> = (&'a [(&'a str, &'a str)], bool);
+        let table: [Row; 6] = [
+            (&[], false),
+            (&[("GATE_XSENDFILE", "raw")], true),
+            (&[("GATE_XSENDFILE", "")], false),
+            (&[("GATE_XSENDFILE", "decoded")], false),
+            (&[("HTTP_GATE_XSENDFILE", "raw")], false),
+            (&[("GATE_XSENDFILE", "raw"), ("GATE_XSENDFILE", "")], false),
+        ];
+        for (extra, expected) in table {
+            let bytes = encode(&with(extra));
+            let params = Params::parse(&bytes).unwrap();
+            let request = Request::from_params(Role::Responder, &params).unwrap();
+            assert_eq!(request.sendfile_is_raw, expected, "{extra:?}");
         }
     }
 

@@ -110,6 +110,33 @@ fn a_denied_thumb_and_the_same_thumb_allowed() {
     reads(&gallery, &["--user", "4", url], 0, &allowed.replace("(bob)", "(4)"));
 }
 
+/// A module that decodes the header would send `100%.jpg`.
+#[test]
+fn a_server_that_might_decode_a_percent_sign_is_named() {
+    let gallery = Gallery::new();
+    gallery.sql(
+        "INSERT INTO piwigo_images (id, file, path) VALUES (9001, 'x', './upload/a/100%25.jpg');
+         INSERT INTO piwigo_image_category (image_id, category_id) VALUES (9001, 1);",
+    );
+    gallery.sandbox.write("gallery/upload/a/100%25.jpg", "x");
+    let (code, text, _) = gallery.check(&["/upload/a/100%2525.jpg"]);
+    let expected = "\
+  answer    nginx: 200, the server sends this file
+              X-Accel-Redirect: /_gate/file/upload/a/100%2525.jpg
+            Apache, mod_xsendfile: 200, the server sends this file
+              X-Sendfile: /srv/piwigo/upload/a/100%25.jpg
+            lighttpd: 200, the server sends this file
+              X-Sendfile: /srv/piwigo/upload/a/100%2525.jpg
+            Apache, .htaccess: 200, the server sends this file
+              Location: /upload/a/100%2525.jpg
+            auth_request, authorizers: 200, the server sends what it was asked for
+            any other: 200, the gate sends this file
+            Apache or Caddy, a file without GATE_XSENDFILE: 404, not sent: that server might decode the % in the path; \
+                    print its file anew
+";
+    assert!(code == Some(0) && text.ends_with(expected), "{text}");
+}
+
 #[test]
 fn every_rule_that_fails_is_named() {
     let gallery = Gallery::new();

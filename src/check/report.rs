@@ -130,6 +130,9 @@ pub struct Answer {
     pub meaning: &'static str,
 }
 
+/// A server with a file that was printed before the gate asked how `X-Sendfile` is read.
+const UNSETTLED: &str = "Apache or Caddy, a file without GATE_XSENDFILE";
+
 const SERVERS: [(Deliver, &str, &str); 6] = [
     (Deliver::XAccelRedirect, "nginx", "x-accel-redirect"),
     (Deliver::XSendfile, "Apache, mod_xsendfile", "x-sendfile"),
@@ -147,12 +150,17 @@ pub(super) async fn report(
     request: &Request<'_>,
 ) -> Result<Report, CheckError> {
     let considered = gate.consider(request, as_user).await?;
-    let mut answers = Vec::new();
+    let (mut answers, mut by_old_file) = (Vec::new(), None);
     for (deliver, server, name) in SERVERS {
         let by_nginx = deliver == Deliver::XAccelRedirect;
         let server_is = if by_nginx { Server::Nginx } else { request.server };
-        let as_asked = Request { server: server_is, cookies: request.cookies.clone(), ..*request };
-        let reply = gate.reply(&as_asked, &considered, deliver).await;
+        let asked_by = |sendfile_is_raw| Request {
+            server: server_is,
+            cookies: request.cookies.clone(),
+            sendfile_is_raw,
+            ..*request
+        };
+        let reply = gate.reply(&asked_by(true), &considered, deliver).await;
         let reply = if deliver == Deliver::Authorize { reply.for_authorizer() } else { reply };
         let mut answer = answer(server, name, &reply);
         if deliver == Deliver::Authorize
@@ -161,7 +169,18 @@ pub(super) async fn report(
             answer.meaning = "refused: where the server only asks, scripts cannot be guarded, only files";
         }
         answers.push(answer);
+        if deliver == Deliver::XSendfile && matches!(reply, Reply::Allowed { .. }) {
+            let unsettled = gate.reply(&asked_by(false), &considered, deliver).await;
+            by_old_file = matches!(unsettled, Reply::Missing).then_some(Answer {
+                server: UNSETTLED,
+                deliver: name,
+                status: unsettled.status(),
+                header: None,
+                meaning: "not sent: that server might decode the % in the path; print its file anew",
+            });
+        }
     }
+    answers.extend(by_old_file);
     let navigation = Request { is_navigation: true, cookies: request.cookies.clone(), ..*request };
     let sign_in = match gate.reply(&navigation, &considered, Deliver::XAccelRedirect).await {
         Reply::SignIn { location } if gate.settings().deny == Deny::Login => Some(location),

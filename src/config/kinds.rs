@@ -153,6 +153,7 @@ pub(super) const PARTS: &[(&str, &str)] = &[
     ("apache-as-file", include_str!("templates/part-apache-as-file.conf")),
     ("apache-closed", include_str!("templates/part-apache-closed.conf")),
     ("apache-own", include_str!("templates/part-apache-own.conf")),
+    ("apache-sendfile", include_str!("templates/part-apache-sendfile.conf")),
     ("apache-served", include_str!("templates/part-apache-served.conf")),
     ("apache-served-headers", include_str!("templates/part-apache-served-headers.conf")),
     ("caddy-closed", include_str!("templates/part-caddy-closed.conf")),

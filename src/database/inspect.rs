@@ -54,6 +54,8 @@ pub enum Sort {
     ClosedButGranted(u32),
     /// Those that a guest can see, most likely.
     Open,
+    /// Those with a percent sign in their paths.
+    WithPercent,
 }
 
 /// A picture that may do as a sample.
@@ -262,6 +264,7 @@ impl Inspection {
                 String::new(),
                 "c.status = 'public' AND c.visible = 'true' AND i.level = 0".to_owned(),
             ),
+            Sort::WithPercent => ("NULL", String::new(), "i.path LIKE '%|%%' ESCAPE '|'".to_owned()),
         };
         let statement = format!(
             "SELECT i.id, i.path, i.level, i.representative_ext, i.width, i.height, i.rotation, {format} \

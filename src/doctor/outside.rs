@@ -11,6 +11,7 @@ mod curl;
 mod doors;
 mod leak;
 mod open;
+mod percent;
 mod samples;
 mod session;
 mod shut;

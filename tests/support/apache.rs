@@ -201,12 +201,23 @@ pub fn write_gate_script(sandbox: &Sandbox, name: &str, prefix: &str) -> PathBuf
     sandbox.write_program(name, text.replace(" --listen fd:0", &format!(" --listen fd:0{prefix}")))
 }
 
-fn frame(sandbox: &Sandbox, address: SocketAddr, outside: &str, host: &str, modules: &[&str]) -> String {
-    let root = sandbox.path().display();
-    let directory = ["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/lib/httpd/modules"]
+/// Where this machine has Apache's modules.
+fn modules_directory() -> &'static str {
+    ["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/lib/httpd/modules"]
         .into_iter()
         .find(|directory| Path::new(directory).is_dir())
-        .expect("Apache's modules");
+        .expect("Apache's modules")
+}
+
+/// Whether this machine's mod_xsendfile percent-decodes the header unless it is told not to: then it knows the directive for it.
+pub fn sendfile_decodes() -> bool {
+    let module = fs::read(Path::new(modules_directory()).join("mod_xsendfile.so")).expect("mod_xsendfile");
+    module.windows(17).any(|window| window == b"XSendFileUnescape")
+}
+
+fn frame(sandbox: &Sandbox, address: SocketAddr, outside: &str, host: &str, modules: &[&str]) -> String {
+    let root = sandbox.path().display();
+    let directory = modules_directory();
     let load = USUAL
         .iter()
         .copied()

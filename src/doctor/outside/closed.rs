@@ -58,6 +58,7 @@ impl Tries<'_> {
                     let style = chooser.ready.gallery.derivative_url_style;
                     self.links_to_resized(uri, sample.as_ref(), style).await;
                 }
+                self.percent_signs(chooser, None).await?;
             }
             None => self.findings.advise(
                 "outside-allowed",

@@ -5,10 +5,12 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use percent_encoding::percent_decode_str;
+
 use super::curl::Cookies;
 use super::leak::Sample;
 use crate::access::Verdict;
-use crate::database::{DatabaseError, Inspection, Sort};
+use crate::database::{self, DatabaseError, Inspection, Sort};
 use crate::derivative::name;
 use crate::gate::Gate;
 use crate::image::Image;
@@ -55,6 +57,14 @@ pub(super) struct Chooser<'a> {
 }
 
 impl Chooser<'_> {
+    /// Rows to choose from. A path with a percent sign comes late: whether those are sent is another question
+    /// ([`Chooser::with_percent`]).
+    async fn candidates(&self, sort: Sort, directory: &str) -> Result<Vec<database::Sample>, DatabaseError> {
+        let mut candidates = self.inspection.samples(sort, directory).await?;
+        candidates.sort_by_key(|candidate| candidate.image.path.contains('%'));
+        Ok(candidates)
+    }
+
     /// A picture below `directory` (`upload/`) that `account` must not have in any size; the first with a resized picture on
     /// disk, or else the first.
     pub(super) async fn closed(
@@ -63,7 +73,7 @@ impl Chooser<'_> {
         account: Option<u32>,
     ) -> Result<Option<Closed>, DatabaseError> {
         let mut second_best = None;
-        'candidates: for candidate in self.inspection.samples(Sort::Closed, directory).await? {
+        'candidates: for candidate in self.candidates(Sort::Closed, directory).await? {
             let image = candidate.image;
             let Some(original) = self.judged(&image.path, account, false).await? else { continue };
             let (derivative, missing) = self.derivatives(&image);
@@ -86,7 +96,7 @@ impl Chooser<'_> {
     pub(super) async fn granted(&self, account: u32) -> Result<Option<Granted>, DatabaseError> {
         let mut second_best = None;
         for sort in [Sort::ClosedButGranted(account), Sort::Closed] {
-            for candidate in self.inspection.samples(sort, "").await? {
+            for candidate in self.candidates(sort, "").await? {
                 let original = self.judged(&candidate.image.path, Some(account), true).await?;
                 let original = self.private(original).await?;
                 let derivative = self.derivatives(&candidate.image).0;
@@ -131,7 +141,7 @@ impl Chooser<'_> {
 
     /// A representative that a guest must not have, with the number of its row.
     pub(super) async fn representative(&self) -> Result<Option<(u32, Sample)>, DatabaseError> {
-        for candidate in self.inspection.samples(Sort::ClosedWithRepresentative, "").await? {
+        for candidate in self.candidates(Sort::ClosedWithRepresentative, "").await? {
             let image = candidate.image;
             let Some(extension) = &image.representative_ext else { continue };
             if let Some(path) = image.belonging(Folder::Representative, extension)
@@ -148,7 +158,7 @@ impl Chooser<'_> {
         if !self.ready.gallery.formats {
             return Ok(None);
         }
-        for candidate in self.inspection.samples(Sort::ClosedWithFormat, "").await? {
+        for candidate in self.candidates(Sort::ClosedWithFormat, "").await? {
             let Some(extension) = &candidate.format else { continue };
             if let Some(path) = candidate.image.belonging(Folder::Format, extension)
                 && let Some(sample) = self.judged(&path, None, false).await?
@@ -161,7 +171,7 @@ impl Chooser<'_> {
 
     /// A file that a guest may have.
     pub(super) async fn open(&self) -> Result<Option<Open>, DatabaseError> {
-        for candidate in self.inspection.samples(Sort::Open, "").await? {
+        for candidate in self.candidates(Sort::Open, "").await? {
             let (derivative, missing) = self.derivatives(&candidate.image);
             let mut resized = None;
             if let Some(uri) = derivative.as_ref().map(|sample| sample.uri.clone()).or(missing)
@@ -177,6 +187,33 @@ impl Chooser<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Up to `most` files with a percent sign in their paths that `account` may have: originals, or else resized pictures. First
+    /// those whose decoded path is another file's.
+    pub(super) async fn with_percent(
+        &self,
+        account: Option<u32>,
+        most: usize,
+    ) -> Result<Vec<Sample>, DatabaseError> {
+        let mut found = Vec::new();
+        let mut candidates = self.inspection.samples(Sort::WithPercent, "").await?;
+        candidates.sort_by_cached_key(|candidate| dullness(self.root, &candidate.image.path));
+        for candidate in candidates {
+            if found.len() == most {
+                break;
+            }
+            let mut sample = self.judged(&candidate.image.path, account, true).await?;
+            if sample.is_none()
+                && let Some(derivative) = self.derivatives(&candidate.image).0
+                && self.is_open(&derivative.uri, account).await? == Some(true)
+            {
+                sample = Some(derivative);
+            }
+            // A picture of two albums comes twice.
+            found.extend(sample.filter(|sample| found.iter().all(|known: &Sample| known.uri != sample.uri)));
+        }
+        Ok(found)
     }
 
     /// The file, if it lies on disk and the verdict on `account` is this one.
@@ -213,6 +250,12 @@ impl Chooser<'_> {
         }
         (found, missing)
     }
+}
+
+/// How little a path tells about a server that decodes it once more: with 0 the server would send another file, with 1 none.
+fn dullness(root: &Path, path: &str) -> u8 {
+    let decoded = percent_decode_str(path).decode_utf8_lossy();
+    if decoded == path { 2 } else { u8::from(on_disk(root, &decoded).is_none()) }
 }
 
 /// A file below the gallery as a sample; `None` if there is none that can be read and recognised.

@@ -144,6 +144,9 @@ impl Tries<'_> {
             ),
             Said::Account(_) | Said::Nothing(_) => self.told(&taken, &who),
         }
+        if !taken.came.is_empty() {
+            self.percent_signs(chooser, Some((account, cookies))).await?;
+        }
         self.withheld(chooser, cookies, account, &who).await
     }
 
