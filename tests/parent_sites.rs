@@ -13,9 +13,11 @@ use piwigo_gate::settings::{Derivatives, Options, Settings};
 use support::apache::{self, Apache};
 use support::caddy::{self, Caddy};
 use support::config;
+use support::every_byte::{self, Places};
 use support::gate::Gate;
 use support::http;
 use support::lighttpd::{self, Lighttpd};
+use support::many_requests;
 use support::nginx::{self, Nginx};
 use support::php::{self, PhpFcgi};
 use support::scene::Scene;
@@ -84,6 +86,11 @@ fn check(address: SocketAddr, scene: &Scene, served: bool, what: &str) {
             None => assert!(matches!(answer.status, 403 | 404), "{what}: {target}: {}", answer.text()),
         }
     }
+    let odd = every_byte::targets("/photos/%C3%A9/shut.jpg", Places::Parts);
+    many_requests::ask_all(address, "", &odd, |number, answer| {
+        let body = answer.map_or(&b""[..], |answer| &answer.bytes);
+        assert!(!body.ends_with(b"shut\n"), "{what}: {}", odd[number].escape_ascii());
+    });
     let thumb = http::request(address, "GET", "/piwigo/_data/i/photos/%C3%A9/open%201-th.jpg", &[]);
     assert_eq!((thumb.status, &*thumb.text()), (200, "thumb\n"), "{what}");
 }

@@ -4,12 +4,18 @@
 
 mod support;
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use support::attacks;
 use support::config;
+use support::every_byte::{self, Places};
 use support::files;
 use support::gate::Gate;
 use support::http;
 use support::lighttpd::{self, Lighttpd};
+use support::many_requests;
+use support::markers::{self, SECRETS, SHELL, Visitor};
 use support::php::PhpFcgi;
 use support::scene::Scene;
 use support::setup::Setup;
@@ -131,10 +137,12 @@ fn the_file_works_in_any_order_with_php() {
 #[test]
 fn however_lighttpd_reads_addresses_no_spelling_opens_a_private_file() {
     let scene = Scene::start();
+    markers::write(&scene);
     let sandbox = &scene.sandbox;
     let _php = PhpFcgi::start(sandbox);
     let _gate = Gate::start(sandbox, &[], &[]);
     let guard = config::print(sandbox, "lighttpd", &[]);
+    let guest = Visitor::guest(&scene.world);
     for parsing in [
         "\"url-normalize\" => \"disable\", \"url-ctrls-reject\" => \"disable\"",
         "\"url-path-2f-decode\" => \"disable\", \"url-path-dotseg-remove\" => \"disable\"",
@@ -146,12 +154,97 @@ fn however_lighttpd_reads_addresses_no_spelling_opens_a_private_file() {
         for path in [image.original().to_owned(), image.derivative("th").expect("a picture")] {
             for target in attacks::spellings(&http::url(&path)) {
                 let answer = http::get(lighttpd.address(), &target);
-                assert!(!attacks::holds_guarded_bytes(&answer.body), "{parsing} {target}: {}", answer.text());
+                assert_eq!(guest.leak(&answer.body), None, "{parsing} {target}");
             }
         }
+        let odd = every_byte::targets(&http::url(image.original()), Places::Parts);
+        let leaks = many_requests::leaks(lighttpd.address(), &guest, &odd);
+        assert!(leaks.is_empty(), "{parsing}: {leaks:#?}");
         let answer = http::get(lighttpd.address(), http::url(scene.world.image(1).original()));
         assert_eq!(answer.status, 200, "{parsing}");
     }
+}
+
+/// In a sub-directory, however its `alias.url` is written: a slash that only one side of it has glues the prefix to the first name
+/// behind it.
+#[test]
+fn no_odd_byte_opens_a_file_of_a_gallery_in_a_sub_directory() {
+    let scene = Scene::start();
+    markers::write(&scene);
+    let sandbox = &scene.sandbox;
+    let root = sandbox.gallery().display().to_string();
+    let _php = PhpFcgi::start(sandbox);
+    markers::write_i_php(&scene);
+    let _gate = Gate::start(sandbox, &["--url-prefix", "/piwigo"], &[]);
+    let guard = config::print(sandbox, "lighttpd", &["--url-prefix", "/piwigo"]);
+    let text = lighttpd::gallery_at(sandbox, "/piwigo", &guard);
+    let usual = format!("\"/piwigo/\" => \"{root}/\"");
+    assert!(text.contains(&usual));
+    let world = &scene.world;
+    let image = world.private_image("bob");
+    let size = image.derivative("th").expect("a picture");
+    let bob = world.session("bob").cookie_header();
+    let guest = Visitor::guest(world);
+    for (alias, prefix) in [
+        (usual.clone(), "/piwigo/"),
+        (format!("\"/piwigo\" => \"{root}\""), "/piwigo/"),
+        (format!("\"/piwigo\" => \"{root}/\""), "/piwigo/"),
+        (format!("\"/piwigo\" => \"{root}/\""), "/piwigo"),
+    ] {
+        let lighttpd = Lighttpd::start(sandbox, &text.replace(&usual, &alias));
+        let address = lighttpd.address();
+        let style = http::get(address, format!("{prefix}themes/default/theme.css"));
+        assert_eq!(style.text(), "public style\n", "{alias}: the address leads to the gallery");
+        let open = format!("/piwigo{}", http::url(image.original()));
+        let answer = http::request(address, "GET", open, &[("Cookie", &bob)]);
+        assert_eq!(
+            (answer.status, answer.text()),
+            (200, markers::text(&markers::original(image))),
+            "{alias}"
+        );
+        let files = [image.original(), &size].into_iter().chain(SECRETS).chain([SHELL]);
+        let mut all: Vec<_> = files
+            .flat_map(|path| every_byte::targets(&format!("{prefix}{}", &http::url(path)[1..]), Places::Ends))
+            .collect();
+        let short = &http::url(&size)["/_data/i".len()..];
+        all.extend(every_byte::script_targets("", &format!("{}i.php", &prefix[1..]), short, Places::Ends));
+        let leaks = many_requests::leaks(address, &guest, &all);
+        assert!(leaks.is_empty(), "{alias}: {leaks:#?}");
+    }
+}
+
+/// One site of several: in a block for its host's name, the guard takes nothing from the others.
+#[test]
+fn other_sites_keep_their_addresses_that_are_not_utf_8() {
+    let scene = Scene::start();
+    markers::write(&scene);
+    let sandbox = &scene.sandbox;
+    let _php = PhpFcgi::start(sandbox);
+    let _gate = Gate::start(sandbox, &[], &[]);
+    let guard = config::print(sandbox, "lighttpd", &[]);
+    let line = "server.stat-cache-engine = \"disable\"\n";
+    let (begin, block) = guard.split_once(line).expect("the line that must stand outside of blocks");
+    let other = sandbox.make_dir("other");
+    std::fs::write(other.join(OsStr::from_bytes(b"caf\xe9.txt")), "of another site\n").expect("a file");
+    let gallery = lighttpd::gallery(sandbox, block);
+    let text = format!(
+        "{begin}{line}server.document-root = \"{}\"\n$HTTP[\"host\"] == \"photos.example.org\" {{\n{gallery}\n}}\n",
+        other.display()
+    );
+    let lighttpd = Lighttpd::start(sandbox, &text);
+    let guest = Visitor::guest(&scene.world);
+    let ask = |host: &str, target: &str| http::request(lighttpd.address(), "GET", target, &[("Host", host)]);
+    assert_eq!(ask("other.example.org", "/caf%e9.txt").text(), "of another site\n");
+    let path = http::url(scene.world.private_image("bob").original());
+    for host in
+        ["photos.example.org", "PHOTOS.example.org", "photos.example.org:8080", "other.example.org", ""]
+    {
+        for tail in ["", "/%80", "/x%c3", "/%e0%80%bf", "/x.css"] {
+            let answer = ask(host, &format!("{path}{tail}"));
+            assert_eq!(guest.leak(&answer.body), None, "{host} {path}{tail}");
+        }
+    }
+    assert_eq!(ask("photos.example.org", "/index.php").text(), "a page of Piwigo\n");
 }
 
 /// A module that is not loaded, another block that comes later, a gate that is away: no bytes, whatever is asked for.

@@ -79,6 +79,28 @@ pub fn gallery_at(sandbox: &Sandbox, prefix: &str, guard: &str) -> String {
     )
 }
 
+/// `guard`, printed for a gallery with Piwigo's usual directories at the root of its site, with the condition that it had at first:
+/// lighttpd matches no address that is not UTF-8, and the block then did not apply.
+pub fn with_the_first_condition(guard: &str) -> String {
+    let condition = r#"$HTTP["url"] =~ "^(?i:)/(?!_data/combined/)(?:(?i:upload|galleries|_data|local/config|_data/i|(?:i|action)[.]php)[. ]*(?:/|$)|i(?:/|$)|plugins/piwigo_privacy/|[0-9]+/(?:upload|galleries|_data/i)/|(?:local/)?[^/]*[^\x00-\x7F])|(?i)[.]toml(?:/|$)|/[.](?!well-known(?:/|$))" {"#;
+    let is_condition = |line: &&str| line.starts_with("$HTTP[\"url\"] !~ ");
+    assert_eq!(guard.lines().filter(is_condition).count(), 1, "the shipped file has changed");
+    let line = |line| if is_condition(&line) { condition } else { line };
+    guard.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether this machine's lighttpd evaluates the conditions for an address once. From 1.4.77 on it does so again for the part of
+/// the address that is a file: then a tail that is not UTF-8 no longer keeps a block from that file.
+pub fn matches_once() -> bool {
+    let program = process::find_program(&["lighttpd"]).expect("lighttpd");
+    let output = Command::new(program).arg("-v").output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let version = text
+        .strip_prefix("lighttpd/1.4.")
+        .and_then(|rest| rest.split([' ', '-']).next()?.parse::<u32>().ok());
+    version.unwrap_or_else(|| panic!("not a version: {text}")) < 77
+}
+
 fn frame(sandbox: &Sandbox, address: SocketAddr, site: &str, modules: &[&str]) -> String {
     let user = sandbox
         .account()

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::http;
+use super::markers::Visitor;
 use super::patience::PATIENCE;
 
 /// Connections at a time. More would only wait for the two processors of a small machine.
@@ -52,6 +53,19 @@ pub fn ask_all(
     if let Some(error) = failed.into_inner().expect("no panic") {
         panic!("no answer to {error}");
     }
+}
+
+/// Asks for each target, and returns the first answers that hold what this visitor may not have.
+pub fn leaks(address: SocketAddr, visitor: &Visitor, targets: &[Vec<u8>]) -> Vec<String> {
+    let leaks = Mutex::new(Vec::new());
+    ask_all(address, &visitor.cookie, targets, |number, answer| {
+        if let Some(marker) = answer.and_then(|answer| visitor.leak(&answer.bytes)) {
+            leaks.lock().expect("no panic").push(format!("{}: {marker}", targets[number].escape_ascii()));
+        }
+    });
+    let mut leaks = leaks.into_inner().expect("no panic");
+    leaks.truncate(40);
+    leaks
 }
 
 struct Connection {

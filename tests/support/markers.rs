@@ -1,7 +1,9 @@
 //! A marker of its own in every private file of the gallery, and which visitor may be sent which of them.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 
 use super::files::{self, DERIVATIVE_TIME, DERIVATIVES, SOURCE_TIME};
 use super::scene::Scene;
@@ -23,6 +25,12 @@ pub const SECRETS: [&str; 5] = [
     "_data/logs/log.txt",
     ".git/config",
 ];
+
+/// A file among the originals whose name is not UTF-8, as a camera's card or an old disk has them: no row can name it.
+pub const LATIN_1: &[u8] = b"galleries/caf\xe9.jpg";
+
+/// What it holds.
+pub const LATIN_1_MARKER: &str = "a name in Latin-1";
 
 /// The line of `gate.toml` that holds its marker, for [`super::setup::Setup::start`].
 pub const SETTING: &str = "# <<secret local/config/gate.toml>>";
@@ -62,6 +70,7 @@ pub fn write(scene: &Scene) {
         sandbox
             .write(&format!("gallery/{path}"), format!("{comment}{}{rest}", text(&format!("secret {path}"))));
     }
+    fs::write(gallery.join(OsStr::from_bytes(LATIN_1)), text(LATIN_1_MARKER)).expect("a file");
     // The text and what it prints are different markers.
     let shell = "<?php // <<text of shell.php>>\necho '<', '<shell.php has run>', '>';\n";
     sandbox.write(&format!("gallery/{SHELL}"), shell);
