@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use support::apache::{self, Apache};
+use support::config;
 use support::examined::{Report, Setting, doctor, open_permissions, without, write_ws_php};
 use support::gate;
+use support::lighttpd::{self, Lighttpd};
 use support::mariadb;
 use support::nginx::{self, Nginx};
 use support::php;
@@ -61,6 +63,7 @@ fn a_right_set_up_has_no_problem_and_no_warning() {
             "outside-representative",
             "outside-format",
             "outside-spellings",
+            "outside-odd-bytes",
             "outside-internal",
             "outside-privacy-links",
             "outside-links",
@@ -130,6 +133,45 @@ fn the_shipped_apache_files_have_no_problem_and_no_warning() {
         report.says("outside-session-denied", "ok", "like what does not exist");
         report.says("outside-config", "ok", "closed");
     }
+}
+
+/// lighttpd with the shipped file, and with the condition that this file had at first.
+#[test]
+fn lighttpd_that_sends_an_address_that_is_not_utf_8() {
+    let setting = Setting::new();
+    let sandbox = setting.sandbox();
+    sandbox.write("gallery/.git/config", "[core] # a file that nobody may fetch\n");
+    let guard = config::print(sandbox, "lighttpd", &[]);
+    let report = |guard: &str| {
+        let lighttpd = Lighttpd::start(sandbox, &lighttpd::gallery(sandbox, guard));
+        setting.report(&["--url", &format!("http://{}/", lighttpd.address())])
+    };
+    let right = report(&guard);
+    assert_eq!((right.all("problem"), right.all("warning")), (vec![], vec![]), "{}", right.text);
+    right.says("outside-odd-bytes", "ok", "refused");
+    right.says("outside-data", "ok", "closed");
+    right.says("outside-config", "ok", "closed");
+    if !lighttpd::matches_once() {
+        println!("this lighttpd sends no such file, whatever its guard is");
+        return;
+    }
+    let wrong = report(&lighttpd::with_the_first_condition(&guard));
+    wrong.says("outside-odd-bytes", "problem", "a private original, by odd bytes, comes to everybody: ");
+    wrong.says(
+        "outside-odd-bytes",
+        "problem",
+        "a private picture, resized, by odd bytes, comes to everybody: ",
+    );
+    wrong.says(
+        "outside-odd-bytes",
+        "problem",
+        "a private picture by i.php and odd bytes comes to everybody: ",
+    );
+    wrong.says("outside-data", "problem", "/_data/logs/log_2026-11-21.txt/%80");
+    wrong.says("outside-config", "problem", "/local/config/gate.toml/%80");
+    wrong.says("outside-config", "problem", "/.git/config/%80");
+    let found = ["outside-config", "outside-data", "outside-odd-bytes"];
+    assert_eq!(wrong.all("problem"), found, "{}", wrong.text);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Tries to get what a guest must not have: a private picture in all its forms.
 
 use super::curl::Method;
-use super::leak::{Answer, Gist};
+use super::leak::{Answer, Gist, Sample};
 use super::samples::{Chooser, Closed};
 use super::{Tries, some, tries};
 use crate::database::DatabaseError;
@@ -150,6 +150,7 @@ impl Tries<'_> {
              shipped files do (\"spelt otherwise\")",
         )
         .await;
+        self.odd_bytes(original, derivative.as_ref(), shorts.first().copied()).await;
         let internals = get(tries::internals(&prefix, uri, shorts.first().copied()));
         self.must_not_come(
             "outside-internal",
@@ -170,6 +171,29 @@ impl Tries<'_> {
         .await;
         self.same_refusals(closed).await;
         self.doors(original).await;
+    }
+
+    /// A private picture by addresses that are not UTF-8 or hold a backslash.
+    async fn odd_bytes(&mut self, original: &Sample, derivative: Option<&Sample>, short: Option<&str>) {
+        const ID: &str = "outside-odd-bytes";
+        const REMEDY: &str = "print the file for your server anew (piwigo-gate config) and load it in the old one's place: an \
+                              address that the server cannot match must be refused";
+        let prefix = self.visitor.base.prefix.clone();
+        let get = |targets: Vec<String>| {
+            targets.into_iter().map(|target| (Method::Get, target)).collect::<Vec<_>>()
+        };
+        let targets = get(tries::odd(&prefix, &original.uri));
+        self.must_not_come(ID, "a private original, by odd bytes,", &targets, Some(original), REMEDY).await;
+        if let Some(derivative) = derivative {
+            let targets = get(tries::odd(&prefix, &derivative.uri));
+            let what = "a private picture, resized, by odd bytes,";
+            self.must_not_come(ID, what, &targets, Some(derivative), REMEDY).await;
+        }
+        if let Some(short) = short {
+            let targets = get(tries::odd_i_php(&prefix, short));
+            let what = "a private picture by i.php and odd bytes";
+            self.must_not_come(ID, what, &targets, derivative, REMEDY).await;
+        }
     }
 
     /// Whether what is denied looks like what does not exist.

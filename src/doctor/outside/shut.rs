@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::curl::Method;
 use super::leak::Sample;
 use super::samples::on_disk;
-use super::{Tries, some};
+use super::{Tries, some, tries};
 
 /// Files of which nobody needs the text, if they exist.
 const SECRETS: [&str; 9] = [
@@ -68,14 +68,15 @@ impl Tries<'_> {
         self.lists(&prefix).await;
     }
 
-    /// The file with something behind its name, by which an expression that ends with the name does not know it, if it comes.
+    /// The address at which the file comes with something behind its name, or with odd bytes, by which an expression does not
+    /// know it.
     async fn hidden_behind(&mut self, target: &str, sample: &Sample) -> Option<String> {
-        if Path::new(target).extension().is_none_or(|extension| extension != "toml") {
-            return None;
+        let mut targets = tries::oddest(&self.visitor.base.prefix, &sample.uri);
+        if Path::new(target).extension().is_some_and(|extension| extension == "toml") {
+            // Caddy's file server; lighttpd, and PHP that may read any file.
+            targets.extend(["/.", "/x.php"].map(|behind| format!("{target}{behind}")));
         }
-        // Caddy's file server; lighttpd, and PHP that may read any file.
-        for behind in ["/.", "/x.php"] {
-            let target = format!("{target}{behind}");
+        for target in targets {
             let answer = self.ask(Method::Get, &target, &[]).await;
             if answer.is_some_and(|answer| sample.is_in(&answer.body)) {
                 return Some(target);
@@ -93,7 +94,11 @@ impl Tries<'_> {
         };
         let target = format!("{prefix}{}", sample.uri);
         let Some(answer) = self.ask(Method::Get, &target, &[]).await else { return };
-        if sample.is_in(&answer.body) {
+        let mut open = sample.is_in(&answer.body).then(|| target.clone());
+        if open.is_none() {
+            open = self.hidden_behind(&target, &sample).await;
+        }
+        if let Some(target) = open {
             self.findings.problem(
                 "outside-data",
                 format!("everybody can read {target}: logs and compiled templates lie there"),

@@ -7,6 +7,8 @@ pub(super) fn spellings(prefix: &str, uri: &str, data: &str) -> Vec<String> {
     let Some((first, rest)) = uri.strip_prefix('/').and_then(|path| path.split_once('/')) else {
         return Vec::new();
     };
+    // A location or alias with a slash on one side only.
+    let glued = (!prefix.is_empty()).then(|| format!("{prefix}{first}/{rest}"));
     let hex = first.bytes().next().map(|byte| format!("%{byte:02x}")).unwrap_or_default();
     let others = first.get(1..).unwrap_or_default();
     [
@@ -32,7 +34,48 @@ pub(super) fn spellings(prefix: &str, uri: &str, data: &str) -> Vec<String> {
         format!("{uri}%00.css"),
     ]
     .map(|path| format!("{prefix}{path}"))
-    .into()
+    .into_iter()
+    .chain(glued)
+    .collect()
+}
+
+/// `uri` with bytes that are not UTF-8 behind it, and with a backslash in it.
+///
+/// lighttpd's expressions match no address that is not UTF-8, and files take a tail there; a server that reads a backslash as an
+/// escape (Caddy's `try_files` before 2.11.1) finds the file after its guard has seen another name.
+pub(super) fn odd(prefix: &str, uri: &str) -> Vec<String> {
+    let mut targets = vec![format!("{uri}/%80"), format!("{uri}/x%c3"), format!("{uri}/%e0%80%bf")];
+    targets.extend(backslashes(uri));
+    targets.iter().map(|target| format!("{prefix}{target}")).collect()
+}
+
+/// The two likeliest of them, for files of which there are many, and one for names that are known by their end.
+pub(super) fn oddest(prefix: &str, uri: &str) -> Vec<String> {
+    let mut targets = vec![format!("{uri}/%80")];
+    let backslashes = backslashes(uri);
+    let is_known_by_its_end = uri.rsplit_once('.').is_some_and(|(_, end)| end == "toml");
+    targets.extend(backslashes.first().cloned());
+    targets.extend(backslashes.last().filter(|_| is_known_by_its_end).cloned());
+    targets.iter().map(|target| format!("{prefix}{target}")).collect()
+}
+
+/// A backslash before the first segment, behind it, and before the last character.
+fn backslashes(uri: &str) -> Vec<String> {
+    let Some(path) = uri.strip_prefix('/') else { return Vec::new() };
+    let mut targets = vec![format!("/%5c{path}")];
+    targets.extend(path.split_once('/').map(|(first, rest)| format!("/{first}%5c/{rest}")));
+    // Not in the middle of an escape.
+    let last = path.char_indices().next_back().map(|(at, _)| path.split_at(at));
+    let is_plain = !path.get(path.len().saturating_sub(3)..).is_some_and(|end| end.contains('%'));
+    targets.extend(last.filter(|_| is_plain).map(|(before, last)| format!("/{before}%5c{last}")));
+    targets
+}
+
+/// The same for Piwigo's script for resized pictures.
+pub(super) fn odd_i_php(prefix: &str, short: &str) -> Vec<String> {
+    ["/i.php/%80?", "/i.php/x%c3?", "/%5ci.php?", "/i.ph%5cp?"]
+        .map(|script| format!("{prefix}{script}{short}"))
+        .into()
 }
 
 /// The internal locations of the shipped server files, and the gate's own program.
@@ -73,12 +116,31 @@ mod tests {
     #[test]
     fn spellings_differ_from_the_file_and_stay_in_the_site() {
         let all = spellings("/p", "/upload/a/b.jpg", "_data");
-        assert!(all.len() == 20 && all.iter().all(|target| target.starts_with("/p/")), "{all:?}");
+        assert!(all.len() == 21 && all.iter().all(|target| target.starts_with("/p")), "{all:?}");
         assert!(!all.iter().any(|target| target == "/p/upload/a/b.jpg"));
-        for one in ["/p/UPLOAD/a/b.jpg", "/p/%75pload/a/b.jpg", "/p//upload/a/b.jpg"] {
+        for one in ["/p/UPLOAD/a/b.jpg", "/p/%75pload/a/b.jpg", "/p//upload/a/b.jpg", "/pupload/a/b.jpg"] {
             assert!(all.iter().any(|target| target == one), "{one}");
         }
         assert!(spellings("", "upload", "_data").is_empty());
+    }
+
+    #[test]
+    fn odd_bytes_are_behind_the_file_and_in_its_name() {
+        assert_eq!(
+            odd("/p", "/upload/a/b.jpg"),
+            [
+                "/p/upload/a/b.jpg/%80",
+                "/p/upload/a/b.jpg/x%c3",
+                "/p/upload/a/b.jpg/%e0%80%bf",
+                "/p/%5cupload/a/b.jpg",
+                "/p/upload%5c/a/b.jpg",
+                "/p/upload/a/b.jp%5cg",
+            ]
+        );
+        assert_eq!(backslashes("/upload/%C3%A9"), ["/%5cupload/%C3%A9", "/upload%5c/%C3%A9"]);
+        assert_eq!(oddest("", "/gate.toml"), ["/gate.toml/%80", "/%5cgate.toml", "/gate.tom%5cl"]);
+        assert_eq!(oddest("/p", "/.git/config"), ["/p/.git/config/%80", "/p/%5c.git/config"]);
+        assert_eq!(backslashes("no path"), [""; 0]);
     }
 
     #[test]
