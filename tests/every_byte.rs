@@ -31,10 +31,6 @@ use support::setup::Setup;
 use support::world::{Image, World};
 use support::{attacks, config, http, many_requests};
 
-/// Set-ups whose printed file lets everybody in. The test must find that: the change that closes such a hole takes its set-up
-/// out of this list.
-const OPEN_HOLES: &[Setup] = &[Setup::Caddy, Setup::CaddyForwardAuth];
-
 /// A picture with a format, a film, a picture in a directory with accents: in albums that only bob may see.
 const PICTURE: u32 = 11;
 const FILM: u32 = 35;
@@ -222,12 +218,7 @@ fn no_byte_at_any_place_opens_a_private_file(setup: Setup) {
     markers::write_i_php(&scene);
     let leaks = leaks(&scene, server.address(), 1);
     let shown = examples(&leaks);
-    if OPEN_HOLES.contains(&setup) {
-        assert!(!leaks.is_empty(), "{setup:?} is closed now: take it out of OPEN_HOLES");
-        println!("{setup:?}: {} answers with private bytes, as is known:\n{shown}", leaks.len());
-    } else {
-        assert!(leaks.is_empty(), "{setup:?}: {} answers with private bytes:\n{shown}", leaks.len());
-    }
+    assert!(leaks.is_empty(), "{setup:?}: {} answers with private bytes:\n{shown}", leaks.len());
 }
 
 /// The condition that the printed file of lighttpd had at first let everybody in: the test finds each kind of file.

@@ -228,6 +228,19 @@ fn told_to_answer_as_for_nginx_the_gate_says_no() {
     assert_eq!((answer.status, answer.header("x-accel-redirect")), (503, None), "{}", answer.text());
 }
 
+/// Then Caddy needs no right to read the gallery's files.
+#[test]
+fn told_to_send_the_bytes_itself_the_gate_does() {
+    let site = start(&["deliver = \"stream\""]);
+    let image = site.scene.world.private_image("erin");
+    let url = http::url(image.original());
+    let answer = site.request("GET", &url, Some("erin"), &[("Range", "bytes=0-3")]);
+    assert_eq!((answer.status, answer.text().as_str()), (206, "orig"), "{answer:?}");
+    assert_eq!(answer.all("cache-control"), ["private, max-age=600"]);
+    assert_eq!(answer.header("x-sendfile"), None, "{answer:?}");
+    assert_eq!(site.get(&url, None).status, 403);
+}
+
 #[test]
 fn a_gallery_in_a_sub_directory_and_a_gate_on_tcp() {
     for setup in BOTH {

@@ -289,6 +289,13 @@ impl Values {
         words
     }
 
+    /// The number of slashes in the longest guarded name, without the first one: 1 for `/local/config`.
+    fn name_depth(&self) -> usize {
+        let slashes = |path: &String| path.matches('/').count();
+        let names = self.originals.iter().chain([&self.derivatives, &self.data]).chain(&self.beside);
+        names.map(slashes).fold(1, usize::max) + slashes(&self.prefix)
+    }
+
     /// The names that templates know.
     pub(super) fn to_map(&self, kind: &str) -> Value {
         let guarded: Vec<String> = self.originals.iter().chain([&self.derivatives]).cloned().collect();
@@ -380,6 +387,8 @@ impl Values {
             ("re_spellings", text(&spellings(&guarded, &self.data))),
             ("re_prefix_spelled", text(&spelled(&self.prefix))),
             ("re_prefix_letters", text(&with_a_letter(&self.prefix))),
+            // From an address's begin into any of the parts that can belong to a guarded name.
+            ("re_first_parts", text(&format!("^(/[^/]*){{0,{}}}/[^/]*", self.name_depth()))),
             ("re_above", text(&escaped(above))),
             ("re_above_spelled", text(&spelled(above))),
             (

@@ -57,14 +57,24 @@ fn own_address() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::new(127, high.max(1), low, count), process::free_port().port()))
 }
 
-/// A Piwigo as Caddy's own documentation would have it, with the guard imported where the file's own text says.
+/// The content of the site block that the printed file itself shows, with the guard imported where it says.
 pub fn gallery(sandbox: &Sandbox, guard: &str) -> String {
     sandbox.write("piwigo-gate.caddy", guard);
-    format!(
-        "import piwigo-gate.caddy\nroot * \"{root}\"\nphp_fastcgi \"unix/{php}\"\nfile_server\n",
-        root = sandbox.gallery().display(),
-        php = sandbox.php_socket().display(),
-    )
+    shown_block(guard)
+}
+
+/// The example of a site block in the first lines of a printed file, without its first and its last line.
+pub fn shown_block(guard: &str) -> String {
+    let mut lines = guard.lines().skip_while(|line| !line.ends_with("photos.example.org {"));
+    let first = lines.next().expect("a site block in the first lines");
+    let indent = first.strip_suffix("photos.example.org {").expect("its name");
+    let end = format!("{indent}}}");
+    let block: Vec<_> = lines.take_while(|line| *line != end).collect();
+    block
+        .iter()
+        .map(|line| line.strip_prefix(indent).expect("a line of the block"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// A site that has Piwigo in a sub-directory: `guard` was printed with that `--url-prefix`. What is in a `handle` with a longer

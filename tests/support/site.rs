@@ -122,7 +122,10 @@ pub fn allowed_files_have_the_headers_of_a_private_static_file(site: &Site) {
         ("content-length", "11"),
         ("accept-ranges", "bytes"),
     ] {
-        assert_eq!(answer.all(name), [value], "{name}: {answer:?}");
+        // Caddy's file server adds one of its own since 2.7.
+        let values: Vec<_> =
+            answer.all(name).into_iter().filter(|value| *value != "Accept-Encoding").collect();
+        assert_eq!(values, [value], "{name}: {answer:?}");
     }
     for name in INTERNAL.iter().chain(&["location", "content-disposition"]) {
         assert_eq!(answer.all(name), [""; 0], "{answer:?}");
