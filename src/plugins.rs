@@ -178,7 +178,8 @@ pub fn lines(before: Option<&Plugins>, now: &Plugins, is_piwigo: bool, is_said: 
 /// Id and version of a row, which anybody may have written who may write to the database.
 pub fn name(active: &Active) -> String {
     let shown = |text: &str| text.chars().take(64).collect::<String>().escape_debug().to_string();
-    if active.version.is_empty() {
+    // Many plugins say `auto`, and Piwigo's own updater 0.
+    if matches!(active.version.as_str(), "" | "0" | "auto") {
         shown(&active.id)
     } else {
         format!("{} {}", shown(&active.id), shown(&active.version))
@@ -307,6 +308,7 @@ mod tests {
         let row = |id: &str, version: &str| Active { id: id.to_owned(), version: version.to_owned() };
         assert_eq!(name(&row("TFA", "16.a")), "TFA 16.a");
         assert_eq!(name(&row("TFA", "")), "TFA");
+        assert_eq!(name(&row("TFA", "auto")), "TFA");
         assert_eq!(name(&row("a\n\x1b[2J", "1")), "a\\n\\u{1b}[2J 1");
         assert!(name(&row(&"x".repeat(900), &"y".repeat(900))).len() < 200);
     }
