@@ -285,7 +285,7 @@ mod tests {
         let lines = told(None, &active(&["prepaid_credits", "TFA", "gvideo"]), true, false);
         let [first, second] = &lines[..] else { panic!("{lines:?}") };
         assert!(
-            first.starts_with("true the plugin TFA 1.0 keeps") && first.contains("two_factor"),
+            first.starts_with("true the plugin TFA 1.0 calls") && first.contains("two_factor"),
             "{first}"
         );
         assert!(second.starts_with("false the plugin prepaid_credits 1.0 takes"), "{second}");

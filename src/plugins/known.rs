@@ -129,8 +129,8 @@ pub const KNOWN: &[Known] = &[
     advised(
         "TFA",
         Stance::NotJudged,
-        "keeps a visitor who owes a second factor in a table of its own, not in the session",
-        "the gate gives files after the password alone: use the plugin two_factor in its place",
+        "calls a visitor who owes the second factor a guest, whose albums stay the account's: Piwigo's pages show them as well",
+        "files come after the password alone: use the plugin two_factor in its place",
     ),
     advised(
         "BatchDownloader",
