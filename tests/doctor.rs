@@ -135,6 +135,24 @@ fn the_shipped_apache_files_have_no_problem_and_no_warning() {
     }
 }
 
+/// nginx's best known trap: a location without a slash at its end, and an alias with one.
+#[test]
+fn wrong_alias_that_glues_the_prefix_to_the_next_name() {
+    let mut setting = Setting::of(Scene::start(), &["--url-prefix", "/piwigo"]);
+    let sandbox = setting.sandbox();
+    let guard = config::print(sandbox, "nginx", &["--url-prefix", "/piwigo"]);
+    let site = sandbox.make_dir("site").display().to_string();
+    for (alias, level) in [("location /piwigo/", "ok"), ("location ^~ /piwigo", "problem")] {
+        let sandbox = setting.sandbox();
+        let alias = format!("{alias} {{ alias {}/; }}", sandbox.gallery().display());
+        let nginx = Nginx::start(sandbox, &format!("root {site};\n{guard}\n{alias}\n"));
+        let url = format!("http://{}/piwigo/", nginx.address());
+        setting.nginx = Some(nginx);
+        let report = setting.report(&["--url-prefix", "/piwigo", "--url", &url]);
+        report.says("outside-glued", level, "a private original, glued to the gallery's path,");
+    }
+}
+
 /// lighttpd with the shipped file, and with the condition that this file had at first.
 #[test]
 fn lighttpd_that_sends_an_address_that_is_not_utf_8() {

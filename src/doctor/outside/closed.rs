@@ -5,6 +5,7 @@ use super::leak::{Answer, Gist, Sample};
 use super::samples::{Chooser, Closed};
 use super::{Tries, some, tries};
 use crate::database::DatabaseError;
+use crate::reply::encode_path;
 
 const GUARD: &str = "put the shipped file for your server first into the gallery's part of its configuration; --server-file \
                      says what that does not guard";
@@ -150,6 +151,20 @@ impl Tries<'_> {
              shipped files do (\"spelt otherwise\")",
         )
         .await;
+        let directory =
+            self.known.root.file_name().map(|name| encode_path(&name.to_string_lossy()).to_string());
+        let glued = get(tries::glued(&prefix, uri, directory.as_deref()));
+        if !glued.is_empty() {
+            self.must_not_come(
+                "outside-glued",
+                "a private original, glued to the gallery's path,",
+                &glued,
+                Some(original),
+                "write the slash at the end of both or of neither: location /piwigo/ { alias /var/www/piwigo/; } (nginx), \
+                 handle_path /piwigo/* (Caddy), alias.url = ( \"/piwigo/\" => \"/var/www/piwigo/\" ) (lighttpd)",
+            )
+            .await;
+        }
         self.odd_bytes(original, derivative.as_ref(), shorts.first().copied()).await;
         let internals = get(tries::internals(&prefix, uri, shorts.first().copied()));
         self.must_not_come(

@@ -7,8 +7,6 @@ pub(super) fn spellings(prefix: &str, uri: &str, data: &str) -> Vec<String> {
     let Some((first, rest)) = uri.strip_prefix('/').and_then(|path| path.split_once('/')) else {
         return Vec::new();
     };
-    // A location or alias with a slash on one side only.
-    let glued = (!prefix.is_empty()).then(|| format!("{prefix}{first}/{rest}"));
     let hex = first.bytes().next().map(|byte| format!("%{byte:02x}")).unwrap_or_default();
     let others = first.get(1..).unwrap_or_default();
     [
@@ -34,9 +32,18 @@ pub(super) fn spellings(prefix: &str, uri: &str, data: &str) -> Vec<String> {
         format!("{uri}%00.css"),
     ]
     .map(|path| format!("{prefix}{path}"))
-    .into_iter()
-    .chain(glued)
-    .collect()
+    .into()
+}
+
+/// The file where the server glues the prefix to the next name: a location or alias with a slash on one side only, such as nginx's
+/// `location /piwigo { alias /var/www/piwigo/; }`. Then `/piwigo../` is the directory above, where `directory` is the gallery's name.
+pub(super) fn glued(prefix: &str, uri: &str, directory: Option<&str>) -> Vec<String> {
+    if prefix.is_empty() {
+        return Vec::new();
+    }
+    let mut targets = vec![format!("{prefix}{}", uri.trim_start_matches('/')), format!("{prefix}.{uri}")];
+    targets.extend(directory.map(|directory| format!("{prefix}../{directory}{uri}")));
+    targets
 }
 
 /// `uri` with bytes that are not UTF-8 behind it, and with a backslash in it.
@@ -116,12 +123,21 @@ mod tests {
     #[test]
     fn spellings_differ_from_the_file_and_stay_in_the_site() {
         let all = spellings("/p", "/upload/a/b.jpg", "_data");
-        assert!(all.len() == 21 && all.iter().all(|target| target.starts_with("/p")), "{all:?}");
+        assert!(all.len() == 20 && all.iter().all(|target| target.starts_with("/p/")), "{all:?}");
         assert!(!all.iter().any(|target| target == "/p/upload/a/b.jpg"));
-        for one in ["/p/UPLOAD/a/b.jpg", "/p/%75pload/a/b.jpg", "/p//upload/a/b.jpg", "/pupload/a/b.jpg"] {
+        for one in ["/p/UPLOAD/a/b.jpg", "/p/%75pload/a/b.jpg", "/p//upload/a/b.jpg"] {
             assert!(all.iter().any(|target| target == one), "{one}");
         }
         assert!(spellings("", "upload", "_data").is_empty());
+    }
+
+    #[test]
+    fn a_prefix_is_glued_to_the_next_name() {
+        assert_eq!(
+            glued("/p", "/upload/b.jpg", Some("piwigo")),
+            ["/pupload/b.jpg", "/p./upload/b.jpg", "/p../piwigo/upload/b.jpg"]
+        );
+        assert!(glued("", "/upload/b.jpg", Some("piwigo")).is_empty());
     }
 
     #[test]
