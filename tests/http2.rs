@@ -63,6 +63,12 @@ fn a_path_is_judged_as_over_http_1(setup: Setup) {
         format!("{directory}/%2e/{name}"),
         format!("{url}/"),
         format!("{url}/x.php"),
+        format!("{url}/%80"),
+        format!("{url}/x%c3"),
+        format!("{url}/%e0%80%bf"),
+        format!("/%5c{}", &url[1..]),
+        format!("/\\{}", &url[1..]),
+        format!("/upload%5c{}", &url["/upload".len()..]),
         format!("/i.php?{url}"),
         format!("/_gate/file{url}"),
     ] {
