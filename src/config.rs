@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::database::DatabaseError;
 use crate::ready::Readiness;
 use crate::settings::gallery::Gallery;
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{ActionPhp, Settings, SettingsError};
 
 pub use kinds::{KINDS, Kind};
 pub(crate) use values::below_the_root;
@@ -148,15 +148,15 @@ fn is_ban(name: &str) -> bool {
 pub async fn values(settings: Settings, asked: &Asked) -> Result<(Values, Vec<String>), SettingsError> {
     let mut warnings = Vec::new();
     let settings = Arc::new(settings);
-    let (gallery, sites) = match from_database(settings.clone()).await {
-        Ok((gallery, sites)) => (gallery, Some(sites)),
+    let (gallery, sites, action_php) = match from_database(settings.clone()).await {
+        Ok((gallery, sites, action_php)) => (gallery, Some(sites), action_php),
         Err(error) => {
             warnings.push(format!(
                 "{error}; so the directories that Piwigo synchronises with are not known, and galleries/ is guarded: \
                  print this again when the database answers"
             ));
             let gallery = Gallery::resolve(&settings.piwigo, &[], &settings.url_prefix)?;
-            (Arc::new(gallery), None)
+            (Arc::new(gallery), None, ActionPhp::in_force(settings.action_php, false))
         }
     };
     if gallery.upload_dir.is_none() {
@@ -164,7 +164,7 @@ pub async fn values(settings: Settings, asked: &Asked) -> Result<(Values, Vec<St
             "Piwigo's upload_dir is not below its directory, or cannot be read: guard it by a line of your own".into(),
         );
     }
-    let values = Values::of(&settings, &gallery, sites.as_deref(), asked);
+    let values = Values::of(&settings, &gallery, sites.as_deref(), action_php, asked);
     for site in values::unguarded(sites.as_deref().unwrap_or_default(), &values.beside) {
         warnings.push(format!(
             "Piwigo synchronises with {site:?}, which this file does not guard: a site beside Piwigo's directory needs \
@@ -174,10 +174,10 @@ pub async fn values(settings: Settings, asked: &Asked) -> Result<(Values, Vec<St
     Ok((values, warnings))
 }
 
-async fn from_database(settings: Arc<Settings>) -> Result<(Arc<Gallery>, Vec<String>), Unknown> {
-    let ready = Readiness::open(settings).await?.ready().await?;
+async fn from_database(settings: Arc<Settings>) -> Result<(Arc<Gallery>, Vec<String>, ActionPhp), Unknown> {
+    let ready = Readiness::open(settings.clone()).await?.ready().await?;
     let sites = ready.database.sites().await?;
-    Ok((ready.gallery.clone(), sites))
+    Ok((ready.gallery.clone(), sites, ready.action_php(&settings)))
 }
 
 /// Why the database does not say what it knows.

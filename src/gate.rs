@@ -17,10 +17,10 @@ use crate::fastcgi::{Head, Role};
 use crate::guess::Guesses;
 use crate::ready::{Readiness, Ready};
 use crate::refusal::{self, Why};
-use crate::reply::{Deliver, DenyStatus, Reply};
+use crate::reply::{Deliver, DenyStatus, Handover, Reply};
 use crate::request::{Method, Request, Server};
 use crate::serve::Handler;
-use crate::settings::{Deny, Settings, SettingsError};
+use crate::settings::{ActionPhp, Deny, Settings, SettingsError};
 use crate::target::{self, Part, Target};
 
 pub use judge::Judgement;
@@ -39,6 +39,8 @@ pub struct Gate {
     streaming_was_told: AtomicBool,
     /// It was said that a history row could not be written.
     history_was_unwritable: AtomicBool,
+    /// It was said that a server's file does not lead to Piwigo's `action.php`.
+    misleading_file_was_told: AtomicBool,
 }
 
 /// One request up to its verdict.
@@ -47,8 +49,10 @@ pub struct Considered {
     pub ready: Arc<Ready>,
     /// The file that it names.
     pub target: Result<Target, target::Refusal>,
-    /// The verdict on a file that can have a row; an icon has none.
+    /// The verdict on a file that can have a row; an icon has none, and what is left to Piwigo neither.
     pub judgement: Option<Judgement>,
+    /// The request is for `action.php`, which is Piwigo's to answer here (setting `action_php`).
+    pub is_left_to_piwigo: bool,
 }
 
 impl Gate {
@@ -71,6 +75,7 @@ impl Gate {
             disk: Disk::default(),
             streaming_was_told: AtomicBool::new(false),
             history_was_unwritable: AtomicBool::new(false),
+            misleading_file_was_told: AtomicBool::new(false),
         })
     }
 
@@ -179,11 +184,14 @@ impl Gate {
     ) -> Result<Considered, DatabaseError> {
         let layout = ready.gallery.layout.mounted_at(request.url_prefix);
         let target = Target::read(request.uri, &layout, &ready.gallery.derivatives);
+        let is_left_to_piwigo = ready.action_php(&self.settings) == ActionPhp::Piwigo
+            && Target::is_download_script(request.uri, &layout);
         let judgement = match &target {
+            _ if is_left_to_piwigo => None,
             Err(_) | Ok(Target::Icon(_)) => None,
             Ok(target) => Some(self.judge(&ready, request, as_user, target).await?),
         };
-        Ok(Considered { ready, target, judgement })
+        Ok(Considered { ready, target, judgement, is_left_to_piwigo })
     }
 
     /// Everything after the verdict: the answer for a server that is told by `deliver`. Refusals go to the log. No
@@ -211,6 +219,9 @@ impl Gate {
             maker,
             how: deliver,
         };
+        if considered.is_left_to_piwigo {
+            return self.leave_to_piwigo(request, considered, deliver);
+        }
         let target = match &considered.target {
             Ok(target) => target,
             Err(refusal) => return self.refuse(request, considered, (*refusal).into()),
@@ -245,6 +256,29 @@ impl Gate {
                 }
             }
         }
+    }
+
+    /// Sends the visitor on to Piwigo's `action.php`, where the server's file leads there. Piwigo decides alone: nothing was
+    /// judged.
+    fn leave_to_piwigo(&self, request: &Request<'_>, considered: &Considered, deliver: Deliver) -> Reply {
+        if !request.hands_over_downloads || deliver == Deliver::Authorize {
+            if !self.misleading_file_was_told.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    "downloads by action.php are refused: they are left to Piwigo (setting action_php, or the default with an \
+                     active plugin), and the web server's file sends them to the gate. Print that file anew (piwigo-gate config \
+                     KIND); this is said once"
+                );
+            }
+            return self.refuse(request, considered, Why::LeftToPiwigo);
+        }
+        let query = request.uri.splitn(2, |&byte| byte == b'?').nth(1).unwrap_or_default().to_vec();
+        let handover = if request.server == Server::Nginx {
+            Handover::AccelActionPhp { query }
+        } else {
+            let layout = considered.ready.gallery.layout.mounted_at(request.url_prefix);
+            Handover::LocalActionPhp { prefix: layout.url_prefix.clone(), query }
+        };
+        Reply::Allowed { handover, cache: String::new(), disposition: None }
     }
 
     /// How this server is told to send a file (DESIGN.md, `auto`); where nothing says how, the gate sends it.

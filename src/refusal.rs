@@ -21,6 +21,12 @@ pub enum Why {
     /// A script's address where the server serves what it maps the address to.
     #[error("a script cannot be authorized, only a file")]
     Script,
+    /// `action.php` is Piwigo's to answer, and this server cannot be sent there.
+    #[error(
+        "action.php is left to Piwigo (action_php), and the web server's file does not lead there: print it anew (piwigo-gate \
+         config)"
+    )]
+    LeftToPiwigo,
     /// There is no such picture of a file type.
     #[error("no such icon")]
     NoIcon,
@@ -36,7 +42,8 @@ impl Why {
         match self {
             Why::Address(_) | Why::Script => "malformed",
             Why::NoIcon | Why::Denied(Denial::Unknown) => "unknown",
-            Why::Denied(_) => "denied",
+            // Nobody who only clicks on a link is to be banned for it.
+            Why::LeftToPiwigo | Why::Denied(_) => "denied",
         }
     }
 }

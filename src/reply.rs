@@ -2,7 +2,7 @@
 //! nowhere else has to remember them: a redirect header goes out only with an explicit `Status: 200` and
 //! alone, and every refusal is the same bytes whatever its reason (SERVERS.md §0, rules 1 to 4).
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode};
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
@@ -19,8 +19,14 @@ pub const ACCEL_PARENT_PREFIX: &str = "/_gate/parent/";
 /// The internal location for a derivative that Piwigo's `i.php` is to make.
 pub const ACCEL_I_PHP: &str = "/_gate/i.php";
 
+/// The internal location for a download that Piwigo's `action.php` is to answer.
+pub const ACCEL_ACTION_PHP: &str = "/_gate/action.php";
+
 /// Everything but what a path may hold unencoded on every server (SERVERS.md rule 8).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// What no query can hold in a header. All else stays as the visitor sent it.
+const NOT_IN_A_HEADER: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'#');
 
 /// The picture of a refusal (`deny = "image"`): a grey padlock.
 const REFUSED_PNG: &[u8] = include_bytes!("refused.png");
@@ -150,6 +156,18 @@ pub enum Handover {
         prefix: String,
         /// `_data/i`-relative path of the derivative.
         derivative: String,
+    },
+    /// nginx asks PHP's `action.php`, which decides by itself.
+    AccelActionPhp {
+        /// The query, as the visitor sent it.
+        query: Vec<u8>,
+    },
+    /// Apache or Caddy asks PHP's `action.php`, which decides by itself.
+    LocalActionPhp {
+        /// `url_prefix`, empty or `/piwigo`.
+        prefix: String,
+        /// The query, as the visitor sent it.
+        query: Vec<u8>,
     },
     /// The server serves the file itself, it only asked.
     Authorized,
@@ -347,6 +365,18 @@ fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, 
         Handover::LocalIPhp { prefix, derivative } => {
             let _ = write!(text, "Location: {}/i.php?/{}\r\n", encode_path(prefix), encode_path(derivative));
         }
+        // What browsers may keep of it is said where the server asks the script.
+        Handover::AccelActionPhp { query } => {
+            let _ = write!(text, "X-Accel-Redirect: {ACCEL_ACTION_PHP}{}\r\n\r\n", encode_query(query));
+            head.extend_from_slice(text.as_bytes());
+            return;
+        }
+        Handover::LocalActionPhp { prefix, query } => {
+            let _ =
+                write!(text, "Location: {}/action.php{}\r\n\r\n", encode_path(prefix), encode_query(query));
+            head.extend_from_slice(text.as_bytes());
+            return;
+        }
         Handover::Authorized => text.push_str("Content-Length: 0\r\n"),
         // Apache's file takes the name up: UserExpr "%{reqenv:PIWIGO_GATE_USER}".
         Handover::Authenticated => {
@@ -375,6 +405,11 @@ fn push_type(path: &str, text: &mut String) -> bool {
 /// Percent-encodes a path for a header; a slash stays a slash.
 pub fn encode_path(path: &str) -> percent_encoding::PercentEncode<'_> {
     percent_encode(path.as_bytes(), ENCODED)
+}
+
+/// A query for a header, with its `?`; empty where there is none.
+fn encode_query(query: &[u8]) -> String {
+    if query.is_empty() { String::new() } else { format!("?{}", percent_encode(query, NOT_IN_A_HEADER)) }
 }
 
 #[cfg(test)]
@@ -446,8 +481,17 @@ mod tests {
                 "Location: /piwigo/upload/a%20b%25%3F%23%C3%A9%2B.jpg\r\n",
             ),
             (
-                Handover::LocalIPhp { prefix, derivative },
+                Handover::LocalIPhp { prefix: prefix.clone(), derivative },
                 "Location: /piwigo/i.php?/upload/a%20b%26%C3%A9-th.jpg\r\n",
+            ),
+            (
+                Handover::AccelActionPhp { query: b"id=1&part=e&x=%41 \xff\r\n#".to_vec() },
+                "X-Accel-Redirect: /_gate/action.php?id=1&part=e&x=%41%20%FF%0D%0A%23\r\n",
+            ),
+            (Handover::AccelActionPhp { query: Vec::new() }, "X-Accel-Redirect: /_gate/action.php\r\n"),
+            (
+                Handover::LocalActionPhp { prefix, query: b"id=1&part=e".to_vec() },
+                "Location: /piwigo/action.php?id=1&part=e\r\n\r\n",
             ),
             (
                 Handover::Sendfile {

@@ -61,6 +61,9 @@ pub struct Request<'a> {
     pub deliver: Option<Deliver>,
     /// The server sends a visitor on to `i.php` where the answer says so; not by `GATE_LOCAL_REDIRECT=no`.
     pub hands_over: bool,
+    /// `GATE_ACTION_PHP=hand-over`, set by the server's own file: the server sends a visitor on to Piwigo's `action.php` where
+    /// the answer says so.
+    pub hands_over_downloads: bool,
     /// `GATE_SYMLINKS=same-owner`, set by nginx's file where it says `disable_symlinks if_not_owner`.
     pub server_looks_at_links: bool,
     /// `GATE_XSENDFILE=raw`, set by the server's own file: the server takes the path in `X-Sendfile` as it stands. Some versions
@@ -119,6 +122,7 @@ impl<'a> Request<'a> {
             by_apache_role: false,
             deliver: None,
             hands_over: true,
+            hands_over_downloads: false,
             server_looks_at_links: false,
             sendfile_is_raw: false,
             url_prefix: None,
@@ -141,6 +145,7 @@ impl<'a> Request<'a> {
         let mut server = Server::Other;
         let mut deliver: Option<&[u8]> = None;
         let mut hands_over = true;
+        let mut hands_over_downloads = false;
         let mut server_looks_at_links = false;
         let mut sendfile_is_raw = false;
         let mut by_apache_role = false;
@@ -165,6 +170,7 @@ impl<'a> Request<'a> {
                 b"SERVER_SOFTWARE" => server = Server::from_software(value),
                 b"GATE_DELIVER" => deliver = Some(value),
                 b"GATE_LOCAL_REDIRECT" => hands_over = value != b"no",
+                b"GATE_ACTION_PHP" => hands_over_downloads = value == b"hand-over",
                 b"FCGI_APACHE_ROLE" => by_apache_role = true,
                 b"GATE_SYMLINKS" => server_looks_at_links = value == b"same-owner",
                 b"GATE_XSENDFILE" => sendfile_is_raw = value == b"raw",
@@ -216,6 +222,7 @@ impl<'a> Request<'a> {
             by_apache_role,
             deliver,
             hands_over,
+            hands_over_downloads,
             server_looks_at_links,
             sendfile_is_raw,
             url_prefix,

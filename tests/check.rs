@@ -255,6 +255,31 @@ fn a_session_that_owes_the_second_factor_is_named() {
 }
 
 #[test]
+fn what_is_left_to_piwigo_has_no_verdict() {
+    let gallery = Gallery::new();
+    let by_piwigo = ["--action-php", "piwigo", "/action.php?id=1&part=e"];
+    reads(
+        &gallery,
+        &by_piwigo,
+        1,
+        "\
+/action.php
+  read as   the original of image 1 (action.php)
+  verdict   NO VERDICT: Piwigo's own action.php decides, the gate does not (action_php)
+  answer    nginx: 200, Piwigo's action.php decides and answers
+              X-Accel-Redirect: /_gate/action.php?id=1&part=e
+            Apache, mod_xsendfile; Apache, .htaccess: 200, Piwigo's action.php decides and answers
+              Location: /action.php?id=1&part=e
+            lighttpd; any other: 403, refused, like a file that does not exist
+            auth_request, authorizers: 403, refused; but the printed file asks Piwigo's action.php, and not the gate
+",
+    );
+    let (code, out, _) = gallery.check(&["--action-php", "piwigo", "--json", "/action.php?id=1&part=e"]);
+    assert_eq!(code, Some(1));
+    assert!(out.contains("\"left_to_piwigo\": true") || out.contains("\"left_to_piwigo\":true"), "{out}");
+}
+
+#[test]
 fn a_cookie_counts_from_its_address_and_is_never_repeated() {
     let gallery = Gallery::new();
     let session = gallery.world.session("bob");

@@ -349,7 +349,10 @@ async fn every_way_of_delivery_sends_what_was_made() {
             Handover::LocalFile { path: sent, .. } | Handover::AccelFile { path: sent } => *sent == path,
             Handover::Authorized | Handover::Authenticated => true,
             Handover::Stream(file) => file.body().map(|body| body.remaining()) == Some(bytes.len() as u64),
-            Handover::AccelIPhp { .. } | Handover::LocalIPhp { .. } => false,
+            Handover::AccelIPhp { .. }
+            | Handover::LocalIPhp { .. }
+            | Handover::AccelActionPhp { .. }
+            | Handover::LocalActionPhp { .. } => false,
         };
         assert!(right && is_whole_jpeg(&bytes), "{deliver:?}: {handover:?}");
         // `check` asks for the same and makes nothing.

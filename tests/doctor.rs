@@ -100,6 +100,25 @@ fn whatever_a_refusal_looks_like_it_is_one() {
     }
 }
 
+/// An older file has no way from the gate to Piwigo's script: all downloads are refused.
+#[test]
+fn downloads_that_are_left_to_piwigo() {
+    let by_piwigo = ["--action-php", "piwigo"];
+    let word = "    fastcgi_param GATE_ACTION_PHP hand-over;";
+    assert!(nginx::ACCEL.contains(word));
+    for (line, level, words) in [
+        (word, "note", "Piwigo's own rules decide about downloads"),
+        ("    # an older file", "problem", "refuses every download"),
+    ] {
+        let setting =
+            Setting::of(Scene::start(), &by_piwigo).with_guard(nginx::ACCEL, |file| file.replace(word, line));
+        let report = setting.report(&by_piwigo);
+        report.says("outside-action-php", level, words);
+        let problems = if level == "problem" { vec!["outside-action-php"] } else { vec![] };
+        assert_eq!((report.all("problem"), report.all("warning")), (problems, vec![]), "{}", report.text);
+    }
+}
+
 #[test]
 fn the_shipped_apache_files_have_no_problem_and_no_warning() {
     for (prefix, htaccess) in [("", false), ("/piwigo", false), ("", true), ("/piwigo", true)] {

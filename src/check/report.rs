@@ -8,7 +8,7 @@ use crate::derivative::name::Kind;
 use crate::gate::{Considered, Gate, Judgement};
 use crate::image::Ownership;
 use crate::refusal;
-use crate::reply::{Deliver, Reply};
+use crate::reply::{Deliver, Handover, Reply};
 use crate::request::{Request, Server};
 use crate::settings::Deny;
 use crate::target::{Part, Target};
@@ -27,6 +27,8 @@ pub struct Report {
     pub gallery: Option<Door>,
     /// The rows that own the file.
     pub records: Vec<Record>,
+    /// The request is for `action.php`, which Piwigo answers here: the gate has no verdict.
+    pub left_to_piwigo: bool,
     /// Whether the visitor may have the file.
     pub allowed: bool,
     /// Why, in words.
@@ -158,6 +160,8 @@ pub(super) async fn report(
             server: server_is,
             cookies: request.cookies.clone(),
             sendfile_is_raw,
+            // As the files that are printed now have it.
+            hands_over_downloads: !matches!(deliver, Deliver::XSendfileEncoded | Deliver::Stream),
             ..*request
         };
         let reply = gate.reply(&asked_by(true), &considered, deliver).await;
@@ -166,7 +170,11 @@ pub(super) async fn report(
         if deliver == Deliver::Authorize
             && Target::is_script_form(request.uri, &considered.ready.gallery.layout)
         {
-            answer.meaning = "refused: where the server only asks, scripts cannot be guarded, only files";
+            answer.meaning = if considered.is_left_to_piwigo {
+                "refused; but the printed file asks Piwigo's action.php, and not the gate"
+            } else {
+                "refused: where the server only asks, scripts cannot be guarded, only files"
+            };
         }
         answers.push(answer);
         if deliver == Deliver::XSendfile && matches!(reply, Reply::Allowed { .. }) {
@@ -211,6 +219,7 @@ pub(super) async fn report(
         visitor: considered.judgement.as_ref().map(|judgement| person(who, judgement)),
         gallery: explained.map(|rules| Door { locked_out: rules.locked_out, may_enter: rules.may_enter }),
         records,
+        left_to_piwigo: considered.is_left_to_piwigo,
         allowed,
         reason,
         answers,
@@ -342,6 +351,9 @@ fn why(rule: AlbumRule) -> &'static str {
 }
 
 fn outcome(considered: &Considered, answers: &[Answer]) -> (bool, String) {
+    if considered.is_left_to_piwigo {
+        return (false, "Piwigo's own action.php decides, the gate does not (action_php)".into());
+    }
     match (&considered.target, &considered.judgement) {
         (Err(refusal), _) => (false, refusal.to_string()),
         (Ok(_), None) if answers.first().is_some_and(|answer| answer.header.is_some()) => {
@@ -383,6 +395,10 @@ fn answer(server: &'static str, deliver: &'static str, reply: &Reply) -> Answer 
     let header = text.lines().find(|line| REDIRECTS.iter().any(|redirect| line.starts_with(redirect)));
     let to_piwigo = header.is_some_and(|header| header.contains("i.php?/"));
     let meaning = match reply {
+        Reply::Allowed {
+            handover: Handover::AccelActionPhp { .. } | Handover::LocalActionPhp { .. },
+            ..
+        } => "Piwigo's action.php decides and answers",
         Reply::Allowed { .. } if to_piwigo => "Piwigo makes this size first and sends it",
         Reply::Allowed { .. } if header.is_some() => "the server sends this file",
         Reply::Allowed { .. } if deliver == "stream" => "the gate sends this file",

@@ -51,7 +51,11 @@ pub fn write(report: &Report, colour: Colour, out: &mut impl Write) -> fmt::Resu
     for owner in &report.records {
         record(owner, report, colour, out)?;
     }
-    let word = if report.allowed { "ALLOWED" } else { "DENIED" };
+    let word = match (report.allowed, report.left_to_piwigo) {
+        (true, _) => "ALLOWED",
+        (false, true) => "NO VERDICT",
+        (false, false) => "DENIED",
+    };
     let verdict = format!("{}: {}", colour.paint(report.allowed, word), report.reason);
     line(out, "verdict", &verdict)?;
     answers(&report.answers, out)?;

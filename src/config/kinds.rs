@@ -150,6 +150,7 @@ pub const KINDS: &[Kind] = &[
 
 /// What several templates include.
 pub(super) const PARTS: &[(&str, &str)] = &[
+    ("apache-action.php", include_str!("templates/part-apache-action.php.conf")),
     ("apache-as-file", include_str!("templates/part-apache-as-file.conf")),
     ("apache-closed", include_str!("templates/part-apache-closed.conf")),
     ("apache-own", include_str!("templates/part-apache-own.conf")),
@@ -157,10 +158,12 @@ pub(super) const PARTS: &[(&str, &str)] = &[
     ("apache-served", include_str!("templates/part-apache-served.conf")),
     ("apache-served-headers", include_str!("templates/part-apache-served-headers.conf")),
     ("caddy-again", include_str!("templates/part-caddy-again.conf")),
+    ("caddy-action.php", include_str!("templates/part-caddy-action.php.conf")),
     ("caddy-closed", include_str!("templates/part-caddy-closed.conf")),
     ("caddy-combined", include_str!("templates/part-caddy-combined.conf")),
     ("caddy-install", include_str!("templates/part-caddy-install.conf")),
     ("caddy-types", include_str!("templates/part-caddy-types.conf")),
+    ("nginx-action.php", include_str!("templates/part-nginx-action.php.conf")),
     ("nginx-ask", include_str!("templates/part-nginx-ask.conf")),
     ("nginx-ask-cached", include_str!("templates/part-nginx-ask-cached.conf")),
     ("nginx-away", include_str!("templates/part-nginx-away.conf")),

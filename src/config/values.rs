@@ -9,7 +9,7 @@ use super::ConfigError;
 use super::expressions::{alternatives, escaped, spelled, spellings, with_a_letter};
 use crate::listen::Listen;
 use crate::settings::gallery::Gallery;
-use crate::settings::{Settings, Symlinks};
+use crate::settings::{ActionPhp, Settings, Symlinks};
 
 /// What cannot be found out from the gallery.
 #[derive(Debug, Default)]
@@ -67,6 +67,8 @@ pub struct Values {
     pub needs: Needs,
     /// What the server may do with symbolic links: follow those of the target's own owner only.
     pub same_owner_links: bool,
+    /// Whether Piwigo's own `action.php` answers downloads, and not the gate.
+    pub downloads_by_piwigo: bool,
 }
 
 /// Whether something of the gallery lies where a service is best kept from.
@@ -142,6 +144,7 @@ impl Values {
             allow_from: None,
             needs: Needs::default(),
             same_owner_links: true,
+            downloads_by_piwigo: false,
         }
     }
 
@@ -151,8 +154,14 @@ impl Values {
     }
 
     /// Those of a gallery. `sites`: the directories that Piwigo synchronises with, as its table has them; `None`: they are
-    /// not known, and the usual one is taken.
-    pub fn of(settings: &Settings, gallery: &Gallery, sites: Option<&[String]>, asked: &Asked) -> Self {
+    /// not known, and the usual one is taken. `action_php`: who answers downloads.
+    pub fn of(
+        settings: &Settings,
+        gallery: &Gallery,
+        sites: Option<&[String]>,
+        action_php: ActionPhp,
+        asked: &Asked,
+    ) -> Self {
         let example = Self::example();
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let bare = |directory: &str| directory.trim_end_matches('/').to_owned();
@@ -201,6 +210,7 @@ impl Values {
             allow_from: settings.allow_from.as_ref().filter(|_| asked.allow_from).map(ToString::to_string),
             needs: Needs::of(used.iter().map(PathBuf::as_path)),
             same_owner_links: settings.symlinks == Symlinks::SameOwner,
+            downloads_by_piwigo: action_php == ActionPhp::Piwigo,
         }
     }
 
@@ -366,8 +376,9 @@ impl Values {
             ("data", text(&self.data)),
             ("beside", list(&self.beside)),
             ("same_owner_links", Value::Bool(self.same_owner_links)),
-            // Where the server only asks, `action.php` stays with PHP.
             ("judges_urls_only", Value::Bool(kind == "caddy-forward-auth")),
+            // Where the server only asks, `action.php` stays with PHP in any case.
+            ("downloads_by_piwigo", Value::Bool(self.downloads_by_piwigo || kind == "caddy-forward-auth")),
             ("cached", Value::Bool(kind == "nginx-auth-cache")),
             ("is_tcp", Value::Bool(self.is_tcp())),
             ("has_beside", Value::Bool(!self.beside.is_empty())),

@@ -350,7 +350,9 @@ pub(super) async fn prefixes(
     });
     let sites = sites.ok();
     // What `config` prints guards the same.
-    let values = Values::of(settings, &ready.gallery, sites.as_deref(), &config::Asked::default());
+    let action_php = ready.action_php(settings);
+    let asked = config::Asked::default();
+    let values = Values::of(settings, &ready.gallery, sites.as_deref(), action_php, &asked);
     let guarded = Guarded::of(&values, &sites.unwrap_or_default());
     findings.ok(id, format!("to be guarded: {}, i.php, action.php", guarded.directories().join(", ")));
     if !guarded.beside.is_empty() && !settings.parent_sites {

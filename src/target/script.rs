@@ -1,7 +1,7 @@
 //! Addresses that name a file by a script: `i.php`, `action.php`, and the links that the plugin piwigo-privacy has put
 //! into pages. One request names one file: a second path or a doubled parameter is refused.
 
-use super::{Layout, Part, Record, Refusal, canonical, decode};
+use super::{Layout, Part, Record, Refusal, Target, canonical, decode, decode_once};
 
 pub(super) fn is_script(first_segment: &str) -> bool {
     matches!(first_segment, "i.php" | "i" | "action.php")
@@ -93,6 +93,18 @@ fn numbered<'a>(path: &'a str, layout: &Layout) -> Option<(&'a str, &'a str)> {
     (is_number && is_guarded).then_some((row, named))
 }
 
+impl Target {
+    /// Whether `uri` asks for `action.php`, in the one spelling in which the gate answers it, whatever its query says.
+    pub fn is_download_script(uri: &[u8], layout: &Layout) -> bool {
+        // nginx leaves `#…` in REQUEST_URI but cuts it off what it serves.
+        let path = uri.split(|&byte| byte == b'?').next().unwrap_or_default();
+        !uri.contains(&b'#')
+            && decode_once(path).is_ok_and(|path| {
+                path.strip_prefix(&layout.url_prefix).is_some_and(|path| path == "/action.php")
+            })
+    }
+}
+
 /// What the query of `action.php` asks for. Piwigo's other parameters (`pwg_token`, `auth`, `b`) name no file.
 pub(super) fn record(query: &[u8]) -> Result<Record, Refusal> {
     let (mut id, mut part, mut format, mut download) = (None, None, None, false);
@@ -155,4 +167,35 @@ fn parameters(query: &[u8]) -> Result<(), Refusal> {
         seen.push(name);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_spelling_is_the_download_script() {
+        let layout = Layout {
+            url_prefix: "/p".into(),
+            derivative_dir: "_data/i/".into(),
+            data_dir: "_data/".into(),
+            parent_sites: Vec::new(),
+        };
+        let is = |uri: &str| Target::is_download_script(uri.as_bytes(), &layout);
+        for uri in
+            ["/p/action.php", "/p/action.php?", "/p/action.php?id=1&id=2&/x=%00", "/p/%61ction.php?id=1"]
+        {
+            assert!(is(uri), "{uri}");
+        }
+        for uri in [
+            "/action.php",
+            "/p/action.php/",
+            "/p/Action.php",
+            "/p//action.php",
+            "/p/action.php#?x",
+            "/p?/action.php",
+        ] {
+            assert!(!is(uri), "{uri}");
+        }
+    }
 }

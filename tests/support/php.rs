@@ -27,6 +27,8 @@ pub const ACTION_PHP: &str = r#"<?php
 header('Cache-Control: public, max-age=10800');
 header('Expires: ' . gmdate('D, d M Y H:i:s', time() + 10800) . ' GMT');
 http_response_code(isset($_GET['refuse']) ? 401 : 200);
+header('X-Query: ' . (isset($_SERVER['QUERY_STRING']) ? $_SERVER['QUERY_STRING'] : ''));
+header('X-Script: ' . basename($_SERVER['SCRIPT_NAME']) . ' ' . $_SERVER['REQUEST_METHOD']);
 echo "action.php of Piwigo\n";
 if (!empty($_SERVER['REMOTE_USER'])) echo "as {$_SERVER['REMOTE_USER']}\n";
 "#;

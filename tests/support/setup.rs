@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use super::apache::{self, Apache};
 use super::caddy::{self, Caddy};
@@ -10,6 +11,7 @@ use super::gate::Gate;
 use super::lighttpd::{self, Lighttpd};
 use super::nginx::{self, Nginx};
 use super::php::{self, PhpFcgi};
+use super::process;
 use super::sandbox::Sandbox;
 use super::scene::Scene;
 
@@ -90,12 +92,33 @@ macro_rules! for_every_setup {
 /// A set-up that runs. Dropping it ends its servers.
 pub struct Running {
     address: SocketAddr,
+    /// The gate, where Apache does not start it by itself.
+    gate: Option<Gate>,
     _servers: Box<dyn Any>,
 }
 
 impl Running {
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Makes the gate read the gallery's `gate.toml` again. What mod_fcgid starts reads it when it starts: for the first
+    /// request.
+    pub fn reload(&self) {
+        let Some(gate) = &self.gate else { return };
+        let said = || gate.log_text().matches("the configuration was read again").count();
+        let before = said();
+        process::signal("HUP", gate.id());
+        let started = Instant::now();
+        while said() == before {
+            assert!(started.elapsed() < Duration::from_mins(1), "{}", gate.log_text());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// What the gate has logged, where Apache does not start it by itself.
+    pub fn gate_log(&self) -> Option<String> {
+        self.gate.as_ref().map(Gate::log_text)
     }
 }
 
@@ -161,27 +184,27 @@ impl Setup {
                 let http =
                     if self == Self::NginxAuthCache { nginx::cache_path(sandbox) } else { String::new() };
                 let nginx = Nginx::start_with(sandbox, &http, &nginx::gallery(sandbox, &guard));
-                Running { address: nginx.address(), _servers: Box::new((nginx, gate, php)) }
+                Running { address: nginx.address(), gate: Some(gate), _servers: Box::new((nginx, php)) }
             }
             Self::Lighttpd => {
                 let php = PhpFcgi::start(sandbox);
                 let gate = Gate::start(sandbox, &[], &[]);
                 let guard = config::print(sandbox, self.kind(), &[]);
                 let lighttpd = Lighttpd::start(sandbox, &lighttpd::gallery(sandbox, &guard));
-                Running { address: lighttpd.address(), _servers: Box::new((lighttpd, gate, php)) }
+                Running { address: lighttpd.address(), gate: Some(gate), _servers: Box::new((lighttpd, php)) }
             }
             Self::Caddy | Self::CaddyForwardAuth => {
                 let php = PhpFcgi::start(sandbox);
                 let gate = Gate::start(sandbox, &[], &[]);
                 let guard = config::print(sandbox, self.kind(), &[]);
                 let caddy = Caddy::start(sandbox, &caddy::gallery(sandbox, &guard));
-                Running { address: caddy.address(), _servers: Box::new((caddy, gate, php)) }
+                Running { address: caddy.address(), gate: Some(gate), _servers: Box::new((caddy, php)) }
             }
             _ => {
                 php::write_scripts(sandbox);
                 let ApacheSite { outside, host, modules, gate } = self.apache_site(sandbox, "");
                 let apache = Apache::start_with(sandbox, &outside, &host, modules);
-                Running { address: apache.address(), _servers: Box::new((apache, gate)) }
+                Running { address: apache.address(), gate, _servers: Box::new(apache) }
             }
         }
     }

@@ -6,6 +6,7 @@ use super::samples::{Chooser, Closed};
 use super::{Tries, some, tries};
 use crate::database::DatabaseError;
 use crate::reply::encode_path;
+use crate::settings::ActionPhp;
 
 const GUARD: &str = "put the shipped file for your server first into the gallery's part of its configuration; --server-file \
                      says what that does not guard";
@@ -223,6 +224,11 @@ impl Tries<'_> {
         let action = |id: u32| format!("{prefix}/action.php?id={id}&part=e");
         pairs.push((action(closed.image), action(u32::MAX)));
         let (mut different, mut kept, mut seen) = (Vec::new(), Vec::new(), 0);
+        let by_piwigo = self
+            .known
+            .gate
+            .is_some_and(|(gate, ready)| ready.action_php(gate.settings()) == ActionPhp::Piwigo);
+        let mut of_the_gate = None;
         for (denied, unknown) in pairs {
             let Some(denied_answer) = self.ask(Method::Get, &denied, &[]).await else { continue };
             let Some(unknown_answer) = self.ask(Method::Get, &unknown, &[]).await else { continue };
@@ -235,7 +241,10 @@ impl Tries<'_> {
             }
             let is_action = denied.contains("/action.php?");
             seen += u32::from(!is_action);
-            if is_action && face(&denied_answer) != face(&unknown_answer) {
+            if is_action && by_piwigo {
+                let refusal = of_the_gate.as_ref().map(face);
+                self.downloads_of_piwigo(refusal == Some(face(&denied_answer)));
+            } else if is_action && face(&denied_answer) != face(&unknown_answer) {
                 self.findings.advise(
                     "outside-action-php",
                     "action.php tells which numbers of photos exist: it is Piwigo's own, and not the gate, that answers",
@@ -250,6 +259,7 @@ impl Tries<'_> {
             if may_be_kept(&denied_answer) {
                 kept.push(denied);
             }
+            of_the_gate.get_or_insert(denied_answer);
         }
         if !different.is_empty() {
             self.findings.problem(
@@ -268,6 +278,26 @@ impl Tries<'_> {
         }
         if different.is_empty() && kept.is_empty() && seen > 0 {
             self.findings.ok("outside-refusals", "denied and unknown look the same, and no cache keeps it");
+        }
+    }
+}
+
+impl Tries<'_> {
+    /// Says who answers `action.php`, where it is Piwigo's to answer. `refused`: the answer is the gate's own refusal.
+    fn downloads_of_piwigo(&mut self, refused: bool) {
+        if refused {
+            self.findings.problem(
+                "outside-action-php",
+                "action.php is left to Piwigo (action_php, or a plugin), but the web server sends it to the gate, which refuses \
+                 every download",
+                "print the web server's file anew (piwigo-gate config KIND), or set action_php = \"gate\"",
+            );
+        } else {
+            self.findings.note(
+                "outside-action-php",
+                "action.php is left to Piwigo (action_php, or a plugin): Piwigo's own rules decide about downloads, and its \
+                 answers tell which numbers of photos exist",
+            );
         }
     }
 }
