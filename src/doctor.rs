@@ -125,7 +125,7 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
     tree::examine(&Tree::new(&root, symlinks, sites), &guarded, outside.is_some(), &mut findings);
     shared_host::examine(&root, &guarded, &mut findings);
     plugins::doors(&root, &guarded.originals, &mut findings);
-    server_file(&guarded, &server_files, &mut findings);
+    let server_text = server_file(&guarded, &server_files, &mut findings);
     match &outside {
         Some(outside) => {
             let known = outside::Known {
@@ -134,6 +134,7 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
                 settings: settings.as_ref(),
                 gate: opened.as_ref().map(|(gate, ready)| (gate, &**ready)),
                 inspection: inspection.as_ref(),
+                server_text: &server_text,
             };
             outside::examine(outside, &known, &mut findings).await;
         }
@@ -150,8 +151,8 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
     })
 }
 
-/// What the web server's configuration never mentions although it must be guarded.
-fn server_file(guarded: &Guarded, files: &[PathBuf], findings: &mut Findings) {
+/// What the web server's configuration never mentions although it must be guarded. Returns its text.
+fn server_file(guarded: &Guarded, files: &[PathBuf], findings: &mut Findings) -> String {
     let mut text = String::new();
     for path in files {
         match read_start(path, MAX_SERVER_FILE) {
@@ -161,12 +162,12 @@ fn server_file(guarded: &Guarded, files: &[PathBuf], findings: &mut Findings) {
             }
             Err(error) => {
                 findings.warn("server-file", format!("{}: {error}", path.display()), "correct --server-file");
-                return;
+                return text;
             }
         }
     }
     if files.is_empty() {
-        return;
+        return text;
     }
     sendfile::examine(&text, findings);
     let missing = guarded.missing_from(&text);
@@ -180,6 +181,7 @@ fn server_file(guarded: &Guarded, files: &[PathBuf], findings: &mut Findings) {
              --server-file",
         );
     }
+    text
 }
 
 /// The first `limit` bytes of a file. A device or a pipe would not end, or not begin.

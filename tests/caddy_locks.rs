@@ -109,12 +109,6 @@ fn shown_site(gallery: &Gallery, setup: Setup, prefix: &str) -> String {
     site.replace(&root(sandbox.path()), &root(&sandbox.path().join("site")))
 }
 
-/// The site block without the line that locks the files themselves: as it was before that line, and with nothing but the file.
-fn without_hide(site: &str) -> String {
-    let site: Vec<_> = site.lines().filter(|line| !line.trim_start().starts_with("hide ")).collect();
-    site.join("\n")
-}
-
 fn hide_line(site: &str) -> &str {
     site.lines().find(|line| line.trim_start().starts_with("hide ")).expect("a line of the site block")
 }
@@ -122,7 +116,7 @@ fn hide_line(site: &str) -> &str {
 fn no_escape_and_no_pattern_opens_a_guarded_file(setup: Setup, prefix: &str) {
     let gallery = Gallery::start(prefix);
     let shown = shown_site(&gallery, setup, prefix);
-    for site in [without_hide(&shown), shown] {
+    for site in [caddy::without_hide(&shown), shown] {
         let caddy = Caddy::start(&gallery.scene.sandbox, &site);
         let page = http::get(caddy.address(), format!("{prefix}/index.php"));
         assert_eq!(page.text(), "a page of Piwigo\n", "{site}");
@@ -189,7 +183,7 @@ const REWRITING: [(&str, &str); 11] = [
 fn the_guard_holds_after_the_sites_own_rewriting() {
     for setup in BOTH {
         let gallery = Gallery::start("");
-        let usual = without_hide(&shown_site(&gallery, setup, ""));
+        let usual = caddy::without_hide(&shown_site(&gallery, setup, ""));
         for (own, form) in REWRITING {
             for site in [format!("{own}\n{usual}"), format!("{usual}\n{own}")] {
                 let caddy = Caddy::start(&gallery.scene.sandbox, &site);
@@ -217,7 +211,7 @@ fn an_allowed_address_that_the_site_makes_into_another_is_refused() {
         let world = &gallery.scene.world;
         let open = http::url(world.image(1).original());
         let shut = http::url(world.private_image("erin").original());
-        let usual = without_hide(&shown_site(&gallery, setup, ""));
+        let usual = caddy::without_hide(&shown_site(&gallery, setup, ""));
         for own in [
             format!("uri replace {open} {shut}"),
             format!("rewrite {open} {shut}"),
@@ -243,7 +237,7 @@ fn a_root_that_is_piwigos_own_directory_needs_no_prefix() {
     for setup in BOTH {
         let gallery = Gallery::start("/piwigo");
         let sandbox = &gallery.scene.sandbox;
-        let site = without_hide(&caddy::gallery(sandbox, &gallery.printed(setup, "/piwigo")));
+        let site = caddy::without_hide(&caddy::gallery(sandbox, &gallery.printed(setup, "/piwigo")));
         let root = |directory: &Path| format!("root * \"{}\"", directory.display());
         let site = site.replace(&root(sandbox.path()), &root(&sandbox.gallery()));
         let site = format!("uri strip_prefix /piwigo\n{site}");
@@ -315,7 +309,7 @@ fn an_error_page_is_no_way_to_a_guarded_file() {
             let own = own.replace("/PHP", &php);
             let pages = gallery.scene.sandbox.make_dir("pages").display().to_string();
             let root = if by_url_alone { format!("root * {pages}\n") } else { String::new() };
-            let site = format!("{}\nhandle_errors {{\n{root}{own}\n}}", without_hide(&shown));
+            let site = format!("{}\nhandle_errors {{\n{root}{own}\n}}", caddy::without_hide(&shown));
             let caddy = Caddy::start(&gallery.scene.sandbox, &site);
             for (path, query) in gallery.targets() {
                 stays_closed(caddy.address(), &format!("{path}{query}"), &site);

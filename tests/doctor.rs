@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use support::apache::{self, Apache};
+use support::caddy::{self, Caddy};
 use support::config;
 use support::examined::{Report, Setting, doctor, open_permissions, without, write_ws_php};
 use support::gate;
@@ -209,6 +210,65 @@ fn lighttpd_that_sends_an_address_that_is_not_utf_8() {
     wrong.says("outside-config", "problem", "/.git/config/%80");
     let found = ["outside-config", "outside-data", "outside-odd-bytes"];
     assert_eq!(wrong.all("problem"), found, "{}", wrong.text);
+}
+
+/// Caddy with the shipped files, with the files as they were before they knew a backslash, and in a site that has directives of
+/// its own.
+#[test]
+fn caddy_that_reads_a_backslash_as_an_escape() {
+    for kind in ["caddy", "caddy-forward-auth"] {
+        let setting = Setting::new();
+        setting.link_to_plain_paths();
+        let sandbox = setting.sandbox();
+        sandbox.write("gallery/.git/config", "[core] # a file that nobody may fetch\n");
+        let guard = config::print(sandbox, kind, &[]);
+        let report = |guard: &str, own: &str, is_old: bool| {
+            let usual = caddy::gallery(sandbox, guard);
+            let usual = if is_old { caddy::without_hide(&usual) } else { usual };
+            let site = format!("{own}\n{usual}");
+            let file = sandbox.write("Caddyfile-of-the-site", &site);
+            let shipped = sandbox.path().join("piwigo-gate.caddy");
+            let caddy = Caddy::start(sandbox, &site);
+            let files = [file, shipped].map(|file| file.display().to_string());
+            let url = format!("http://{}/", caddy.address());
+            setting.report(&["--url", &url, "--server-file", &files[0], "--server-file", &files[1]])
+        };
+        let right = report(&guard, "", false);
+        assert_eq!((right.all("problem"), right.all("warning")), (vec![], vec![]), "{kind} {}", right.text);
+        right.says("outside-odd-bytes", "ok", "refused");
+
+        let old: Vec<_> = guard.lines().filter(|line| !line.contains(r"\x7F\\]")).collect();
+        assert_eq!(old.len() + 1, guard.lines().count(), "the shipped file has changed");
+        let wrong = report(&old.join("\n"), "", true);
+        if caddy::drops_backslashes() {
+            for what in ["a private original,", "a private picture, resized,", "a private picture by i.php"] {
+                wrong.says("outside-odd-bytes", "problem", what);
+            }
+            wrong.says("outside-config", "problem", "/%5clocal/config/gate.tom%5cl");
+            wrong.says("outside-config", "problem", "/%5c.git/config");
+            wrong.says("outside-data", "problem", "/%5c_data/logs/log_2026-11-21.txt");
+        } else {
+            println!("this Caddy opens no such file, whatever its guard is");
+        }
+
+        // What the guard cannot see, and what it can.
+        let php = format!("php_fastcgi unix/{}", sandbox.php_socket().display());
+        for (own, open) in [
+            ("handle_path /x/* {\nfile_server\n}".to_owned(), Some("/x/")),
+            (format!("route /x/y/* {{\nuri strip_prefix /x/y\n{php}\n}}"), Some("/x/y/i.php?")),
+            ("uri strip_prefix /x".to_owned(), None),
+            ("uri replace /x/ /".to_owned(), None),
+        ] {
+            let report = report(&guard, &own, false);
+            match open {
+                Some(open) => {
+                    report.says("outside-aliases", "problem", open);
+                    assert_eq!(report.all("problem"), ["outside-aliases"], "{own} {}", report.text);
+                }
+                None => report.says("outside-aliases", "ok", "/x"),
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 //! Nothing is changed, but what any visitor's request may change: Piwigo or the gate may make an open resized picture that is
 //! asked for, and where no gate stands before `i.php` a private one; and Piwigo notes the time in the session of whose cookies are given, or opens one.
 
+mod aliases;
 mod causes;
 mod closed;
 mod curl;
@@ -50,6 +51,8 @@ pub(super) struct Known<'a> {
     pub(super) settings: Option<&'a Settings>,
     pub(super) gate: Option<(&'a Gate, &'a Ready)>,
     pub(super) inspection: Option<&'a Inspection>,
+    /// The text of `--server-file`.
+    pub(super) server_text: &'a str,
 }
 
 /// So many failures of curl's, and no more is asked: each may have taken its ten seconds.

@@ -57,6 +57,19 @@ fn own_address() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::new(127, high.max(1), low, count), process::free_port().port()))
 }
 
+/// Whether this Caddy is older than 2.11.1, whose `php_fastcgi` keeps the backslashes of a path.
+pub fn drops_backslashes() -> bool {
+    let program = process::find_program(&["caddy"]).expect("Caddy");
+    let version = process::run(std::process::Command::new(program).arg("version")).expect("its version");
+    let numbers: Vec<u32> = version
+        .trim_start_matches('v')
+        .split(|letter: char| !letter.is_ascii_digit())
+        .take(3)
+        .map(|number| number.parse().expect("a version"))
+        .collect();
+    numbers < vec![2, 11, 1]
+}
+
 /// The content of the site block that the printed file itself shows, with the guard imported where it says.
 pub fn gallery(sandbox: &Sandbox, guard: &str) -> String {
     sandbox.write("piwigo-gate.caddy", guard);
@@ -75,6 +88,12 @@ pub fn shown_block(guard: &str) -> String {
         .map(|line| line.strip_prefix(indent).expect("a line of the block"))
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// The site block without the line that keeps the file server from the private files: the guard alone.
+pub fn without_hide(site: &str) -> String {
+    let lines: Vec<_> = site.lines().filter(|line| !line.trim_start().starts_with("hide ")).collect();
+    lines.join("\n")
 }
 
 /// A site that has Piwigo in a sub-directory: `guard` was printed with that `--url-prefix`. What is in a `handle` with a longer

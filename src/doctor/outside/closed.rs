@@ -187,6 +187,7 @@ impl Tries<'_> {
         .await;
         self.same_refusals(closed).await;
         self.doors(original).await;
+        self.aliases(original, shorts.first().copied(), derivative.as_ref()).await;
     }
 
     /// A private picture by addresses that are not UTF-8 or hold a backslash.

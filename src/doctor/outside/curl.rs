@@ -24,7 +24,7 @@ const MAX_COMPLAINT: u64 = 2048;
 const PATIENCE: &str = "10";
 
 /// Requests of one examination, at most.
-const MAX_REQUESTS: usize = 160;
+const MAX_REQUESTS: usize = 200;
 
 /// All of them together, at most: a server that sends drop by drop gets its ten seconds for each.
 const MAX_TIME: Duration = Duration::from_mins(5);

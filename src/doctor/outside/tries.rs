@@ -62,7 +62,9 @@ pub(super) fn oddest(prefix: &str, uri: &str) -> Vec<String> {
     let backslashes = backslashes(uri);
     let is_known_by_its_end = uri.rsplit_once('.').is_some_and(|(_, end)| end == "toml");
     targets.extend(backslashes.first().cloned());
-    targets.extend(backslashes.last().filter(|_| is_known_by_its_end).cloned());
+    // A guard may know such a file by its directory and by its end.
+    let both = backslashes.last().filter(|_| is_known_by_its_end).map(|last| last.replacen('/', "/%5c", 1));
+    targets.extend(both);
     targets.iter().map(|target| format!("{prefix}{target}")).collect()
 }
 
@@ -154,7 +156,7 @@ mod tests {
             ]
         );
         assert_eq!(backslashes("/upload/%C3%A9"), ["/%5cupload/%C3%A9", "/upload%5c/%C3%A9"]);
-        assert_eq!(oddest("", "/gate.toml"), ["/gate.toml/%80", "/%5cgate.toml", "/gate.tom%5cl"]);
+        assert_eq!(oddest("", "/gate.toml"), ["/gate.toml/%80", "/%5cgate.toml", "/%5cgate.tom%5cl"]);
         assert_eq!(oddest("/p", "/.git/config"), ["/p/.git/config/%80", "/p/%5c.git/config"]);
         assert_eq!(backslashes("no path"), [""; 0]);
     }
