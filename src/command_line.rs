@@ -151,6 +151,9 @@ pub struct Config {
     /// PHP-FPM's socket, or its ADDRESS:PORT [default: the newest in /run/php or /run/php-fpm]
     #[arg(long, value_name = "PATH")]
     pub php_socket: Option<PathBuf>,
+    /// For haproxy and nginx-front: the server behind that holds the files [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub backend: Option<String>,
     /// The gate's program [default: /usr/local/bin/piwigo-gate, or as the file says]
     #[arg(long, value_name = "PATH")]
     pub program: Option<PathBuf>,

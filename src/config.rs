@@ -4,6 +4,7 @@
 
 mod expressions;
 mod kinds;
+mod public;
 mod values;
 
 use std::fmt::Write as _;
@@ -41,6 +42,9 @@ pub enum ConfigError {
         "{0:?} is no place of PHP-FPM: say --php-socket /run/php/php-fpm.sock, or --php-socket 127.0.0.1:9000"
     )]
     Php(String),
+    /// The server behind a front end is named by something else than address and port.
+    #[error("{0:?} is no address of a server behind this one: say --backend 127.0.0.1:8080")]
+    Backend(String),
     /// This kind of server only knows TCP.
     #[error("{kind} can only reach the gate over TCP: say --listen tcp:127.0.0.1:9800")]
     NeedsTcp {

@@ -267,6 +267,7 @@ async fn server_file(asked: Config) -> Result<(), Box<dyn std::error::Error>> {
             user: asked.user,
             settings_file: asked.settings_file.as_deref().map(std::path::absolute).transpose()?,
             socket_group: asked.socket_group,
+            backend: asked.backend,
             allow_remote: asked.allow_remote == Some(true),
             allow_from: asked.allow_from.is_some(),
         };

@@ -19,6 +19,8 @@ fn gate_answers(setup: Setup) -> bool {
             | Setup::ApacheProxy
             | Setup::Lighttpd
             | Setup::Caddy
+            | Setup::Haproxy
+            | Setup::NginxFront
     )
 }
 
@@ -113,12 +115,12 @@ fn a_file_that_asks_the_gate_is_led_on_to_piwigo_or_refused(setup: Setup) {
     scene.sandbox.write("gallery/local/config/gate.toml", BY_PIWIGO);
     server.reload();
     let get = |target: &str, user: Option<&str>| scene.request(server.address(), "GET", target, user, &[]);
-    if !matches!(setup, Setup::Lighttpd | Setup::ApacheProxy) {
+    if !matches!(setup, Setup::Lighttpd | Setup::ApacheProxy | Setup::Haproxy | Setup::NginxFront) {
         every_download_is_piwigos(setup, &scene, get);
         nothing_else_is_piwigos(setup, &scene, get);
         return;
     }
-    // mod_proxy_fcgi and lighttpd follow no such answer.
+    // mod_proxy_fcgi and lighttpd follow no such answer, and a front end gets bytes only.
     for (target, user) in [("/action.php?id=1&part=e", None), ("/action.php?id=1&part=e", Some("erin"))] {
         let answer = get(target, user);
         assert_eq!((answer.status, &*answer.text()), (403, "Forbidden\n"), "{setup:?} {target} {user:?}");

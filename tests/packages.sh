@@ -69,7 +69,7 @@ without_starting_services() {
 enabled_services() {
     [ -d /run/systemd/system ] || return 0
     local service
-    for service in nginx apache2 lighttpd caddy mariadb fail2ban; do
+    for service in nginx apache2 lighttpd caddy haproxy mariadb fail2ban; do
         systemctl --quiet is-enabled "$service" 2>/dev/null && echo "$service"
     done
     return 0

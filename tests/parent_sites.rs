@@ -15,6 +15,7 @@ use support::caddy::{self, Caddy};
 use support::config;
 use support::every_byte::{self, Places};
 use support::gate::Gate;
+use support::haproxy::{self, Haproxy};
 use support::http;
 use support::lighttpd::{self, Lighttpd};
 use support::many_requests;
@@ -143,6 +144,21 @@ fn lighttpd_and_caddy_send_files_beside_the_gallery_where_the_setting_says_so() 
         let asks = print("caddy-forward-auth");
         let asks = Caddy::start(sandbox, &caddy::gallery_at(sandbox, "/piwigo", &asks));
         assert_eq!(http::get(asks.address(), "/photos/film.mp4").status, 403);
+    }
+}
+
+#[test]
+fn front_ends_pass_on_files_beside_the_gallery_that_the_gate_sends() {
+    for served in [true, false] {
+        let scene = scene();
+        let sandbox = &scene.sandbox;
+        let arguments = ["--url-prefix", "/piwigo", "--parent-sites"];
+        let _gate = Gate::start(sandbox, &arguments[..if served { 3 } else { 2 }], &[]);
+        let print = |kind| config::print(sandbox, kind, &arguments);
+        let haproxy = Haproxy::start(sandbox, &haproxy::site(sandbox, &print("haproxy")));
+        check(haproxy.address(), &scene, served, "HAProxy");
+        let front = Nginx::start(sandbox, &nginx::front(&print("nginx-front")));
+        check(front.address(), &scene, served, "nginx in front");
     }
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that must hold, on a fresh Debian or Ubuntu too: installs what is missing (nginx, Apache with mod_fcgid
-# and mod_xsendfile, lighttpd, Caddy, MariaDB, php-cgi, fail2ban, ntfs-3g, systemd's tools, curl, Chromium; none of their services is started), then format,
+# and mod_xsendfile, lighttpd, Caddy, HAProxy, MariaDB, php-cgi, fail2ban, ntfs-3g, systemd's tools, curl, Chromium; none of their services is started), then format,
 # lints, documentation and all tests. Every server of the tests runs in a temporary directory, on a unix socket or a free
 # port of the loopback interface, and is ended by the test that started it.
 set -euo pipefail
@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 modules=/usr/lib/apache2/modules
 need_programs nginx:nginx-light apache2 $modules/mod_fcgid.so:libapache2-mod-fcgid \
-    $modules/mod_xsendfile.so:libapache2-mod-xsendfile lighttpd caddy mariadbd:mariadb-server mariadb:mariadb-client \
+    $modules/mod_xsendfile.so:libapache2-mod-xsendfile lighttpd caddy haproxy mariadbd:mariadb-server mariadb:mariadb-client \
     php-cgi fail2ban-regex:fail2ban lowntfs-3g:ntfs-3g curl \
     systemd-analyze:systemd systemd-socket-activate:systemd setpriv:util-linux
 # Ubuntu's chromium is a snap, which cannot read the tests' directories; Google's package is as good.
@@ -53,7 +53,7 @@ if [ "$(id -u)" -eq 0 ] && id nobody >/dev/null 2>&1 && have setpriv; then
     }
     cp "$(cargo build --locked --message-format=json 2>/dev/null |
         sed -n 's/.*"executable":"\([^"]*piwigo-gate\)".*/\1/p' | tail -n 1)" "$place/piwigo-gate"
-    for name in servers_smoke servers_nginx servers_nginx_cache servers_apache servers_lighttpd servers_caddy shared_hosting \
+    for name in servers_smoke servers_nginx servers_nginx_cache servers_apache servers_lighttpd servers_caddy servers_fronts shared_hosting \
         operation service verdicts wrong_settings database_connections check refusals identities action_php history batching \
         derivatives_made derive doctor doctor_session printed_files peers attacks percent_names every_server http2; do
         cp "$(executable test "$name")" "$place/$name"

@@ -84,11 +84,15 @@ fn a_service_for_other_machines_names_the_web_servers() {
     let words = " --listen \"tcp:192.0.2.11:9800\" --allow-remote --allow-from 192.0.2.10,2001:db8::/64";
     let line = value(&service, "ExecStart");
     assert!(line.contains(words), "{line}");
-    // The steps at the top print the same again.
+    // The steps at the top print the same again; those of the socket name one address for each file.
     let steps = words.replace('"', "");
     for unit in [&service, &socket] {
         let text = std::fs::read_to_string(unit).expect("a unit");
-        assert!(text.lines().any(|line| line.starts_with('#') && line.contains(&steps)), "{text}");
+        let has_steps = |steps: &str| text.lines().any(|line| line.starts_with('#') && line.contains(steps));
+        assert!(has_steps(&steps), "{text}");
+        let by_systemd = steps.replace("tcp:192.0.2.11:9800", "systemd");
+        assert_eq!(has_steps(&by_systemd), unit == &socket, "{text}");
+        assert!(text.lines().all(|line| line.matches("--listen").count() < 2), "{text}");
     }
     let by_socket = ["--listen", "systemd", "--allow-from", "192.0.2.10"];
     let (service, _) = write_units(&scene, &by_socket);
@@ -151,7 +155,8 @@ fn the_service_says_when_it_serves_and_when_it_stops() {
 #[test]
 fn the_socket_is_for_the_group_that_was_named() {
     let scene = Scene::start();
-    let (service, _) = write_units(&scene, &["--socket-group", "daemon"]);
+    let (service, socket) = write_units(&scene, &["--socket-group", "daemon"]);
+    assert_eq!(value(&socket, "SocketGroup"), "daemon");
     let supplementary = value(&service, "SupplementaryGroups");
     assert_eq!(supplementary, "daemon");
     // Only root may do what systemd does: take up the account with one group more.

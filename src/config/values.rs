@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use upon::Value;
 
-use super::ConfigError;
 use super::expressions::{alternatives, escaped, spelled, spellings, with_a_letter};
+use super::{ConfigError, public};
 use crate::listen::Listen;
 use crate::settings::gallery::Gallery;
 use crate::settings::{ActionPhp, Settings, Symlinks};
@@ -24,6 +24,8 @@ pub struct Asked {
     pub settings_file: Option<PathBuf>,
     /// The group that may write to the gate's socket, if not its user's.
     pub socket_group: Option<String>,
+    /// The server behind a front end: `127.0.0.1:8080`.
+    pub backend: Option<String>,
     /// Whether the gate may listen for other machines, as the command line says.
     pub allow_remote: bool,
     /// Whether the command line, and not `gate.toml`, names the peers that may connect over TCP.
@@ -59,6 +61,8 @@ pub struct Values {
     pub settings_file: Option<String>,
     /// The group that may write to the gate's socket, if not its user's.
     pub socket_group: Option<String>,
+    /// The server behind a front end that holds the files: `127.0.0.1:8080`.
+    pub backend: String,
     /// Whether the gate may listen for other machines; `gate.toml` need not say so then.
     pub allow_remote: bool,
     /// The peers that may connect over TCP, where `gate.toml` does not name them.
@@ -121,6 +125,7 @@ fn in_a_shell(words: &[String]) -> String {
 }
 
 const SOCKET: &str = "/run/piwigo-gate/gate.sock";
+const BACKEND: &str = "127.0.0.1:8080";
 const PHP_SOCKET: &str = "/run/php/php-fpm.sock";
 
 impl Values {
@@ -140,6 +145,7 @@ impl Values {
             socket_activated: false,
             settings_file: None,
             socket_group: None,
+            backend: BACKEND.into(),
             allow_remote: false,
             allow_from: None,
             needs: Needs::default(),
@@ -206,6 +212,7 @@ impl Values {
             socket_activated: settings.listen == Some(Listen::Systemd),
             settings_file: asked.settings_file.as_deref().map(text),
             socket_group: asked.socket_group.clone(),
+            backend: asked.backend.clone().unwrap_or(example.backend),
             allow_remote: asked.allow_remote,
             allow_from: settings.allow_from.as_ref().filter(|_| asked.allow_from).map(ToString::to_string),
             needs: Needs::of(used.iter().map(PathBuf::as_path)),
@@ -227,38 +234,60 @@ impl Values {
             Listening::Unix(path) => path,
             Listening::Tcp(host, _) => host,
         };
-        [&self.root, &self.prefix, gate, &self.php_socket, &self.user, &self.derivatives, &self.data]
-            .into_iter()
-            .chain(&self.program)
-            .chain(&self.settings_file)
-            .chain(&self.socket_group)
-            .chain(&self.allow_from)
-            .chain(&self.originals)
-            .chain(&self.beside)
-            .find(|text| !text.chars().all(plain))
-            .map_or(Ok(()), |text| Err(ConfigError::Name(text.clone())))?;
+        [
+            &self.root,
+            &self.prefix,
+            gate,
+            &self.backend,
+            &self.php_socket,
+            &self.user,
+            &self.derivatives,
+            &self.data,
+        ]
+        .into_iter()
+        .chain(&self.program)
+        .chain(&self.settings_file)
+        .chain(&self.socket_group)
+        .chain(&self.allow_from)
+        .chain(&self.originals)
+        .chain(&self.beside)
+        .find(|text| !text.chars().all(plain))
+        .map_or(Ok(()), |text| Err(ConfigError::Name(text.clone())))?;
         let port = self.php_socket.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
         if !self.php_socket.starts_with('/') && !matches!(port, Some(Ok(_))) {
             return Err(ConfigError::Php(self.php_socket.clone()));
+        }
+        let port = self.backend.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+        if self.backend.contains(['/', ' ', ',', '=', '@']) || !matches!(port, Some(Ok(_))) {
+            return Err(ConfigError::Backend(self.backend.clone()));
         }
         Ok(())
     }
 
     /// The options with which the file was printed, for its own first lines.
     fn options(&self) -> String {
+        let listen = match &self.gate {
+            _ if self.socket_activated => Some("systemd".to_owned()),
+            gate if *gate == Self::example().gate => None,
+            gate => Some(gate.word()),
+        };
+        self.options_listening(listen)
+    }
+
+    /// The same with another `--listen`.
+    fn options_listening(&self, listen: Option<String>) -> String {
         let example = Self::example();
         let mut words = self.common_options();
-        match &self.gate {
-            _ if self.socket_activated => words.extend(["--listen".into(), "systemd".into()]),
-            gate if *gate == example.gate => {}
-            gate => words.extend(["--listen".into(), gate.word()]),
-        }
+        words.extend(listen.into_iter().flat_map(|listen| ["--listen".to_owned(), listen]));
         words.extend(self.peers());
         if self.php_socket != example.php_socket {
             words.extend(["--php-socket".into(), self.php_socket.clone()]);
         }
         for (option, value) in [("--program", &self.program), ("--socket-group", &self.socket_group)] {
             words.extend(value.iter().flat_map(|value| [option.to_owned(), value.clone()]));
+        }
+        if self.backend != example.backend {
+            words.extend(["--backend".into(), self.backend.clone()]);
         }
         if self.user != example.user {
             words.extend(["--user".into(), self.user.clone()]);
@@ -335,6 +364,7 @@ impl Values {
             let is_path = self.php_socket.starts_with('/');
             format!("{}{}", if is_path { unix } else { "" }, self.php_socket)
         };
+        let gate_word = if self.is_tcp() { tcp.clone() } else { format!("\"unix@{unix}\"") };
         let text = |text: &str| Value::String(text.to_owned());
         let list = |items: &[String]| Value::List(items.iter().cloned().map(Value::String).collect());
         let map: BTreeMap<String, Value> = [
@@ -346,6 +376,10 @@ impl Values {
             ("gate_unix", text(&unix)),
             ("gate_tcp", text(&tcp)),
             ("caddy_gate", text(&if self.is_tcp() { tcp.clone() } else { format!("\"unix/{unix}\"") })),
+            ("haproxy_gate", text(&gate_word)),
+            ("haproxy_php", text(&format!("\"{}\"", php("unix@")))),
+            ("needs_socket_group", Value::Bool(self.socket_group.is_none() && !self.is_tcp())),
+            ("backend", text(&self.backend)),
             ("gate_host", text(&host)),
             ("gate_port", text(&port)),
             ("php_socket", text(&self.php_socket)),
@@ -366,6 +400,7 @@ impl Values {
             ("peers", text(&in_a_shell(&self.peers()))),
             ("has_peers", Value::Bool(!self.peers().is_empty())),
             ("options", text(&self.options())),
+            ("options_by_systemd", text(&self.options_listening(Some("systemd".to_owned())))),
             ("place", text(&self.place(kind))),
             ("web_user", text(if kind.starts_with("caddy") { "caddy" } else { "" })),
             ("needs_home", Value::Bool(self.needs.home)),
@@ -408,6 +443,7 @@ impl Values {
             ),
         ]
         .into_iter()
+        .chain(public::values(&self.prefix, &self.data, &guarded))
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
         Value::Map(map)

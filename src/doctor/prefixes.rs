@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn every_shipped_file_mentions_all_of_a_stock_gallery() {
-        let parts = ["nginx-auth-cache-path", "htaccess-guarded-dir", "fail2ban", "fail2ban-jail"];
+        let parts =
+            ["nginx-auth-cache-path", "htaccess-guarded-dir", "haproxy-files", "fail2ban", "fail2ban-jail"];
         for kind in config::KINDS {
             if parts.contains(&kind.name) || kind.name.starts_with("systemd") {
                 continue;

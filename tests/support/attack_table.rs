@@ -3,8 +3,8 @@
 use super::http;
 use super::setup::Exceptions;
 use super::setup::Setup::{
-    self, ApacheAccessChecker, ApacheAuthnz, ApacheProxy, ApacheXsendfile, Caddy, CaddyForwardAuth, Htaccess,
-    Lighttpd, Nginx, NginxAuthCache, NginxAuthRequest,
+    self, ApacheAccessChecker, ApacheAuthnz, ApacheProxy, ApacheXsendfile, Caddy, CaddyForwardAuth, Haproxy,
+    Htaccess, Lighttpd, Nginx, NginxAuthCache, NginxAuthRequest, NginxFront,
 };
 use super::world::{Image, World};
 
@@ -19,6 +19,10 @@ const ASKING: &[Setup] = &[NginxAuthRequest, NginxAuthCache, ApacheAccessChecker
 const LIGHTTPD: &[Setup] = &[Lighttpd];
 /// Its PHP answers every address that is no file with the page `index.php`.
 const CADDY: &[Setup] = &[Caddy, CaddyForwardAuth];
+/// They let the gate refuse what they do not know.
+const FRONTS: &[Setup] = &[Haproxy, NginxFront];
+const HAPROXY: &[Setup] = &[Haproxy];
+const NGINX_FRONT: &[Setup] = &[NginxFront];
 /// Those whose file closes a part of the site by itself. The others let the gate refuse it.
 const CLOSERS: &[Setup] = &[
     Nginx,
@@ -60,12 +64,12 @@ pub const TABLE: &[(&str, Exceptions)] = &[
     ("/DIR%2fNAME",                                                          &[(APACHE, 404)]),
     ("/DIR%5cNAME",                                                          &[]),
     ("/DIR\\NAME",                                                           &[]),
-    ("/PRIVATE%00",                                                          &[(NGINX, 400), (LIGHTTPD, 400), (APACHE, 404)]),
-    ("/PRIVATE%00.css",                                                      &[(NGINX, 400), (LIGHTTPD, 400), (APACHE, 404)]),
+    ("/PRIVATE%00",                                                          &[(NGINX, 400), (NGINX_FRONT, 400), (LIGHTTPD, 400), (APACHE, 404)]),
+    ("/PRIVATE%00.css",                                                      &[(NGINX, 400), (NGINX_FRONT, 400), (LIGHTTPD, 400), (APACHE, 404)]),
     ("/PRIVATE%0a",                                                          &[(LIGHTTPD, 400), (&[ApacheProxy], 403)]),
-    ("/PRIVATE#y.jpg",                                                       &[(APACHE, 400)]),
-    ("/PUBLIC#/../NAME",                                                     &[(APACHE, 400)]),
-    ("/themes/x.css#/../../PRIVATE",                                         &[(NGINX, 404), (LIGHTTPD, 404), (APACHE, 400)]),
+    ("/PRIVATE#y.jpg",                                                       &[(HAPROXY, 400), (APACHE, 400)]),
+    ("/PUBLIC#/../NAME",                                                     &[(HAPROXY, 400), (APACHE, 400)]),
+    ("/themes/x.css#/../../PRIVATE",                                         &[(HAPROXY, 400), (NGINX, 404), (LIGHTTPD, 404), (APACHE, 400)]),
     ("/PRIVATE.",                                                            &[]),
     ("/PRIVATE%20",                                                          &[]),
     ("/PRIVATE/",                                                            &[]),
@@ -73,7 +77,7 @@ pub const TABLE: &[(&str, Exceptions)] = &[
     ("/PRIVATE;x.css",                                                       &[]),
     ("/PRIVATE::$DATA",                                                      &[]),
     ("/%75pload/2026/11/21/NAME",                                            &[]),
-    ("/%2575pload/2026/11/21/NAME",                                          &[(CADDY, 200), (ALL, 404)]),
+    ("/%2575pload/2026/11/21/NAME",                                          &[(FRONTS, 403), (CADDY, 200), (ALL, 404)]),
     ("/Upload/2026/11/21/NAME",                                              &[(CLOSERS, 404)]),
     ("/UPLOAD/2026/11/21/NAME",                                              &[(CLOSERS, 404)]),
     ("/upload./2026/11/21/NAME",                                             &[(APACHE, 404)]),
@@ -106,9 +110,9 @@ pub const TABLE: &[(&str, Exceptions)] = &[
     ("/_gate/file/PRIVATE",                                                  &[(CLOSERS, 404), (LIGHTTPD, 404)]),
     ("/_gate/i.php?/THUMB",                                                  &[(CLOSERS, 404), (LIGHTTPD, 404)]),
     ("/_gate/gate.fcgi/PRIVATE",                                             &[(CLOSERS, 404), (LIGHTTPD, 404)]),
-    ("/gate.fcgi/PRIVATE",                                                   &[(CADDY, 200), (ALL, 404)]),
-    ("http://localhost/PRIVATE",                                             &[(LIGHTTPD, 400)]),
-    ("http://localhost/themes/../PRIVATE",                                   &[(LIGHTTPD, 400)]),
+    ("/gate.fcgi/PRIVATE",                                                   &[(FRONTS, 403), (CADDY, 200), (ALL, 404)]),
+    ("http://localhost/PRIVATE",                                             &[(HAPROXY, 400), (LIGHTTPD, 400)]),
+    ("http://localhost/themes/../PRIVATE",                                   &[(HAPROXY, 400), (LIGHTTPD, 400)]),
     ("/local/config/database.inc.php",                                       &[(CLOSERS, 404)]),
     ("/LOCAL/config/database.inc.php",                                       &[(CLOSERS, 404)]),
     ("/local/config/gate.toml",                                              &[(CLOSERS, 404)]),

@@ -19,6 +19,7 @@ pub mod fastcgi;
 pub mod files;
 pub mod folding_disk;
 pub mod gate;
+pub mod haproxy;
 pub mod http;
 pub mod http2;
 pub mod inside;

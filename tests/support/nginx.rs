@@ -86,6 +86,20 @@ pub fn gallery_at(sandbox: &Sandbox, prefix: &str, guard: &str) -> String {
     text.replace(&root, &format!("root {};", site.display()))
 }
 
+/// A Piwigo that nothing guards, for a front end that tells it the visitor's address.
+pub fn behind_a_front(sandbox: &Sandbox) -> String {
+    format!("set_real_ip_from 127.0.0.1;\nreal_ip_header X-Forwarded-For;\n{}", gallery(sandbox, ""))
+}
+
+/// The server block of a front end that holds no files, with locations of its own that would let everything through.
+pub fn front(guard: &str) -> String {
+    format!(
+        "server_name localhost;\n{guard}\n\
+         location / {{ return 200 \"original by a location of the site\\n\"; }}\n\
+         location ~* \\.(jpg|jpeg|png|gif|webp|php)$ {{ return 200 \"original by a location of the site\\n\"; }}\n"
+    )
+}
+
 /// The server block of a Piwigo as most guides have it, with the guard's text included in it.
 ///
 /// The regular-expression locations are there on purpose: they must not take anything from the guard.

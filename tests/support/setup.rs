@@ -8,6 +8,7 @@ use super::apache::{self, Apache};
 use super::caddy::{self, Caddy};
 use super::config;
 use super::gate::Gate;
+use super::haproxy::{self, Haproxy};
 use super::lighttpd::{self, Lighttpd};
 use super::nginx::{self, Nginx};
 use super::php::{self, PhpFcgi};
@@ -29,6 +30,8 @@ pub enum Setup {
     Lighttpd,
     Caddy,
     CaddyForwardAuth,
+    Haproxy,
+    NginxFront,
 }
 
 /// What some set-ups do differently: the status that each of them gives.
@@ -85,6 +88,14 @@ macro_rules! for_every_setup {
             fn caddy_forward_auth() {
                 super::$function(Setup::CaddyForwardAuth);
             }
+            #[test]
+            fn haproxy() {
+                super::$function(Setup::Haproxy);
+            }
+            #[test]
+            fn nginx_front() {
+                super::$function(Setup::NginxFront);
+            }
         }
     };
 }
@@ -135,7 +146,7 @@ pub struct ApacheSite {
 }
 
 impl Setup {
-    pub const ALL: [Setup; 11] = [
+    pub const ALL: [Setup; 13] = [
         Self::Nginx,
         Self::NginxAuthRequest,
         Self::NginxAuthCache,
@@ -147,6 +158,8 @@ impl Setup {
         Self::Lighttpd,
         Self::Caddy,
         Self::CaddyForwardAuth,
+        Self::Haproxy,
+        Self::NginxFront,
     ];
 
     /// The name of its kind.
@@ -163,6 +176,8 @@ impl Setup {
             Self::Lighttpd => "lighttpd",
             Self::Caddy => "caddy",
             Self::CaddyForwardAuth => "caddy-forward-auth",
+            Self::Haproxy => "haproxy",
+            Self::NginxFront => "nginx-front",
         }
     }
 
@@ -170,6 +185,14 @@ impl Setup {
     pub fn refusal(self) -> u16 {
         // mod_fcgid knows no other word for no.
         if self == Self::ApacheAccessChecker { 401 } else { 403 }
+    }
+
+    /// Status and text of the public style sheet by a name that only the file system takes for its own.
+    pub fn public_style_spelt_otherwise(self) -> (u16, &'static str) {
+        match self {
+            Self::Haproxy | Self::NginxFront => (403, "Forbidden\n"),
+            _ => (200, "public style\n"),
+        }
     }
 
     /// Starts web server, gate and PHP for the gallery of `scene`. `settings`: lines of `gate.toml`.
@@ -200,6 +223,32 @@ impl Setup {
                 let caddy = Caddy::start(sandbox, &caddy::gallery(sandbox, &guard));
                 Running { address: caddy.address(), gate: Some(gate), _servers: Box::new((caddy, php)) }
             }
+            Self::Haproxy => {
+                let php = PhpFcgi::start(sandbox);
+                let gate = Gate::start(sandbox, &[], &[]);
+                let files = haproxy::files(sandbox, &[]);
+                let backend = files.address().to_string();
+                let printed = config::print(sandbox, self.kind(), &["--backend", &backend]);
+                let haproxy = Haproxy::start(sandbox, &haproxy::site(sandbox, &printed));
+                Running {
+                    address: haproxy.address(),
+                    gate: Some(gate),
+                    _servers: Box::new((haproxy, files, php)),
+                }
+            }
+            Self::NginxFront => {
+                let php = PhpFcgi::start(sandbox);
+                let gate = Gate::start(sandbox, &[], &[]);
+                let behind = Nginx::start(sandbox, &nginx::behind_a_front(sandbox));
+                let backend = behind.address().to_string();
+                let guard = config::print(sandbox, self.kind(), &["--backend", &backend]);
+                let front = Nginx::start(sandbox, &nginx::front(&guard));
+                Running {
+                    address: front.address(),
+                    gate: Some(gate),
+                    _servers: Box::new((front, behind, php)),
+                }
+            }
             _ => {
                 php::write_scripts(sandbox);
                 let ApacheSite { outside, host, modules, gate } = self.apache_site(sandbox, "");
@@ -227,7 +276,9 @@ impl Setup {
             | Self::NginxAuthCache
             | Self::Lighttpd
             | Self::Caddy
-            | Self::CaddyForwardAuth => {
+            | Self::CaddyForwardAuth
+            | Self::Haproxy
+            | Self::NginxFront => {
                 panic!("{self:?} is no Apache")
             }
             Self::Htaccess => {

@@ -4,8 +4,10 @@
 use std::net::SocketAddr;
 
 use super::apache::Apache;
+use super::config;
+use super::haproxy::{self, Haproxy};
 use super::lighttpd::Lighttpd;
-use super::nginx::Nginx;
+use super::nginx::{self, Nginx};
 use super::sandbox::Sandbox;
 
 /// Which server stands in front of the gate.
@@ -16,9 +18,13 @@ pub enum Kind {
     /// `Content-Length` of an application unless it is told to trust it; HEAD would have none.
     Apache,
     Lighttpd,
+    /// The printed file `haproxy`.
+    Haproxy,
+    /// The printed file `nginx-front`.
+    NginxFront,
 }
 
-pub const ALL: [Kind; 3] = [Kind::Nginx, Kind::Apache, Kind::Lighttpd];
+pub const ALL: [Kind; 5] = [Kind::Nginx, Kind::Apache, Kind::Lighttpd, Kind::Haproxy, Kind::NginxFront];
 
 /// A running server; the fields are there to be dropped.
 #[allow(dead_code)]
@@ -26,6 +32,7 @@ pub enum Front {
     Nginx(Nginx),
     Apache(Apache),
     Lighttpd(Lighttpd),
+    Haproxy(Haproxy),
 }
 
 impl Front {
@@ -58,6 +65,15 @@ impl Front {
                      fastcgi.server = (\"/\" => ((\"socket\" => \"{socket}\", \"check-local\" => \"disable\")))\n"
                 ),
             )),
+            // What stands behind them is not asked here.
+            Kind::Haproxy => {
+                let printed = config::print(sandbox, "haproxy", &[]);
+                Front::Haproxy(Haproxy::start(sandbox, &haproxy::site(sandbox, &printed)))
+            }
+            Kind::NginxFront => {
+                let printed = config::print(sandbox, "nginx-front", &[]);
+                Front::Nginx(Nginx::start(sandbox, &nginx::front(&printed)))
+            }
         }
     }
 
@@ -66,6 +82,7 @@ impl Front {
             Front::Nginx(nginx) => nginx.address(),
             Front::Apache(apache) => apache.address(),
             Front::Lighttpd(lighttpd) => lighttpd.address(),
+            Front::Haproxy(haproxy) => haproxy.address(),
         }
     }
 }
