@@ -12,6 +12,7 @@ use support::config;
 use support::gate::Gate;
 use support::http;
 use support::markers::{self, SECRETS, SHELL, Visitor};
+use support::nginx::{self, Nginx};
 use support::php::PhpFcgi;
 use support::sandbox::Sandbox;
 use support::scene::Scene;
@@ -76,6 +77,29 @@ impl Site {
         for target in targets {
             let answer = http::get(address, &target);
             assert_eq!(guest.leak(&answer.body), None, "{what}: {target}");
+        }
+    }
+}
+
+#[test]
+fn nginx_with_a_location_without_its_slash() {
+    let site = Site::start();
+    let (root, php) = (site.sandbox().gallery(), site.sandbox().php_socket());
+    let other = site.sandbox().make_dir("site");
+    let scripts = format!(
+        "location ~ \\.php {{\ninclude /etc/nginx/fastcgi_params;\nfastcgi_split_path_info ^(.+?\\.php)(/.*)?$;\n\
+         fastcgi_param SCRIPT_FILENAME $request_filename;\nfastcgi_pass unix:{};\n}}\n",
+        php.display()
+    );
+    for kind in ["nginx", "nginx-auth-request", "nginx-auth-cache"] {
+        let http = if kind == "nginx-auth-cache" { nginx::cache_path(site.sandbox()) } else { String::new() };
+        for location in ["location /piwigo", "location ^~ /piwigo"] {
+            let alias = format!("{location} {{\nalias {}/;\n{scripts}}}\n", root.display());
+            let lines = format!("root {};\n{}\n{alias}", other.display(), site.guard(kind));
+            let nginx = Nginx::start_with(site.sandbox(), &http, &lines);
+            site.serves(nginx.address(), &alias);
+            site.check(nginx.address(), &alias);
+            site.serves(nginx.address(), &alias);
         }
     }
 }

@@ -192,6 +192,7 @@ pub(super) const PARTS: &[(&str, &str)] = &[
     ("nginx-away", include_str!("templates/part-nginx-away.conf")),
     ("nginx-closed", include_str!("templates/part-nginx-closed.conf")),
     ("nginx-gate", include_str!("templates/part-nginx-gate.conf")),
+    ("nginx-glued", include_str!("templates/part-nginx-glued.conf")),
     ("nginx-i.php", include_str!("templates/part-nginx-i.php.conf")),
     ("nginx-links", include_str!("templates/part-nginx-links.conf")),
     ("nginx-types", include_str!("templates/part-nginx-types.conf")),
