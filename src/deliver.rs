@@ -204,19 +204,16 @@ impl Delivery<'_> {
         }
     }
 
-    /// The answer to a file that the header `X-Sendfile` cannot name to this server: the server would send another file.
-    /// `path` is what the header would hold.
+    /// The answer to a file that the header `X-Sendfile` cannot name to this server. `path`: what the header would hold.
     fn unsayable(&self, path: &str) -> Option<Reply> {
-        if path.ends_with([' ', '\t']) {
-            // A header's value has no blank at its end (RFC 9110 §5.5).
-            tracing::info!("an allowed file cannot be sent: its name ends with a blank");
-        } else if path.contains('%') && !self.request.sendfile_is_raw {
-            tracing::warn!(
+        match trouble_with(path, self.request.sendfile_is_raw)? {
+            HeaderTrouble::Blank => {
+                tracing::info!("an allowed file cannot be sent: its name ends with a blank");
+            }
+            HeaderTrouble::Percent => tracing::warn!(
                 "an allowed file is not sent: its path holds a %, and the web server's file does not say by GATE_XSENDFILE \
                  that the server takes X-Sendfile as it stands. Print that file anew (piwigo-gate config)"
-            );
-        } else {
-            return None;
+            ),
         }
         Some(Reply::Missing)
     }
@@ -327,6 +324,25 @@ impl Delivery<'_> {
     }
 }
 
+/// Why a server would read another path in `X-Sendfile` than the gate has written.
+#[derive(Debug, PartialEq, Eq)]
+enum HeaderTrouble {
+    /// A header's value has no blank at its end (RFC 9110 §5.5).
+    Blank,
+    /// The server may decode the path once more, and has not said that it does not.
+    Percent,
+}
+
+fn trouble_with(path: &str, is_raw: bool) -> Option<HeaderTrouble> {
+    if path.ends_with([' ', '\t']) {
+        Some(HeaderTrouble::Blank)
+    } else if path.contains('%') && !is_raw {
+        Some(HeaderTrouble::Percent)
+    } else {
+        None
+    }
+}
+
 /// The answer to who may have a file that is not there, or not to be reached.
 fn unsendable(reason: &Unsendable) -> Reply {
     if let Unsendable::Link { .. } = reason {
@@ -358,4 +374,27 @@ pub(crate) async fn picture(
 /// The derivative's path below the derivatives' folder, from its source's.
 pub(crate) fn derivative_path(source: &str, kind: Kind) -> Option<String> {
     String::from_utf8(name::derivative_path(source.as_bytes(), kind)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_x_sendfile_cannot_say() {
+        let table = [
+            ("/srv/piwigo/upload/a.jpg", false, None),
+            ("/srv/piwigo/upload/a b+c?d#e.jpg", false, None),
+            ("/srv/piwigo/upload/100%.jpg", false, Some(HeaderTrouble::Percent)),
+            ("/srv/piwigo/upload/100%25.jpg", false, Some(HeaderTrouble::Percent)),
+            // The gallery's own place is part of what would be decoded.
+            ("/srv/100%25/upload/a.jpg", false, Some(HeaderTrouble::Percent)),
+            ("/srv/100%25/upload/100%.jpg", true, None),
+            ("/srv/piwigo/upload/a ", true, Some(HeaderTrouble::Blank)),
+            ("/srv/piwigo/upload/%\t", true, Some(HeaderTrouble::Blank)),
+        ];
+        for (path, is_raw, expected) in table {
+            assert_eq!(trouble_with(path, is_raw), expected, "{path:?} {is_raw}");
+        }
+    }
 }
