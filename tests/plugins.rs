@@ -16,6 +16,7 @@ use support::inside;
 use support::patience::PATIENCE;
 use support::sandbox::Sandbox;
 use support::scene::{self, Scene};
+use support::setup::Setup;
 use support::world::World;
 
 fn settings(scene: &Scene, action_php: Option<ActionPhp>) -> Arc<Settings> {
@@ -137,6 +138,36 @@ async fn a_plugin_counts_as_soon_as_it_is_active() {
         let settings = settings(&scene, Some(said));
         let ready = Readiness::open(settings.clone()).await.unwrap().ready().await.unwrap();
         assert_eq!(ready.action_php(&settings), said);
+    }
+}
+
+/// A server's file that was printed before: where the server follows, PHP answers downloads from then on, and where it does
+/// not, nobody. It never is the gate any more.
+#[test]
+fn a_server_whose_file_asks_the_gate_obeys_the_plugin_too() {
+    for setup in [Setup::Nginx, Setup::ApacheXsendfile, Setup::Htaccess, Setup::Caddy, Setup::Lighttpd] {
+        let scene = Scene::start();
+        let server = setup.start(&scene, &[]);
+        let id = scene.world.private_image("bob").id;
+        let target = format!("/action.php?id={id}&part=e");
+        let get = || scene.request(server.address(), "GET", &target, Some("bob"), &[]);
+        let (answer, original) = (get(), support::files::original_text(id));
+        assert_eq!((answer.status, &*answer.text()), (200, &*original), "{setup:?}");
+        scene.database.sql(&rows("active", &["prepaid_credits"]));
+        let started = Instant::now();
+        let answer = loop {
+            let answer = get();
+            if answer.text() != original {
+                break answer;
+            }
+            assert!(started.elapsed() < PATIENCE, "{setup:?}: still the gate");
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        let expected = match setup {
+            Setup::Lighttpd => (403, "Forbidden\n"),
+            _ => (200, "action.php of Piwigo\n"),
+        };
+        assert_eq!((answer.status, &*answer.text()), expected, "{setup:?}");
     }
 }
 
