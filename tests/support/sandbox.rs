@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use super::leash::Leash;
 use super::process;
@@ -58,8 +58,7 @@ pub struct Sandbox {
 impl Sandbox {
     /// Makes a new directory in the system's temporary directory.
     pub fn new() -> Self {
-        // A unix socket's path holds 107 bytes at most: keep the name short.
-        let directory = tempfile::Builder::new().prefix("pg-").tempdir().expect("temporary directory");
+        let directory = new_directory();
         let root = directory.path().canonicalize().expect("its path");
         fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).expect("its mode");
         let leash = Leash::on_directory(root.to_str().expect("UTF-8 temporary directory"));
@@ -177,6 +176,20 @@ impl Sandbox {
             command.uid(account.uid).gid(account.gid);
         }
         command
+    }
+}
+
+/// A new directory. Its name is short (a unix socket's path holds 107 bytes at most), is not the beginning of
+/// another one's (processes are found by it), and has no capitals (mod_rewrite makes small letters of a
+/// flag's value).
+fn new_directory() -> tempfile::TempDir {
+    static COUNT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let name = format!("pg-{:07x}{:04x}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        match tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir() {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            made => return made.expect("temporary directory"),
+        }
     }
 }
 

@@ -133,6 +133,27 @@ impl Running {
     }
 }
 
+/// Lines of the site's own beside the printed file. `ROOT` stands for the gallery's directory, `BOX` for the
+/// sandbox's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Own<'a> {
+    /// Outside of the site: in nginx's `http { }`, or at the level of Apache's server.
+    pub outside: &'a str,
+    /// In the site, behind the printed file.
+    pub site: &'a str,
+    /// In the gallery's own `.htaccess` file, behind what is printed for it.
+    pub htaccess: &'a str,
+    /// Modules of Apache besides those that the set-up needs.
+    pub modules: &'a [&'a str],
+}
+
+impl Own<'_> {
+    fn filled(text: &str, sandbox: &Sandbox) -> String {
+        let text = text.replace("ROOT", &sandbox.gallery().display().to_string());
+        text.replace("BOX", &sandbox.path().display().to_string())
+    }
+}
+
 /// What Apache is started with.
 pub struct ApacheSite {
     /// Text outside of the virtual host.
@@ -197,7 +218,13 @@ impl Setup {
 
     /// Starts web server, gate and PHP for the gallery of `scene`. `settings`: lines of `gate.toml`.
     pub fn start(self, scene: &Scene, settings: &[&str]) -> Running {
+        self.start_with(scene, settings, &Own::default())
+    }
+
+    /// The same with lines of the site's own; those are for nginx and Apache.
+    pub fn start_with(self, scene: &Scene, settings: &[&str], own: &Own) -> Running {
         let sandbox = &scene.sandbox;
+        let (outside_too, site_too) = (Own::filled(own.outside, sandbox), Own::filled(own.site, sandbox));
         sandbox.write("gallery/local/config/gate.toml", settings.join("\n"));
         match self {
             Self::Nginx | Self::NginxAuthRequest | Self::NginxAuthCache => {
@@ -206,7 +233,8 @@ impl Setup {
                 let guard = config::print(sandbox, self.kind(), &[]);
                 let http =
                     if self == Self::NginxAuthCache { nginx::cache_path(sandbox) } else { String::new() };
-                let nginx = Nginx::start_with(sandbox, &http, &nginx::gallery(sandbox, &guard));
+                let server = nginx::gallery(sandbox, &format!("{guard}\n{site_too}"));
+                let nginx = Nginx::start_with(sandbox, &format!("{http}{outside_too}"), &server);
                 Running { address: nginx.address(), gate: Some(gate), _servers: Box::new((nginx, php)) }
             }
             Self::Lighttpd => {
@@ -252,7 +280,15 @@ impl Setup {
             _ => {
                 php::write_scripts(sandbox);
                 let ApacheSite { outside, host, modules, gate } = self.apache_site(sandbox, "");
-                let apache = Apache::start_with(sandbox, &outside, &host, modules);
+                if !own.htaccess.is_empty() {
+                    let file = sandbox.gallery().join(".htaccess");
+                    let printed = std::fs::read_to_string(file).unwrap_or_default();
+                    let text = format!("{printed}\n{}", Own::filled(own.htaccess, sandbox));
+                    sandbox.write("gallery/.htaccess", text);
+                }
+                let (outside, host) = (format!("{outside}\n{outside_too}"), format!("{host}\n{site_too}"));
+                let modules = [modules, own.modules].concat();
+                let apache = Apache::start_with(sandbox, &outside, &host, &modules);
                 Running { address: apache.address(), gate, _servers: Box::new(apache) }
             }
         }
