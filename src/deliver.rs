@@ -14,7 +14,7 @@ use crate::derivative::stored::{self, Stored};
 use crate::disk::Disk;
 use crate::image::{Claim, Image, Ownership};
 use crate::ready::Ready;
-use crate::reply::{Deliver, Handover, Reply};
+use crate::reply::{Deliver, Handover, Reply, fits_a_header};
 use crate::request::{Method, Request, Server};
 use crate::send::{Sendable, Streamed, Tree, Unsendable};
 use crate::settings::{Derivatives, Settings, Symlinks};
@@ -156,7 +156,7 @@ impl Delivery<'_> {
         match self.how {
             Deliver::XAccelRedirect => Handover::AccelFile { path },
             Deliver::Location => Handover::LocalFile { prefix: self.url_prefix.to_owned(), path },
-            _ => Handover::Authorized,
+            _ => Handover::Authorized { file: self.request.names_file.then_some(path) },
         }
     }
 
@@ -180,6 +180,10 @@ impl Delivery<'_> {
         }
         match self.how {
             Deliver::Stream => self.stream(path).await,
+            Deliver::Authorize if self.request.names_file && !fits_a_header(path) => {
+                tracing::info!("an allowed file cannot be sent: its name begins or ends with a blank");
+                Reply::Missing
+            }
             Deliver::XSendfile | Deliver::XSendfileEncoded => {
                 let (tree, path) = (self.ready.tree.clone(), path.to_owned());
                 match self.disk.look(move || tree.look(&path)).await {

@@ -22,6 +22,10 @@ pub const ACCEL_I_PHP: &str = "/_gate/i.php";
 /// The internal location for a download that Piwigo's `action.php` is to answer.
 pub const ACCEL_ACTION_PHP: &str = "/_gate/action.php";
 
+/// The header by which nginx's locations know that a yes is the gate's: another program behind nginx can send
+/// `X-Accel-Redirect`, too. To a server that only asks it names the judged file.
+pub const JUDGED_FILE: &str = "X-Piwigo-Gate-File";
+
 /// Everything but what a path may hold unencoded on every server (SERVERS.md rule 8).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
@@ -170,7 +174,11 @@ pub enum Handover {
         query: Vec<u8>,
     },
     /// The server serves the file itself, it only asked.
-    Authorized,
+    Authorized {
+        /// The judged file, for a server that serves exactly what it is told (`GATE_NAMES_FILE`): relative to
+        /// the gallery's root, without a leading slash, and such as a header can hold ([`fits_a_header`]).
+        file: Option<String>,
+    },
     /// The same for a server that also wants to know who the visitor is.
     Authenticated,
     /// The gate sends the bytes.
@@ -288,8 +296,9 @@ impl Reply {
     #[must_use]
     pub fn for_authorizer(self) -> Self {
         match self {
-            Reply::Allowed { cache, .. } => {
-                Reply::Allowed { handover: Handover::Authorized, cache, disposition: None }
+            Reply::Allowed { handover, cache, .. } => {
+                let file = if let Handover::Authorized { file } = handover { file } else { None };
+                Reply::Allowed { handover: Handover::Authorized { file }, cache, disposition: None }
             }
             Reply::Unavailable | Reply::GalleryLocked => self,
             _ => Reply::Refused(DenyStatus::Forbidden),
@@ -340,12 +349,16 @@ fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, 
                 Some(beside) => (ACCEL_PARENT_PREFIX, beside),
                 None => (ACCEL_FILE_PREFIX, path.as_str()),
             };
-            let _ = write!(text, "X-Accel-Redirect: {prefix}{}\r\n", encode_path(path));
+            let _ = write!(text, "X-Accel-Redirect: {prefix}{}\r\n{JUDGED_FILE}: yes\r\n", encode_path(path));
             // nginx's own location says the rest: it drops the header of a sandbox that comes from here.
             must_be_saved = media::is_active(path);
         }
         Handover::AccelIPhp { derivative } => {
-            let _ = write!(text, "X-Accel-Redirect: {ACCEL_I_PHP}?/{}\r\n", encode_path(derivative));
+            let _ = write!(
+                text,
+                "X-Accel-Redirect: {ACCEL_I_PHP}?/{}\r\n{JUDGED_FILE}: yes\r\n",
+                encode_path(derivative)
+            );
         }
         Handover::Sendfile { path, length, modified } => {
             let _ = write!(text, "X-Sendfile: {path}\r\n");
@@ -377,7 +390,12 @@ fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, 
             head.extend_from_slice(text.as_bytes());
             return;
         }
-        Handover::Authorized => text.push_str("Content-Length: 0\r\n"),
+        Handover::Authorized { file } => {
+            text.push_str("Content-Length: 0\r\n");
+            if let Some(file) = file {
+                let _ = write!(text, "{JUDGED_FILE}: {file}\r\n");
+            }
+        }
         // Apache's file takes the name up: UserExpr "%{reqenv:PIWIGO_GATE_USER}".
         Handover::Authenticated => {
             text.push_str("Content-Length: 0\r\nVariable-PIWIGO_GATE_USER: visitor\r\n");
@@ -400,6 +418,11 @@ fn push_type(path: &str, text: &mut String) -> bool {
     let known = media::content_type(path);
     let _ = write!(text, "Content-Type: {}\r\n{}", known.unwrap_or(media::UNKNOWN), media::sandbox(path));
     known.is_none() || media::is_active(path)
+}
+
+/// Whether a header can hold this name byte for byte: servers take blanks off both ends.
+pub fn fits_a_header(name: &str) -> bool {
+    !name.starts_with(' ') && !name.ends_with(' ') && !name.contains(char::is_control)
 }
 
 /// Percent-encodes a path for a header; a slash stays a slash.
@@ -524,6 +547,43 @@ mod tests {
         }
         let text = header_block(&allowed(Handover::AccelFile { path: "x".into() }).for_authorizer());
         assert!(!REDIRECTS.iter().any(|header| text.contains(header)), "{text}");
+    }
+
+    #[test]
+    fn a_yes_is_known_as_the_gates_and_names_its_file_where_that_is_wanted() {
+        let head = "X-Piwigo-Gate-File: ";
+        for (handover, expected) in [
+            (Handover::AccelFile { path: "upload/a b.jpg".into() }, Some("yes")),
+            (Handover::AccelFile { path: "../photos/a.jpg".into() }, Some("yes")),
+            (Handover::AccelIPhp { derivative: "upload/a-th.jpg".into() }, Some("yes")),
+            (Handover::Authorized { file: Some("upload/a b%.jpg".into()) }, Some("upload/a b%.jpg")),
+            (Handover::Authorized { file: None }, None),
+        ] {
+            let reply = allowed(handover);
+            let said = |text: &str| text.lines().find_map(|line| line.strip_prefix(head)).map(str::to_owned);
+            assert_eq!(said(&header_block(&reply)).as_deref(), expected, "{reply:?}");
+            // Asked twice, it is the same; and what an authorizer hears holds no path but that one.
+            let asked = reply.clone().for_authorizer().for_authorizer();
+            let named = expected.filter(|name| *name != "yes");
+            assert_eq!(said(&header_block(&asked)).as_deref(), named, "{reply:?}");
+        }
+        for reply in every_refusal() {
+            assert!(!header_block(&reply).contains(head), "{reply:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_holds_no_blank_at_either_end_and_no_control_character() {
+        for (name, fits) in [
+            ("a b", true),
+            ("été%?\"'", true),
+            (" a", false),
+            ("a ", false),
+            ("a\nb", false),
+            ("a\u{7f}", false),
+        ] {
+            assert_eq!(fits_a_header(name), fits, "{name:?}");
+        }
     }
 
     #[test]

@@ -64,6 +64,9 @@ pub struct Request<'a> {
     /// `GATE_ACTION_PHP=hand-over`, set by the server's own file: the server sends a visitor on to Piwigo's `action.php` where
     /// the answer says so.
     pub hands_over_downloads: bool,
+    /// `GATE_NAMES_FILE=yes`, set by nginx's file where it only asks: nginx serves the file that the yes
+    /// names.
+    pub names_file: bool,
     /// `GATE_SYMLINKS=same-owner`, set by nginx's file where it says `disable_symlinks if_not_owner`.
     pub server_looks_at_links: bool,
     /// `GATE_XSENDFILE=raw`, set by the server's own file: the server takes the path in `X-Sendfile` as it stands. Some versions
@@ -123,6 +126,7 @@ impl<'a> Request<'a> {
             deliver: None,
             hands_over: true,
             hands_over_downloads: false,
+            names_file: false,
             server_looks_at_links: false,
             sendfile_is_raw: false,
             url_prefix: None,
@@ -146,6 +150,7 @@ impl<'a> Request<'a> {
         let mut deliver: Option<&[u8]> = None;
         let mut hands_over = true;
         let mut hands_over_downloads = false;
+        let mut names_file = false;
         let mut server_looks_at_links = false;
         let mut sendfile_is_raw = false;
         let mut by_apache_role = false;
@@ -172,6 +177,7 @@ impl<'a> Request<'a> {
                 b"GATE_LOCAL_REDIRECT" => hands_over = value != b"no",
                 b"GATE_ACTION_PHP" => hands_over_downloads = value == b"hand-over",
                 b"FCGI_APACHE_ROLE" => by_apache_role = true,
+                b"GATE_NAMES_FILE" => names_file = value == b"yes",
                 b"GATE_SYMLINKS" => server_looks_at_links = value == b"same-owner",
                 b"GATE_XSENDFILE" => sendfile_is_raw = value == b"raw",
                 b"GATE_URL_PREFIX" => url_prefix = value,
@@ -223,6 +229,7 @@ impl<'a> Request<'a> {
             deliver,
             hands_over,
             hands_over_downloads,
+            names_file,
             server_looks_at_links,
             sendfile_is_raw,
             url_prefix,
@@ -381,6 +388,20 @@ mod tests {
             let params = Params::parse(&bytes).unwrap();
             let request = Request::from_params(Role::Authorizer, &params).unwrap();
             assert_eq!(request.by_apache_role, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_named_where_the_servers_own_file_says_so() {
+        for (name, value, expected) in [
+            ("GATE_NAMES_FILE", "yes", true),
+            ("GATE_NAMES_FILE", "no", false),
+            ("HTTP_GATE_NAMES_FILE", "yes", false),
+        ] {
+            let bytes = encode(&with(&[(name, value)]));
+            let params = Params::parse(&bytes).unwrap();
+            let request = Request::from_params(Role::Responder, &params).unwrap();
+            assert_eq!(request.names_file, expected, "{name}={value}");
         }
     }
 

@@ -347,7 +347,7 @@ async fn every_way_of_delivery_sends_what_was_made() {
             }
             Handover::SendfileEncoded { path: sent } => Path::new(sent) == root.join(&path),
             Handover::LocalFile { path: sent, .. } | Handover::AccelFile { path: sent } => *sent == path,
-            Handover::Authorized | Handover::Authenticated => true,
+            Handover::Authorized { .. } | Handover::Authenticated => true,
             Handover::Stream(file) => file.body().map(|body| body.remaining()) == Some(bytes.len() as u64),
             Handover::AccelIPhp { .. }
             | Handover::LocalIPhp { .. }

@@ -351,9 +351,9 @@ fn wrong_nginx_without_the_guard() {
 #[test]
 fn wrong_guard_by_the_raw_address() {
     let setting = Setting::new().with_guard(nginx::ACCEL, |file| {
+        let file = without(&file, &["location ^~ \"/_data\" ", "location ^~ \"/_data/\" "], false);
         let (_, rest) = file.split_once("# ---- Closed").unwrap();
         let rest = rest.split_once('\n').unwrap().1;
-        let rest = without(rest, &["location ^~ \"/_data\" "], false);
         format!(
             "set $guarded 0;\nif ($request_uri ~ \"^/(upload|galleries|_data/i|i|i\\.php|action\\.php)[/?]\") {{ set $guarded 1; }}\n\
              if ($uri ~ ^/_gate) {{ set $guarded 0; }}\n\
@@ -390,7 +390,7 @@ fn wrong_galleries_not_guarded() {
     setting.sandbox().write("gallery/galleries/new/p.jpg", "original 990, a private one\n");
     setting.sandbox().write("gallery/_data/i/galleries/new/p-th.jpg", "derivative 990, a private one\n");
     let setting =
-        setting.with_guard(nginx::ACCEL, |file| without(&file, &["location ^~ \"/galleries\""], false));
+        setting.with_guard(nginx::ACCEL, |file| without(&file, &["location ^~ \"/galleries"], false));
     let conf =
         setting.sandbox().write("own.conf", "location ^~ /upload { }\nlocation /_data/i { }\n# /galleries\n");
     let report = setting.report(&["--server-file", conf.to_str().unwrap()]);
@@ -508,7 +508,12 @@ fn wrong_data_and_configuration_open() {
     let setting = Setting::new().with_guard(nginx::ACCEL, |file| {
         without(
             &file,
-            &["location ^~ \"/_data\" ", "location ^~ \"/local/config\"", "location ~* \"\\.toml(/|$)\""],
+            &[
+                "location ^~ \"/_data\" ",
+                "location ^~ \"/_data/\" ",
+                "location ^~ \"/local/config",
+                "location ~* \"\\.toml(/|$)\"",
+            ],
             false,
         )
     });
@@ -564,7 +569,7 @@ fn wrong_end_of_a_name_in_an_expression() {
 #[test]
 fn wrong_directories_that_can_be_listed() {
     let setting = Setting::new().with_guard(nginx::ACCEL, |file| {
-        format!("{}\nautoindex on;\n", without(&file, &["location ^~ \"/upload\""], false))
+        format!("{}\nautoindex on;\n", without(&file, &["location ^~ \"/upload"], false))
     });
     setting.report(&[]).says("outside-listing", "problem", "/upload/");
 }
@@ -675,8 +680,8 @@ fn wrong_server_that_tells_denied_from_unknown_or_where_the_gallery_lies() {
         let ask = "location = /_gate/ask {\n    internal;";
         assert!(file.contains(ask));
         let mut changed = file.replace(ask, &format!("{ask}\n    add_header X-Root $document_root always;"));
-        for directory in ["\"/upload\"", "\"/galleries\""] {
-            let guard = format!("location ^~ {directory}   {{ ");
+        for directory in ["\"/upload/\"", "\"/galleries/\""] {
+            let guard = format!("location ^~ {directory}  {{ ");
             assert!(changed.contains(&guard));
             changed =
                 changed.replace(&guard, &format!("{guard} if (!-f $request_filename) {{ return 404; }} "));

@@ -225,7 +225,7 @@ fn cookies_go_to_no_other_host() {
     let address = elsewhere.local_addr().unwrap();
     let setting = Setting::new().with_guard(nginx::ACCEL, |file| {
         let to = |place: &str| format!("location {place} {{ return 302 http://{address}$request_uri; }}\n");
-        let guards = without(&file, &["location ^~ \"/upload\""], true);
+        let guards = without(&file, &["location ^~ \"/upload"], true);
         format!("{}{}{guards}", to("= /ws.php"), to("^~ /upload"))
     });
     let report = setting.report(&["--cookie", &setting.cookie("erin")]);

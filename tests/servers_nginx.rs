@@ -14,7 +14,8 @@ use support::http::{self, Response};
 use support::nginx::{self, Nginx};
 use support::php::PhpFcgi;
 use support::scene::Scene;
-use support::site;
+use support::setup::Setup;
+use support::site::{self, Site};
 
 /// nginx in front of the gate and of PHP, with the whole scene behind them.
 struct Setting {
@@ -144,6 +145,14 @@ fn a_name_with_an_ampersand_is_made_as_it_was_judged_or_not_at_all() {
             "{}",
             answer.text()
         );
+    }
+}
+
+/// Where nginx only asks, it serves the file that the gate names in a header.
+#[test]
+fn every_name_is_the_files_own() {
+    for setup in [Setup::NginxAuthRequest, Setup::NginxAuthCache] {
+        site::every_name_is_the_files_own(&Site::start(setup, &[]));
     }
 }
 

@@ -133,7 +133,7 @@ async fn how_each_server_is_told_to_send_an_allowed_file() {
             Reply::Allowed { handover: Handover::AccelFile { .. }, .. } => "accel".to_owned(),
             Reply::Allowed { handover: Handover::Sendfile { .. }, .. } => "sendfile".to_owned(),
             Reply::Allowed { handover: Handover::LocalFile { .. }, .. } => "location".to_owned(),
-            Reply::Allowed { handover: Handover::Authorized, .. } => "authorized".to_owned(),
+            Reply::Allowed { handover: Handover::Authorized { .. }, .. } => "authorized".to_owned(),
             Reply::Allowed { handover: Handover::Stream(_), .. } => "stream".to_owned(),
             other => other.status().to_string(),
         };

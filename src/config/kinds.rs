@@ -187,6 +187,7 @@ pub(super) const PARTS: &[(&str, &str)] = &[
     ("haproxy-page", include_str!("templates/part-haproxy-page.cfg")),
     ("haproxy-refuse", include_str!("templates/part-haproxy-refuse.cfg")),
     ("nginx-front-pass", include_str!("templates/part-nginx-front-pass.conf")),
+    ("nginx-after-yes", include_str!("templates/part-nginx-after-yes.conf")),
     ("nginx-ask", include_str!("templates/part-nginx-ask.conf")),
     ("nginx-ask-cached", include_str!("templates/part-nginx-ask-cached.conf")),
     ("nginx-away", include_str!("templates/part-nginx-away.conf")),
@@ -195,5 +196,9 @@ pub(super) const PARTS: &[(&str, &str)] = &[
     ("nginx-glued", include_str!("templates/part-nginx-glued.conf")),
     ("nginx-i.php", include_str!("templates/part-nginx-i.php.conf")),
     ("nginx-links", include_str!("templates/part-nginx-links.conf")),
+    ("nginx-own-errors", include_str!("templates/part-nginx-own-errors.conf")),
+    ("nginx-to-derivative", include_str!("templates/part-nginx-to-derivative.conf")),
+    ("nginx-to-file", include_str!("templates/part-nginx-to-file.conf")),
     ("nginx-types", include_str!("templates/part-nginx-types.conf")),
+    ("nginx-undone", include_str!("templates/part-nginx-undone.conf")),
 ];
