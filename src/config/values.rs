@@ -380,6 +380,8 @@ impl Values {
             ("haproxy_php", text(&format!("\"{}\"", php("unix@")))),
             ("needs_socket_group", Value::Bool(self.socket_group.is_none() && !self.is_tcp())),
             ("backend", text(&self.backend)),
+            // mod_rewrite takes the value of a flag as small letters, up to a comma.
+            ("fits_a_flag", Value::Bool(!unix.contains(|c: char| c == ',' || c.is_ascii_uppercase()))),
             ("gate_host", text(&host)),
             ("gate_port", text(&port)),
             ("php_socket", text(&self.php_socket)),
@@ -419,6 +421,7 @@ impl Values {
             ("has_beside", Value::Bool(!self.beside.is_empty())),
             ("has_prefix", Value::Bool(!self.prefix.is_empty())),
             // Regular expressions.
+            ("re_root", text(&escaped(&self.root))),
             ("re_prefix", text(&escaped(&self.prefix))),
             ("re_originals", text(&alternatives(&self.originals))),
             ("re_guarded", text(&alternatives(&guarded))),

@@ -4,6 +4,7 @@
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
+mod apache;
 mod nginx;
 #[path = "../support/mod.rs"]
 mod support;
@@ -14,7 +15,10 @@ use std::fs::{self, File};
 use support::files;
 use support::http;
 use support::scene::Scene;
-use support::setup::Setup::{self, Nginx, NginxAuthCache, NginxAuthRequest};
+use support::setup::Setup::{
+    self, ApacheAccessChecker, ApacheAuthnz, ApacheProxy, ApacheXsendfile, Htaccess, Nginx, NginxAuthCache,
+    NginxAuthRequest,
+};
 use support::setup::{Own, Running};
 
 /// What each secret file holds, and nothing else of the gallery.
@@ -277,4 +281,29 @@ fn nginx_auth_request() {
 #[test]
 fn nginx_auth_cache() {
     hold_all(NginxAuthCache, nginx::LINES);
+}
+
+#[test]
+fn apache_xsendfile() {
+    hold_all(ApacheXsendfile, apache::LINES);
+}
+
+#[test]
+fn htaccess() {
+    hold_all(Htaccess, apache::LINES);
+}
+
+#[test]
+fn apache_proxy() {
+    hold_all(ApacheProxy, apache::LINES);
+}
+
+#[test]
+fn apache_access_checker() {
+    hold_all(ApacheAccessChecker, apache::LINES);
+}
+
+#[test]
+fn apache_authnz() {
+    hold_all(ApacheAuthnz, apache::LINES);
 }
