@@ -181,7 +181,22 @@ fn server_file(guarded: &Guarded, files: &[PathBuf], findings: &mut Findings) ->
              --server-file",
         );
     }
+    if has_templates(&text) {
+        findings.problem(
+            "server-file-templates",
+            "`templates` is switched on: what a visitor writes into a page can read private files by it (`{{include}}`)",
+            "take it out of the site in which the gallery lies, or give it a matcher that Piwigo's addresses do not match",
+        );
+    }
     text
+}
+
+/// Whether Caddy's directive `templates` stands in `text` without a matcher.
+fn has_templates(text: &str) -> bool {
+    prefixes::without_comments(text).lines().any(|line| {
+        let mut words = line.split_whitespace();
+        words.next() == Some("templates") && matches!(words.next(), None | Some("*" | "{"))
+    })
 }
 
 /// The first `limit` bytes of a file. A device or a pipe would not end, or not begin.
@@ -192,4 +207,22 @@ fn read_start(path: &Path, limit: u64) -> std::io::Result<String> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_without_a_matcher_are_noticed() {
+        for (text, expected) in [
+            ("root * /srv\n    templates\n", true),
+            ("templates {\n mime text/html\n}", true),
+            ("templates * {", true),
+            ("templates /docs/*", false),
+            ("# templates\nroot * /templates", false),
+        ] {
+            assert_eq!(has_templates(text), expected, "{text}");
+        }
+    }
 }

@@ -268,6 +268,7 @@ fn caddy_that_reads_a_backslash_as_an_escape() {
                 None => report.says("outside-aliases", "ok", "/x"),
             }
         }
+        report(&guard, "templates", false).says("server-file-templates", "problem", "templates");
     }
 }
 
