@@ -150,8 +150,8 @@ pub const KNOWN: &[Known] = &[
         "private_share",
         Stance::Advice,
         "sends one photo's original to everybody who has the link, by PHP and until it expires",
-        "the link's page shows no preview of a private photo, and the download does not ask the gate: piwigo-gate sign \
-         makes links that do",
+        "the link's page shows no preview of a private photo, and the download does not ask the gate: the link \
+         opens the original until it expires",
     ),
     advised(
         "download_counter",
