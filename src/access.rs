@@ -2,8 +2,10 @@
 //! [`Verdict`] with its reason out. Pure, and meant to be checked against PIWIGO.md §0, §2.3 and §4.1 by
 //! someone who has never seen Rust.
 
+mod downloads;
 mod explain;
 
+use downloads::is_downloadable;
 pub use explain::{AlbumRule, ClaimRules, Explanation, HighRule, explain};
 
 use crate::derivative::name::Kind;
@@ -92,6 +94,9 @@ pub enum Denial {
     /// The visitor may see the picture but has no right to originals (`enabled_high`).
     #[error("the visitor has no right to originals")]
     High,
+    /// The visitor has that right, but none of the albums that open the image lets its originals be downloaded.
+    #[error("none of the image's albums that are open to the visitor allows downloads (column downloadable)")]
+    NotDownloadable,
 }
 
 /// Decides whether `visitor` may have the file that each of `claims` says it owns, in the form `derivative` (or
@@ -135,8 +140,13 @@ fn judge(
     if image.level > visitor.level {
         return Err(Denial::Level);
     }
-    if needs_high(claim, derivative, gallery, policy) && !visitor.enabled_high {
-        return Err(Denial::High);
+    if needs_high(claim, derivative, gallery, policy) {
+        if !visitor.enabled_high {
+            return Err(Denial::High);
+        }
+        if !is_downloadable(image, visitor) {
+            return Err(Denial::NotDownloadable);
+        }
     }
     Ok(grant)
 }
@@ -234,18 +244,18 @@ mod tests {
     use crate::derivative::name::CustomSize;
     use crate::visitor::{Identity, Status};
 
-    const ALL: Policy = Policy { admins: Admins::All, formats_need_high: true, covers: false };
-    const STRICT: Policy = Policy { admins: Admins::Strict, ..ALL };
+    pub(super) const ALL: Policy = Policy { admins: Admins::All, formats_need_high: true, covers: false };
+    pub(super) const STRICT: Policy = Policy { admins: Admins::Strict, ..ALL };
 
-    fn visitor(status: Status, level: u32, enabled_high: bool) -> Visitor {
+    pub(super) fn visitor(status: Status, level: u32, enabled_high: bool) -> Visitor {
         Visitor { id: 10, status, level, enabled_high, identity: Identity::Session }
     }
 
-    fn album(id: u32, private: bool, locked: bool, granted: bool) -> Album {
-        Album { id, private, locked, granted }
+    pub(super) fn album(id: u32, private: bool, locked: bool, granted: bool) -> Album {
+        Album { id, private, locked, granted, downloadable: true }
     }
 
-    fn claim(path: &str, level: u32, albums: &[Album], ownership: Ownership) -> Claim {
+    pub(super) fn claim(path: &str, level: u32, albums: &[Album], ownership: Ownership) -> Claim {
         let image = Image {
             id: 1,
             path: path.into(),
@@ -259,7 +269,7 @@ mod tests {
         Claim { image, ownership, file: path.into(), name: None, cover_of: Vec::new() }
     }
 
-    fn picture(albums: &[Album]) -> Claim {
+    pub(super) fn picture(albums: &[Album]) -> Claim {
         claim("upload/a.jpg", 0, albums, Ownership::Original)
     }
 
@@ -278,11 +288,16 @@ mod tests {
         decide(visitor, claims, kind, &state, policy)
     }
 
-    fn verdict(visitor: &Visitor, claims: &[Claim], kind: Option<Kind>, policy: &Policy) -> Verdict {
+    pub(super) fn verdict(
+        visitor: &Visitor,
+        claims: &[Claim],
+        kind: Option<Kind>,
+        policy: &Policy,
+    ) -> Verdict {
         decide_with(visitor, claims, kind, false, true, policy)
     }
 
-    fn opens(verdict: Verdict) -> bool {
+    pub(super) fn opens(verdict: Verdict) -> bool {
         matches!(verdict, Verdict::Allow { .. })
     }
 

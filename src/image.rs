@@ -41,6 +41,8 @@ pub struct Album {
     pub locked: bool,
     /// Whether the visitor in question holds a grant for it, by hand or by group.
     pub granted: bool,
+    /// `downloadable = 'true'`, by the plugin Download Permissions; `true` where its column does not exist.
+    pub downloadable: bool,
 }
 
 /// How a row owns the requested file.

@@ -241,6 +241,71 @@ fn links_of_piwigo_privacy_stay_good() {
     }
 }
 
+/// The plugin Download Permissions: `action.php` gives an original only from an album that allows downloads, and the picture's page
+/// does not name the original either.
+#[test]
+fn an_original_comes_only_from_an_album_that_allows_downloads() {
+    let closed = "UPDATE piwigo_categories SET downloadable = 'false'";
+    for kind in ALL {
+        let setting = Setting::start(kind);
+        let world = &setting.scene.world;
+        let sql = |text: &str| setting.scene.database.sql(text);
+        // As the plugin's installer does it. The gate is not started again, because Piwigo's list of active plugins has changed.
+        sql("ALTER TABLE piwigo_categories ADD downloadable enum('true', 'false') DEFAULT 'true';
+             INSERT INTO piwigo_plugins (id, state, version) VALUES ('download_permissions', 'active', '2.8.a');");
+        let resized = http::url(&world.image(2).derivative("th").expect("a picture"));
+        let by_path = http::url(world.image(2).original());
+        let film = http::url(world.image(34).original());
+        let status = |target: &str, user| setting.get(target, user).status;
+        // Piwigo's settings and plugins may be a second old.
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        for (change, original) in [
+            ("", 200),
+            (closed, 403),
+            // A second album, which allows it, but not to this visitor; then to everybody.
+            (
+                "UPDATE piwigo_categories SET downloadable = 'true' WHERE id = 2;
+              INSERT IGNORE INTO piwigo_image_category (image_id, category_id) VALUES (2, 2)",
+                403,
+            ),
+            ("UPDATE piwigo_categories SET status = 'public' WHERE id = 2", 200),
+            ("UPDATE piwigo_categories SET visible = 'false' WHERE id = 2", 403),
+            ("UPDATE piwigo_categories SET visible = 'true', downloadable = NULL WHERE id = 2", 403),
+            ("UPDATE piwigo_categories SET downloadable = 'true' WHERE id = 2", 200),
+            (closed, 403),
+        ] {
+            if !change.is_empty() {
+                sql(change);
+            }
+            for target in [
+                "/action.php?id=2&part=e",
+                "/action.php?id=2&part=e&download",
+                "/action.php?format=2",
+                &by_path,
+            ] {
+                assert_eq!(status(target, None), original, "{kind:?} {target}: {change}");
+                assert_eq!(status(target, Some("admin")), 200, "{kind:?} {target}: {change}");
+                assert_eq!(status(target, Some("lowres")), 403, "{kind:?} {target}: {change}");
+            }
+            // What needs no right to originals, the small picture 1 among it.
+            for target in [
+                &resized,
+                &film,
+                "/action.php?id=34&part=e",
+                "/action.php?id=34&part=r",
+                "/action.php?id=1&part=e",
+            ] {
+                assert_eq!(status(target, None), 200, "{kind:?} {target}: {change}");
+            }
+        }
+        // Switched off: the column is still there, and counts. Uninstalled: it is gone.
+        sql("UPDATE piwigo_plugins SET state = 'inactive' WHERE id = 'download_permissions'");
+        assert_eq!(status("/action.php?id=2&part=e", None), 403, "{kind:?}");
+        sql("ALTER TABLE piwigo_categories DROP COLUMN downloadable");
+        assert_eq!(status("/action.php?id=2&part=e", None), 200, "{kind:?}");
+    }
+}
+
 #[test]
 fn companions_are_judged_as_their_video() {
     let scene = Scene::start();

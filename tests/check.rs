@@ -279,6 +279,39 @@ fn what_is_left_to_piwigo_has_no_verdict() {
     assert!(out.contains("\"left_to_piwigo\": true") || out.contains("\"left_to_piwigo\":true"), "{out}");
 }
 
+/// By the column of the plugin Download Permissions, on SQLite.
+#[test]
+fn an_album_that_allows_no_downloads_is_named() {
+    let gallery = Gallery::new();
+    gallery.sql("ALTER TABLE piwigo_categories ADD COLUMN downloadable TEXT DEFAULT 'true'");
+    let original = support::http::url(gallery.world.image(2).original());
+    for (value, code, lines) in [
+        (
+            "'true'",
+            0,
+            [
+                "originals     passes  the right to originals is needed, and the visitor has it",
+                "ALLOWED: album",
+            ],
+        ),
+        (
+            "'false'",
+            1,
+            [
+                "originals     fails   the visitor has the right to originals, but no album that opens the image allows downloads",
+                "DENIED: none of the image's albums that are open to the visitor allows downloads (column downloadable)",
+            ],
+        ),
+    ] {
+        gallery.sql(&format!("UPDATE piwigo_categories SET downloadable = {value}"));
+        for url in [&*original, "/action.php?id=2&part=e"] {
+            let (status, out, errors) = gallery.check(&[url]);
+            assert_eq!((status, &*errors), (Some(code), ""), "{out}");
+            assert!(lines.iter().all(|line| out.contains(line)), "{out}");
+        }
+    }
+}
+
 #[test]
 fn a_cookie_counts_from_its_address_and_is_never_repeated() {
     let gallery = Gallery::new();

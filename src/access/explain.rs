@@ -1,7 +1,10 @@
 //! The same decision as [`decide`](super::decide), told rule by rule: for `check`, which explains a verdict to an
 //! administrator. A test asks both about random visitors, rows and policies: they never differ.
 
-use super::{Admins, Denial, GalleryState, Grant, Policy, Verdict, needs_high, shows_covers};
+use super::{
+    Admins, Denial, GalleryState, Grant, Policy, Verdict, downloads::is_downloadable, needs_high,
+    shows_covers,
+};
 use crate::derivative::name::Kind;
 use crate::image::{Album, Claim};
 use crate::visitor::Visitor;
@@ -60,6 +63,8 @@ pub enum HighRule {
     Held,
     /// It is needed, and the visitor has it not.
     Lacking,
+    /// The visitor has it, but no album that opens the image allows downloads.
+    NotDownloadable,
 }
 
 impl AlbumRule {
@@ -99,6 +104,8 @@ impl ClaimRules {
             Err(Denial::Level)
         } else if self.high == HighRule::Lacking {
             Err(Denial::High)
+        } else if self.high == HighRule::NotDownloadable {
+            Err(Denial::NotDownloadable)
         } else {
             Ok(grant)
         }
@@ -149,8 +156,9 @@ pub fn explain(
         level_passes: claim.image.level <= visitor.level,
         high: match needs_high(claim, derivative, gallery, policy) {
             false => HighRule::NotNeeded,
-            true if visitor.enabled_high => HighRule::Held,
-            true => HighRule::Lacking,
+            true if !visitor.enabled_high => HighRule::Lacking,
+            true if !is_downloadable(&claim.image, visitor) => HighRule::NotDownloadable,
+            true => HighRule::Held,
         },
     });
     Explanation {
@@ -177,8 +185,14 @@ mod tests {
     }
 
     fn albums() -> impl Strategy<Value = Vec<Album>> {
-        let album = (1..9u32, any::<[bool; 3]>());
-        let album = album.prop_map(|(id, [private, locked, granted])| Album { id, private, locked, granted });
+        let album =
+            (1..9u32, any::<[bool; 4]>()).prop_map(|(id, [private, locked, granted, downloadable])| Album {
+                id,
+                private,
+                locked,
+                granted,
+                downloadable,
+            });
         proptest::collection::vec(album, 0..4)
     }
 

@@ -100,7 +100,8 @@ pub struct Record {
     pub level: u32,
     /// Whether the level is not above the visitor's.
     pub level_passes: bool,
-    /// The right to originals: `not needed`, `held` or `lacking`.
+    /// The right to originals: `not needed`, `held`, `lacking`, or `not downloadable` (held, but no album that opens the image allows
+    /// downloads).
     pub originals: &'static str,
     /// Whether this row alone opens the file.
     pub opens: bool,
@@ -335,6 +336,7 @@ fn record(claim: &crate::image::Claim, rules: &access::ClaimRules) -> Record {
             HighRule::NotNeeded => "not needed",
             HighRule::Held => "held",
             HighRule::Lacking => "lacking",
+            HighRule::NotDownloadable => "not downloadable",
         },
         opens: rules.outcome().is_ok(),
     }

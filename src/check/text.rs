@@ -124,6 +124,11 @@ fn record(record: &Record, report: &Report, colour: Colour, out: &mut impl Write
     match record.originals {
         "not needed" => rule("originals", test, true, "this file needs no right to originals"),
         "held" => rule("originals", test, true, "the right to originals is needed, and the visitor has it"),
+        "not downloadable" => {
+            let why =
+                "the visitor has the right to originals, but no album that opens the image allows downloads";
+            rule("originals", test, false, why)
+        }
         _ => rule("originals", test, false, "the right to originals is needed, and the visitor has it not"),
     }
 }

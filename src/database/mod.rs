@@ -52,6 +52,7 @@ pub struct Database {
     servers: Arc<Servers>,
     statements: Arc<Statements>,
     turns: Arc<Turns>,
+    freshness: Duration,
     pictures: PictureStatements,
     look: Statement,
     tables: Tables,
@@ -98,17 +99,20 @@ impl Database {
         freshness: Duration,
     ) -> Result<Self, DatabaseError> {
         let servers = Arc::new(Servers::new(address, replicas, connections));
-        let statements = Arc::new(Statements::build(tables, servers.dialect())?);
+        let schema = Schema::default();
+        let statements = Statements::build(tables, servers.dialect(), schema.downloadable)?;
+        let statements = Arc::new(statements);
         let owners = tokio::sync::Semaphore::new((connections / OWNER_SHARE).max(1) as usize);
         let asker = Asker { servers: servers.clone(), statements: statements.clone() };
         Ok(Database {
             turns: Turns::new(asker, freshness),
+            freshness,
             look: schema::statement(tables, servers.dialect())?,
             servers,
             statements,
             pictures: PictureStatements::build(tables)?,
             tables: tables.clone(),
-            schema: Schema::default(),
+            schema,
             owners,
         })
     }
@@ -129,6 +133,10 @@ impl Database {
     pub async fn verify(&mut self) -> Result<(), DatabaseError> {
         let columns = in_time(self.servers.rows_of_primary(self.look.clone(), Vec::new())).await?;
         self.schema = Schema::read(&self.tables, &columns)?;
+        let Schema { downloadable, .. } = self.schema;
+        self.statements = Arc::new(Statements::build(&self.tables, self.servers.dialect(), downloadable)?);
+        let asker = Asker { servers: self.servers.clone(), statements: self.statements.clone() };
+        self.turns = Turns::new(asker, self.freshness);
         self.statements.has_groups_by_user.store(self.schema.groups_by_user, Ordering::Relaxed);
         self.door_and_session("", false).await?;
         self.images_by_path(vec![String::new()]).await?;

@@ -18,6 +18,8 @@ pub struct Schema {
     pub api_keys: bool,
     /// An index that begins with `images.path` (11); without one each request reads the whole table.
     pub path_index: bool,
+    /// The column `categories.downloadable` of the plugin Download Permissions.
+    pub downloadable: bool,
     /// An index that begins with `user_group.user_id`, which no version has: an administrator's.
     pub groups_by_user: bool,
     /// Which characters `images.path` can hold.
@@ -46,6 +48,7 @@ impl Default for Schema {
             auth_keys: true,
             api_keys: true,
             path_index: true,
+            downloadable: false,
             groups_by_user: false,
             path_charset: Charset::Utf8mb3,
             version: "16 or later",
@@ -81,6 +84,9 @@ fn needed<'a>(tables: &'a Tables, users_columns: &'a [&'a str]) -> [Wanted<'a>; 
 
 /// What stands in the place of a column's name for the index by user: a column of a primary key says nothing of others.
 const BY_USER: &str = "index by user_id";
+
+/// The column that a plugin adds to `categories`.
+pub(super) const DOWNLOADABLE: &str = "downloadable";
 
 const FORMAT_COLUMNS: [&str; 2] = ["image_id", "ext"];
 const AUTH_KEY_COLUMNS: [&str; 3] = ["auth_key", "user_id", "expired_on"];
@@ -213,6 +219,7 @@ impl Schema {
             api_keys: found.has_all(keys_place, &AUTH_KEY_COLUMNS)
                 && found.has_all(keys_place, &API_KEY_COLUMNS),
             path_index: path.is_some_and(|path| path.indexed),
+            downloadable: found.column(place(&tables.categories), DOWNLOADABLE).is_some(),
             groups_by_user: found.column(place(&tables.user_group), BY_USER).is_some(),
             path_charset: match path.and_then(|path| path.charset.as_deref()) {
                 Some("utf8mb4") => Charset::Unicode,
@@ -251,6 +258,13 @@ impl Schema {
     pub fn tell(&self, tables: &Tables) {
         let Schema { version, .. } = self;
         tracing::debug!("the tables are those of Piwigo {version}");
+        if self.downloadable {
+            tracing::info!(
+                "{}.{DOWNLOADABLE} (plugin Download Permissions) counts: an original or another format comes only from an album in \
+                 which it is true, also while the plugin is not active. Uninstalling the plugin takes the column away",
+                tables.categories,
+            );
+        }
         for sentence in self.unsupported(tables) {
             tracing::info!("{sentence}");
         }
@@ -314,6 +328,18 @@ mod tests {
     }
 
     #[test]
+    fn a_plugins_column_is_found() {
+        let tables = Tables::with_prefix("p_");
+        let mut found = sixteen(&tables);
+        assert!(!Schema::judge(&tables, &found).unwrap().downloadable);
+        // Of another table it says nothing.
+        for (place, expected) in [(1, false), (3, true)] {
+            found.0.insert((place, DOWNLOADABLE.to_owned()), Column { charset: None, indexed: false });
+            assert_eq!(Schema::judge(&tables, &found).unwrap().downloadable, expected, "{place}");
+        }
+    }
+
+    #[test]
     fn what_a_version_lacks_is_told_by_its_columns() {
         let tables = Tables::with_prefix("p_");
         let none: &[(usize, &str)] = &[];
@@ -350,6 +376,7 @@ mod tests {
                 auth_keys,
                 api_keys,
                 path_index,
+                downloadable: false,
                 groups_by_user: false,
                 path_charset: Charset::Utf8mb3,
                 version,

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::batch::MAX_KEYS;
 use super::engine::Dialect;
+use super::schema::DOWNLOADABLE;
 use super::{DatabaseError, IDS};
 
 /// The names of the tables a verdict is made from; full names, as Piwigo's own constants hold them.
@@ -203,7 +204,12 @@ impl Statements {
         if self.has_groups_by_user.load(Ordering::Relaxed) { &self.grants_by_user } else { &self.grants }
     }
 
-    pub(super) fn build(tables: &Tables, dialect: Dialect) -> Result<Self, DatabaseError> {
+    /// `downloadable`: the column of that name exists.
+    pub(super) fn build(
+        tables: &Tables,
+        dialect: Dialect,
+        downloadable: bool,
+    ) -> Result<Self, DatabaseError> {
         let categories = quoted(&tables.categories)?;
         let config = quoted(&tables.config)?;
         let group_access = quoted(&tables.group_access)?;
@@ -238,8 +244,11 @@ impl Statements {
         let user_rows = format!(
             "FROM {users} u LEFT JOIN {user_infos} ui ON ui.user_id = u.{users_id} WHERE u.{users_id} IN"
         );
-        let image_columns = "i.id, i.path, i.level, i.representative_ext, i.width, i.height, i.rotation, \
-                             c.id, c.status, c.visible";
+        let downloadable = if downloadable { format!("c.{DOWNLOADABLE}") } else { "'true'".to_owned() };
+        let image_columns = format!(
+            "i.id, i.path, i.level, i.representative_ext, i.width, i.height, i.rotation, c.id, c.status, c.visible, \
+             {downloadable}"
+        );
         let albums = format!(
             "LEFT JOIN {image_category} ic ON ic.image_id = i.id LEFT JOIN {categories} c ON c.id = ic.category_id"
         );
@@ -397,7 +406,7 @@ mod tests {
 
     #[test]
     fn lists_are_padded_to_powers_of_two() {
-        let statements = Statements::build(&Tables::with_prefix("p_"), Dialect::MySql).unwrap();
+        let statements = Statements::build(&Tables::with_prefix("p_"), Dialect::MySql, false).unwrap();
         for (items, length) in [(0, 1), (1, 1), (3, 4), (5, 8), (32, 32)] {
             let (text, got) = statements.users_by_name.at_least(items);
             assert_eq!(got, length);

@@ -1,0 +1,77 @@
+//! The lock of Piwigo's plugin Download Permissions: an image and a visitor in, whether an album lets its originals be
+//! downloaded out. Pure.
+
+use super::is_open;
+use crate::image::Image;
+use crate::visitor::Visitor;
+
+/// The rule of the plugin Download Permissions, which takes the right to originals away in `action.php` and on the picture's page:
+/// one album that is open to the visitor and allows downloads is enough (Piwigo: `download_permissions`,
+/// `dlperms_is_photo_downloadable`). Pages then name the original in no way, so that the rule holds for each of its addresses.
+pub(super) fn is_downloadable(image: &Image, visitor: &Visitor) -> bool {
+    image.albums.iter().any(|&album| album.downloadable && is_open(album, visitor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{ALL, STRICT, album, claim, opens, picture, verdict, visitor};
+    use super::super::{Denial, Policy, Verdict};
+    use crate::derivative::name::Kind;
+    use crate::image::{Album, Ownership};
+    use crate::visitor::{Identity, Status, Visitor};
+
+    /// By the plugin Download Permissions.
+    #[test]
+    fn originals_come_only_from_an_open_album_that_allows_downloads() {
+        const LOW: Visitor = Visitor {
+            id: 10,
+            status: Status::Normal,
+            level: 8,
+            enabled_high: false,
+            identity: Identity::Session,
+        };
+        let (bob, admin) = (Visitor { enabled_high: true, ..LOW }, visitor(Status::Admin, 8, true));
+        let shut = |album: Album| Album { downloadable: false, ..album };
+        let public = album(1, false, false, false);
+        let (hidden, granted) = (album(2, true, false, false), album(2, true, false, true));
+        let locked = album(3, false, true, false);
+        let none = Err(Denial::NotDownloadable);
+        let table = [
+            (&bob, &STRICT, vec![public], Ok(())),
+            (&bob, &STRICT, vec![shut(public)], none),
+            (&bob, &STRICT, vec![shut(public), granted], Ok(())),
+            (&bob, &STRICT, vec![granted, shut(public)], Ok(())),
+            (&bob, &STRICT, vec![shut(public), hidden], none),
+            (&bob, &STRICT, vec![shut(public), locked], none),
+            (&admin, &STRICT, vec![shut(public), locked], Ok(())),
+            (&admin, &STRICT, vec![shut(public)], none),
+            (&admin, &ALL, vec![shut(public)], Ok(())),
+            (&LOW, &STRICT, vec![shut(public)], Err(Denial::High)),
+            (&bob, &STRICT, vec![shut(hidden)], Err(Denial::Album)),
+        ];
+        for (visitor, policy, albums, expected) in table {
+            let got = match verdict(visitor, &[picture(&albums)], None, policy) {
+                Verdict::Allow { .. } => Ok(()),
+                Verdict::Deny(denial) => Err(denial),
+                Verdict::GalleryLocked => unreachable!(),
+            };
+            assert_eq!(got, expected, "{visitor:?} {albums:?}");
+        }
+        // Only what needs the right to originals: not resized pictures, films, posters and pictures that pages show as they are.
+        let everybody = Policy { formats_need_high: false, ..STRICT };
+        let of = |path: &str, ownership| claim(path, 0, &[shut(public)], ownership);
+        let mut small = of("upload/a.jpg", Ownership::Original);
+        (small.image.width, small.image.height) = (Some(100), Some(80));
+        for (claim, kind, policy, open) in [
+            (of("upload/a.jpg", Ownership::Original), Some(Kind::XxLarge), &STRICT, true),
+            (of("upload/a.mp4", Ownership::Original), None, &STRICT, true),
+            (of("upload/a.mp4", Ownership::Representative), None, &STRICT, true),
+            (of("upload/a.jpg", Ownership::Format), None, &STRICT, false),
+            (of("upload/a.jpg", Ownership::Format), None, &everybody, true),
+            (small, None, &STRICT, true),
+        ] {
+            let got = verdict(&bob, std::slice::from_ref(&claim), kind, policy);
+            assert_eq!(opens(got), open, "{claim:?} {kind:?}");
+        }
+    }
+}
