@@ -180,7 +180,8 @@ impl Readiness {
         database.verify().await?;
         let read_at = Instant::now();
         let config = self.config(&database).await?;
-        let plugins = database.plugins().await;
+        // A table that is locked for long is no reason to answer nothing.
+        let plugins = database.plugins().await.unwrap_or(Plugins::Unreadable);
         let gallery = self.gallery(&database, &config)?;
         if self.settings.policy.covers {
             database.covers(&[0], 0).await?;
@@ -206,7 +207,8 @@ impl Readiness {
         }
         let read_at = Instant::now();
         let config = self.config(&ready.database).await?;
-        let plugins = ready.database.plugins().await;
+        // What was read before counts while the table does not answer: the answer of action.php does not change for that.
+        let plugins = ready.database.plugins().await.unwrap_or_else(|_| ready.plugins.clone());
         let version = |config: &ConfigRows| {
             config.iter().find(|(param, _)| param == "piwigo_db_version").map(|(_, value)| value.clone())
         };

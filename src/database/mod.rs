@@ -182,15 +182,19 @@ impl Database {
         Ok(rows.iter().filter_map(|row| row.text(0)).collect())
     }
 
-    /// The active plugins. Whatever keeps the gate from reading them makes them unreadable, and no error: a gallery
-    /// whose tables are all right but this one goes on.
-    pub async fn plugins(&self) -> Plugins {
+    /// The active plugins. A table that is missing, or that the gate's user may not read, makes them unreadable and is no
+    /// error: the gallery's other tables are enough for verdicts.
+    ///
+    /// # Errors
+    /// When the database did not answer in time.
+    pub async fn plugins(&self) -> Result<Plugins, DatabaseError> {
         match in_time(self.servers.newest_rows(self.statements.plugins.clone(), Vec::new())).await {
-            Ok(rows) => active_plugins(&rows).map_or(Plugins::Unreadable, Plugins::Read),
-            Err(error) => {
+            Ok(rows) => Ok(active_plugins(&rows).map_or(Plugins::Unreadable, Plugins::Read)),
+            Err(error) if error.trouble() == Trouble::Schema => {
                 tracing::debug!(%error, "the table of plugins cannot be read");
-                Plugins::Unreadable
+                Ok(Plugins::Unreadable)
             }
+            Err(error) => Err(error),
         }
     }
 
