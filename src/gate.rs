@@ -25,6 +25,10 @@ use crate::target::{self, Part, Target};
 
 pub use judge::Judgement;
 
+/// Longest query of `action.php` that is handed to Piwigo, in bytes. Encoded it may be three times as long, and nginx reads an
+/// answer's headers into one page of memory. Piwigo's own queries have fewer than 100 bytes.
+const MAX_HANDED_QUERY: usize = 1024;
+
 /// The gate: its settings, and its database once that has been reached.
 pub struct Gate {
     settings: Arc<Settings>,
@@ -272,6 +276,9 @@ impl Gate {
             return self.refuse(request, considered, Why::LeftToPiwigo);
         }
         let query = request.uri.splitn(2, |&byte| byte == b'?').nth(1).unwrap_or_default().to_vec();
+        if query.len() > MAX_HANDED_QUERY {
+            return self.refuse(request, considered, Why::LongQuery);
+        }
         let handover = if request.server == Server::Nginx {
             Handover::AccelActionPhp { query }
         } else {

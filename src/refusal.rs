@@ -27,6 +27,9 @@ pub enum Why {
          config)"
     )]
     LeftToPiwigo,
+    /// A query of `action.php` that is too long to be handed to Piwigo in a header.
+    #[error("the query is too long to be handed to Piwigo's action.php")]
+    LongQuery,
     /// There is no such picture of a file type.
     #[error("no such icon")]
     NoIcon,
@@ -40,7 +43,7 @@ impl Why {
     /// `denied` is a file that exists.
     pub fn class(self) -> &'static str {
         match self {
-            Why::Address(_) | Why::Script => "malformed",
+            Why::Address(_) | Why::Script | Why::LongQuery => "malformed",
             Why::NoIcon | Why::Denied(Denial::Unknown) => "unknown",
             // Nobody who only clicks on a link is to be banned for it.
             Why::LeftToPiwigo | Why::Denied(_) => "denied",
