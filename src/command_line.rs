@@ -191,7 +191,7 @@ pub struct Config {
 
 #[derive(Args)]
 pub struct Doctor {
-    /// Look from outside, too, as a guest would: the gallery's address (needs the program curl; makes some 70 requests)
+    /// Look from outside, too, as a guest would: the gallery's address (needs the program curl; makes some 120 requests)
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
     /// With --url: believe any certificate

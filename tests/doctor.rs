@@ -13,6 +13,7 @@ use support::caddy::{self, Caddy};
 use support::config;
 use support::examined::{Report, Setting, doctor, open_permissions, without, write_ws_php};
 use support::gate;
+use support::haproxy::{self, Haproxy};
 use support::lighttpd::{self, Lighttpd};
 use support::mariadb;
 use support::nginx::{self, Nginx};
@@ -64,6 +65,7 @@ fn a_right_set_up_has_no_problem_and_no_warning() {
             "outside-representative",
             "outside-format",
             "outside-spellings",
+            "outside-split",
             "outside-odd-bytes",
             "outside-internal",
             "outside-privacy-links",
@@ -375,8 +377,91 @@ fn wrong_guard_by_the_raw_address() {
         )
     });
     let report = setting.report(&[]);
-    report.says("outside-spellings", "problem", "//");
+    report.says("outside-spellings", "problem", "/themes/../upload/");
+    for spelling in ["//upload/", "/./upload/", "/%75pload/"] {
+        report.says("outside-split", "problem", spelling);
+    }
     report.says("outside-original", "ok", "refused");
+}
+
+/// HAProxy as the tests of the printed files have it, but with rules of its own: `path_beg` sends the guarded paths to the gate,
+/// closes what must be closed, and sends all else to a server that holds the files.
+#[test]
+fn wrong_front_end_that_splits_by_the_beginning_of_the_path() {
+    let setting = Setting::new();
+    let sandbox = setting.sandbox();
+    let behind = Nginx::start(sandbox, &nginx::behind_a_front(sandbox));
+    let text = format!(
+        "frontend own\n    mode http\n    bind BIND_ADDRESS\n    \
+         http-request deny if {{ path_beg /local /_data/logs /_data/templates_c /_data/cache /.git /gate.toml }}\n    \
+         use_backend gate if {{ path_beg /upload /galleries /_data/i /i.php /i/ /action.php /plugins/piwigo_privacy }}\n    \
+         default_backend all\n\
+         backend gate\n    mode http\n    use-fcgi-app gate\n    server gate unix@{gate} proto fcgi\n\
+         fcgi-app gate\n    docroot {root}\n    set-param GATE_DELIVER stream\n\
+         backend all\n    mode http\n    option forwardfor\n    server all {all}\n",
+        gate = sandbox.gate_socket().display(),
+        root = sandbox.gallery().display(),
+        all = behind.address(),
+    );
+    let haproxy = Haproxy::start(sandbox, &text);
+    let report = setting.report(&["--url", &format!("http://{}/", haproxy.address())]);
+    // The plainest questions are answered rightly.
+    for id in ["outside-original", "outside-derivative", "outside-config", "outside-data"] {
+        report.says(id, "ok", "");
+    }
+    for (what, first) in [
+        ("a private original", "upload/"),
+        ("a private original", "galleries/"),
+        ("a private picture, resized", "_data/i/"),
+        ("a private picture by i.php", "i.php?/"),
+        ("the picture of a private film", "galleries/"),
+        ("a private photo's other format", "upload/"),
+        ("a file with settings", "local/config/gate.toml"),
+        ("a log or a compiled template", "_data/logs/"),
+    ] {
+        let hex = format!("/%{:02x}{}", first.as_bytes()[0], &first[1..]);
+        let named = [format!("//{first}"), format!("/./{first}"), hex];
+        let all = format!("{what}, spelt for a front end, comes to everybody: ");
+        let found = &report.findings["outside-split"];
+        let names_all = |text: &str| named.iter().all(|one| text.contains(one.as_str()));
+        let is_found = |(level, text): &(String, String)| {
+            level == "problem" && text.starts_with(&all) && names_all(text)
+        };
+        assert!(found.iter().any(is_found), "{what} {first}:\n{}", report.text);
+    }
+}
+
+#[test]
+fn the_shipped_files_for_front_ends_have_no_problem_and_no_warning() {
+    let setting = Setting::new();
+    let sandbox = setting.sandbox();
+    let files = haproxy::files(sandbox, &[]);
+    let backend = files.address().to_string();
+    let printed = config::print(sandbox, "haproxy", &["--backend", &backend]);
+    let haproxy = Haproxy::start(sandbox, &haproxy::site(sandbox, &printed));
+    let behind = Nginx::start(sandbox, &nginx::behind_a_front(sandbox));
+    let backend = behind.address().to_string();
+    let guard = config::print(sandbox, "nginx-front", &["--backend", &backend]);
+    let front = Nginx::start(sandbox, &nginx::front(&guard));
+    let cookie = setting.cookie("erin");
+    for (text, address) in [(printed, haproxy.address()), (guard, front.address())] {
+        let file = sandbox.write("shipped.conf", text);
+        let url = format!("http://{address}/");
+        let arguments = ["--url", &url, "--server-file", file.to_str().expect("UTF-8"), "--cookie", &cookie];
+        let report = setting.report(&arguments);
+        assert_eq!((report.all("problem"), report.all("warning")), (vec![], vec![]), "{}", report.text);
+        for id in [
+            "outside-split",
+            "outside-spellings",
+            "outside-range",
+            "outside-head",
+            "outside-doors",
+            "server-file",
+        ] {
+            report.says(id, "ok", "");
+        }
+        report.says("outside-session-allowed", "ok", "comes");
+    }
 }
 
 /// As on a file system that folds case, by a link; and the rule that refuses other spellings is gone.

@@ -16,6 +16,7 @@ mod percent;
 mod samples;
 mod session;
 mod shut;
+mod split;
 mod tries;
 
 use std::path::Path;

@@ -41,6 +41,7 @@ impl Tries<'_> {
                 GUARD,
             )
             .await;
+            self.split("the picture of a private film, spelt for a front end,", &sample).await;
         }
         if let Some(sample) = chooser.format().await? {
             let targets = [(Method::Get, format!("{prefix}{}", sample.uri))];
@@ -52,6 +53,7 @@ impl Tries<'_> {
                 GUARD,
             )
             .await;
+            self.split("a private photo's other format, spelt for a front end,", &sample).await;
         }
         match chooser.open().await? {
             Some(open) => {
@@ -152,6 +154,17 @@ impl Tries<'_> {
              shipped files do (\"spelt otherwise\")",
         )
         .await;
+        let originals = [original].into_iter().chain(others.iter().map(|other| &other.original));
+        for original in originals {
+            self.split("a private original, spelt for a front end,", original).await;
+        }
+        self.split_prefix("a private original, spelt for a front end,", original).await;
+        if let Some(derivative) = derivative {
+            self.split("a private picture, resized, spelt for a front end,", derivative).await;
+        }
+        if let Some(short) = shorts.first() {
+            self.split_i_php(short, derivative.as_ref()).await;
+        }
         let directory =
             self.known.root.file_name().map(|name| encode_path(&name.to_string_lossy()).to_string());
         let glued = get(tries::glued(&prefix, uri, directory.as_deref()));

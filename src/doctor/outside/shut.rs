@@ -20,6 +20,9 @@ const SECRETS: [&str; 9] = [
     "piwigo-gate",
 ];
 
+/// So many of them are asked for in the ways in which a front end is fooled.
+const SPLIT: usize = 2;
+
 /// Names below the data directory that are looked at to find a file for a try.
 const MAX_NAMES: usize = 5_000;
 
@@ -31,9 +34,12 @@ impl Tries<'_> {
     pub(super) async fn shut(&mut self) {
         let (prefix, root) = (self.visitor.base.prefix.clone(), self.known.root);
         let (mut texts, mut run) = (Vec::new(), Vec::new());
-        let mut tried = 0;
+        let (mut tried, mut first) = (0, Vec::new());
         for path in SECRETS {
             let Some(sample) = on_disk(root, path) else { continue };
+            if first.len() < SPLIT {
+                first.push(sample.clone());
+            }
             let target = format!("{prefix}{}", sample.uri);
             let Some(answer) = self.ask(Method::Get, &target, &[]).await else { continue };
             tried += 1;
@@ -63,6 +69,9 @@ impl Tries<'_> {
                 .ok("outside-config", format!("{tried} files with passwords and settings are closed"));
         } else {
             self.findings.not_examined("outside-config", "no answer, or no such file");
+        }
+        for sample in &first {
+            self.split("a file with settings, spelt for a front end,", sample).await;
         }
         self.data(&prefix).await;
         self.lists(&prefix).await;
@@ -98,6 +107,7 @@ impl Tries<'_> {
         if open.is_none() {
             open = self.hidden_behind(&target, &sample).await;
         }
+        self.split("a log or a compiled template, spelt for a front end,", &sample).await;
         if let Some(target) = open {
             self.findings.problem(
                 "outside-data",
