@@ -19,6 +19,7 @@ mod shut;
 mod split;
 mod tries;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::findings::{Findings, shown, some};
@@ -64,6 +65,8 @@ struct Tries<'a> {
     visitor: &'a Visitor,
     known: &'a Known<'a>,
     findings: &'a mut Findings,
+    /// Targets that should not have come, and came.
+    came: BTreeSet<String>,
     /// Targets whose answers show a header that was meant for the server, with that header.
     redirects: Vec<String>,
     /// Targets whose answers show where the gallery lies on the machine.
@@ -119,6 +122,7 @@ pub(super) async fn examine(outside: &Outside, known: &Known<'_>, findings: &mut
         visitor: &visitor,
         known,
         findings,
+        came: BTreeSet::new(),
         redirects: Vec::new(),
         paths: Vec::new(),
         trouble: None,
@@ -281,11 +285,14 @@ impl Tries<'_> {
         for (method, target) in targets {
             let Some(answer) = self.ask(*method, target, &[]).await else { continue };
             match self.gist(&answer, sample) {
-                Gist::Leak => leaks.push(match method {
-                    Method::Get => target.clone(),
-                    Method::Head => format!("HEAD {target}"),
-                    Method::Post => format!("POST {target}"),
-                }),
+                Gist::Leak => {
+                    self.came.insert(target.clone());
+                    leaks.push(match method {
+                        Method::Get => target.clone(),
+                        Method::Head => format!("HEAD {target}"),
+                        Method::Post => format!("POST {target}"),
+                    });
+                }
                 Gist::Closed => closed += 1,
                 Gist::Trouble => trouble = Some((target.clone(), answer.status)),
             }

@@ -44,6 +44,7 @@ impl Tries<'_> {
             let Some(answer) = self.ask(Method::Get, &target, &[]).await else { continue };
             tried += 1;
             if sample.is_in(&answer.body) {
+                self.came.insert(target.clone());
                 texts.push(target);
             } else if let Some(target) = self.hidden_behind(&target, &sample).await {
                 texts.push(target);
@@ -104,6 +105,7 @@ impl Tries<'_> {
         let target = format!("{prefix}{}", sample.uri);
         let Some(answer) = self.ask(Method::Get, &target, &[]).await else { return };
         let mut open = sample.is_in(&answer.body).then(|| target.clone());
+        self.came.extend(open.clone());
         if open.is_none() {
             open = self.hidden_behind(&target, &sample).await;
         }

@@ -23,16 +23,18 @@ fn spellings(prefix: &str, uri: &str) -> Vec<String> {
 }
 
 impl Tries<'_> {
-    /// Tries a file of one kind.
+    /// Tries a file of one kind. One that comes by its plain address has no guard at all, which is another finding.
     pub(super) async fn split(&mut self, what: &str, sample: &Sample) {
         let prefix = self.visitor.base.prefix.clone();
-        self.ask_split(what, spellings(&prefix, &sample.uri), Some(sample)).await;
+        if !self.came.contains(&format!("{prefix}{}", sample.uri)) {
+            self.ask_split(what, spellings(&prefix, &sample.uri), Some(sample)).await;
+        }
     }
 
     /// Tries the same for the gallery's own path in the site, if it has one.
     pub(super) async fn split_prefix(&mut self, what: &str, sample: &Sample) {
         let prefix = self.visitor.base.prefix.clone();
-        if !prefix.is_empty() {
+        if !prefix.is_empty() && !self.came.contains(&format!("{prefix}{}", sample.uri)) {
             self.ask_split(what, spellings("", &format!("{prefix}{}", sample.uri)), Some(sample)).await;
         }
     }
@@ -40,8 +42,10 @@ impl Tries<'_> {
     /// Tries Piwigo's script for resized pictures; `short` is the resized picture's path below their directory.
     pub(super) async fn split_i_php(&mut self, short: &str, sample: Option<&Sample>) {
         let prefix = self.visitor.base.prefix.clone();
-        let targets = spellings(&prefix, &format!("/i.php?{short}"));
-        self.ask_split("a private picture by i.php, spelt for a front end,", targets, sample).await;
+        if !self.came.contains(&format!("{prefix}/i.php?{short}")) {
+            let targets = spellings(&prefix, &format!("/i.php?{short}"));
+            self.ask_split("a private picture by i.php, spelt for a front end,", targets, sample).await;
+        }
     }
 
     async fn ask_split(&mut self, what: &str, targets: Vec<String>, sample: Option<&Sample>) {
