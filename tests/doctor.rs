@@ -384,7 +384,7 @@ fn wrong_guard_by_the_raw_address() {
     report.says("outside-original", "ok", "refused");
 }
 
-/// HAProxy as the tests of the printed files have it, but with rules of its own: `path_beg` sends the guarded paths to the gate,
+/// A front end as the tests of the printed files have it, but with rules of its own: `path_beg` sends the guarded paths to the gate,
 /// closes what must be closed, and sends all else to a server that holds the files.
 #[test]
 fn wrong_front_end_that_splits_by_the_beginning_of_the_path() {

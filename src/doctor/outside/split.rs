@@ -1,4 +1,4 @@
-//! Ways around a front end that chooses the server behind it by the address as it was sent (HAProxy's `path_beg`, h2o's `paths`, a
+//! Ways around a front end that chooses the server behind it by the address as it was sent (`path_beg`, `paths`, a
 //! rule on the raw address): the guarded names in spellings that such a rule does not know, and that the server behind resolves.
 //! Each kind of private file is tried, because each is guarded by a line of its own.
 
