@@ -154,6 +154,26 @@ fn a_file_without_the_word_for_it_is_refused() {
     assert_eq!(gate.log_text().matches("Print that file anew").count(), 1);
 }
 
+/// A header that nginx cannot read would be a 503. Each of these letters is three bytes in the header.
+#[test]
+fn a_query_is_handed_on_up_to_a_limit() {
+    let scene = Scene::start();
+    scene.sandbox.write("gallery/local/config/gate.toml", BY_PIWIGO);
+    let _php = support::php::PhpFcgi::start(&scene.sandbox);
+    let gate = support::gate::Gate::start(&scene.sandbox, &[], &[]);
+    let nginx = support::nginx::Nginx::start_gallery(&scene.sandbox, support::nginx::ACCEL);
+    for (length, handed) in [(1024, true), (1025, false)] {
+        let target = format!("/action.php?x={}", "<".repeat(length - 2));
+        let answer = support::http::request(nginx.address(), "GET", &target, &[]);
+        if handed {
+            is_piwigos(&answer, &format!("x={}", "%3C".repeat(length - 2)), "1024 bytes");
+        } else {
+            assert_eq!((answer.status, &*answer.text()), (403, "Forbidden\n"));
+        }
+    }
+    assert!(gate.log_text().contains("reason=\"the query is too long to be handed to Piwigo's action.php\""));
+}
+
 /// The gate goes on answering where the setting says so, or nothing.
 fn the_gate_answers_if_it_is_told_to(setup: Setup) {
     let scene = Scene::start();
