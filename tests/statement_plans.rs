@@ -133,10 +133,10 @@ fn ask_everything(gallery: &LargeGallery) -> BTreeMap<&'static str, BTreeSet<Str
         let _gate =
             Gate::start(&gallery.sandbox, &["--parent-sites", "true", "--url-prefix", "/piwigo"], &[]);
         let started = plans::take_log(&gallery.database);
-        executed.insert(
-            "galleries beside the root",
-            started.into_iter().filter(|text| text.contains("piwigo_sites")).collect(),
-        );
+        for (name, table) in [("galleries beside the root", "piwigo_sites"), ("plugins", "piwigo_plugins")] {
+            let about_it = started.iter().filter(|text| text.contains(table)).cloned().collect();
+            executed.insert(name, about_it);
+        }
     }
     let arguments = ["--covers", "true", "--auth-key-everywhere", "true", "--api-key-header", "true"];
     let gate = Gate::start(&gallery.sandbox, &arguments, &[]);
