@@ -25,7 +25,7 @@ cargo clippy --locked --all-targets -- -D warnings
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 step "tests, as $(id -un)"
-cargo test --locked
+cargo test --locked --no-fail-fast
 
 # Linked statically, it must answer where there is nothing but itself. (packaging/static.sh makes the small one.)
 if [ "$(id -u)" -eq 0 ] && [ "$(cc -print-file-name=libc.a)" != libc.a ]; then
