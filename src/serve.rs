@@ -2,15 +2,17 @@
 //! requests of them, asks the [`Handler`], writes the reply: in one piece, but for a file that the gate sends itself. Owns every clock of the serving side:
 //! header, idle and write timeouts, the cap on connections, and the drain at the end.
 
+mod places;
+
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use crate::fastcgi::{self, Decoder, Event, Head, ParamsState};
 use crate::listen::{Listener, Stream};
@@ -18,6 +20,8 @@ use crate::reply::Reply;
 use crate::request::{Method, Question, Request};
 use crate::send::Body;
 use crate::settings::Limits;
+
+use self::places::{Connections, FIRST_BYTE, Slot};
 
 /// One read's size: a browser's usual request is 1 KiB, its largest cookies 16 KiB.
 const INPUT_BYTES: usize = 16 * 1024;
@@ -27,9 +31,6 @@ const SPARE_BUFFERS: usize = 64;
 
 /// Longest time for requests under way, once the process was asked to end.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How long a connection that was just accepted may stay silent when all places are taken, or during the drain.
-const FIRST_BYTE: Duration = Duration::from_secs(1);
 
 /// Out of descriptors, most likely: connections get that much time to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -57,7 +58,7 @@ pub async fn serve<H: Handler>(
     let shared = Arc::new(Shared {
         handler,
         limits,
-        connections: Connections::new(limits.max_connections),
+        connections: Arc::new(Connections::new(limits.max_connections)),
         spare: Mutex::new(Vec::new()),
         stop: stop.clone(),
     });
@@ -93,7 +94,7 @@ pub async fn serve<H: Handler>(
 struct Shared<H> {
     handler: Arc<H>,
     limits: Limits,
-    connections: Connections,
+    connections: Arc<Connections>,
     spare: Mutex<Vec<Buffers>>,
     stop: watch::Receiver<bool>,
 }
@@ -169,7 +170,6 @@ async fn start<H: Handler>(stream: Stream, shared: &Arc<Shared<H>>) {
     let slot = shared.connections.open().await;
     let shared = shared.clone();
     tokio::spawn(async move {
-        let slot = Slot { connections: &shared.connections, index: slot.0, close: slot.1 };
         let mut buffers = shared.buffers();
         converse(stream, &mut buffers, &slot, &shared).await;
         shared.give_back(buffers);
@@ -177,12 +177,7 @@ async fn start<H: Handler>(stream: Stream, shared: &Arc<Shared<H>>) {
 }
 
 /// One connection, from its first byte to its last.
-async fn converse<H: Handler>(
-    mut stream: Stream,
-    buffers: &mut Buffers,
-    slot: &Slot<'_>,
-    shared: &Shared<H>,
-) {
+async fn converse<H: Handler>(mut stream: Stream, buffers: &mut Buffers, slot: &Slot, shared: &Shared<H>) {
     let Buffers { decoder, input, head, output } = buffers;
     let limits = &shared.limits;
     let (mut start, mut end) = (0, 0);
@@ -194,7 +189,7 @@ async fn converse<H: Handler>(
         start += used;
         let goes_on = match event {
             Event::NeedMore => {
-                let read = slot.wait(shared, resting, deadline, stream.read(input)).await;
+                let read = slot.wait(&shared.stop, resting, deadline, stream.read(input)).await;
                 let Some(count) = read.filter(|&count| count > 0) else { return };
                 (start, end) = (0, count);
                 if resting {
@@ -323,169 +318,4 @@ async fn write(stream: &mut Stream, output: &mut Vec<u8>, limits: &Limits) -> bo
 /// Returns once the process was asked to end.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// The open connections: how many, and what they do.
-struct Connections {
-    slots: Mutex<Vec<Option<Entry>>>,
-    /// Of a place, or of a connection that may be closed for one.
-    freed: Notify,
-}
-
-struct Entry {
-    state: State,
-    close: Arc<Notify>,
-}
-
-/// What a connection does.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// It is answered, or has not begun.
-    Busy,
-    /// It waits for bytes, and may be closed for a newcomer from this moment on.
-    Waiting(Instant),
-    /// It ends, or is to be closed for a newcomer.
-    Leaving,
-}
-
-/// What a newcomer gets.
-enum Place {
-    /// This one, and what is notified when it is to be closed.
-    Taken(usize, Arc<Notify>),
-    /// None before another connection has ended, or this moment.
-    Later(Option<Instant>),
-}
-
-/// One connection's place; given back when it is dropped, also by a panic.
-struct Slot<'a> {
-    connections: &'a Connections,
-    index: usize,
-    close: Arc<Notify>,
-}
-
-impl Connections {
-    fn new(max: usize) -> Self {
-        Connections { slots: Mutex::new((0..max).map(|_| None).collect()), freed: Notify::new() }
-    }
-
-    /// Takes a place. At the cap the connection that has been idle longest is closed for it; where all are busy,
-    /// the newcomer waits.
-    async fn open(&self) -> (usize, Arc<Notify>) {
-        loop {
-            let freed = self.freed.notified();
-            match self.take_free() {
-                Place::Taken(index, close) => return (index, close),
-                Place::Later(Some(moment)) => drop(timeout_at(moment, freed).await),
-                Place::Later(None) => freed.await,
-            }
-        }
-    }
-
-    fn take_free(&self) -> Place {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(index) = slots.iter().position(Option::is_none) {
-            let close = Arc::new(Notify::new());
-            slots[index] = Some(Entry { state: State::Busy, close: close.clone() });
-            return Place::Taken(index, close);
-        }
-        // One at a time: whoever looks again meanwhile closes no second one.
-        if slots.iter().flatten().any(|entry| entry.state == State::Leaving) {
-            return Place::Later(None);
-        }
-        let waiting = slots.iter_mut().flatten().filter_map(|entry| match entry.state {
-            State::Waiting(moment) => Some((moment, entry)),
-            State::Busy | State::Leaving => None,
-        });
-        match waiting.min_by_key(|(moment, _)| *moment) {
-            Some((moment, entry)) if moment <= Instant::now() => {
-                entry.state = State::Leaving;
-                entry.close.notify_one();
-                Place::Later(None)
-            }
-            idlest => Place::Later(idlest.map(|(moment, _)| moment)),
-        }
-    }
-
-    /// From now on the connection waits, for a next request or for the rest of one. What was just accepted looks silent to the
-    /// runtime until it has heard of its bytes, and a web server may be kept from writing at once: not at once is it
-    /// closed for a newcomer.
-    fn begin_to_wait(&self, index: usize, between_requests: bool) {
-        let patience = if between_requests { Duration::ZERO } else { FIRST_BYTE };
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Some(entry)) = slots.get_mut(index) {
-            entry.state = State::Waiting(Instant::now() + patience);
-        }
-        drop(slots);
-        // Newcomers who found all of them busy look again: this one may be closed for them, now or later.
-        self.freed.notify_waiters();
-    }
-
-    /// It waits no longer: it goes on with what came, or ends. True: it was to be closed for a newcomer.
-    fn end_to_wait(&self, index: usize, goes_on: bool) -> bool {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Some(entry)) = slots.get_mut(index) else { return false };
-        let state = if goes_on { State::Busy } else { State::Leaving };
-        std::mem::replace(&mut entry.state, state) == State::Leaving
-    }
-
-    async fn all_closed(&self) {
-        loop {
-            let freed = self.freed.notified();
-            if self.slots.lock().unwrap_or_else(PoisonError::into_inner).iter().all(Option::is_none) {
-                return;
-            }
-            freed.await;
-        }
-    }
-}
-
-impl Slot<'_> {
-    /// Waits for bytes until `deadline`; `None` if the connection is to be closed instead.
-    async fn wait<H: Handler>(
-        &self,
-        shared: &Shared<H>,
-        between_requests: bool,
-        deadline: Instant,
-        read: impl Future<Output = std::io::Result<usize>>,
-    ) -> Option<usize> {
-        let mut stop = shared.stop.clone();
-        tokio::pin!(read);
-        self.connections.begin_to_wait(self.index, between_requests);
-        let count = tokio::select! {
-            biased;
-            count = &mut read => Some(count.ok()),
-            () = self.close.notified() => Some(None),
-            () = tokio::time::sleep_until(deadline) => Some(None),
-            () = stopped(&mut stop) => None,
-        };
-        let count = match count {
-            Some(count) => count,
-            // During the drain nobody waits for a next request, but a first one that is on its way is served.
-            None if between_requests => None,
-            None => {
-                let deadline = deadline.min(Instant::now() + FIRST_BYTE);
-                timeout_at(deadline, read).await.ok().and_then(Result::ok)
-            }
-        };
-        let goes_on = count.is_some_and(|count| count > 0);
-        let was_to_be_closed = self.connections.end_to_wait(self.index, goes_on);
-        if goes_on && was_to_be_closed {
-            // It was faster. Who wanted this place must look for another one.
-            let _ = self.close.notified().now_or_never();
-            self.connections.freed.notify_waiters();
-        }
-        count
-    }
-}
-
-impl Drop for Slot<'_> {
-    fn drop(&mut self) {
-        let mut slots = self.connections.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = slots.get_mut(self.index) {
-            *slot = None;
-        }
-        drop(slots);
-        // One waiter may be the acceptor, the other the drain: wake both.
-        self.connections.freed.notify_waiters();
-    }
 }
