@@ -6,6 +6,7 @@ mod places;
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,8 +30,9 @@ const INPUT_BYTES: usize = 16 * 1024;
 /// Buffers kept for the next connections; nginx opens a new one for nearly every request.
 const SPARE_BUFFERS: usize = 64;
 
-/// Longest time for requests under way, once the process was asked to end.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest time for files that the gate sends itself, once the process was asked to end; `drain_timeout` may be shorter. A
+/// film would hold a restart for as long as somebody watches it, while its reader can go on by a range request.
+const STREAM_DRAIN: Duration = Duration::from_secs(5);
 
 /// Out of descriptors, most likely: connections get that much time to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -55,12 +57,15 @@ pub async fn serve<H: Handler>(
     limits: Limits,
     stop: watch::Receiver<bool>,
 ) {
+    let (end_streams, streams_end) = watch::channel(false);
     let shared = Arc::new(Shared {
         handler,
         limits,
         connections: Arc::new(Connections::new(limits.max_connections)),
         spare: Mutex::new(Vec::new()),
         stop: stop.clone(),
+        streams_end,
+        cut_short: AtomicUsize::new(0),
     });
     let mut accepting = JoinSet::new();
     for listener in listeners {
@@ -83,10 +88,31 @@ pub async fn serve<H: Handler>(
         }
         shared.connections.all_closed().await;
     };
-    if timeout(DRAIN_TIMEOUT, drained).await.is_err() {
+    let cutting = async {
+        tokio::time::sleep(STREAM_DRAIN).await;
+        end_streams.send_replace(true);
+        std::future::pending::<()>().await;
+    };
+    let ended = timeout(limits.drain_timeout, async {
+        tokio::select! {
+            () = drained => {}
+            () = cutting => {}
+        }
+    });
+    let ended = ended.await;
+    let count = shared.cut_short.load(Ordering::Relaxed);
+    if count > 0 {
+        tracing::info!(
+            count,
+            "files that the gate was still sending {} s after the signal to stop were cut short; their readers can go on by a range \
+             request",
+            STREAM_DRAIN.as_secs()
+        );
+    }
+    if ended.is_err() {
         tracing::warn!(
             "requests were still under way {} s after the signal to stop",
-            DRAIN_TIMEOUT.as_secs()
+            limits.drain_timeout.as_secs()
         );
     }
 }
@@ -97,6 +123,10 @@ struct Shared<H> {
     connections: Arc<Connections>,
     spare: Mutex<Vec<Buffers>>,
     stop: watch::Receiver<bool>,
+    /// Turns true when files that are being sent have had their time after `stop`.
+    streams_end: watch::Receiver<bool>,
+    /// How many of them were not sent to their end for that reason.
+    cut_short: AtomicUsize,
 }
 
 /// What one connection needs, kept and used again.
@@ -201,10 +231,18 @@ async fn converse<H: Handler>(mut stream: Stream, buffers: &mut Buffers, slot: &
             Event::Answer { keep_conn } => keep_conn,
             Event::Request(request) => {
                 let body = answer(decoder, &request, head, output, shared).await;
-                if let Some(body) = body
-                    && !send(&mut stream, request.id, body, output, limits).await
-                {
-                    return;
+                if let Some(body) = body {
+                    let mut streams_end = shared.streams_end.clone();
+                    let was_sent = tokio::select! {
+                        was_sent = send(&mut stream, request.id, body, output, limits) => was_sent,
+                        () = stopped(&mut streams_end) => {
+                            shared.cut_short.fetch_add(1, Ordering::Relaxed);
+                            false
+                        }
+                    };
+                    if !was_sent {
+                        return;
+                    }
                 }
                 resting = start == end;
                 let rest = if resting { limits.idle_timeout } else { limits.header_timeout };

@@ -106,6 +106,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// For one answer to be taken; of a file that the gate sends itself, for the next piece of it.
     pub write_timeout: Duration,
+    /// For requests under way when the process is asked to end; a file that the gate sends itself gets less.
+    pub drain_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -115,6 +117,7 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_mins(1),
             write_timeout: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(30),
         }
     }
 }
@@ -143,6 +146,7 @@ impl Limits {
             header_timeout: seconds("header_timeout", options.header_timeout, default.header_timeout)?,
             idle_timeout: seconds("idle_timeout", options.idle_timeout, default.idle_timeout)?,
             write_timeout: seconds("write_timeout", options.write_timeout, default.write_timeout)?,
+            drain_timeout: seconds("drain_timeout", options.drain_timeout, default.drain_timeout)?,
         })
     }
 }
@@ -481,6 +485,8 @@ mod tests {
             ("header_timeout = 0", false),
             ("idle_timeout = 9223372036854775807", false),
             ("write_timeout = 86401", false),
+            ("drain_timeout = 1", true),
+            ("drain_timeout = 0", false),
         ];
         for (text, good) in table {
             let options: Options = toml::from_str(text).unwrap();

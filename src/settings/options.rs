@@ -157,6 +157,15 @@ pub struct Options {
     /// Seconds in which an answer, or the next piece of a file that the gate sends itself, must have been taken [default: 10]
     #[arg(long, env = "PIWIGO_GATE_WRITE_TIMEOUT", value_name = "SECONDS")]
     pub write_timeout: Option<u64>,
+    /// Seconds in which requests under way are finished when the gate is stopped [default: 30]
+    #[arg(
+        long_help = "Seconds in which requests under way are finished when the gate is stopped. A file that the gate sends \
+                     itself gets 5 of them at most: its reader goes on by a range request [default: 30]",
+        long,
+        env = "PIWIGO_GATE_DRAIN_TIMEOUT",
+        value_name = "SECONDS"
+    )]
+    pub drain_timeout: Option<u64>,
     /// What to log [default: info]
     #[arg(long, env = "PIWIGO_GATE_LOG", value_name = "LEVEL")]
     pub log: Option<LogLevel>,
@@ -322,6 +331,7 @@ impl Options {
             header_timeout: self.header_timeout.or(weaker.header_timeout),
             idle_timeout: self.idle_timeout.or(weaker.idle_timeout),
             write_timeout: self.write_timeout.or(weaker.write_timeout),
+            drain_timeout: self.drain_timeout.or(weaker.drain_timeout),
             log: self.log.or(weaker.log),
             log_format: self.log_format.or(weaker.log_format),
             companions: self.companions.or(weaker.companions),

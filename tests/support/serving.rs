@@ -3,15 +3,18 @@
 #![allow(dead_code, reason = "each test file needs its own part of this")]
 
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use piwigo_gate::fastcgi::Head;
 use piwigo_gate::listen::Listen;
 use piwigo_gate::reply::{DenyStatus, Handover, Reply};
 use piwigo_gate::request::{Method, Request};
+use piwigo_gate::send::{Conditions, Sendable, Streamed};
 use piwigo_gate::serve::{Handler, serve};
 use piwigo_gate::settings::Limits;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -26,7 +29,12 @@ use crate::webserver;
 pub struct Scripted {
     pub handled: AtomicUsize,
     pub hold: Semaphore,
+    /// What `/film` streams.
+    film: PathBuf,
 }
+
+/// Length of the film in bytes: far more than the buffers of a socket hold.
+pub const FILM: u64 = 32 * 1024 * 1024;
 
 impl Handler for Scripted {
     async fn handle(&self, request: &Request<'_>) -> Reply {
@@ -38,6 +46,18 @@ impl Handler for Scripted {
                 Reply::Refused(DenyStatus::Forbidden)
             }
             _ if request.method == Method::Other => Reply::MethodNotAllowed,
+            b"/film" => {
+                let path = self.film.display().to_string();
+                let file = Sendable { path, length: FILM, modified: SystemTime::UNIX_EPOCH };
+                let handle = File::open(&self.film).unwrap();
+                let now = SystemTime::now();
+                let streamed = Streamed::new(handle, file, &Conditions::default(), false, now);
+                Reply::Allowed {
+                    handover: Handover::Stream(streamed),
+                    cache: "private".into(),
+                    disposition: None,
+                }
+            }
             uri => Reply::Allowed {
                 handover: Handover::AccelFile { path: String::from_utf8_lossy(&uri[1..]).into_owned() },
                 cache: "private".into(),
@@ -60,8 +80,13 @@ pub struct Running {
 }
 
 /// No clock ends anything here, however slow the machine.
-pub const LIMITS: Limits =
-    Limits { max_connections: 4, header_timeout: PATIENCE, idle_timeout: PATIENCE, write_timeout: PATIENCE };
+pub const LIMITS: Limits = Limits {
+    max_connections: 4,
+    header_timeout: PATIENCE,
+    idle_timeout: PATIENCE,
+    write_timeout: PATIENCE,
+    drain_timeout: PATIENCE,
+};
 
 /// For what a clock must end.
 pub const SHORT: Limits = Limits {
@@ -69,14 +94,31 @@ pub const SHORT: Limits = Limits {
     header_timeout: Duration::from_millis(400),
     idle_timeout: Duration::from_millis(400),
     write_timeout: Duration::from_millis(400),
+    drain_timeout: PATIENCE,
 };
 
 pub fn start(limits: Limits) -> Running {
+    start_at(limits, |directory| {
+        let path = directory.join("gate.sock");
+        (Listen::Unix { path: path.clone(), mode: 0o600, group: None }, path)
+    })
+}
+
+/// The same on a free port of the loopback interface.
+pub fn start_tcp(limits: Limits) -> (Running, SocketAddr) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    (start_at(limits, |_| (Listen::Tcp(address), PathBuf::new())), address)
+}
+
+fn start_at(limits: Limits, listen: impl FnOnce(&Path) -> (Listen, PathBuf)) -> Running {
     let directory = tempfile::tempdir().unwrap();
-    let socket = directory.path().join("gate.sock");
-    let listeners =
-        Listen::Unix { path: socket.clone(), mode: 0o600, group: None }.open(&Arc::default()).unwrap();
-    let handler = Arc::new(Scripted { handled: AtomicUsize::new(0), hold: Semaphore::new(0) });
+    let film = directory.path().join("film.mp4");
+    File::create(&film).unwrap().set_len(FILM).unwrap();
+    let (listen, socket) = listen(directory.path());
+    let listeners = listen.open(&Arc::default()).unwrap();
+    let handler = Arc::new(Scripted { handled: AtomicUsize::new(0), hold: Semaphore::new(0), film });
     let (stop, stopping) = watch::channel(false);
     let serving = tokio::spawn(serve(listeners, handler.clone(), limits, stopping));
     Running { socket, handler, stop, serving, _directory: directory }
