@@ -358,6 +358,60 @@ fn sigterm_under_load_loses_no_request() {
     assert_eq!(get(nginx.address(), &url, &cookie).text(), text);
 }
 
+/// The `upstream` that a printed file for nginx proposes for several gates, with these addresses in place of its own.
+fn printed_upstream(guard: &str, addresses: [&str; 2]) -> String {
+    let line =
+        guard.lines().find(|line| line.contains("upstream piwigo_gate {")).expect("the file proposes one");
+    let (_, text) = line.split_once('#').expect("it is a comment");
+    let (begin, end) = (text.find("upstream").unwrap(), text.rfind('}').unwrap());
+    let text = &text[begin..=end];
+    assert_eq!(text.matches("192.0.2.1").count(), 2, "{text}");
+    text.replace("192.0.2.11:9800", addresses[0]).replace("192.0.2.12:9800", addresses[1])
+}
+
+#[test]
+fn two_gates_that_are_restarted_one_after_another_lose_no_request() {
+    let scene = Scene::start();
+    let sandbox = &scene.sandbox;
+    let (url, text, cookie) = private_picture(&scene.world);
+    let ports = [process::free_port(), process::free_port()];
+    for (guard, is_tcp) in [(nginx::ACCEL, false), (nginx::ACCEL, true), (nginx::AUTH_REQUEST, false)] {
+        let start = |index: usize| {
+            let name = format!("gate-{index}");
+            if is_tcp {
+                Gate::start_on_tcp(sandbox, &name, ports[index])
+            } else {
+                Gate::start_on(sandbox, &name, &[], &[])
+            }
+        };
+        let mut gates = [start(0), start(1)];
+        let address = |index: usize| match is_tcp {
+            true => ports[index].to_string(),
+            false => format!("unix:{}", gates[index].socket().display()),
+        };
+        let upstream = printed_upstream(guard, [&address(0), &address(1)]);
+        let guard = nginx::fill_in(sandbox, guard);
+        let to_one = format!("fastcgi_pass \"unix:{}\";", sandbox.gate_socket().display());
+        assert!(guard.contains(&to_one));
+        let guard = guard.replace(&to_one, "fastcgi_pass piwigo_gate;");
+        let nginx = Nginx::start_with(sandbox, &upstream, &nginx::gallery(sandbox, &guard));
+        let load = Load::start(nginx.address(), &url, &cookie, 8);
+        load.wait_for(100);
+        for _ in 0..2 {
+            for (index, gate) in gates.iter_mut().enumerate() {
+                assert_eq!(gate.terminate().code(), Some(0), "{}", gate.log_text());
+                load.wait_for(50);
+                *gate = start(index);
+                load.wait_for(50);
+            }
+        }
+        let answers = load.end();
+        let lost: Vec<_> = answers.iter().filter(|answer| **answer != (200, text.clone())).collect();
+        let reason = nginx.log_text().lines().rev().find(|line| line.contains("upstream")).map(str::to_owned);
+        assert!(lost.is_empty(), "{} of {} with {upstream}: {reason:?}", lost.len(), answers.len());
+    }
+}
+
 #[test]
 fn visitors_who_vanish_cost_nothing() {
     let scene = Scene::start();

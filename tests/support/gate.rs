@@ -48,6 +48,13 @@ impl Gate {
         Ok(Self { server, socket })
     }
 
+    /// One of several gates in a sandbox, at a TCP address that was free a moment ago.
+    pub fn start_on_tcp(sandbox: &Sandbox, name: &str, address: SocketAddr) -> Self {
+        let ready = Endpoint::Says { word: "serving", log: sandbox.path().join(format!("log/{name}.log")) };
+        let server = Self::server(sandbox, name, &format!("tcp:{address}"), &ready, &[], &[]);
+        Self { server: server.unwrap_or_else(|log| panic!("{log}")), socket: PathBuf::new() }
+    }
+
     /// A gate on a free port of the loopback interface, and that port.
     pub fn start_tcp(sandbox: &Sandbox, arguments: &[&str]) -> (Self, SocketAddr) {
         Self::start_tcp_at(sandbox, Ipv4Addr::LOCALHOST.into(), arguments, &[])
