@@ -385,9 +385,12 @@ fn two_gates_that_are_restarted_one_after_another_lose_no_request() {
             }
         };
         let mut gates = [start(0), start(1)];
-        let address = |index: usize| match is_tcp {
-            true => ports[index].to_string(),
-            false => format!("unix:{}", gates[index].socket().display()),
+        let address = |index: usize| {
+            if is_tcp {
+                ports[index].to_string()
+            } else {
+                format!("unix:{}", gates[index].socket().display())
+            }
         };
         let upstream = printed_upstream(guard, [&address(0), &address(1)]);
         let guard = nginx::fill_in(sandbox, guard);
