@@ -33,7 +33,8 @@ const SEEN_BY: [(&str, &str); 12] = [
 /// The guest again after each visitor who sees more: the browser has kept their pictures.
 const VISITS: [&str; 8] = ["guest", "admin", "guest", "alice", "guest", "bob", "carol", "guest"];
 
-/// The demo, one for all tests: its pictures take a while to draw. The leashes end it and remove the sandbox.
+/// The demo, one for all tests but that which changes its rights: its pictures take a while to draw. The leashes end it and
+/// remove the sandbox.
 struct Demo {
     sandbox: Sandbox,
     _child: Child,
@@ -41,7 +42,9 @@ struct Demo {
     url: String,
 }
 
-static DEMO: LazyLock<Demo> = LazyLock::new(|| {
+static DEMO: LazyLock<Demo> = LazyLock::new(demo);
+
+fn demo() -> Demo {
     let sandbox = Sandbox::new();
     let mut child = sandbox
         .command(gate::program_for(&sandbox))
@@ -56,27 +59,35 @@ static DEMO: LazyLock<Demo> = LazyLock::new(|| {
     let said = BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
     let url = said.split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned();
     Demo { sandbox, _child: child, _leash: leash, url }
-});
+}
 
 /// A new browser on the page that a visitor without a cookie gets.
 fn guest() -> Browser {
-    let mut browser = Browser::start(&DEMO.sandbox);
-    browser.open(&DEMO.url);
+    guest_of(&DEMO)
+}
+
+fn guest_of(demo: &Demo) -> Browser {
+    let mut browser = Browser::start(&demo.sandbox);
+    browser.open(&demo.url);
     browser
 }
 
 /// Becomes somebody by the page's own link, and waits until the page has checked its addresses.
 fn become_visitor(browser: &mut Browser, name: &str) {
     browser.follow(&format!("nav a[href='/as/{name}']"));
-    let told = browser.evaluate(
+    assert_eq!(checked(browser), "Just checked: all 58 answers are as they should be.", "{name}");
+    assert_eq!(browser.evaluate("document.querySelector('.who b').textContent"), name);
+}
+
+/// What the page says once it has checked its addresses.
+fn checked(browser: &mut Browser) -> Value {
+    browser.evaluate(
         "new Promise((tell) => {
             const line = document.getElementById('checked');
             const look = () => line.textContent ? tell(line.textContent) : setTimeout(look, 20);
             look();
         })",
-    );
-    assert_eq!(told, "Just checked: all 58 answers are as they should be.", "{name}");
-    assert_eq!(browser.evaluate("document.querySelector('.who b').textContent"), name);
+    )
 }
 
 /// Title -> whether its picture is shown, wherever it is on the page.
@@ -234,6 +245,73 @@ fn links_lead_to_the_file_for_who_may_have_it_and_to_a_refusal_for_others() {
             }
         }
     }
+}
+
+#[test]
+fn without_the_gate_the_same_addresses_give_everything_to_everybody_and_with_it_again_nothing_is_left() {
+    const ADDRESSES: &str = "[...document.querySelectorAll('article a.file')].map((link) => link.href)";
+    let mut browser = guest();
+    let addresses = browser.evaluate(ADDRESSES);
+    for visitor in ["guest", "alice"] {
+        browser.follow(&format!("nav a[href='/as/{visitor}']"));
+        browser.follow("nav a[href='/gate/off']");
+        assert_eq!(checked(&mut browser), "Just checked: all 48 answers are as they should be.", "{visitor}");
+        let all_shown = browser.evaluate("[...document.images].every((image) => image.naturalWidth > 0)");
+        assert_eq!(all_shown, true, "{visitor}");
+        let statuses =
+            "[...document.querySelectorAll('a.file b')].every((code) => code.textContent === '200')";
+        assert_eq!(browser.evaluate(statuses), true, "{visitor}");
+        if visitor == "guest" {
+            assert_eq!(browser.evaluate(ADDRESSES), addresses);
+        }
+        browser.follow("nav a[href='/gate/on']");
+        assert_eq!(checked(&mut browser), "Just checked: all 58 answers are as they should be.", "{visitor}");
+        assert_eq!(shown(&mut browser), expected(visitor), "{visitor}");
+    }
+}
+
+#[test]
+fn a_right_that_is_taken_away_on_the_page_ends_with_the_next_request() {
+    const FAMILY: [&str; 3] = ["Behind the last ridge", "Dunes", "Evening at sea"];
+    let demo = demo();
+    let mut browser = guest_of(&demo);
+    browser.follow("nav a[href='/as/alice']");
+    assert_eq!(shown(&mut browser), expected("alice"));
+    for _ in 0..2 {
+        browser.follow("form[action='/right/take'] button");
+        assert_eq!(checked(&mut browser), "Just checked: all 58 answers are as they should be.");
+        let mut without = expected("alice");
+        for title in FAMILY {
+            assert_eq!(without.insert(title.to_owned(), false), Some(true));
+        }
+        assert_eq!(shown(&mut browser), without);
+        browser.follow("form[action='/right/give'] button");
+        assert_eq!(checked(&mut browser), "Just checked: all 58 answers are as they should be.");
+        assert_eq!(shown(&mut browser), expected("alice"));
+    }
+    // Only the button changes a right, no address that a page could embed.
+    let by_link = "fetch('/right/take').then((answer) => answer.status)";
+    assert_eq!(browser.evaluate(by_link), 403);
+    browser.open(&demo.url);
+    assert_eq!(shown(&mut browser), expected("alice"));
+}
+
+#[test]
+fn on_a_phone_the_addresses_are_folded_and_open_at_a_touch() {
+    let mut browser = guest();
+    let visible =
+        "[...document.querySelectorAll('article a.file')].filter((link) => link.checkVisibility()).length";
+    assert_eq!(
+        browser.evaluate(visible),
+        browser.evaluate("document.querySelectorAll('article a.file').length")
+    );
+    browser.resize(390, 844);
+    browser.open(&DEMO.url);
+    assert_eq!(browser.evaluate(visible), 0);
+    let wide = browser.evaluate("document.documentElement.scrollWidth");
+    assert!(wide.as_u64() <= Some(390), "{wide}");
+    browser.evaluate("document.querySelector('article summary').click()");
+    assert!(browser.evaluate(visible).as_u64() > Some(1));
 }
 
 /// The status of the document in the tab.

@@ -196,6 +196,7 @@ mod tests {
     use sqlx::Row;
 
     use super::super::directory::Directory;
+    use super::super::grant;
     use super::super::plan::Kind;
     use super::super::plan::tests::sample;
     use super::*;
@@ -222,14 +223,21 @@ WHERE i.path = ? AND i.level <= u.level AND c.visible <> 'false' AND (c.status <
     async fn the_rows_mean_what_the_table_says() {
         let directory = Directory::new().unwrap();
         let mut database = written(&directory).await;
-        let plan = sample();
+        assert_rows_mean(&sample(), &mut database).await;
+        for (granted, plan) in [(false, sample().revoked()), (true, sample())] {
+            grant::set(&directory.path().join("piwigo.sqlite"), granted).await.unwrap();
+            assert_rows_mean(&plan, &mut database).await;
+        }
+    }
+
+    async fn assert_rows_mean(plan: &Plan, database: &mut SqliteConnection) {
         for picture in &plan.pictures {
             for (column, visitor) in
                 plan.visitors.iter().enumerate().filter(|(_, visitor)| visitor.name != "admin")
             {
                 let query =
                     sqlx::query(MAY_SEE).bind(visitor.user_id).bind(format!("./{}", picture.original()));
-                let count: i64 = query.fetch_one(&mut database).await.unwrap().get(0);
+                let count: i64 = query.fetch_one(&mut *database).await.unwrap().get(0);
                 let shown = picture.files.iter().find(|file| file.kind != Kind::Original).unwrap();
                 assert_eq!(
                     count > 0,

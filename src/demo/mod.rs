@@ -9,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
 
 use self::directory::{Directory, letters};
+use self::grant::Grants;
 use self::nginx::Nginx;
 use self::plan::Plan;
 use self::table::Table;
@@ -17,12 +18,14 @@ mod contents;
 mod database;
 mod directory;
 mod gallery;
+mod grant;
 mod nginx;
 mod page;
 mod pictures;
 mod plan;
 mod right;
 mod scenes;
+mod situation;
 mod table;
 
 /// What the command line says.
@@ -71,6 +74,9 @@ pub enum Error {
     Signal(#[source] io::Error),
 }
 
+/// The name of the database in the demo's directory.
+const DATABASE: &str = "piwigo.sqlite";
+
 /// Of free ports, which others look for, too.
 const PORTS_TRIED: usize = 5;
 
@@ -95,6 +101,8 @@ pub async fn run<G, E: Display>(
     let directory = Directory::new().map_err(Error::Files)?;
     let gallery = directory.path().join("gallery");
     let plan = prepare(directory.path()).await?;
+    let database = directory.path().join(DATABASE);
+    let grants = Grants::open(&plan, directory.path(), database, directory.path().join(nginx::PAGES[0]))?;
     let work = async {
         let socket = directory.path().join(nginx::SOCKET);
         let gate = start_gate(&gallery, &socket).await.map_err(|error| Error::Gate(error.to_string()))?;
@@ -109,7 +117,10 @@ pub async fn run<G, E: Display>(
                  Choose on the page whom you want to be. Ctrl-C ends the demo and removes everything.",
                 gallery.display()
             ));
-            return Err(nginx.ended().await);
+            return Err(tokio::select! {
+                ended = nginx.ended() => ended,
+                failed = grants.serve() => failed,
+            });
         };
         drop(nginx);
         drop(gate);
@@ -148,12 +159,20 @@ async fn start_nginx(
 async fn prepare(directory: &Path) -> Result<Plan, Error> {
     let cookie = || letters(26).map_err(Error::Files);
     let plan = Plan::new([cookie()?, cookie()?, cookie()?, cookie()?]);
-    let database = directory.join("piwigo.sqlite");
+    // On the other stream: what is printed on the first one is the table, or the address.
+    let pictures = plan.pictures.len();
+    let _ = writeln!(
+        io::stderr(),
+        "Drawing {pictures} sample pictures in all their sizes; this takes some seconds."
+    );
+    let database = directory.join(DATABASE);
     database::write(&plan, &database, &letters(40).map_err(Error::Files)?).await?;
     let directory = directory.to_owned();
     spawn_blocking(move || {
         gallery::write(&plan, &directory.join("gallery"), &database)?;
-        page::write(&plan, &directory.join("www"))?;
+        for (plan, pages) in [plan.clone(), plan.clone().unguarded()].iter().zip(nginx::PAGES) {
+            page::write(plan, &directory.join(pages))?;
+        }
         Ok(plan)
     })
     .await

@@ -12,8 +12,8 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-use super::Error;
 use super::plan::Plan;
+use super::{Error, grant};
 
 /// How long nginx may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -24,11 +24,23 @@ pub const SOCKET: &str = "gate.sock";
 /// Name of Piwigo's session cookie.
 pub const COOKIE: &str = "pwg_id";
 
+/// The cookie of a visitor who wants to see the gallery without the gate; its value is `off`.
+pub const SWITCH: &str = "demo_gate";
+
+/// Where the pages lie in the demo's directory: those of the guarded gallery, and those of the unguarded one.
+pub const PAGES: [&str; 2] = ["www/on", "www/off"];
+
 /// In the demo's directory, too: nginx's number, once it has its port.
 const PID_FILE: &str = "nginx.pid";
 
 /// The locations whose requests go to the gate. `^~` wins over any location with a regular expression.
 const GUARDED: [&str; 5] = ["^~ /upload", "^~ /galleries", "^~ /_data/i", "= /i.php", "= /action.php"];
+
+/// In front of [`GATE`]: a visitor who has switched the gate off gets what the web server has, as without a gate. The
+/// number is nobody's status; it only names the way.
+const WITHOUT_GATE: &str = "
+            error_page 418 = @without_gate;
+            if ($gate = off) { return 418; }";
 
 const GATE: &str = "
             fastcgi_pass unix:gate.sock;
@@ -57,7 +69,8 @@ const GATE: &str = "
 /// The configuration, for nginx started with the demo's directory as prefix and working directory: every path in
 /// it is relative, so that no name of a directory needs quoting and none is too long for a socket.
 pub fn configuration(plan: &Plan, port: u16) -> String {
-    let (mut pages, mut switches, mut guarded) = (String::new(), String::new(), String::new());
+    let (mut pages, mut switches, mut rights, mut guarded) =
+        (String::new(), String::new(), String::new(), String::new());
     // Writing to a string cannot fail.
     for visitor in &plan.visitors {
         let name = visitor.name;
@@ -79,8 +92,26 @@ pub fn configuration(plan: &Plan, port: u16) -> String {
 "
         );
     }
+    for change in ["take", "give"] {
+        let _ = write!(
+            rights,
+            "
+        location = /right/{change} {{
+            limit_except POST {{ deny all; }}
+            proxy_pass http://unix:{socket}:/{change};
+            proxy_pass_request_headers off;
+            proxy_pass_request_body off;
+            proxy_set_header Content-Length \"\";
+            proxy_redirect off;
+        }}
+",
+            socket = grant::SOCKET
+        );
+    }
     for location in GUARDED {
-        let _ = write!(guarded, "\n        location {location} {{{GATE}        }}\n");
+        // The scripts, which have exact names, are PHP, and the demo has none: without the gate they could only fail.
+        let bypass = if location.starts_with('=') { "" } else { WITHOUT_GATE };
+        let _ = write!(guarded, "\n        location {location} {{{bypass}{GATE}        }}\n");
     }
     format!(
         "# One process, so that nothing is left when it is ended.
@@ -111,6 +142,10 @@ http {{
     map $cookie_{COOKIE} $visitor {{
         default guest;
 {pages}    }}
+    map $cookie_{SWITCH} $gate {{
+        default on;
+        off off;
+    }}
 
     server {{
         listen 127.0.0.1:{port};
@@ -120,11 +155,29 @@ http {{
 
         location = / {{
             root www;
-            try_files /$visitor.html =404;
+            try_files /$gate/$visitor.html =404;
             add_header Cache-Control no-store;
             add_header X-Content-Type-Options nosniff;
         }}
-{switches}{guarded}
+{switches}
+        location = /gate/off {{
+            add_header Set-Cookie \"{SWITCH}=off; Path=/; HttpOnly; SameSite=Lax\";
+            add_header Cache-Control no-store;
+            return 303 /;
+        }}
+
+        location = /gate/on {{
+            add_header Set-Cookie \"{SWITCH}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax\";
+            add_header Cache-Control no-store;
+            return 303 /;
+        }}
+{rights}{guarded}
+        # What a web server without a gate does. The browser keeps no copy: it asks again once the gate is back.
+        location @without_gate {{
+            root gallery;
+            add_header Cache-Control no-store;
+        }}
+
         # Where the gate sends an allowed request; nobody gets here from outside.
         location ^~ /_gate/file/ {{
             internal;
@@ -266,8 +319,12 @@ mod tests {
         let text = configuration(&sample(), 8080);
         for location in GUARDED {
             let (_, block) = text.split_once(&format!("location {location} {{")).unwrap();
+            let block = block.strip_prefix(WITHOUT_GATE).unwrap_or(block);
             assert!(block.trim_start().starts_with("fastcgi_pass unix:gate.sock;"), "{location}");
         }
+        // The gate is left out for a visitor who has asked for that, and for nobody else.
+        assert_eq!(text.matches("return 418").count(), text.matches("if ($gate = off)").count());
+        assert!(text.contains("map $cookie_demo_gate $gate {\n        default on;\n        off off;\n    }"));
         assert_eq!(text.matches("fastcgi_pass unix:").count(), GUARDED.len());
         assert!(text.contains("location / { return 404; }"));
         assert!(text.contains("location ^~ /_gate/file/ {\n            internal;"));

@@ -14,6 +14,10 @@ Promise.all(links.map(async (link) => {
   document.getElementById("checked").textContent =
     wrong.size ? `${wrong.size} of ${all} answers are not what they should be.` : `Just checked: all ${all} answers are as they should be.`;
 });
+// On a phone the addresses of each picture are folded away until they are asked for.
+if (matchMedia("(max-width: 640px)").matches) {
+  for (const addresses of document.querySelectorAll("article details")) addresses.open = false;
+}
 // Some browsers draw a broken icon for a picture that was refused; the plate behind it says more.
 addEventListener("load", () => {
   for (const picture of document.images) picture.hidden = picture.naturalWidth === 0;

@@ -7,15 +7,19 @@ use std::{fs, io};
 
 use super::contents::ALBUMS;
 use super::plan::{Album, File, Kind, Picture, Plan, Visitor};
+use super::situation::{self, Situation};
 
-/// Writes `NAME.html` for each visitor into `directory`, which is made.
+/// Writes `NAME.html` for each visitor into `directory`, which is made. A page that is there is replaced as a whole, so
+/// that a visitor who asks for it meanwhile gets the old one or the new one.
 ///
 /// # Errors
 /// When a page cannot be written.
 pub fn write(plan: &Plan, directory: &Path) -> io::Result<()> {
     fs::create_dir_all(directory)?;
     for (column, visitor) in plan.visitors.iter().enumerate() {
-        fs::write(directory.join(format!("{}.html", visitor.name)), page(plan, column))?;
+        let written = directory.join(format!("{}.new", visitor.name));
+        fs::write(&written, page(plan, column))?;
+        fs::rename(written, directory.join(format!("{}.html", visitor.name)))?;
     }
     Ok(())
 }
@@ -27,7 +31,11 @@ pub fn page(plan: &Plan, column: usize) -> String {
     let orphans: Vec<_> = plan.pictures.iter().filter(|picture| picture.albums.is_empty()).collect();
     let about = "Pictures without an album belong to nobody but the administrators.";
     sections += &titled("In no album", "", about, orphans.len() == 1, &cards(&orphans, visitor, column));
-    sections += &doors(plan, visitor, column);
+    if !plan.doors.is_empty() {
+        sections += &doors(plan, visitor, column);
+    }
+    let is_guarded = plan.situation != Situation::Unguarded;
+    let behind = if is_guarded { "behind" } else { "without" };
     let allowed = plan.files().filter(|(_, file)| file.row[column].status() == 200).count();
     format!(
         "<!doctype html>
@@ -35,21 +43,22 @@ pub fn page(plan: &Plan, column: usize) -> String {
 <meta charset=\"utf-8\">
 <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">
 <link rel=\"icon\" href=\"data:,\">
-<title>{name} – sample gallery behind piwigo-gate</title>
+<title>{name} – sample gallery {behind} piwigo-gate</title>
 <style>
 {css}</style>
 <header><div>
-<h1>Sample gallery <small>behind piwigo-gate</small></h1>
+<h1>Sample gallery <small>{behind} piwigo-gate</small></h1>
 <nav aria-label=\"Visitor\"><span>Look at it as</span>{buttons}</nav>
+<nav aria-label=\"Gate\"><span>Gate</span>{switch}</nav>
 </div></header>
 <main>
 <p class=\"who\">You are <b>{name}</b>, who {note}.
 <small>{allowed} of {all} addresses give you a file. <span id=\"checked\"></span></small></p>
-<div class=\"albums\">
+{change}<div class=\"albums\">
 {sections}</div>
 </main>
-<footer>Every picture is asked for at its own address, and the gate decides each time. The number on a label is the
-answer’s HTTP status: 200 is the file, 403 is a refusal.</footer>
+<footer>{footer} The number on a label is the answer’s HTTP status: 200 is the file, 403 is a refusal, 404 says that there
+is no such file.</footer>
 <script>
 {js}</script>
 </html>
@@ -59,6 +68,13 @@ answer’s HTTP status: 200 is the file, 403 is a refusal.</footer>
         css = include_str!("page.css"),
         js = include_str!("page.js"),
         buttons = plan.visitors.iter().map(|other| button(other, visitor)).collect::<String>(),
+        switch = switch(is_guarded),
+        change = change(plan.situation, visitor),
+        footer = if is_guarded {
+            "Every picture is asked for at its own address, and the gate decides each time."
+        } else {
+            "Every picture is asked for at its own address, the same as behind the gate."
+        },
         all = plan.files().count(),
     )
 }
@@ -71,6 +87,36 @@ fn who(visitor: &Visitor) -> String {
 fn button(to: &Visitor, now: &Visitor) -> String {
     let current = if to == now { " aria-current=\"page\"" } else { "" };
     format!("<a href=\"/as/{name}\"{current}>{name}</a>", name = to.name)
+}
+
+/// The two links that switch the gate on and off for this browser.
+fn switch(is_guarded: bool) -> String {
+    let link = |name: &str, is_current: bool| {
+        let current = if is_current { " aria-current=\"true\"" } else { "" };
+        format!("<a href=\"/gate/{name}\"{current}>{name}</a>")
+    };
+    link("on", is_guarded) + &link("off", !is_guarded)
+}
+
+/// What can be changed in this situation: alice's right, on her own page. Without the gate, what its absence means.
+fn change(situation: Situation, visitor: &Visitor) -> String {
+    let (action, label, note) = match situation {
+        Situation::Unguarded => {
+            return "<p class=\"change open\">The gate is off. The addresses are the same, and the web server gives their files \
+                    to everybody, whatever Piwigo’s pages hide.</p>\n"
+                .to_owned();
+        }
+        _ if visitor.user_id != situation::USER => return String::new(),
+        Situation::Guarded => {
+            ("take", "Take the right to “Family” away", "The next request for each of its files is refused.")
+        }
+        Situation::Revoked => {
+            ("give", "Give the right to “Family” back", "The next request for each of its files is allowed.")
+        }
+    };
+    format!(
+        "<form class=\"change\" method=\"post\" action=\"/right/{action}\"><button>{label}</button> <span>{note}</span></form>\n"
+    )
 }
 
 fn section(plan: &Plan, album: &Album, column: usize) -> String {
@@ -104,8 +150,10 @@ fn cards(pictures: &[&Picture], visitor: &Visitor, column: usize) -> String {
 fn card(picture: &Picture, visitor: &Visitor, column: usize) -> String {
     let Some(shown) = picture.files.first() else { return String::new() };
     format!(
-        "<article>\n<div class=\"frame\">{PLATE}{element}</div>\n<div class=\"text\">\n<h3>{title}</h3>\n<p>{about}</p>\n\
-         {reasons}<ul>{files}</ul>\n</div>\n</article>\n",
+        "<article>\n<div class=\"frame\">{plate}{element}</div>\n<div class=\"text\">\n<h3>{title}</h3>\n<p>{about}</p>\n\
+         {reasons}<details open><summary>{count} addresses</summary><ul>{files}</ul></details>\n</div>\n</article>\n",
+        plate = plate(if shown.row[column].status() == 200 { "" } else { "refused" }),
+        count = picture.files.len(),
         element = element(picture, shown, column),
         title = escape(picture.title),
         about = escape(picture.about),
@@ -118,13 +166,18 @@ fn item(file: &File, visitor: &Visitor, column: usize) -> String {
     format!("<li>{}</li>", link(file, &file.label, visitor, column))
 }
 
-/// Stands behind every picture and is seen when none comes.
-const PLATE: &str = "<div class=\"plate\" aria-hidden=\"true\"><svg viewBox=\"0 0 24 24\" fill=\"none\" \
-    stroke=\"currentColor\" stroke-width=\"1.6\"><rect x=\"5\" y=\"10.5\" width=\"14\" height=\"10\" rx=\"2\"/>\
-    <path d=\"M8 10.5V7a4 4 0 0 1 8 0v3.5M12 14.5v2.5\"/></svg>refused</div>";
+/// Stands behind every picture and is seen when none comes. Its word is there only where the picture is to be refused, so
+/// that no reader of the page's text meets it before a picture that is shown.
+fn plate(word: &str) -> String {
+    format!(
+        "<div class=\"plate\" aria-hidden=\"true\"><svg viewBox=\"0 0 24 24\" fill=\"none\" stroke=\"currentColor\" \
+         stroke-width=\"1.6\"><rect x=\"5\" y=\"10.5\" width=\"14\" height=\"10\" rx=\"2\"/>\
+         <path d=\"M8 10.5V7a4 4 0 0 1 8 0v3.5M12 14.5v2.5\"/></svg>{word}</div>"
+    )
+}
 
-/// The picture, which leads to its original, or the player for who may have the video. A picture that is refused goes out
-/// of the way, broken icon and all: the plate behind it is seen instead.
+/// The picture, which leads to its original, or the player for a visitor who may have the video. A picture that is refused
+/// is hidden together with its broken icon: the plate behind it is seen instead.
 fn element(picture: &Picture, shown: &File, column: usize) -> String {
     let (width, height) = shown.size.unwrap_or(picture.size);
     let upright = if height > width { " class=\"upright\"" } else { "" };
@@ -151,8 +204,8 @@ fn reasons(picture: &Picture, visitor: &Visitor, column: usize) -> String {
             continue;
         }
         let name = if said.is_empty() { "" } else { file.label.split(',').next().unwrap_or_default() };
-        let (colon, class) =
-            (if name.is_empty() { "" } else { ": " }, if why.status() == 200 { "why" } else { "why no" });
+        let colon = if name.is_empty() { "" } else { ": " };
+        let class = if why.status() == 200 { "why" } else { "why no" };
         let sentence = why.sentence(named(visitor));
         // Writing to a string cannot fail.
         let _ = writeln!(sentences, "<p class=\"{class}\">{}{colon}{}</p>", capital(name), escape(&sentence));
@@ -176,7 +229,11 @@ fn link(file: &File, label: &str, visitor: &Visitor, column: usize) -> String {
     let status = why.status();
     format!(
         "<a class=\"file{no}\" href=\"{url}\"{download} title=\"{sentence}\">{label}<b>{status}</b></a>",
-        no = if status == 200 { "" } else { " no" },
+        no = match status {
+            200 => "",
+            404 => " no none",
+            _ => " no",
+        },
         url = escape(&file.url),
         download = if file.kind == Kind::Format && status == 200 { " download" } else { "" },
         sentence = escape(&why.sentence(named(visitor))),
@@ -257,6 +314,32 @@ mod tests {
     fn only_who_may_have_the_video_gets_a_player() {
         let players: Vec<bool> = (0..5).map(|column| page(&sample(), column).contains("<video ")).collect();
         assert_eq!(players, [false, true, true, true, true]);
+    }
+
+    #[test]
+    fn only_a_refused_picture_has_the_word_refused_and_only_a_missing_file_is_grey() {
+        let (guest, admin) = (page(&sample(), 0), page(&sample(), 4));
+        assert!(guest.contains("</svg>refused</div>") && !admin.contains("</svg>refused</div>"));
+        for page in [guest, admin] {
+            for link in page.split("<a class=\"file").skip(1) {
+                let link = &link[..link.find("</a>").unwrap()];
+                assert_eq!(link.starts_with(" no none\""), link.contains("<b>404</b>"), "{link}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_right_is_taken_on_alices_page_and_given_back_there() {
+        let has = |plan: &Plan, action: &str| {
+            (0..5)
+                .map(|column| page(plan, column).contains(&format!("action=\"/right/{action}\"")))
+                .collect::<Vec<_>>()
+        };
+        let (alice, nobody) = ([false, true, false, false, false], [false; 5]);
+        assert_eq!(has(&sample(), "take"), alice);
+        assert_eq!(has(&sample().revoked(), "give"), alice);
+        assert_eq!(has(&sample().revoked(), "take"), nobody);
+        assert_eq!(has(&sample().unguarded(), "take"), nobody);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::contents::{doors, pictures, visitors};
 use super::right::Row;
 use super::scenes::Scene;
+use super::situation::Situation;
 
 /// Bytes that stand for themselves in the path of a URL.
 pub(super) const PLAIN: &AsciiSet =
@@ -108,6 +109,8 @@ pub struct Picture {
 /// The sample gallery, before and after it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
+    /// What its rows are true of.
+    pub situation: Situation,
     /// Who looks at it.
     pub visitors: Vec<Visitor>,
     /// Its images, album by album.
@@ -119,7 +122,8 @@ pub struct Plan {
 impl Plan {
     /// The gallery for visitors with these session cookies (alice, bob, carol, admin).
     pub fn new(cookies: [String; 4]) -> Self {
-        Self { visitors: visitors(cookies), pictures: pictures(), doors: doors() }
+        let (visitors, pictures, doors) = (visitors(cookies), pictures(), doors());
+        Self { situation: Situation::Guarded, visitors, pictures, doors }
     }
 
     /// Every address of the table, with the headline it stands under.

@@ -20,6 +20,10 @@ pub enum Why {
     NotMade,
     /// A private album that was not granted.
     NotGranted,
+    /// A private album whose grant was taken away on the page.
+    TakenAway,
+    /// The gate is switched off on the page: the web server asks nobody.
+    Unguarded,
     /// `visible = 'false'`.
     Locked,
     /// The privacy level of the picture is above the user's.
@@ -41,8 +45,15 @@ impl Why {
     /// learns that it is missing.
     pub fn status(self) -> u16 {
         match self {
-            Self::Public | Self::AlsoPublic | Self::ByHand | Self::ByGroup | Self::Small | Self::Admin => 200,
+            Self::Public
+            | Self::AlsoPublic
+            | Self::ByHand
+            | Self::ByGroup
+            | Self::Small
+            | Self::Admin
+            | Self::Unguarded => 200,
             Self::NotGranted
+            | Self::TakenAway
             | Self::Locked
             | Self::Level
             | Self::Orphan
@@ -68,6 +79,10 @@ impl Why {
                 format!("{name} may see it, so the answer may say that this size was never made.")
             }
             Self::NotGranted => format!("The album is private, and {name} was not granted it."),
+            Self::TakenAway => format!("The album is private, and {name}'s right to it was taken away."),
+            Self::Unguarded => {
+                "Without the gate, the web server gives the file to everybody who has its address.".to_owned()
+            }
             Self::Locked => "The album is locked: administrators only.".to_owned(),
             Self::Level => "The picture is for administrators only (privacy level 8).".to_owned(),
             Self::Orphan => "The picture is in no album yet: administrators only.".to_owned(),

@@ -121,6 +121,12 @@ impl Browser {
         process::wait_until(url, || self.evaluate(is_there) == true);
     }
 
+    /// Gives the tab this width and height, in CSS pixels, as on a device without a window frame.
+    pub fn resize(&mut self, width: u32, height: u32) {
+        let device = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": true});
+        self.command("Emulation.setDeviceMetricsOverride", &device);
+    }
+
     /// Goes back in the tab's history.
     pub fn back(&mut self) {
         self.forget("Page.loadEventFired");
