@@ -8,6 +8,7 @@ use std::process::Stdio;
 
 use support::examined::{Setting, doctor, doctor_command, without, write_ws_php};
 use support::gate::Gate;
+use support::http;
 use support::nginx::{self, Nginx};
 
 #[test]
@@ -215,6 +216,62 @@ fn a_piwigo_that_does_not_say_who_it_is() {
     report.says("outside-gate", "problem", "503");
     report.says("outside-session-allowed", "note", "not examined");
     report.says("outside-session-denied", "note", "not examined");
+}
+
+/// The server block of a proxy that keeps pictures, in front of `behind`.
+fn cache(behind: &str, how: &str) -> String {
+    format!(
+        "location / {{\n proxy_pass {behind};\n proxy_set_header Host $http_host;\n proxy_cache photos;\n {how}\n \
+         add_header X-Cache-Status $upstream_cache_status;\n }}\n"
+    )
+}
+
+#[test]
+fn wrong_cache_that_looks_at_no_cookie() {
+    const BLIND: &str =
+        "proxy_cache_valid 200 10m; proxy_ignore_headers Cache-Control Expires Vary Set-Cookie;";
+    let setting = Setting::right();
+    let behind = format!("http://{}", setting.nginx.as_ref().unwrap().address());
+    let zone = |number: usize| {
+        let place = setting.sandbox().path().join(format!("tmp/photos-{number}"));
+        format!("proxy_cache_path {} keys_zone=photos:1m;", place.display())
+    };
+    for (number, (how, kept)) in [
+        (BLIND.to_owned(), true),
+        // One that leaves the query out.
+        (format!("{BLIND} proxy_cache_key $uri;"), true),
+        // One that obeys what the gate says.
+        (String::new(), false),
+        ("proxy_cache_valid 200 10m;".to_owned(), false),
+        // One that asks each cookie by itself.
+        (format!("{BLIND} proxy_cache_key $request_uri$http_cookie;"), false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let front = Nginx::start_with(setting.sandbox(), &zone(number), &cache(&behind, &how));
+        let url = format!("http://{}/", front.address());
+        let report = setting.report(&["--url", &url, "--cookie", &setting.cookie("erin")]);
+        if !kept {
+            report.says("outside-kept", "ok", "refused without them afterwards");
+            // nginx asks for whole files where it could keep them: that is a trouble of its own.
+            let problems = report.all("problem");
+            assert!(problems.iter().all(|id| *id == "outside-range"), "{how}: {}", report.text);
+            continue;
+        }
+        report.says("outside-kept", "problem", "x-cache-status: HIT");
+        assert!(report.text.contains("then empty it"), "{}", report.text);
+        // A cache that goes by whole addresses was not filled by this examination.
+        let probe = report.text.split_once("afterwards: ").unwrap().1.split_whitespace().next().unwrap();
+        let (picture, _) = probe.split_once("?piwigo-gate-doctor=").unwrap();
+        let expected = if how == BLIND { 403 } else { 200 };
+        assert_eq!(http::get(front.address(), picture).status, expected, "{how}: {picture}");
+    }
+    // Where everything is open, that is no cache's doing.
+    let open = Setting::new().with_guard(nginx::ACCEL, |_| String::new());
+    let report = open.report(&["--cookie", &open.cookie("erin")]);
+    report.says("outside-original", "problem", "comes to everybody");
+    assert!(!report.text.contains("outside-kept"), "{}", report.text);
 }
 
 /// They would know the visitor's session.

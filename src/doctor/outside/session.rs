@@ -167,14 +167,30 @@ impl Tries<'_> {
     /// Asks for what the account may see.
     async fn take(&mut self, cookies: &Cookies, granted: &Granted) -> Taken {
         let mut taken = Taken::default();
+        // Whether each picture that came is kept for others, where that could be told.
+        let mut kept = Vec::new();
         for sample in [&granted.original, &granted.derivative].into_iter().flatten() {
             let target = format!("{}{}", self.visitor.base.prefix, sample.uri);
+            let is_kept = self.is_kept(cookies, &target, sample).await;
+            if is_kept == Some(true) {
+                kept.push(true);
+                taken.came.push(target);
+                continue;
+            }
             let Some(answer) = self.ask_with(cookies, &target).await else { continue };
             match self.gist(&answer, Some(sample)) {
-                Gist::Leak if answer.status == 200 => taken.came.push(target),
+                Gist::Leak if answer.status == 200 => {
+                    if is_kept.is_some() {
+                        kept.push(self.comes_to_a_stranger(&target, sample).await);
+                    }
+                    taken.came.push(target);
+                }
                 Gist::Trouble => drop(self.trouble.get_or_insert((target, answer.status))),
                 _ => taken.refused.push(format!("{target} ({})", answer.status)),
             }
+        }
+        if !kept.is_empty() && !kept.contains(&true) {
+            self.nothing_is_kept();
         }
         taken
     }
