@@ -121,12 +121,10 @@ impl Delivery<'_> {
         let commission = Commission { tree, gallery, picture, params, keep_animation, ordered };
         match maker.make(commission).await {
             Ok(()) => Made::Now,
-            // Piwigo may: its own files are there.
-            Err(Unmade::Denied(_)) => Made::ByPiwigo,
+            // Piwigo may write there, and its libraries may read what the gate's decoders do not.
+            Err(Unmade::Denied(_) | Unmade::Source(_) | Unmade::Settings(_)) => Made::ByPiwigo,
             Err(Unmade::Disk(_) | Unmade::Busy) => Made::Not(Reply::Unavailable),
-            Err(Unmade::NoSource(_) | Unmade::Source(_) | Unmade::Settings(_) | Unmade::Place(_)) => {
-                Made::Not(Reply::Missing)
-            }
+            Err(Unmade::NoSource(_) | Unmade::Place(_)) => Made::Not(Reply::Missing),
         }
     }
 
@@ -282,7 +280,8 @@ impl Delivery<'_> {
             _ if !hands_over => {
                 tracing::info!(
                     derivative,
-                    "only Piwigo can make this, and this server cannot ask its i.php: not found"
+                    file = source,
+                    "not found: this resized picture is left to Piwigo, and the web server cannot ask its i.php"
                 );
                 Reply::Missing
             }

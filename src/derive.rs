@@ -70,6 +70,8 @@ pub struct Summary {
     pub fresh: u64,
     /// Images of which the gate makes none: without a picture, or in a format that is left to Piwigo.
     pub others: u64,
+    /// Images whose file the gate cannot decode: Piwigo's `i.php` is asked for their sizes.
+    pub left: u64,
     /// Images of which something could not be made, by reason.
     pub failed: BTreeMap<&'static str, u64>,
     /// Why it ended before the end.
@@ -84,14 +86,16 @@ impl Summary {
 
     /// The same in one line.
     pub fn told(&self, dry_run: bool) -> String {
-        let Summary { total, images, made, fresh, others, failed, stopped } = self;
+        let Summary { total, images, made, fresh, others, left, failed, stopped } = self;
         let verb = if dry_run { "to make" } else { "made" };
         let count: u64 = failed.values().sum();
         let reasons: Vec<_> = failed.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         let failures = (count > 0).then(|| format!("; {count} images failed ({})", reasons.join(", ")));
+        let left = (*left > 0).then(|| format!(", {left} images left to Piwigo"));
         let early = stopped.as_ref().map(|why| format!("; ended early: {why}"));
         format!(
-            "{images} of {total} images: {made} resized pictures {verb}, {fresh} there, {others} images without{}{}",
+            "{images} of {total} images: {made} resized pictures {verb}, {fresh} there, {others} images without{}{}{}",
+            left.unwrap_or_default(),
             failures.unwrap_or_default(),
             early.unwrap_or_default()
         )
@@ -104,6 +108,8 @@ pub enum Progress<'a> {
     Image(&'a Summary),
     /// Something could not be made of this file.
     Failed(&'a str, &'a Unmade),
+    /// The gate cannot decode this file, and Piwigo is asked for its sizes.
+    Left(&'a str, &'a Unmade),
 }
 
 /// Makes what is missing; ends early, and cleanly, when `stop` turns true.
@@ -157,13 +163,20 @@ pub async fn run(
         summary.made += done.made;
         summary.fresh += done.fresh;
         summary.others += u64::from(done.other);
-        if let Some(why) = done.failed {
-            *summary.failed.entry(class(&why)).or_default() += 1;
-            progress(Progress::Failed(&done.file, &why));
-            // It would be the same for all others.
-            if matches!(why, Unmade::Disk(_) | Unmade::Denied(_)) {
-                summary.stopped.get_or_insert_with(|| why.to_string());
+        match done.failed {
+            Some(why @ Unmade::Source(_)) => {
+                summary.left += 1;
+                progress(Progress::Left(&done.file, &why));
             }
+            Some(why) => {
+                *summary.failed.entry(class(&why)).or_default() += 1;
+                progress(Progress::Failed(&done.file, &why));
+                // It would be the same for all others.
+                if matches!(why, Unmade::Disk(_) | Unmade::Denied(_)) {
+                    summary.stopped.get_or_insert_with(|| why.to_string());
+                }
+            }
+            None => {}
         }
         progress(Progress::Image(&summary));
     }
@@ -221,7 +234,7 @@ fn kinds(types: &[String], ready: &Ready) -> Result<Vec<Kind>, DeriveError> {
 fn class(why: &Unmade) -> &'static str {
     match why {
         Unmade::NoSource(_) => "file missing",
-        Unmade::Source(_) => "not a picture that can be read",
+        Unmade::Source(_) => "left to Piwigo",
         Unmade::Settings(_) => "watermark or format",
         Unmade::Place(_) => "no place for it below the derivatives' directory",
         Unmade::Denied(_) => "not allowed to write",

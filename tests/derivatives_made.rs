@@ -21,6 +21,7 @@ use support::patience::PATIENCE;
 use support::php::PhpFcgi;
 use support::pictures;
 use support::scene::Scene;
+use support::stream::{Front, Kind};
 use support::world::Image;
 
 /// A picture that erin may see and a guest may not, and how it is asked for.
@@ -177,38 +178,78 @@ fn a_derivative_is_made_again_when_its_source_is_newer_and_only_then() {
     assert_eq!(ask(), third);
 }
 
+/// A picture that the gate's decoders do not read, by the name of its file in `tests/pictures`.
+fn unreadable(name: &str) -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures").join(name)).expect(name)
+}
+
 #[test]
-fn what_cannot_be_decoded_is_a_missing_file_and_not_tried_again() {
+fn what_the_gate_cannot_decode_is_left_to_piwigo_and_not_tried_again() {
+    for server in [nginx::ACCEL, nginx::AUTH_REQUEST] {
+        let scene = Scene::start();
+        let image = public(&scene);
+        let good = fs::read(file(&scene, image.original())).expect("it is there");
+        let other = another(&scene).clone();
+        let _php = PhpFcgi::start(&scene.sandbox);
+        let gate = Gate::start(&scene.sandbox, &[], &[]);
+        let nginx = Nginx::start_gallery(&scene.sandbox, server);
+        let bad: [(&str, Vec<u8>); 8] = [
+            ("text", b"original\n".to_vec()),
+            ("empty", Vec::new()),
+            ("too large", pictures::bomb()),
+            ("nothing but a beginning", b"\xff\xd8\xff".to_vec()),
+            ("a BMP", b"BM\x3a\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\x18\0".to_vec()),
+            ("a TIFF", unreadable("tiff.jpg")),
+            ("an AVIF", unreadable("avif.jpg")),
+            ("arithmetic coding", unreadable("arithmetic.jpg")),
+        ];
+        let lines = || gate.log_text().matches("left to Piwigo").count();
+        for (number, (what, bytes)) in bad.iter().enumerate() {
+            let source = pictures::write(&scene.sandbox, image.original(), bytes);
+            pictures::date(&source, SystemTime::now() - Duration::from_secs(1000 - number as u64));
+            for token in ["2s", "2s", "sq"] {
+                let start = Instant::now();
+                let answer = get(nginx.address(), image, token);
+                assert!(answer.text().starts_with("made by i.php: "), "{what} {token}: {}", answer.text());
+                assert!(start.elapsed() < PATIENCE, "{what}: {:?}", start.elapsed());
+            }
+            assert_eq!(lines(), number + 1, "{what}: {}", gate.log_text());
+            assert_eq!(get(nginx.address(), &other, "th").status, 200, "{what}: others are served");
+        }
+        assert!(!pictures::files_below(&file(&scene, "_data/i")).iter().any(|name| name.contains("-2s.")));
+        pictures::write(&scene.sandbox, image.original(), &good);
+        let answer = get(nginx.address(), image, "2s");
+        assert!(answer.status == 200 && is_whole_jpeg(&answer.body), "{}", gate.log_text());
+    }
+}
+
+#[test]
+fn what_the_gate_cannot_decode_is_not_shown_to_a_stranger_by_piwigo_either() {
+    let scene = Scene::start();
+    let private = Private::of(&scene);
+    pictures::write(&scene.sandbox, private.image.original(), &unreadable("tiff.jpg"));
+    let _php = PhpFcgi::start(&scene.sandbox);
+    let _gate = Gate::start(&scene.sandbox, &[], &[]);
+    let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
+    for round in 0..2 {
+        assert_eq!(get(nginx.address(), &private.image, "2s").status, 403, "{round}");
+        let answer = private.get(nginx.address(), "2s");
+        assert!(answer.text().starts_with("made by i.php: "), "{round}: {}", answer.text());
+    }
+}
+
+#[test]
+fn what_the_gate_cannot_decode_is_not_found_where_piwigo_cannot_be_asked() {
     let scene = Scene::start();
     let image = public(&scene);
-    let good = fs::read(file(&scene, image.original())).expect("it is there");
-    let other = another(&scene).clone();
+    pictures::write(&scene.sandbox, image.original(), &unreadable("avif.jpg"));
+    let _php = PhpFcgi::start(&scene.sandbox);
     let gate = Gate::start(&scene.sandbox, &[], &[]);
-    let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
-    let bad: [(&str, Vec<u8>); 5] = [
-        ("text", b"original\n".to_vec()),
-        ("empty", Vec::new()),
-        ("cut", good[..good.len() / 2].to_vec()),
-        ("bomb", pictures::bomb()),
-        ("nothing but a beginning", b"\xff\xd8\xff".to_vec()),
-    ];
-    let lines = || gate.log_text().matches("no derivative is made").count();
-    for (number, (what, bytes)) in bad.iter().enumerate() {
-        let source = pictures::write(&scene.sandbox, image.original(), bytes);
-        pictures::date(&source, SystemTime::now() - Duration::from_secs(1000 - number as u64));
-        for token in ["2s", "2s", "sq"] {
-            let start = Instant::now();
-            let answer = get(nginx.address(), image, token);
-            assert_eq!(answer.status, 404, "{what} {token}");
-            assert_eq!(answer.text(), "Not found\n", "{what} {token}");
-            assert!(start.elapsed() < PATIENCE, "{what}: {:?}", start.elapsed());
-        }
-        assert_eq!(lines(), number + 1, "{what}: {}", gate.log_text());
-        assert_eq!(get(nginx.address(), &other, "th").status, 200, "{what}: others are served");
-    }
-    assert!(!pictures::files_below(&file(&scene, "_data/i")).iter().any(|name| name.contains("-2s.")));
-    pictures::write(&scene.sandbox, image.original(), &good);
-    assert_eq!(get(nginx.address(), image, "2s").status, 200, "{}", gate.log_text());
+    let front = Front::start(&scene.sandbox, Kind::Nginx);
+    let answer = get(front.address(), image, "2s");
+    assert_eq!((answer.status, &*answer.text()), (404, "Not found\n"));
+    let log = gate.log_text();
+    assert!(log.contains("the web server cannot ask its i.php") && log.contains(image.original()), "{log}");
 }
 
 #[test]

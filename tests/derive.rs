@@ -144,12 +144,17 @@ async fn failures_are_told_by_reason_and_the_exit_code_is_1() {
     let (code, said) = gallery.derive(&["--types", "sq"]);
     assert_eq!(code, Some(1), "{said}");
     let made = format!(": {} resized pictures made", gallery.pictures.len() - 2);
-    for part in [&*made, "2 images failed (1 file missing, 1 not a picture that can be read)"] {
+    for part in [&*made, "1 images left to Piwigo; 1 images failed (1 file missing)"] {
         assert!(said.contains(part), "{said} lacks {part}");
     }
     for id in &gallery.pictures[..2] {
         assert!(said.lines().any(|line| line.starts_with(&original(*id))), "{said}");
     }
+    // What is left to Piwigo is no failure.
+    pictures::write(&gallery.sandbox, &original(gallery.pictures[1]), &pictures::jpeg(200, 150, 0));
+    let (code, said) = gallery.derive(&["--types", "sq"]);
+    assert!(code == Some(0) && said.contains("1 images left to Piwigo"), "{said}");
+    assert!(said.contains("left to Piwigo's i.php: the source cannot be used"), "{said}");
 }
 
 #[tokio::test]

@@ -77,7 +77,7 @@ pub enum Unmade {
     /// The source is missing, or reached through a link that is not followed.
     #[error("the source is missing: {0}")]
     NoSource(String),
-    /// The source is no picture that can be made smaller.
+    /// The gate's decoders cannot read the source, or it needs more memory than there is. Piwigo's may.
     #[error("the source cannot be used: {0}")]
     Source(String),
     /// The settings name a watermark that cannot be used, or ask for what the format does not have.
@@ -234,7 +234,7 @@ impl Maker {
             derivative,
             file = commission.picture.file,
             reason = why.to_string(),
-            "no derivative is made; this is said once, as long as the file stays as it is"
+            "the gate cannot make this resized picture: it is left to Piwigo. This is said once until the file changes"
         );
         let mut failures = locked(&self.failures);
         if failures.len() >= MAX_FAILURES {

@@ -1,4 +1,5 @@
-//! How far `derive` is, on standard error: a bar on a terminal, a line a second elsewhere; and a line for each failure.
+//! How far `derive` is, on standard error: a bar on a terminal, a line a second elsewhere; and a line for
+//! each file that failed or is left to Piwigo.
 
 use std::time::{Duration, Instant};
 
@@ -28,8 +29,8 @@ impl Meter {
     /// Shows one more step.
     pub fn hear(&mut self, progress: Progress<'_>) {
         match (progress, &self.bar) {
-            (Progress::Failed(file, why), Some(bar)) => bar.suspend(|| eprintln!("{file}: {why}")),
-            (Progress::Failed(file, why), None) => eprintln!("{file}: {why}"),
+            (Progress::Failed(file, why), _) => self.say(&format!("{file}: {why}")),
+            (Progress::Left(file, why), _) => self.say(&format!("{file}: left to Piwigo's i.php: {why}")),
             (Progress::Image(summary), Some(bar)) => {
                 bar.set_length(summary.total);
                 bar.set_position(summary.images);
@@ -40,6 +41,13 @@ impl Meter {
                 eprintln!("{} of {} images, {} made", summary.images, summary.total, summary.made);
             }
             (Progress::Image(_), None) => {}
+        }
+    }
+
+    fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
         }
     }
 
