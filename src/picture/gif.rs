@@ -2,7 +2,9 @@
 
 use std::num::NonZeroU64;
 
-use gif::{ColorOutput, DecodeOptions, Decoder, DisposalMethod, Encoder, Frame, MemoryLimit, Repeat};
+use gif::{
+    ColorOutput, DecodeOptions, Decoder, DecodingError, DisposalMethod, Encoder, Frame, MemoryLimit, Repeat,
+};
 
 use super::opened::{check_limits, decoded_bytes};
 use super::{Channels, Picture};
@@ -55,6 +57,8 @@ impl<'a> OpenedGif<'a> {
             canvas,
             left: self.limits.pixels.saturating_mul(2),
             limits: self.limits,
+            has_frame: false,
+            is_cut: false,
         }
     }
 }
@@ -66,6 +70,9 @@ pub struct Frames<'a> {
     /// Pixels that may still be read and drawn: each frame costs its own and the canvas's.
     left: u64,
     limits: Limits,
+    has_frame: bool,
+    /// The file ended within the last frame.
+    is_cut: bool,
 }
 
 impl Frames<'_> {
@@ -76,7 +83,13 @@ impl Frames<'_> {
 
     /// The next frame and how long it is shown, in hundredths of a second.
     pub fn next(&mut self) -> Result<(Option<Picture>, u16), RenderError> {
-        let Some(info) = self.decoder.next_frame_info().map_err(broken)? else { return Ok((None, 0)) };
+        let info = match self.decoder.next_frame_info() {
+            // A file that was cut short between two frames.
+            Err(DecodingError::UnexpectedEof) if self.has_frame => None,
+            info => info.map_err(broken)?,
+        };
+        let Some(info) = info.filter(|_| !self.is_cut) else { return Ok((None, 0)) };
+        self.has_frame = true;
         let frame = Placed::of(info);
         let cost = u64::from(self.canvas.width) * u64::from(self.canvas.height)
             + frame.width as u64 * frame.height as u64;
@@ -89,7 +102,11 @@ impl Frames<'_> {
         let bytes = self.decoder.buffer_size() as u64 + self.canvas.pixels.len() as u64 * 2;
         check_limits(self.canvas.size(), bytes, &self.limits)?;
         let mut pixels = vec![0; self.decoder.buffer_size()];
-        self.decoder.read_into_buffer(&mut pixels).map_err(broken)?;
+        match self.decoder.read_into_buffer(&mut pixels) {
+            // What is missing of a file that was cut short stays transparent.
+            Err(DecodingError::UnexpectedEof) => self.is_cut = true,
+            read => read.map_err(broken)?,
+        }
         let before = (frame.disposal == DisposalMethod::Previous).then(|| self.canvas.pixels.clone());
         frame.draw(&pixels, &mut self.canvas);
         drop(pixels);
@@ -145,7 +162,7 @@ impl Placed {
 }
 
 #[allow(clippy::needless_pass_by_value)] // for map_err
-fn broken(error: gif::DecodingError) -> RenderError {
+fn broken(error: DecodingError) -> RenderError {
     RenderError::Broken(error.to_string())
 }
 

@@ -7,6 +7,7 @@ use jpeg_decoder::{CodingProcess, Decoder, PixelFormat};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use memchr::memchr;
 
+use super::jpeg_cut::{self, Completed, Whole};
 use super::opened::{Decoded, check_limits};
 use super::orientation::quarter_turns_of_exif;
 use super::{Channels, Picture};
@@ -19,7 +20,9 @@ const MOST_BASELINE_SCANS: usize = 4;
 
 /// A JPEG whose header has been read.
 pub struct OpenedJpeg<'a> {
-    decoder: Decoder<&'a [u8]>,
+    decoder: Decoder<Completed<'a>>,
+    /// What of it is there, if it is cut.
+    whole: Option<Whole>,
     size: (u32, u32),
     format: PixelFormat,
     is_progressive: bool,
@@ -29,15 +32,18 @@ pub struct OpenedJpeg<'a> {
 
 impl<'a> OpenedJpeg<'a> {
     pub fn open(file: &'a [u8], limits: &Limits) -> Result<Self, RenderError> {
-        let mut decoder = Decoder::new(file);
+        let structure = Structure::of(file);
+        let (completed, whole) = if structure.is_complete {
+            (Completed::as_it_is(file), None)
+        } else {
+            jpeg_cut::complete(file)
+                .ok_or_else(|| RenderError::Broken("the file ends too early".to_owned()))?
+        };
+        let mut decoder = Decoder::new(completed);
         decoder.read_info().map_err(broken)?;
         let info = decoder.info().ok_or_else(|| RenderError::Broken("it has no frame".to_owned()))?;
         let size = (u32::from(info.width), u32::from(info.height));
         check_limits(size, 0, limits)?;
-        let structure = Structure::of(file);
-        if !structure.is_complete {
-            return Err(RenderError::Broken("the file ends too early".to_owned()));
-        }
         let is_progressive = info.coding_process == CodingProcess::DctProgressive;
         let most = if is_progressive { MOST_SCANS } else { MOST_BASELINE_SCANS };
         if structure.scans > most {
@@ -51,7 +57,7 @@ impl<'a> OpenedJpeg<'a> {
             return Err(RenderError::Broken("the file is too short for its dimensions".to_owned()));
         }
         let (format, is_adobe) = (info.pixel_format, structure.is_adobe);
-        Ok(OpenedJpeg { decoder, size, format, is_progressive, is_adobe, limits: *limits })
+        Ok(OpenedJpeg { decoder, whole, size, format, is_progressive, is_adobe, limits: *limits })
     }
 
     pub fn size(&self) -> (u32, u32) {
@@ -87,7 +93,10 @@ impl<'a> OpenedJpeg<'a> {
             PixelFormat::CMYK32 if self.is_adobe => (pixels, Channels::Cmyk),
             PixelFormat::CMYK32 => (pixels.into_iter().map(|ink| 255 - ink).collect(), Channels::Cmyk),
         };
-        let picture = Picture { pixels, width: u32::from(width), height: u32::from(height), channels };
+        let mut picture = Picture { pixels, width: u32::from(width), height: u32::from(height), channels };
+        if let Some(whole) = self.whole {
+            whole.paint_rest(&mut picture, shrink);
+        }
         Ok(Decoded { picture, shrink, profile: self.decoder.icc_profile() })
     }
 

@@ -6,6 +6,7 @@
 //! | [`format`](mod@format) | first bytes, or a name's ending → the format |
 //! | [`opened`] | bytes → dimensions, checked against the limits before anything is decoded → pixels |
 //! | `jpeg`, `png`, `gif`, `webp` | one format each, both ways |
+//! | `jpeg_cut` | a JPEG without its end → one that can be decoded, and how much of it is there |
 //! | [`orientation`] | quarter turns: of pixels, of a rectangle, from EXIF |
 //! | [`resample`] | a part of a picture → the same in another size |
 //! | [`sharpen`], [`watermark`] | Piwigo's two effects |
@@ -16,6 +17,7 @@ pub mod encode;
 pub mod format;
 pub(crate) mod gif;
 mod jpeg;
+mod jpeg_cut;
 pub mod opened;
 pub mod orientation;
 mod png;

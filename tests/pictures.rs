@@ -1,0 +1,103 @@
+//! What is made of public test pictures (`tests/pictures/README.md`): which of them the gate makes, of which size, and how
+//! near to what is expected. What it refuses is left to Piwigo (tests/derivatives_made.rs).
+
+use piwigo_gate::derivative::name::Kind;
+use piwigo_gate::derivative::params::DerivativeParams;
+use piwigo_gate::derivative::render::{Limits, Order, RenderError, render};
+use piwigo_gate::derivative::size::SizingParams;
+use piwigo_gate::picture::Picture;
+use piwigo_gate::picture::opened::Opened;
+use piwigo_gate::picture::profile::to_srgb;
+
+fn read(name: &str) -> Vec<u8> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures").join(name);
+    std::fs::read(path).expect(name)
+}
+
+fn made_of(file: &[u8], extension: &str) -> Result<Vec<u8>, RenderError> {
+    let sizing = SizingParams::classic(144, 144);
+    let params = DerivativeParams { kind: Kind::Thumb, last_mod_time: 0, sizing, sharpen: 0 };
+    render(file, &Order::plain(&params, extension))
+}
+
+fn decode(file: &[u8]) -> Picture {
+    let decoded = Opened::open(file, &Limits::default()).unwrap().decode(1).unwrap();
+    to_srgb(decoded.picture, decoded.profile.as_deref()).in_color().on_white()
+}
+
+/// What is to come of a picture.
+enum Expected {
+    /// A thumb of this size.
+    Made(u32, u32),
+    /// Piwigo is asked.
+    Left,
+}
+
+#[test]
+fn every_picture_is_made_or_left_to_piwigo() {
+    use Expected::{Left, Made};
+    let table = [
+        ("end-missing.jpg", Made(144, 144)),
+        ("end-zeroed.jpg", Made(144, 144)),
+        ("cut-at-60-percent.jpg", Made(144, 144)),
+        ("chroma-flower.jpg", Made(138, 144)),
+        ("chroma-edges.jpg", Made(30, 20)),
+        ("avif.jpg", Left),
+        ("tiff.jpg", Left),
+        ("animated.webp", Made(80, 80)),
+        ("nine-baseline-scans.jpg", Left),
+        ("dnl-after-later-scan.jpg", Left),
+        ("arithmetic.jpg", Left),
+        ("bad-comment-length.jpg", Left),
+        ("duplicate-component-ids.jpg", Left),
+        ("third-byte-not-ff.jpg", Left),
+        ("zero-in-quantization-table.jpg", Left),
+        ("palette.gif", Made(144, 144)),
+    ];
+    for (name, expected) in table {
+        let made = made_of(&read(name), name.rsplit_once('.').unwrap().1);
+        match (&made, &expected) {
+            (Ok(file), Made(width, height)) => assert_eq!(decode(file).size(), (*width, *height), "{name}"),
+            (Err(RenderError::Broken(_) | RenderError::UnknownFormat | RenderError::TooLarge(_)), Left) => {}
+            _ => panic!("{name}: {:?}", made.map(|file| decode(&file).size())),
+        }
+        if let Err(error) = made {
+            println!("{name}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_jpeg_without_its_end_is_the_whole_picture() {
+    // The same picture; one lost its last two bytes, in the other they are zeros.
+    let end_missing = read("end-missing.jpg");
+    let whole = made_of(&[&end_missing[..], b"\xFF\xD9"].concat(), "jpg").unwrap();
+    assert!(made_of(&end_missing, "jpg").unwrap() == whole);
+    assert!(made_of(&read("end-zeroed.jpg"), "jpg").unwrap() == whole);
+}
+
+#[test]
+fn of_a_jpeg_that_is_cut_short_the_upper_part_is_shown_and_the_rest_is_gray() {
+    let whole = decode(&made_of(&read("end-missing.jpg"), "jpg").unwrap());
+    let cut = decode(&made_of(&read("cut-at-60-percent.jpg"), "jpg").unwrap());
+    assert_eq!(cut.size(), whole.size());
+    let near = |a: &[u8], b: &[u8]| a.iter().zip(b).all(|(a, b)| a.abs_diff(*b) < 12);
+    let rows = || cut.pixels.chunks_exact(144 * 3).zip(whole.pixels.chunks_exact(144 * 3));
+    let same = rows().take_while(|(cut, whole)| near(cut, whole)).count();
+    let gray = rows().filter(|(cut, _)| near(cut, &[128; 144 * 3])).count();
+    assert!(same > 60 && gray > 30 && same + gray > 130, "{same} rows are shown, {gray} are gray");
+}
+
+#[test]
+fn of_a_gif_that_is_cut_short_the_upper_part_is_shown() {
+    let file = read("palette.gif");
+    let whole = decode(&made_of(&file, "png").unwrap());
+    let cut = decode(&made_of(&file[..file.len() * 6 / 10], "png").unwrap());
+    assert_eq!(cut.size(), whole.size());
+    let rows = || cut.pixels.chunks_exact(144 * 3).zip(whole.pixels.chunks_exact(144 * 3));
+    let same = rows().take_while(|(cut, whole)| cut == whole).count();
+    let white = rows().filter(|(cut, _)| cut.iter().all(|&value| value == 255)).count();
+    assert!(same > 20 && white > 20, "{same} rows are shown, {white} are empty");
+    // Only the last byte is missing.
+    assert!(decode(&made_of(&file[..file.len() - 1], "png").unwrap()) == whole);
+}
