@@ -10,8 +10,13 @@ use super::opened::{check_limits, decoded_bytes};
 use super::{Channels, Picture};
 use crate::derivative::render::{Limits, RenderError};
 
-/// How hard the search for a frame's 256 colours tries, 1 (most) to 30.
-const PALETTE_SPEED: i32 = 10;
+/// Pixels of a frame for which the search for its 256 colours looks at every pixel; of a larger one it looks at some.
+const SMALL: u32 = 250_000;
+
+/// How hard that search tries, 1 (most) to 30.
+fn palette_speed((width, height): (u32, u32)) -> i32 {
+    if width.saturating_mul(height) <= SMALL { 1 } else { 10 }
+}
 
 /// A GIF whose header has been read.
 pub struct OpenedGif<'a> {
@@ -185,9 +190,10 @@ impl Writer {
     /// Adds a frame of the whole size, shown for `delay` hundredths of a second.
     pub fn add(&mut self, picture: Picture, delay: u16) -> Result<(), RenderError> {
         let (width, height) = sides(picture.size())?;
+        let speed = palette_speed(picture.size());
         let mut frame = match picture.in_color() {
             Picture { pixels, channels: Channels::Rgb, .. } => {
-                Frame::from_rgb_speed(width, height, &pixels, PALETTE_SPEED)
+                Frame::from_rgb_speed(width, height, &pixels, speed)
             }
             Picture { mut pixels, .. } => {
                 // A pixel is there or it is not.
@@ -195,7 +201,7 @@ impl Writer {
                 for pixel in rgba {
                     pixel[3] = if pixel[3] < 128 { 0 } else { 255 };
                 }
-                Frame::from_rgba_speed(width, height, &mut pixels, PALETTE_SPEED)
+                Frame::from_rgba_speed(width, height, &mut pixels, speed)
             }
         };
         frame.delay = delay;

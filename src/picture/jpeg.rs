@@ -7,6 +7,7 @@ use jpeg_decoder::{CodingProcess, Decoder, PixelFormat};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use memchr::memchr;
 
+use super::chroma::Planes;
 use super::jpeg_cut::{self, Completed, Whole};
 use super::opened::{Decoded, check_limits};
 use super::orientation::quarter_turns_of_exif;
@@ -177,7 +178,12 @@ pub fn encode(picture: &Picture, profile: Option<&[u8]>, quality: u8) -> Result<
     if let Some(profile) = profile {
         encoder.add_icc_profile(profile).map_err(failed)?;
     }
-    encoder.encode(&picture.pixels, side(picture.width)?, side(picture.height)?, color).map_err(failed)?;
+    let (width, height) = (side(picture.width)?, side(picture.height)?);
+    if picture.channels == Channels::Rgb {
+        encoder.encode_image(Planes::of(picture, width, height)).map_err(failed)?;
+    } else {
+        encoder.encode(&picture.pixels, width, height, color).map_err(failed)?;
+    }
     Ok(file)
 }
 

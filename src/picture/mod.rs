@@ -6,6 +6,7 @@
 //! | [`format`](mod@format) | first bytes, or a name's ending → the format |
 //! | [`opened`] | bytes → dimensions, checked against the limits before anything is decoded → pixels |
 //! | `jpeg`, `png`, `gif`, `webp` | one format each, both ways |
+//! | `chroma` | pixels → luma and halved chroma, for a JPEG |
 //! | `jpeg_cut` | a JPEG without its end → one that can be decoded, and how much of it is there |
 //! | [`orientation`] | quarter turns: of pixels, of a rectangle, from EXIF |
 //! | [`resample`] | a part of a picture → the same in another size |
@@ -13,6 +14,7 @@
 //! | [`profile`] | colours of an ICC profile → sRGB |
 //! | [`encode`] | pixels → a file |
 
+mod chroma;
 pub mod encode;
 pub mod format;
 pub(crate) mod gif;
