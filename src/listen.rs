@@ -399,6 +399,18 @@ impl Stream {
         }
     }
 
+    /// Tells the peer that nothing more will be written; reading goes on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn end_writing(&mut self) -> io::Result<()> {
+        use tokio::io::AsyncWriteExt as _;
+        match self {
+            Stream::Unix(stream) => stream.shutdown().await,
+            Stream::Tcp(stream) => stream.shutdown().await,
+        }
+    }
+
     /// Writes as much as the socket takes, and says how much that was.
     ///
     /// # Errors

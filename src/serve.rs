@@ -34,6 +34,12 @@ const SPARE_BUFFERS: usize = 64;
 /// film would hold a restart for as long as somebody watches it, while its reader can go on by a range request.
 const STREAM_DRAIN: Duration = Duration::from_secs(5);
 
+/// How long a client may take to close a connection whose last answer it has got.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How much of what it sends meanwhile is read and dropped.
+const LINGER_BYTES: usize = 16 * 1024 * 1024;
+
 /// Out of descriptors, most likely: connections get that much time to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -254,10 +260,31 @@ async fn converse<H: Handler>(mut stream: Stream, buffers: &mut Buffers, slot: &
                 false
             }
         };
-        if !write(&mut stream, output, limits).await || !goes_on {
+        if !write(&mut stream, output, limits).await {
             return;
         }
+        if !goes_on {
+            return part(stream, slot, input).await;
+        }
     }
+}
+
+/// Ends a connection whose last answer was written. The system resets a connection that is closed with something unread, and
+/// the end of the answer may be lost with it: so the gate only says that it writes no more, and drops what the client
+/// still sends until the client closes. For as long as [`LINGER`] and [`LINGER_BYTES`] allow, and no newcomer needs the place.
+async fn part(mut stream: Stream, slot: &Slot, input: &mut [u8]) {
+    if stream.end_writing().await.is_err() {
+        return;
+    }
+    let unread = async {
+        let mut left = LINGER_BYTES;
+        while left > 0
+            && let Ok(count @ 1..) = stream.read(input).await
+        {
+            left = left.saturating_sub(count);
+        }
+    };
+    slot.linger(LINGER, unread).await;
 }
 
 /// Lets the handler answer and encodes its reply; of a file that the gate sends itself only the head, and returns the body.

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use piwigo_gate::settings::Limits;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 #[path = "support/patience.rs"]
@@ -15,7 +15,7 @@ mod patience;
 mod serving;
 mod webserver;
 use patience::PATIENCE;
-use serving::{LIMITS, Running, contains, raw, read_all, start};
+use serving::{FILM, LIMITS, Running, contains, raw, read_all, start, start_tcp};
 
 /// Asks for the film, reads its first bytes, and takes no more.
 async fn slow_reader(running: &Running) -> UnixStream {
@@ -60,4 +60,65 @@ async fn the_end_comes_when_the_drain_timeout_has_passed() {
     running.stop.send(true).unwrap();
     tokio::time::pause();
     timeout(Duration::from_secs(3), running.serving).await.expect("the drain ends").unwrap();
+}
+
+/// Records of a request that was never begun: the gate ignores them, and a client may send as many as it likes.
+fn junk(bytes: usize) -> Vec<u8> {
+    let record = webserver::record(webserver::STDIN, 9, &[b'j'; 1016]);
+    record.repeat(bytes / record.len())
+}
+
+/// A client that has more to say when the answer comes, as one that waits for its own writes before it reads.
+async fn writes_on(mut stream: impl AsyncRead + AsyncWrite + Unpin, uri: &str, answer: u64) {
+    stream.write_all(&[raw(uri, "GET", false), junk(64 * 1024)].concat()).await.unwrap();
+    let mut begin = [0; 8];
+    timeout(PATIENCE, stream.read_exact(&mut begin)).await.expect("an answer").unwrap();
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        stream.write_all(&junk(4096)).await.expect("the gate still listens");
+    }
+    let mut bytes = begin.to_vec();
+    timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("the gate closes").expect("no reset");
+    assert!(bytes.ends_with(&webserver::end_request(1, 0)), "{uri}: {} bytes", bytes.len());
+    assert!(bytes.len() as u64 >= answer, "{uri}: {} bytes", bytes.len());
+}
+
+/// A connection that is closed with something unread is reset, and the end of the answer is lost with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_without_keep_conn_reaches_a_client_that_still_writes() {
+    let running = start(LIMITS);
+    let (running_tcp, address) = start_tcp(LIMITS);
+    for _ in 0..3 {
+        for (uri, answer) in [("/upload/a.jpg", 100), ("/film", FILM)] {
+            writes_on(running.connect().await, uri, answer).await;
+            writes_on(TcpStream::connect(address).await.unwrap(), uri, answer).await;
+        }
+    }
+    running.end().await;
+    running_tcp.end().await;
+}
+
+/// It has its answer, and neither closes nor stops.
+#[tokio::test]
+async fn a_client_that_never_stops_writing_is_closed() {
+    let running = start(LIMITS);
+    let mut stream = running.connect().await;
+    stream.write_all(&raw("/upload/a.jpg", "GET", false)).await.unwrap();
+    let closed = async { while stream.write_all(&junk(64 * 1024)).await.is_ok() {} };
+    timeout(PATIENCE, closed).await.expect("the gate closes it");
+    running.end().await;
+}
+
+/// A client that has its answer and does not close costs a newcomer nothing, nor the end.
+#[tokio::test]
+async fn a_client_that_does_not_close_gives_its_place_to_a_newcomer() {
+    let running = start(Limits { max_connections: 1, ..LIMITS });
+    let mut kept = Vec::new();
+    for _ in 0..20 {
+        let mut stream = running.connect().await;
+        stream.write_all(&raw("/upload/a.jpg", "GET", false)).await.unwrap();
+        assert!(contains(&read_all(&mut stream).await, "Status: 200 OK"));
+        kept.push(stream);
+    }
+    running.end().await;
 }

@@ -165,6 +165,17 @@ impl Slot {
         }
         count
     }
+
+    /// Waits for the last words of a connection that has its answer, no longer than `limit`; a newcomer gets its place at once.
+    pub(super) async fn linger(&self, limit: Duration, last_words: impl Future<Output = ()>) {
+        self.connections.begin_to_wait(self.index, true);
+        tokio::select! {
+            () = last_words => {}
+            () = self.close.notified() => {}
+            () = tokio::time::sleep(limit) => {}
+        }
+        self.connections.end_to_wait(self.index, false);
+    }
 }
 
 impl Drop for Slot {
