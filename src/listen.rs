@@ -6,6 +6,7 @@
 
 mod error;
 mod peers;
+mod stream;
 
 use std::fs;
 use std::io;
@@ -17,12 +18,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 
 use crate::settings::Options;
 
 pub use error::ListenError;
 pub use peers::{Networks, Peers, WEB_SERVER_ADDRS};
+pub use stream::Stream;
 
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -363,65 +365,6 @@ fn is_of_mod_fcgid(name: &Path, parent: u32) -> bool {
     let parts = name.file_name().and_then(|name| name.to_str()).and_then(|name| name.split_once('.'));
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     parts.is_some_and(|(manager, count)| manager == parent.to_string() && is_number(count))
-}
-
-/// A connection from the web server.
-#[derive(Debug)]
-pub enum Stream {
-    /// Over a unix socket.
-    Unix(UnixStream),
-    /// Over TCP.
-    Tcp(TcpStream),
-}
-
-impl Stream {
-    /// Reads what is there, or waits for it; 0 at the end.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        use tokio::io::AsyncReadExt as _;
-        match self {
-            Stream::Unix(stream) => stream.read(buffer).await,
-            Stream::Tcp(stream) => stream.read(buffer).await,
-        }
-    }
-
-    /// Writes all of it, in one system call if the socket takes it.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        use tokio::io::AsyncWriteExt as _;
-        match self {
-            Stream::Unix(stream) => stream.write_all(bytes).await,
-            Stream::Tcp(stream) => stream.write_all(bytes).await,
-        }
-    }
-
-    /// Tells the peer that nothing more will be written; reading goes on.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub async fn end_writing(&mut self) -> io::Result<()> {
-        use tokio::io::AsyncWriteExt as _;
-        match self {
-            Stream::Unix(stream) => stream.shutdown().await,
-            Stream::Tcp(stream) => stream.shutdown().await,
-        }
-    }
-
-    /// Writes as much as the socket takes, and says how much that was.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        use tokio::io::AsyncWriteExt as _;
-        match self {
-            Stream::Unix(stream) => stream.write(bytes).await,
-            Stream::Tcp(stream) => stream.write(bytes).await,
-        }
-    }
 }
 
 #[cfg(test)]
