@@ -2,6 +2,7 @@
 //! reports was found out by the very functions that serve: [`Gate::consider`] and [`Gate::reply`]. No cookie, key or
 //! password is ever part of a report: of a URL it repeats the path alone.
 
+mod page;
 mod report;
 mod text;
 
@@ -42,6 +43,11 @@ pub enum CheckError {
     /// The cookies are too long.
     #[error("the cookies are longer than {MAX_COOKIES} bytes, which the gate refuses")]
     LongCookies,
+    /// The page of a photo that is not there.
+    #[error(
+        "argument {0} is the page of photo {1}, and there is no photo of that number (or its file is never served)"
+    )]
+    NoPhoto(usize, u32),
     /// There is no such account.
     #[error("no account has the name or number {0:?}; names are compared letter by letter, capitals count")]
     NoUser(String),
@@ -50,7 +56,7 @@ pub enum CheckError {
     Database(#[from] DatabaseError),
 }
 
-/// Reports on each of `urls`, in their order.
+/// Reports on each of `urls`, in their order. The address of a photo's page stands for those of the photo's files.
 ///
 /// # Errors
 /// The first [`CheckError`]; then there is no report at all.
@@ -72,8 +78,18 @@ pub async fn reports(gate: &Gate, who: &Who, urls: &[String]) -> Result<Vec<Repo
         if uri.len() > MAX_URI {
             return Err(CheckError::LongUrl(index + 1));
         }
-        let request = Request { cookies: cookies.into(), ..Request::new(uri.as_bytes(), &ip) };
-        reports.push(report::report(gate, who, as_user, &request).await?);
+        let photo = page::photo(uri, &gate.settings().url_prefix);
+        let files = match photo {
+            Some(photo) => page::files(gate, photo).await?,
+            None => vec![uri.to_owned()],
+        };
+        if let (Some(photo), true) = (photo, files.is_empty()) {
+            return Err(CheckError::NoPhoto(index + 1, photo));
+        }
+        for file in files {
+            let request = Request { cookies: cookies.into(), ..Request::new(file.as_bytes(), &ip) };
+            reports.push(Report { photo, ..report::report(gate, who, as_user, &request).await? });
+        }
     }
     Ok(reports)
 }

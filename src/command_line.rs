@@ -54,7 +54,7 @@ pub enum Command {
     Serve(Box<Serve>),
     /// Say why a visitor may or may not see a file (exit code: 0 all allowed, 1 one denied, 2 no verdict)
     ///
-    /// Asks the same code and database as `serve`, and changes nothing. Without --user and --cookie: as a guest. Takes all
+    /// The address of a photo's page stands for those of its files. Asks the same code and database as `serve`, and changes nothing. Without --user and --cookie: as a guest. Takes all
     /// settings of `serve`, too.
     #[command(after_help = example!(
         "check --gallery /var/www/piwigo --user alice https://photos.example.org/upload/2026/05/02/20260502074102-5d19ab44.jpg"

@@ -279,6 +279,68 @@ fn what_is_left_to_piwigo_has_no_verdict() {
     assert!(out.contains("\"left_to_piwigo\": true") || out.contains("\"left_to_piwigo\":true"), "{out}");
 }
 
+/// What an administrator has in the browser is the photo's page.
+#[test]
+fn the_address_of_a_page_stands_for_the_files_of_its_photo() {
+    let gallery = Gallery::new();
+    let heads = |url: &str, code: i32| -> Vec<String> {
+        let (status, out, errors) = gallery.check(&["--user", "bob", url]);
+        assert_eq!((status, &*errors), (Some(code), ""), "{url}\n{out}");
+        out.lines().filter(|line| line.starts_with('/')).map(str::to_owned).collect()
+    };
+    let files = [
+        "/upload/2026/11/21/20261121182448-762283a7.jpg (of photo 9)",
+        "/_data/i/upload/2026/11/21/20261121182448-762283a7-me.jpg (of photo 9)",
+    ];
+    for url in [
+        "https://photos.example.org/picture.php?/9/category/2",
+        "/picture.php?/9-a-name/categories",
+        "/picture/9/category/2-name/start-15",
+        "/admin.php?page=photo-9-properties",
+    ] {
+        assert_eq!(heads(url, 0), files, "{url}");
+    }
+    let film = gallery.world.images.iter().find(|image| image.representative_ext.is_some()).unwrap();
+    let (_, out, _) = gallery.check(&["--user", "admin", &format!("/picture.php?/{}", film.id)]);
+    let heads: Vec<&str> = out.lines().filter(|line| line.starts_with('/')).collect();
+    assert!(
+        heads.len() == 3 && heads[1].contains("/pwg_representative/") && heads[2].contains("-me."),
+        "{out}"
+    );
+    let (_, json, _) = gallery.check(&["--json", "/picture.php?/9"]);
+    assert_eq!(json.matches("\"photo\": 9").count(), 2, "{json}");
+    let (status, out, errors) = gallery.check(&["/upload/a.jpg", "/picture.php?/99999"]);
+    assert_eq!((status, &*out), (Some(2), ""));
+    assert!(errors.contains("argument 2 is the page of photo 99999, and there is no photo"), "{errors}");
+}
+
+#[test]
+fn a_file_behind_a_link_that_is_not_followed_is_not_called_missing() {
+    let gallery = Gallery::new();
+    let path = gallery.world.image(9).original().to_owned();
+    let url = support::http::url(&path);
+    let (_, out, _) = gallery.check(&["--user", "bob", &url]);
+    assert!(!out.contains("out of reach"), "{out}");
+    let elsewhere = gallery.sandbox.write("elsewhere.jpg", "x");
+    let file = gallery.sandbox.gallery().join(&path);
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let _ = std::fs::remove_file(&file);
+    std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
+    let (status, out, errors) = gallery.check(&["--symlinks", "inside", "--user", "bob", &url]);
+    assert_eq!((status, &*errors), (Some(0), ""), "{out}");
+    for part in [
+        "  file      out of reach: upload/2026/11/21/20261121182448-762283a7.jpg is reached through the symbolic link",
+        "add where it leads to the setting symlinks (now inside)",
+        "404, the visitor may have the file, but the gate cannot reach it",
+    ] {
+        assert!(out.contains(part), "{part}\n{out}");
+    }
+    assert!(!out.contains("not on disk"), "{out}");
+    std::fs::remove_file(&file).unwrap();
+    let (_, out, _) = gallery.check(&["--symlinks", "inside", "--user", "bob", &url]);
+    assert!(out.contains("it is not on disk") && !out.contains("out of reach"), "{out}");
+}
+
 /// By the column of the plugin Download Permissions, on SQLite.
 #[test]
 fn an_album_that_allows_no_downloads_is_named() {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{CheckError, Who};
 use crate::access::{self, AlbumRule, Grant, HighRule, Verdict};
-use crate::derivative::name::Kind;
+use crate::derivative::name::{self, Kind};
 use crate::gate::{Considered, Gate, Judgement};
 use crate::image::Ownership;
 use crate::refusal;
@@ -19,6 +19,8 @@ use crate::visitor::{Identity, Status};
 pub struct Report {
     /// The path asked for, percent-encoded as given; without host and without any key.
     pub path: String,
+    /// The photo whose page was asked about, where the path is that of one of its files.
+    pub photo: Option<u32>,
     /// How it was read.
     pub read_as: ReadAs,
     /// Who asks; missing where nobody need be looked up.
@@ -33,6 +35,8 @@ pub struct Report {
     pub allowed: bool,
     /// Why, in words.
     pub reason: String,
+    /// Why a file that is allowed and lies on disk is not sent: the link in its path that is not followed, for instance.
+    pub out_of_reach: Option<String>,
     /// What each kind of server is told.
     pub answers: Vec<Answer>,
     /// What a person who is not signed in is told, where that differs.
@@ -153,6 +157,7 @@ pub(super) async fn report(
     request: &Request<'_>,
 ) -> Result<Report, CheckError> {
     let considered = gate.consider(request, as_user).await?;
+    let out_of_reach = out_of_reach(&considered);
     let (mut answers, mut by_old_file) = (Vec::new(), None);
     for (deliver, server, name) in SERVERS {
         let by_nginx = deliver == Deliver::XAccelRedirect;
@@ -168,6 +173,9 @@ pub(super) async fn report(
         let reply = gate.reply(&asked_by(true), &considered, deliver).await;
         let reply = if deliver == Deliver::Authorize { reply.for_authorizer() } else { reply };
         let mut answer = answer(server, name, &reply);
+        if out_of_reach.is_some() && matches!(reply, Reply::Missing) {
+            answer.meaning = "the visitor may have the file, but the gate cannot reach it";
+        }
         if deliver == Deliver::Authorize
             && Target::is_script_form(request.uri, &considered.ready.gallery.layout)
         {
@@ -216,6 +224,7 @@ pub(super) async fn report(
     };
     Ok(Report {
         path: refusal::Path(request.uri).to_string(),
+        photo: None,
         read_as: read_as(&considered),
         visitor: considered.judgement.as_ref().map(|judgement| person(who, judgement)),
         gallery: explained.map(|rules| Door { locked_out: rules.locked_out, may_enter: rules.may_enter }),
@@ -223,9 +232,35 @@ pub(super) async fn report(
         left_to_piwigo: considered.is_left_to_piwigo,
         allowed,
         reason,
+        out_of_reach,
         answers,
         sign_in,
     })
+}
+
+/// Why the gate cannot send the allowed file, or the resized picture, that lies on disk; `None` also where nothing lies there.
+fn out_of_reach(considered: &Considered) -> Option<String> {
+    let judgement = considered.judgement.as_ref()?;
+    let Verdict::Allow { claim, .. } = judgement.verdict else { return None };
+    let file = judgement.claims.get(claim)?.file.clone();
+    let resized = considered
+        .target
+        .as_ref()
+        .ok()
+        .and_then(Target::kind)
+        .and_then(|kind| name::derivative_path(file.as_bytes(), kind))
+        .and_then(|path| String::from_utf8(path).ok())
+        .map(|path| format!("{}{path}", considered.ready.gallery.layout.derivative_dir));
+    let troubles = [Some(file), resized].into_iter().flatten().filter_map(|path| {
+        considered
+            .ready
+            .tree
+            .look(&path)
+            .err()
+            .filter(|reason| !reason.is_absent())
+            .map(|reason| reason.to_string())
+    });
+    troubles.into_iter().next()
 }
 
 fn read_as(considered: &Considered) -> ReadAs {

@@ -29,7 +29,10 @@ impl Colour {
 /// # Errors
 /// Those of `out`.
 pub fn write(report: &Report, colour: Colour, out: &mut impl Write) -> fmt::Result {
-    writeln!(out, "{}", report.path)?;
+    match report.photo {
+        Some(photo) => writeln!(out, "{} (of photo {photo})", report.path)?,
+        None => writeln!(out, "{}", report.path)?,
+    }
     line(out, "read as", &reading(report))?;
     if let Some(person) = &report.visitor {
         line(out, "visitor", &visitor(person))?;
@@ -58,6 +61,9 @@ pub fn write(report: &Report, colour: Colour, out: &mut impl Write) -> fmt::Resu
     };
     let verdict = format!("{}: {}", colour.paint(report.allowed, word), report.reason);
     line(out, "verdict", &verdict)?;
+    if let Some(reason) = &report.out_of_reach {
+        line(out, "file", &format!("out of reach: {}", shown(reason)))?;
+    }
     answers(&report.answers, out)?;
     if let Some(location) = &report.sign_in {
         line(out, "", "who opens the address itself and is not signed in is sent to")?;
