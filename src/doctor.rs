@@ -2,6 +2,7 @@
 //! from outside as any visitor would see it. Reads only. No password, key or session is ever part of a finding.
 
 mod accounts;
+mod charset;
 mod database;
 mod findings;
 mod grants;

@@ -187,6 +187,9 @@ impl Readiness {
             database.covers(&[0], 0).await?;
         }
         database.schema().tell(tables);
+        if let Some(charset) = database.narrow_charset() {
+            tracing::info!("texts go to and from the database in {charset}, as Piwigo's DB_CHARSET says");
+        }
         if gallery.foreign_sessions.is_none() && self.settings.session_files.is_some() {
             tracing::warn!(
                 "session_files means nothing to this Piwigo, which keeps its sessions in its database \

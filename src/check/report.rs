@@ -29,6 +29,8 @@ pub struct Report {
     pub gallery: Option<Door>,
     /// The rows that own the file.
     pub records: Vec<Record>,
+    /// The character set in which paths are compared, where Piwigo's `DB_CHARSET` names one that cannot hold every text.
+    pub charset: Option<String>,
     /// The request is for `action.php`, which Piwigo answers here: the gate has no verdict.
     pub left_to_piwigo: bool,
     /// Whether the visitor may have the file.
@@ -229,6 +231,7 @@ pub(super) async fn report(
         visitor: considered.judgement.as_ref().map(|judgement| person(who, judgement)),
         gallery: explained.map(|rules| Door { locked_out: rules.locked_out, may_enter: rules.may_enter }),
         records,
+        charset: considered.ready.database.narrow_charset().map(str::to_owned),
         left_to_piwigo: considered.is_left_to_piwigo,
         allowed,
         reason,

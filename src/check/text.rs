@@ -49,6 +49,13 @@ pub fn write(report: &Report, colour: Colour, out: &mut impl Write) -> fmt::Resu
         line(out, "gallery", words)?;
         if report.records.is_empty() {
             line(out, "record", "none: no image of Piwigo's owns this file")?;
+            if let Some(charset) = &report.charset {
+                line(
+                    out,
+                    "",
+                    &format!("paths are compared in {charset}, the character set of Piwigo's DB_CHARSET"),
+                )?;
+            }
         }
     }
     for owner in &report.records {

@@ -6,6 +6,8 @@ use std::str::FromStr as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::sqlite::SqliteConnectOptions;
 
+use super::charset::{UNICODE, connection_charset};
+
 /// Where MySQL's and MariaDB's packages put their socket; PHP's own default is one of these.
 const SOCKETS: [&str; 5] = [
     "/run/mysqld/mysqld.sock",
@@ -36,6 +38,12 @@ pub enum AddressError {
          ssh -L or stunnel"
     )]
     Tls,
+    /// `DB_CHARSET` is no character set that a connection can have.
+    #[error(
+        "DB_CHARSET is {0:?}, which is no character set of a connection: correct it in local/config/database.inc.php, or set \
+         [piwigo] DB_CHARSET in gate.toml"
+    )]
+    Charset(String),
     /// `db_host` names a port that is no number.
     #[error("db_host is {0:?}: its port is not a number")]
     Port(String),
@@ -62,6 +70,28 @@ impl Address {
             Ok(Address::Sqlite(Box::new(options.read_only(true).immutable(false))))
         } else {
             Err(AddressError::Url("it begins with neither".into()))
+        }
+    }
+
+    /// The same database with connections in the character set that Piwigo's `DB_CHARSET` names: Piwigo stores and reads the
+    /// bytes of a file's name as if they were text in it. SQLite has none.
+    ///
+    /// # Errors
+    /// [`AddressError::Charset`].
+    pub fn speaking(self, db_charset: &str) -> Result<Self, AddressError> {
+        let charset =
+            connection_charset(db_charset).ok_or_else(|| AddressError::Charset(db_charset.to_owned()))?;
+        Ok(match self {
+            Address::MySql(options) => Address::MySql(Box::new(options.charset(&charset))),
+            Address::Sqlite(options) => Address::Sqlite(options),
+        })
+    }
+
+    /// The character set of the connections, as in `SET NAMES`; `None` for SQLite.
+    pub fn charset(&self) -> Option<&str> {
+        match self {
+            Address::MySql(options) => Some(options.get_charset()),
+            Address::Sqlite(_) => None,
         }
     }
 
@@ -98,7 +128,7 @@ impl Address {
 fn as_piwigo(options: MySqlConnectOptions) -> MySqlConnectOptions {
     options
         .timezone(None::<String>)
-        .charset("utf8mb4")
+        .charset(UNICODE)
         .pipes_as_concat(false)
         .no_engine_substitution(false)
         .ssl_mode(MySqlSslMode::Disabled)

@@ -270,11 +270,16 @@ impl DatabaseError {
 
 impl From<sqlx::Error> for DatabaseError {
     fn from(error: sqlx::Error) -> Self {
-        let message = error.to_string();
+        let mut message = error.to_string();
         let trouble = match &error {
             sqlx::Error::Database(reply) => match reply.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
             {
-                Some(reply) => mysql_trouble(reply.number()),
+                Some(reply) => {
+                    if reply.number() == UNKNOWN_CHARSET {
+                        message.push_str(" (Piwigo's DB_CHARSET in local/config/database.inc.php)");
+                    }
+                    mysql_trouble(reply.number())
+                }
                 None if message.contains("unable to open database file") => Trouble::Refused,
                 None => Trouble::Schema,
             },
@@ -288,14 +293,16 @@ impl From<sqlx::Error> for DatabaseError {
     }
 }
 
+/// The server has no character set of that name.
+const UNKNOWN_CHARSET: u16 = 1115;
+
 /// MySQL's and MariaDB's error numbers, by what an administrator can do about them.
 fn mysql_trouble(number: u16) -> Trouble {
     match number {
-        // Access denied, no or unknown database, host not allowed, unknown authentication plugin, TLS demanded, password
+        // Access denied, no or unknown database, unknown character set, host not allowed, unknown authentication plugin, TLS demanded, password
         // expired, account locked.
-        1044 | 1045 | 1046 | 1049 | 1130 | 1251 | 1524 | 1698 | 1820 | 1862 | 3118 | 3159 | 4151 => {
-            Trouble::Refused
-        }
+        1044 | 1045 | 1046 | 1049 | UNKNOWN_CHARSET | 1130 | 1251 | 1524 | 1698 | 1820 | 1862 | 3118
+        | 3159 | 4151 => Trouble::Refused,
         // Unknown column, no such table, no right on table or column.
         1054 | 1142 | 1143 | 1146 => Trouble::Schema,
         // Illegal mix of collations, cannot convert between character sets.

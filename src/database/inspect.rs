@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::charset::Exact;
 use super::engine::{Dialect, Engine, Row, Value};
 use super::rows::image;
 use super::statements::{Tables, quoted};
@@ -19,6 +20,7 @@ const SAMPLES: usize = 200;
 pub struct Inspection {
     engine: Engine,
     tables: Tables,
+    exact: Exact,
 }
 
 /// What a server says of itself.
@@ -30,6 +32,17 @@ pub struct ServerFacts {
     pub charset: Option<String>,
     /// The database's name.
     pub database: Option<String>,
+}
+
+/// In which character sets the paths of photos are stored and read.
+#[derive(Debug)]
+pub struct Paths {
+    /// The connections' own.
+    pub connection: String,
+    /// The column's.
+    pub column: String,
+    /// Rows whose path the connections' character set cannot hold.
+    pub unreadable: u64,
 }
 
 /// A server's clock.
@@ -70,7 +83,7 @@ pub struct Sample {
 impl Inspection {
     /// Makes no connection yet.
     pub fn new(address: &Address, tables: &Tables) -> Self {
-        Inspection { engine: Engine::open(address, 1), tables: tables.clone() }
+        Inspection { engine: Engine::open(address, 1), tables: tables.clone(), exact: Exact::on(address) }
     }
 
     async fn rows(&self, statement: String, values: Vec<Value>) -> Result<Vec<Row>, DatabaseError> {
@@ -102,6 +115,32 @@ impl Inspection {
             charset: row.text(1),
             database: row.text(2),
         })
+    }
+
+    /// The character sets of paths; `None` for SQLite, which has one for all.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn paths(&self) -> Result<Option<Paths>, DatabaseError> {
+        if matches!(self.engine.dialect(), Dialect::Sqlite) {
+            return Ok(None);
+        }
+        let images = quoted(&self.tables.images)?;
+        let charsets = format!("SELECT @@character_set_client, (SELECT CHARSET(path) FROM {images} LIMIT 1)");
+        let charsets = self.first(&charsets).await?;
+        let unreadable = match self.exact.condition("i.path") {
+            Some(unchanged) => {
+                let row =
+                    self.first(&format!("SELECT COUNT(*) FROM {images} i WHERE NOT {unchanged}")).await?;
+                row.int(0).unwrap_or_default().max(0).unsigned_abs()
+            }
+            None => 0,
+        };
+        Ok(Some(Paths {
+            connection: charsets.text(0).unwrap_or_default(),
+            column: charsets.text(1).unwrap_or_else(|| "empty".into()),
+            unreadable,
+        }))
     }
 
     /// The lines of `SHOW GRANTS`, which hold a hash of the password: never to be shown. `None` for SQLite.
@@ -147,7 +186,8 @@ impl Inspection {
     /// When the database cannot be asked.
     pub async fn sites(&self) -> Result<Vec<String>, DatabaseError> {
         let sites = quoted(&self.tables.sites)?;
-        let statement = format!("SELECT galleries_url FROM {sites} ORDER BY id LIMIT 256");
+        let statement =
+            format!("SELECT {} FROM {sites} ORDER BY id LIMIT 256", self.exact.column("galleries_url"));
         Ok(self.rows(statement, Vec::new()).await?.iter().filter_map(|row| row.text(0)).collect())
     }
 
@@ -202,8 +242,9 @@ impl Inspection {
             .collect();
         let condition = vec!["i.path NOT LIKE ? ESCAPE '|'"; patterns.len()].join(" AND ");
         let condition = if condition.is_empty() { "1 = 1".to_owned() } else { condition };
+        let path = self.exact.column("i.path");
         let statement =
-            format!("SELECT i.path FROM {images} i WHERE {condition} AND i.path NOT LIKE '../%' LIMIT 5");
+            format!("SELECT {path} FROM {images} i WHERE {condition} AND i.path NOT LIKE '../%' LIMIT 5");
         Ok(self.rows(statement, patterns).await?.iter().filter_map(|row| row.text(0)).collect())
     }
 
@@ -239,6 +280,9 @@ impl Inspection {
         let categories = quoted(&self.tables.categories)?;
         let image_category = quoted(&self.tables.image_category)?;
         let image_format = quoted(&self.tables.image_format)?;
+        let (path, representative_ext) =
+            (self.exact.column("i.path"), self.exact.column("i.representative_ext"));
+        let format_ext = self.exact.column("f.ext");
         let closed = "(c.status = 'private' OR c.visible = 'false' OR i.level > 0 OR c.id IS NULL)";
         let (format, join, condition) = match sort {
             Sort::Closed => ("NULL", String::new(), closed.to_owned()),
@@ -246,7 +290,7 @@ impl Inspection {
                 ("NULL", String::new(), format!("{closed} AND i.representative_ext <> ''"))
             }
             Sort::ClosedWithFormat => {
-                ("f.ext", format!("JOIN {image_format} f ON f.image_id = i.id"), closed.to_owned())
+                (&*format_ext, format!("JOIN {image_format} f ON f.image_id = i.id"), closed.to_owned())
             }
             Sort::ClosedButGranted(user) => {
                 let user_access = quoted(&self.tables.user_access)?;
@@ -267,7 +311,7 @@ impl Inspection {
             Sort::WithPercent => ("NULL", String::new(), "i.path LIKE '%|%%' ESCAPE '|'".to_owned()),
         };
         let statement = format!(
-            "SELECT i.id, i.path, i.level, i.representative_ext, i.width, i.height, i.rotation, {format} \
+            "SELECT i.id, {path}, i.level, {representative_ext}, i.width, i.height, i.rotation, {format} \
              FROM {images} i {join} LEFT JOIN {image_category} ic ON ic.image_id = i.id \
              LEFT JOIN {categories} c ON c.id = ic.category_id WHERE i.path LIKE ? ESCAPE '|' AND {condition} \
              ORDER BY i.id DESC LIMIT {SAMPLES}"

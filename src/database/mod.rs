@@ -4,6 +4,7 @@
 
 mod address;
 mod batch;
+mod charset;
 mod connect;
 mod engine;
 mod inspect;
@@ -19,7 +20,7 @@ mod statements;
 pub use address::{Address, AddressError};
 pub use batch::Rows;
 pub use engine::{DatabaseError, Trouble};
-pub use inspect::{Clock, Inspection, Sample, ServerFacts, Sort};
+pub use inspect::{Clock, Inspection, Paths, Sample, ServerFacts, Sort};
 pub use pictures::{PictureRow, Which};
 pub use replicas::Replicas;
 pub use rows::{
@@ -34,6 +35,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
+use charset::Exact;
 use engine::{Engine, Row, Value};
 use pictures::PictureStatements;
 use questions::{Asker, GrantsKey, SessionKey, Turns, UsersKey};
@@ -57,6 +59,7 @@ pub struct Database {
     look: Statement,
     tables: Tables,
     schema: Schema,
+    exact: Exact,
     /// Owners and covers are looked for with a few of the connections at most: see [`OWNER_SHARE`].
     owners: tokio::sync::Semaphore,
 }
@@ -100,7 +103,8 @@ impl Database {
     ) -> Result<Self, DatabaseError> {
         let servers = Arc::new(Servers::new(address, replicas, connections));
         let schema = Schema::default();
-        let statements = Statements::build(tables, servers.dialect(), schema.downloadable)?;
+        let exact = Exact::on(address);
+        let statements = Statements::build(tables, servers.dialect(), schema.downloadable, &exact)?;
         let statements = Arc::new(statements);
         let owners = tokio::sync::Semaphore::new((connections / OWNER_SHARE).max(1) as usize);
         let asker = Asker { servers: servers.clone(), statements: statements.clone() };
@@ -110,7 +114,8 @@ impl Database {
             look: schema::statement(tables, servers.dialect())?,
             servers,
             statements,
-            pictures: PictureStatements::build(tables)?,
+            pictures: PictureStatements::build(tables, &exact)?,
+            exact,
             tables: tables.clone(),
             schema,
             owners,
@@ -133,8 +138,13 @@ impl Database {
     pub async fn verify(&mut self) -> Result<(), DatabaseError> {
         let columns = in_time(self.servers.rows_of_primary(self.look.clone(), Vec::new())).await?;
         self.schema = Schema::read(&self.tables, &columns)?;
+        if self.exact.charset().is_some() {
+            // A character beyond U+FFFF is several of such a connection's characters, all of which the column can hold.
+            self.schema.path_charset = Charset::Other;
+        }
         let Schema { downloadable, .. } = self.schema;
-        self.statements = Arc::new(Statements::build(&self.tables, self.servers.dialect(), downloadable)?);
+        let statements = Statements::build(&self.tables, self.servers.dialect(), downloadable, &self.exact)?;
+        self.statements = Arc::new(statements);
         let asker = Asker { servers: self.servers.clone(), statements: self.statements.clone() };
         self.turns = Turns::new(asker, self.freshness);
         self.statements.has_groups_by_user.store(self.schema.groups_by_user, Ordering::Relaxed);
@@ -162,6 +172,11 @@ impl Database {
     /// What these tables hold; before [`Database::verify`], what Piwigo 16 has.
     pub fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    /// The character set of the connections where it cannot hold every text: what Piwigo's `DB_CHARSET` names.
+    pub fn narrow_charset(&self) -> Option<&str> {
+        self.exact.charset()
     }
 
     /// The gallery's settings of the config table that the gate knows, as they are stored.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::charset::Exact;
 use super::rows::image;
 use super::statements::{Tables, quoted};
 use super::{Database, DatabaseError, Value};
@@ -43,11 +44,13 @@ pub(super) struct PictureStatements {
 }
 
 impl PictureStatements {
-    pub(super) fn build(tables: &Tables) -> Result<Self, DatabaseError> {
+    pub(super) fn build(tables: &Tables, exact: &Exact) -> Result<Self, DatabaseError> {
         let images = quoted(&tables.images)?;
         let categories = quoted(&tables.categories)?;
         let image_category = quoted(&tables.image_category)?;
-        let columns = "i.id, i.path, i.level, i.representative_ext, i.width, i.height, i.rotation, i.coi";
+        let (path, representative_ext) = (exact.column("i.path"), exact.column("i.representative_ext"));
+        let columns =
+            format!("i.id, {path}, i.level, {representative_ext}, i.width, i.height, i.rotation, i.coi");
         // The album itself, and those that name it among their ancestors.
         let of_album = format!(
             "FROM {image_category} ic JOIN {categories} c ON c.id = ic.category_id \

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::batch::MAX_KEYS;
+use super::charset::Exact;
 use super::engine::Dialect;
 use super::schema::DOWNLOADABLE;
 use super::{DatabaseError, IDS};
@@ -204,11 +205,13 @@ impl Statements {
         if self.has_groups_by_user.load(Ordering::Relaxed) { &self.grants_by_user } else { &self.grants }
     }
 
-    /// `downloadable`: the column of that name exists.
+    /// `downloadable`: the column of that name exists. `exact`: how a column is read whose text is compared or becomes part of
+    /// a path.
     pub(super) fn build(
         tables: &Tables,
         dialect: Dialect,
         downloadable: bool,
+        exact: &Exact,
     ) -> Result<Self, DatabaseError> {
         let categories = quoted(&tables.categories)?;
         let config = quoted(&tables.config)?;
@@ -245,8 +248,11 @@ impl Statements {
             "FROM {users} u LEFT JOIN {user_infos} ui ON ui.user_id = u.{users_id} WHERE u.{users_id} IN"
         );
         let downloadable = if downloadable { format!("c.{DOWNLOADABLE}") } else { "'true'".to_owned() };
+        let (path, representative_ext) = (exact.column("i.path"), exact.column("i.representative_ext"));
+        let (format_ext, galleries_url) = (exact.column("f.ext"), exact.column("galleries_url"));
+        let username = exact.column(&format!("u.{users_username}"));
         let image_columns = format!(
-            "i.id, i.path, i.level, i.representative_ext, i.width, i.height, i.rotation, c.id, c.status, c.visible, \
+            "i.id, {path}, i.level, {representative_ext}, i.width, i.height, i.rotation, c.id, c.status, c.visible, \
              {downloadable}"
         );
         let albums = format!(
@@ -305,7 +311,7 @@ impl Statements {
             )
             .into(),
             images_by_format_id: format!(
-                "SELECT {image_columns}, f.ext, i.file FROM {image_format} f \
+                "SELECT {image_columns}, {format_ext}, i.file FROM {image_format} f \
                  JOIN {images} i ON i.id = f.image_id {albums} WHERE f.format_id = ?"
             )
             .into(),
@@ -314,7 +320,7 @@ impl Statements {
             )
             .into(),
             images_by_format: format!(
-                "SELECT {image_columns}, f.ext FROM {images} i JOIN {image_format} f ON f.image_id = i.id {albums} \
+                "SELECT {image_columns}, {format_ext} FROM {images} i JOIN {image_format} f ON f.image_id = i.id {albums} \
                  WHERE {begins} AND f.ext = ?"
             )
             .into(),
@@ -324,7 +330,7 @@ impl Statements {
             }),
             users_by_name: ByLength::new(MAX_KEYS, |list| {
                 format!(
-                    "SELECT u.{users_id}, u.{users_username} FROM {users} u WHERE u.{users_username} IN ({list})"
+                    "SELECT u.{users_id}, {username} FROM {users} u WHERE u.{users_username} IN ({list})"
                 )
             }),
             auth_key: format!(
@@ -352,7 +358,7 @@ impl Statements {
                  VALUES (CURRENT_DATE, CURRENT_TIME, ?, ?, ?, 'high', ?)"
             )
             .into(),
-            sites: format!("SELECT galleries_url FROM {sites} ORDER BY id LIMIT {MAX_SITES}").into(),
+            sites: format!("SELECT {galleries_url} FROM {sites} ORDER BY id LIMIT {MAX_SITES}").into(),
             plugins: format!(
                 "SELECT id, version FROM {plugins} WHERE state = 'active' ORDER BY id LIMIT {}",
                 MAX_PLUGINS + 1
@@ -406,7 +412,8 @@ mod tests {
 
     #[test]
     fn lists_are_padded_to_powers_of_two() {
-        let statements = Statements::build(&Tables::with_prefix("p_"), Dialect::MySql, false).unwrap();
+        let statements =
+            Statements::build(&Tables::with_prefix("p_"), Dialect::MySql, false, &Exact::default()).unwrap();
         for (items, length) in [(0, 1), (1, 1), (3, 4), (5, 8), (32, 32)] {
             let (text, got) = statements.users_by_name.at_least(items);
             assert_eq!(got, length);

@@ -3,6 +3,7 @@
 
 use std::time::SystemTime;
 
+use super::charset;
 use super::findings::{Findings, shown, some};
 use super::grants;
 use super::prefixes::Guarded;
@@ -43,6 +44,7 @@ pub(super) async fn reach(settings: &Settings, findings: &mut Findings) -> Optio
     };
     let charset = facts.charset.map(|charset| format!(", character set {charset}")).unwrap_or_default();
     findings.ok("database", format!("{address:?} answers: {}{charset}", shown(&facts.version)));
+    charset::look(&inspection, findings).await;
     rights(&inspection, settings, facts.database.as_deref(), findings).await;
     match inspection.clock().await {
         Ok(Some(clock)) => judge_clock(now(), clock, findings),

@@ -42,18 +42,25 @@ impl Databases {
         self.0.first().is_some_and(|address| address != PIWIGOS_OWN)
     }
 
-    /// The primary and its replicas; `piwigos` is the address in Piwigo's files.
+    /// The primary and its replicas; `piwigos` is the address in Piwigo's files, `charset` its constant `DB_CHARSET`, which
+    /// holds for all of them.
     pub(super) fn resolve(
         &self,
         max_lag: Option<&str>,
+        charset: &str,
         piwigos: impl FnOnce() -> Result<Address, SettingsError>,
     ) -> Result<(Address, Replicas), SettingsError> {
         let primary = match self.0.first() {
             Some(address) if address != PIWIGOS_OWN => Address::from_url(address)?,
             _ => piwigos()?,
         };
-        let addresses =
-            self.0.iter().skip(1).map(|url| Address::from_url(url)).collect::<Result<Vec<_>, _>>()?;
+        let primary = primary.speaking(charset)?;
+        let addresses = self
+            .0
+            .iter()
+            .skip(1)
+            .map(|url| Address::from_url(url)?.speaking(charset))
+            .collect::<Result<Vec<_>, _>>()?;
         let max_lag = max_lag.map(replica_lag).transpose()?;
         if addresses.is_empty() {
             return Ok((primary, Replicas::default()));
@@ -136,8 +143,8 @@ mod tests {
         ];
         for (addresses, max_lag, expected) in table {
             let texts: Vec<String> = addresses.iter().map(|&text| text.to_owned()).collect();
-            let resolved =
-                Databases::split(Some(&texts)).resolve(max_lag, || Ok(Address::from_url("mysql://own/x")?));
+            let resolved = Databases::split(Some(&texts))
+                .resolve(max_lag, "", || Ok(Address::from_url("mysql://own/x")?));
             let replicas = resolved.ok().map(|(_, replicas)| replicas.addresses.len());
             assert_eq!(replicas, expected, "{addresses:?} {max_lag:?}");
         }
@@ -148,7 +155,10 @@ mod tests {
         let texts = ["piwigo".to_owned(), REPLICA.to_owned()];
         let databases = Databases::split(Some(&texts));
         assert!(!databases.is_primary_given());
-        let (primary, _) = databases.resolve(Some("2s"), || Ok(Address::from_url("mysql://own/x")?)).unwrap();
+        let (primary, replicas) =
+            databases.resolve(Some("2s"), "latin1", || Ok(Address::from_url("mysql://own/x")?)).unwrap();
         assert_eq!(format!("{primary:?}"), "MySQL at own:3306");
+        let charsets = [&primary].into_iter().chain(&replicas.addresses).map(Address::charset);
+        assert!(charsets.eq([Some("latin1"), Some("latin1")]));
     }
 }

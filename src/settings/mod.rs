@@ -191,7 +191,8 @@ impl Settings {
             options.ignore_includes == Some(true),
         )?;
         let (database, replicas) =
-            databases.resolve(options.max_replica_lag.as_deref(), || piwigo.database())?;
+            databases
+                .resolve(options.max_replica_lag.as_deref(), &piwigo.charset()?, || piwigo.database())?;
         let url_prefix = mounted_at(options.url_prefix.as_deref().unwrap_or_default())?;
         // Where there are several, what one of them takes counts so many times.
         let (connections, jobs) = if options.one_of_several { (2, 1) } else { (8, cores()) };

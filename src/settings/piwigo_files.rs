@@ -14,7 +14,7 @@ use crate::piwigo::php_value::{PhpArray, PhpKey, PhpValue};
 const MAX_FILE: u64 = 1024 * 1024;
 
 /// Every key that the table `[piwigo]` of `gate.toml` may hold: what this file and `gallery` ask for.
-const KEYS: [&str; 43] = [
+const KEYS: [&str; 44] = [
     "dblayer",
     "db_host",
     "db_user",
@@ -43,6 +43,7 @@ const KEYS: [&str; 43] = [
     "derivative_url_style",
     "data_location",
     "upload_dir",
+    "DB_CHARSET",
     "PWG_LOCAL_DIR",
     "PWG_DERIVATIVE_DIR",
     "CATEGORIES_TABLE",
@@ -177,6 +178,11 @@ impl PiwigoFiles {
         let host = self.text("db_host")?.unwrap_or_else(|| "localhost".into());
         let password = self.text("db_password")?.unwrap_or_default();
         Ok(Address::from_piwigo(&host, &needed("db_user")?, &password, &needed("db_base")?)?)
+    }
+
+    /// The constant `DB_CHARSET`: the character set in which Piwigo speaks to its database. Empty: Piwigo's default.
+    pub(super) fn charset(&self) -> Result<String, SettingsError> {
+        Ok(self.constant("DB_CHARSET")?.unwrap_or_default())
     }
 
     /// The names of Piwigo's tables.
