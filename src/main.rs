@@ -293,13 +293,13 @@ async fn examine(asked: Doctor) -> Result<bool, Box<dyn std::error::Error>> {
     let (insecure, resolve) = (asked.insecure, asked.resolve);
     let given = asked.cookie.map(cookies).transpose()?;
     let cookies = given.map(doctor::Cookies::new).transpose()?;
-    let report = doctor::examine(doctor::Asked {
+    let report = Box::pin(doctor::examine(doctor::Asked {
         options: asked.serve.options,
         config: asked.serve.config,
         web_user: asked.web_user,
         server_files: asked.server_file,
         outside: asked.url.map(|url| doctor::Outside { url, insecure, resolve, cookies }),
-    })
+    }))
     .await?;
     let mut text = String::new();
     if asked.json {

@@ -84,7 +84,7 @@ impl Readiness {
             Err(Opening::Settings(error)) => return Err(error),
             Err(Opening::Database(error)) => {
                 let address = &readiness.settings.database;
-                if let Some(advice) = advice(error.trouble()) {
+                if let Some(advice) = advice(error.trouble(), &readiness.settings) {
                     let address = format!("{address:?}");
                     return Err(SettingsError::Database { address, error, advice });
                 }
@@ -332,14 +332,22 @@ impl From<SettingsError> for Opening {
 }
 
 /// What an administrator can do about a database that refuses; `None` where waiting is the answer.
-fn advice(trouble: Trouble) -> Option<&'static str> {
+fn advice(trouble: Trouble, settings: &Settings) -> Option<&'static str> {
     match trouble {
         Trouble::Away | Trouble::Conversion | Trouble::Busy => None,
-        Trouble::Refused => Some(
-            "check user, password and database name in local/config/database.inc.php, or set database in gate.toml",
-        ),
+        Trouble::Refused => Some(refused(settings.database_is_piwigos)),
         Trouble::Schema => Some(
             "check the table prefix and that this is a Piwigo 2.7 or later, and grant the user SELECT on its tables",
         ),
+    }
+}
+
+/// What to do about a database that refuses this user: `piwigos` where the address stands in Piwigo's files.
+pub(crate) fn refused(piwigos: bool) -> &'static str {
+    if piwigos {
+        "check user, password and database name in local/config/database.inc.php, or set database in gate.toml"
+    } else {
+        "check user, password and database name in the setting database (gate.toml, --database or PIWIGO_GATE_DATABASE), where \
+         % @ : / ? # in a password are written %25 %40 %3A %2F %3F %23"
     }
 }

@@ -156,3 +156,25 @@ async fn who_gets_no_turn_for_a_costly_look_up_makes_no_outage() {
     }
     assert!(troubles.contains(&Trouble::Busy), "{troubles:?}");
 }
+
+/// An account without a password, as local set-ups have it: PHP connects, and so does the gate. Piwigo's file may hold the empty
+/// text, and an address in `gate.toml` none or an empty one.
+#[tokio::test]
+async fn an_account_without_a_password() {
+    let (server, _sandbox) = start();
+    server.sql_as_root(&format!("ALTER USER '{}'@'localhost' IDENTIFIED BY ''", mariadb::GATE));
+    let socket = server.socket();
+    let socket = socket.to_str().unwrap();
+    let url = |password: &str| {
+        let (user, name) = (mariadb::GATE, mariadb::PIWIGO);
+        Address::from_url(&format!("mysql://{user}{password}@localhost/{name}?socket={socket}")).unwrap()
+    };
+    let by_piwigo = Address::from_piwigo(socket, mariadb::GATE, "", mariadb::PIWIGO).unwrap();
+    for (number, address) in [by_piwigo, url(""), url(":")].iter().enumerate() {
+        let answer = Database::probe(address).await;
+        assert!(answer.is_ok(), "{number}: {answer:?}");
+    }
+    // A password that is none of this account's is refused, not left out.
+    let wrong = Address::from_piwigo(socket, mariadb::GATE, " ", mariadb::PIWIGO).unwrap();
+    assert_eq!(Database::probe(&wrong).await.unwrap_err().trouble(), Trouble::Refused);
+}

@@ -50,7 +50,8 @@ pub enum AddressError {
 }
 
 impl Address {
-    /// Reads `mysql://…`, `mariadb://…` or `sqlite://…`.
+    /// Reads `mysql://…`, `mariadb://…` or `sqlite://…`. `localhost` without a port means the socket, as in Piwigo's `db_host`;
+    /// `?socket=/path` names another one.
     ///
     /// # Errors
     /// [`AddressError::Url`], [`AddressError::Tls`].
@@ -58,11 +59,22 @@ impl Address {
         // The message of a failed parse must not repeat the URL: it may hold a password.
         if url.starts_with("mysql://") || url.starts_with("mariadb://") {
             let options = MySqlConnectOptions::from_str(url)
-                .map_err(|_| AddressError::Url("it cannot be parsed".into()))?;
+                .map_err(|_| AddressError::Url(format!("it cannot be parsed; {ENCODING}")))?;
+            // An unencoded `#`, `?` or `/` in the password ends the host's part of a URL: what follows is no name of a database.
+            let is_whole = |name: &str| !name.contains(['/', '@']) && !url.contains('#');
+            if !options.get_database().is_some_and(is_whole) {
+                return Err(AddressError::Url(format!("it names no database; {ENCODING}")));
+            }
             // Whoever asks for TLS must not get a connection without it.
             if !matches!(options.get_ssl_mode(), MySqlSslMode::Disabled | MySqlSslMode::Preferred) {
                 return Err(AddressError::Tls);
             }
+            let options = match host_of(url) {
+                Some(host) if is_local(host) && options.get_socket().is_none() => {
+                    local_or(MYSQL_PORT).reached_by(options)
+                }
+                _ => options,
+            };
             Ok(Address::MySql(Box::new(as_piwigo(options))))
         } else if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url)
@@ -114,12 +126,10 @@ impl Address {
     /// # Errors
     /// [`AddressError::Port`].
     pub fn from_piwigo(host: &str, user: &str, password: &str, database: &str) -> Result<Self, AddressError> {
-        let options = MySqlConnectOptions::new().username(user).password(password).database(database);
-        let options = match place(host)? {
-            Place::Socket(path) => options.socket(path),
-            Place::Tcp(host, port) => options.host(&host).port(port),
-        };
-        Ok(Address::MySql(Box::new(as_piwigo(options))))
+        let options = MySqlConnectOptions::new().username(user).database(database);
+        // The driver would send the hash of an empty password; an account that has none demands nothing at all, as PHP sends it.
+        let options = if password.is_empty() { options } else { options.password(password) };
+        Ok(Address::MySql(Box::new(as_piwigo(place(host)?.reached_by(options)))))
     }
 }
 
@@ -141,19 +151,48 @@ enum Place {
     Tcp(String, u16),
 }
 
+impl Place {
+    fn reached_by(self, options: MySqlConnectOptions) -> MySqlConnectOptions {
+        match self {
+            Place::Socket(path) => options.socket(path),
+            Place::Tcp(host, port) => options.host(&host).port(port),
+        }
+    }
+}
+
+const MYSQL_PORT: u16 = 3306;
+
+/// How to write what an address cannot hold as it is, and where its socket stands.
+const ENCODING: &str = "in user, password and name, write % as %25, @ as %40, : as %3A, / as %2F, ? as %3F and # as %23; a \
+                        unix socket stands at the end: mysql://user:password@localhost/name?socket=/run/mysqld/mysqld.sock";
+
+/// The host of a URL as it is written, with its port; `None`: it is no URL with a host's part.
+fn host_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    Some(authority.rsplit_once('@').map_or(authority, |(_, host)| host))
+}
+
+/// PHP's driver takes the socket for this name.
+fn is_local(host: &str) -> bool {
+    host.is_empty() || host.eq_ignore_ascii_case("localhost")
+}
+
+/// The server's socket on this machine, or the port where there is none.
+fn local_or(port: u16) -> Place {
+    match SOCKETS.iter().find(|path| Path::new(path).exists()) {
+        Some(path) => Place::Socket(path.into()),
+        None => Place::Tcp("127.0.0.1".into(), port),
+    }
+}
+
 fn place(host: &str) -> Result<Place, AddressError> {
-    const MYSQL_PORT: u16 = 3306;
     let port = |text: &str| text.parse().map_err(|_| AddressError::Port(host.to_owned()));
     if host.starts_with('/') {
         return Ok(Place::Socket(host.into()));
     }
-    // PHP's driver takes the socket for this name, whatever port comes with it.
-    let local = |port| match SOCKETS.iter().find(|path| Path::new(path).exists()) {
-        Some(path) => Place::Socket(path.into()),
-        None => Place::Tcp("127.0.0.1".into(), port),
-    };
-    if host.is_empty() || host.eq_ignore_ascii_case("localhost") {
-        return Ok(local(MYSQL_PORT));
+    if is_local(host) {
+        return Ok(local_or(MYSQL_PORT));
     }
     if let Some(bracketed) = host.strip_prefix('[') {
         return match bracketed.split_once("]:") {
@@ -164,7 +203,8 @@ fn place(host: &str) -> Result<Place, AddressError> {
     match host.split_once(':') {
         Some((_, rest)) if rest.contains(':') => Ok(Place::Tcp(host.into(), MYSQL_PORT)),
         Some((_, socket)) if socket.starts_with('/') => Ok(Place::Socket(socket.into())),
-        Some((host, text)) if host.eq_ignore_ascii_case("localhost") => Ok(local(port(text)?)),
+        // PHP's driver takes the socket for this name, whatever port comes with it.
+        Some((host, text)) if is_local(host) => Ok(local_or(port(text)?)),
         Some((host, text)) => Ok(Place::Tcp(host.into(), port(text)?)),
         None => Ok(Place::Tcp(host.into(), MYSQL_PORT)),
     }
@@ -215,6 +255,39 @@ mod tests {
             let place = place(host).unwrap();
             let socket = matches!(&place, Place::Socket(path) if SOCKETS.iter().any(|socket| path == Path::new(socket)));
             assert!(socket || matches!(&place, Place::Tcp(host, _) if host == "127.0.0.1"), "{place:?}");
+        }
+    }
+
+    #[test]
+    fn localhost_in_a_url_is_piwigos_localhost() {
+        let by_piwigo = format!("{:?}", Address::from_piwigo("localhost", "u", "p", "x").unwrap());
+        let table = [
+            ("mysql://u:p@localhost/x", by_piwigo.as_str()),
+            ("mysql://u:p@LOCALHOST/x", by_piwigo.as_str()),
+            ("mariadb://u@localhost/x", by_piwigo.as_str()),
+            ("mysql:///x", by_piwigo.as_str()),
+            // A port that was written is meant, and so is an address.
+            ("mysql://u:p@localhost:3307/x", "MySQL at localhost:3307"),
+            ("mysql://u:p@127.0.0.1/x", "MySQL at 127.0.0.1:3306"),
+            ("mysql://u:p%40localhost@db/x", "MySQL at db:3306"),
+            ("mysql://u:p@localhost/x?socket=/run/other.sock", "MySQL at /run/other.sock"),
+            ("mysql://u:p@db/x?socket=/run/other.sock", "MySQL at /run/other.sock"),
+        ];
+        for (url, expected) in table {
+            assert_eq!(format!("{:?}", Address::from_url(url).unwrap()), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_misread_says_how_to_write_it() {
+        // An unencoded character in the password; the last names no database at all.
+        let table = ["se/cret", "se#cret", "12#34", "12?34", "1/2", "se?cret"];
+        let urls = table.map(|password| format!("mysql://u:{password}@localhost/x"));
+        for url in urls.iter().map(String::as_str).chain(["mysql://u:p@localhost", "mysql://u:p@localhost/"])
+        {
+            let error = Address::from_url(url).err().unwrap_or_else(|| panic!("{url}")).to_string();
+            assert!(error.contains("%23") && error.contains("?socket="), "{error}");
+            assert!(!error.contains("cret") && !error.contains("34"), "{error}");
         }
     }
 

@@ -10,7 +10,7 @@ use super::prefixes::Guarded;
 use crate::config::{self, Values};
 use crate::database::{Address, Clock, Database, DatabaseError, Inspection, Trouble};
 use crate::gate::Gate;
-use crate::ready::Ready;
+use crate::ready::{Ready, refused};
 use crate::request::Request;
 use crate::settings::{Settings, SettingsError};
 
@@ -27,7 +27,11 @@ const MANY_GROUPS: u64 = 24;
 pub(super) async fn reach(settings: &Settings, findings: &mut Findings) -> Option<Inspection> {
     let address = &settings.database;
     if let Err(error) = Database::probe(address).await {
-        findings.problem("database", format!("{address:?}: {}", shown(&error.to_string())), remedy(&error));
+        findings.problem(
+            "database",
+            format!("{address:?}: {}", shown(&error.to_string())),
+            remedy(&error, settings.database_is_piwigos),
+        );
         return None;
     }
     let inspection = Inspection::new(address, &settings.tables);
@@ -37,7 +41,7 @@ pub(super) async fn reach(settings: &Settings, findings: &mut Findings) -> Optio
             findings.problem(
                 "database",
                 format!("{address:?}: {}", shown(&error.to_string())),
-                remedy(&error),
+                remedy(&error, settings.database_is_piwigos),
             );
             return None;
         }
@@ -62,12 +66,15 @@ fn now() -> i64 {
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }
 
-fn remedy(error: &DatabaseError) -> &'static str {
+/// `piwigos`: the address stands in Piwigo's own files.
+fn remedy(error: &DatabaseError, piwigos: bool) -> &'static str {
     match error.trouble() {
-        Trouble::Refused => {
-            "check user, password and database name in local/config/database.inc.php, or set database in gate.toml"
-        }
+        Trouble::Refused => refused(piwigos),
         Trouble::Schema => "check the table prefix, and grant the user SELECT on Piwigo's tables",
+        _ if !piwigos => {
+            "start it, or correct the setting database (@localhost is the server's socket, another one is ?socket=/path); until \
+             then every request is answered 503"
+        }
         _ => {
             "start it, or correct db_host in local/config/database.inc.php; until then every request is answered 503"
         }
@@ -148,7 +155,11 @@ fn judge_clock(ours: i64, theirs: Clock, findings: &mut Findings) {
 async fn replica(address: &Address, settings: &Settings, findings: &mut Findings) {
     let id = "replicas";
     if let Err(error) = Database::probe(address).await {
-        return findings.warn(id, format!("{address:?}: {}", shown(&error.to_string())), remedy(&error));
+        return findings.warn(
+            id,
+            format!("{address:?}: {}", shown(&error.to_string())),
+            remedy(&error, false),
+        );
     }
     match Inspection::new(address, &settings.tables).replica_position().await {
         Ok(Some(_)) => findings.ok(id, format!("{address:?} answers and says how far it is")),
@@ -158,7 +169,7 @@ async fn replica(address: &Address, settings: &Settings, findings: &mut Findings
             "set it up with MASTER_USE_GTID (docs/replicas.md), or take it out of database",
         ),
         Err(error) => {
-            findings.warn(id, format!("{address:?}: {}", shown(&error.to_string())), remedy(&error));
+            findings.warn(id, format!("{address:?}: {}", shown(&error.to_string())), remedy(&error, false));
         }
     }
 }
@@ -168,6 +179,7 @@ pub(super) async fn open(
     settings: Settings,
     findings: &mut Findings,
 ) -> Option<(Gate, std::sync::Arc<Ready>)> {
+    let piwigos = settings.database_is_piwigos;
     let gate = match Gate::open(settings).await {
         Ok(gate) => gate,
         Err(error) => {
@@ -180,7 +192,9 @@ pub(super) async fn open(
                         "correct that first: serve would not start, because nobody could be signed in",
                     );
                 }
-                SettingsError::Database { error, .. } => findings.problem("schema", text, remedy(&error)),
+                SettingsError::Database { error, .. } => {
+                    findings.problem("schema", text, remedy(&error, piwigos));
+                }
                 _ => findings.problem("configuration", text, "correct that first: serve would not start"),
             }
             return None;
@@ -190,7 +204,7 @@ pub(super) async fn open(
     match gate.consider(&Request::new(b"/", "127.0.0.1"), None).await {
         Ok(considered) => Some((gate, considered.ready)),
         Err(error) => {
-            findings.problem("database", shown(&error.to_string()), remedy(&error));
+            findings.problem("database", shown(&error.to_string()), remedy(&error, piwigos));
             None
         }
     }

@@ -51,6 +51,8 @@ pub struct Settings {
     pub symlinks: Symlinks,
     /// The database; with replicas, the one that Piwigo writes to.
     pub database: Address,
+    /// Its address stands in Piwigo's own files, not in the setting `database`.
+    pub database_is_piwigos: bool,
     /// Its read replicas.
     pub replicas: Replicas,
     /// Connections to it, at most.
@@ -213,6 +215,7 @@ impl Settings {
             deliver: options.deliver,
             symlinks: Symlinks::resolve(options.symlinks.as_deref())?,
             database,
+            database_is_piwigos: !databases.is_primary_given(),
             replicas,
             database_connections: within(
                 "database_connections",
