@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::address::{self, PictureAddress};
 use crate::database::Database;
 use crate::derivative::maker::{Commission, Maker, Unmade};
 use crate::derivative::name::{self, Kind};
@@ -36,6 +37,8 @@ pub struct Delivery<'a> {
     pub maker: Option<&'a Arc<Maker>>,
     /// What this server understands.
     pub how: Deliver,
+    /// A script asks where the size lies, after it was made, and not for the size itself.
+    pub asks_for_address: bool,
 }
 
 /// What became of a derivative that was missing or stale.
@@ -67,7 +70,11 @@ impl Delivery<'_> {
             Stored::Absent
                 if same_as_source && self.how != Deliver::Authorize && self.can_send(&claim.file) =>
             {
-                self.file(&claim.file).await
+                if self.asks_for_address {
+                    self.original_address(&claim.file, &derivative)
+                } else {
+                    self.file(&claim.file).await
+                }
             }
             Stored::Absent => match self.make(&claim.file, Some(claim), kind).await {
                 Made::Now => self.derivative(&derivative).await,
@@ -130,6 +137,9 @@ impl Delivery<'_> {
 
     /// The answer to what would be made first.
     fn supposed(&self, derivative: &str) -> Reply {
+        if self.asks_for_address {
+            return self.derivative_address(derivative);
+        }
         let path = format!("{}{derivative}", self.ready.gallery.layout.derivative_dir);
         let on_disk = || self.settings.gallery.join(&path).to_string_lossy().into_owned();
         if self.how == Deliver::XSendfile
@@ -159,7 +169,27 @@ impl Delivery<'_> {
     }
 
     async fn derivative(&self, derivative: &str) -> Reply {
+        if self.asks_for_address {
+            return self.derivative_address(derivative);
+        }
         self.file(&format!("{}{derivative}", self.ready.gallery.layout.derivative_dir)).await
+    }
+
+    /// Says where a derivative is to be asked for.
+    fn derivative_address(&self, derivative: &str) -> Reply {
+        let path = format!("{}{derivative}", self.ready.gallery.layout.derivative_dir);
+        address_at(self.url_prefix, &path)
+    }
+
+    /// The same for a size in whose place Piwigo shows the original.
+    fn original_address(&self, original: &str, derivative: &str) -> Reply {
+        let Some(beside) = original.strip_prefix("../") else { return address_at(self.url_prefix, original) };
+        // Browsers make `/ext/p.png` of `/piwigo/../ext/p.png`. In a gallery at the top of its site such a file has no URL
+        // of its own; by the derivative's URL the gate sends the original, too.
+        match self.url_prefix.rsplit_once('/') {
+            Some((above, _)) => address_at(above, beside),
+            None => self.derivative_address(derivative),
+        }
     }
 
     /// Whether a file beside the root is in a directory that may be served, and this server can be told of it: a local
@@ -285,8 +315,14 @@ impl Delivery<'_> {
                 );
                 Reply::Missing
             }
-            (_, Deliver::XAccelRedirect) => self.allowed(Handover::AccelIPhp { derivative }),
-            _ => self.allowed(Handover::LocalIPhp { prefix: self.url_prefix.to_owned(), derivative }),
+            (_, Deliver::XAccelRedirect) => {
+                self.handed_over(Handover::AccelIPhp { derivative, asks_for_address: self.asks_for_address })
+            }
+            _ => self.handed_over(Handover::LocalIPhp {
+                prefix: self.url_prefix.to_owned(),
+                derivative,
+                asks_for_address: self.asks_for_address,
+            }),
         }
     }
 
@@ -306,6 +342,13 @@ impl Delivery<'_> {
             );
         }
         !matches!(found, Some(None))
+    }
+
+    /// A yes by which Piwigo answers: with the picture, or with its address, which no browser keeps.
+    fn handed_over(&self, handover: Handover) -> Reply {
+        let cache =
+            if self.asks_for_address { address::NOT_KEPT } else { self.settings.browser_cache.as_str() };
+        Reply::Allowed { handover, cache: cache.to_owned(), disposition: None }
     }
 
     fn allowed(&self, handover: Handover) -> Reply {
@@ -344,6 +387,12 @@ fn trouble_with(path: &str, is_raw: bool) -> Option<HeaderTrouble> {
     } else {
         None
     }
+}
+
+/// The answer that names the URL of a file. `path`: relative to what lies at `prefix`.
+fn address_at(prefix: &str, path: &str) -> Reply {
+    let handover = Handover::Address(PictureAddress::of(prefix, path));
+    Reply::Allowed { handover, cache: address::NOT_KEPT.to_owned(), disposition: None }
 }
 
 /// The answer to who may have a file that is not there, or not to be reached.

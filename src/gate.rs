@@ -222,6 +222,7 @@ impl Gate {
             disk: &self.disk,
             maker,
             how: deliver,
+            asks_for_address: Target::asks_for_address(request.uri, &layout),
         };
         if considered.is_left_to_piwigo {
             return self.leave_to_piwigo(request, considered, deliver);

@@ -25,6 +25,7 @@
 //! | [`access`] | visitor, rows, policy → `Verdict`; the only place that decides | none |
 //! | [`deliver`] | allowed file → how this server is told to send it | files |
 //! | [`disk`] | a look at files → its result, in place or on a thread apart | files |
+//! | [`address`] | an allowed picture → the answer for a script that asks where it lies | none |
 //! | [`disposition`] | a photo's own name → how a browser is to save it | none |
 //! | [`reply`] | answer → status, headers, body for this server | none |
 //! | [`refusal`] | what is not allowed → one log line, one answer | none |
@@ -48,6 +49,7 @@
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod access;
+pub mod address;
 pub mod api_keys;
 pub mod check;
 pub mod companion;

@@ -6,6 +6,7 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode};
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
+use crate::address::PictureAddress;
 use crate::disposition::Disposition;
 use crate::send::validators::Validators;
 use crate::send::{Body, Streamed, media};
@@ -132,6 +133,8 @@ pub enum Handover {
     AccelIPhp {
         /// `_data/i`-relative path of the derivative.
         derivative: String,
+        /// Piwigo is to answer with the derivative's address, not with the derivative.
+        asks_for_address: bool,
     },
     /// Apache or Caddy sends this file.
     Sendfile {
@@ -160,6 +163,8 @@ pub enum Handover {
         prefix: String,
         /// `_data/i`-relative path of the derivative.
         derivative: String,
+        /// Piwigo is to answer with the derivative's address, not with the derivative.
+        asks_for_address: bool,
     },
     /// nginx asks PHP's `action.php`, which decides by itself.
     AccelActionPhp {
@@ -183,6 +188,8 @@ pub enum Handover {
     Authenticated,
     /// The gate sends the bytes.
     Stream(Streamed),
+    /// The gate sends the picture's address alone.
+    Address(PictureAddress),
 }
 
 /// One answer. What is not an [`Reply::Allowed`] carries no path and no redirect header.
@@ -222,11 +229,16 @@ pub enum Reply {
 
 impl Reply {
     /// Appends the header block to `head` and returns the body, which is empty for a HEAD request and for a file that
-    /// the gate sends: its bytes are [`Reply::streamed`].
+    /// the gate sends: its bytes are [`Reply::streamed`]. A picture's address stands behind the block, in `head`.
     pub fn encode(&self, head_only: bool, head: &mut Vec<u8>) -> &'static [u8] {
         let (status, extra, body): (&str, &str, &'static str) = match self {
             Reply::Allowed { handover, cache, disposition } => {
                 encode_allowed(handover, cache, disposition.as_ref(), head);
+                if let Handover::Address(address) = handover
+                    && !head_only
+                {
+                    head.extend_from_slice(address.json().as_bytes());
+                }
                 return b"";
             }
             Reply::Refused(status) => (status.line(), status.extra(), status.words()),
@@ -353,11 +365,12 @@ fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, 
             // nginx's own location says the rest: it drops the header of a sandbox that comes from here.
             must_be_saved = media::is_active(path);
         }
-        Handover::AccelIPhp { derivative } => {
+        Handover::AccelIPhp { derivative, asks_for_address } => {
             let _ = write!(
                 text,
-                "X-Accel-Redirect: {ACCEL_I_PHP}?/{}\r\n{JUDGED_FILE}: yes\r\n",
-                encode_path(derivative)
+                "X-Accel-Redirect: {ACCEL_I_PHP}?/{}{}\r\n{JUDGED_FILE}: yes\r\n",
+                encode_path(derivative),
+                address_parameter(*asks_for_address)
             );
         }
         Handover::Sendfile { path, length, modified } => {
@@ -375,8 +388,14 @@ fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, 
             text.push_str(media::sandbox(path));
             must_be_saved = media::is_active(path);
         }
-        Handover::LocalIPhp { prefix, derivative } => {
-            let _ = write!(text, "Location: {}/i.php?/{}\r\n", encode_path(prefix), encode_path(derivative));
+        Handover::LocalIPhp { prefix, derivative, asks_for_address } => {
+            let _ = write!(
+                text,
+                "Location: {}/i.php?/{}{}\r\n",
+                encode_path(prefix),
+                encode_path(derivative),
+                address_parameter(*asks_for_address)
+            );
         }
         // What browsers may keep of it is said where the server asks the script.
         Handover::AccelActionPhp { query } => {
@@ -401,6 +420,7 @@ fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, 
             text.push_str("Content-Length: 0\r\nVariable-PIWIGO_GATE_USER: visitor\r\n");
         }
         Handover::Stream(file) => must_be_saved = file.must_be_saved(),
+        Handover::Address(address) => address.write_headers(&mut text),
     }
     match name {
         Some(name) => {
@@ -411,6 +431,11 @@ fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, 
     }
     let _ = write!(text, "Cache-Control: {cache}\r\nVary: Cookie\r\nX-Content-Type-Options: nosniff\r\n\r\n");
     head.extend_from_slice(text.as_bytes());
+}
+
+/// What makes Piwigo's `i.php` answer with an address.
+fn address_parameter(asks_for_address: bool) -> &'static str {
+    if asks_for_address { "&ajaxload=true" } else { "" }
 }
 
 /// Says what a file is, for a server that does not know by itself (`mod_fcgid`), and whether it must be saved.
@@ -496,16 +521,28 @@ mod tests {
                 "X-Accel-Redirect: /_gate/parent/ext/a%20b.jpg\r\n",
             ),
             (
-                Handover::AccelIPhp { derivative: derivative.clone() },
+                Handover::AccelIPhp { derivative: derivative.clone(), asks_for_address: false },
                 "X-Accel-Redirect: /_gate/i.php?/upload/a%20b%26%C3%A9-th.jpg\r\n",
+            ),
+            (
+                Handover::AccelIPhp { derivative: derivative.clone(), asks_for_address: true },
+                "X-Accel-Redirect: /_gate/i.php?/upload/a%20b%26%C3%A9-th.jpg&ajaxload=true\r\n",
             ),
             (
                 Handover::LocalFile { prefix: prefix.clone(), path: path.clone() },
                 "Location: /piwigo/upload/a%20b%25%3F%23%C3%A9%2B.jpg\r\n",
             ),
             (
-                Handover::LocalIPhp { prefix: prefix.clone(), derivative },
+                Handover::LocalIPhp {
+                    prefix: prefix.clone(),
+                    derivative: derivative.clone(),
+                    asks_for_address: false,
+                },
                 "Location: /piwigo/i.php?/upload/a%20b%26%C3%A9-th.jpg\r\n",
+            ),
+            (
+                Handover::LocalIPhp { prefix: prefix.clone(), derivative, asks_for_address: true },
+                "Location: /piwigo/i.php?/upload/a%20b%26%C3%A9-th.jpg&ajaxload=true\r\n",
             ),
             (
                 Handover::AccelActionPhp { query: b"id=1&part=e&x=%41 \xff\r\n#".to_vec() },
@@ -555,7 +592,11 @@ mod tests {
         for (handover, expected) in [
             (Handover::AccelFile { path: "upload/a b.jpg".into() }, Some("yes")),
             (Handover::AccelFile { path: "../photos/a.jpg".into() }, Some("yes")),
-            (Handover::AccelIPhp { derivative: "upload/a-th.jpg".into() }, Some("yes")),
+            (
+                Handover::AccelIPhp { derivative: "upload/a-th.jpg".into(), asks_for_address: false },
+                Some("yes"),
+            ),
+            (Handover::Address(PictureAddress::of("", "upload/a.jpg")), None),
             (Handover::Authorized { file: Some("upload/a b%.jpg".into()) }, Some("upload/a b%.jpg")),
             (Handover::Authorized { file: None }, None),
         ] {

@@ -393,7 +393,8 @@ async fn every_way_of_delivery_sends_what_was_made() {
             Handover::AccelIPhp { .. }
             | Handover::LocalIPhp { .. }
             | Handover::AccelActionPhp { .. }
-            | Handover::LocalActionPhp { .. } => false,
+            | Handover::LocalActionPhp { .. }
+            | Handover::Address(_) => false,
         };
         assert!(right && is_whole_jpeg(&bytes), "{deliver:?}: {handover:?}");
         // `check` asks for the same and makes nothing.

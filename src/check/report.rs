@@ -439,6 +439,7 @@ fn answer(server: &'static str, deliver: &'static str, reply: &Reply) -> Answer 
             handover: Handover::AccelActionPhp { .. } | Handover::LocalActionPhp { .. },
             ..
         } => "Piwigo's action.php decides and answers",
+        Reply::Allowed { handover: Handover::Address(_), .. } => "the gate sends the picture's address",
         Reply::Allowed { .. } if to_piwigo => "Piwigo makes this size first and sends it",
         Reply::Allowed { .. } if header.is_some() => "the server sends this file",
         Reply::Allowed { .. } if deliver == "stream" => "the gate sends this file",

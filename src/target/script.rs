@@ -105,6 +105,29 @@ impl Target {
     }
 }
 
+impl Target {
+    /// Whether `uri` is for `i.php` or `i`, and its query has `ajaxload=true`: a script of Piwigo's pages asks where the size
+    /// lies (PIWIGO.md §4.3, rule 11). The query is read as PHP reads it into `$_GET`.
+    pub fn asks_for_address(uri: &[u8], layout: &Layout) -> bool {
+        let mut halves = uri.splitn(2, |&byte| byte == b'?');
+        let path = halves.next().unwrap_or_default();
+        let query = halves.next().unwrap_or_default();
+        let is_i_php = decode_once(path).is_ok_and(|path| {
+            let path = path.strip_prefix(&layout.url_prefix).and_then(|path| path.strip_prefix('/'));
+            path.is_some_and(|path| matches!(path.split('/').next(), Some("i.php" | "i")))
+        });
+        // Of two parameters with one name, PHP keeps the last.
+        let said = query.rsplit(|&byte| byte == b'&').find_map(|parameter| {
+            let mut halves = parameter.splitn(2, |&byte| byte == b'=');
+            let (name, value) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
+            // A plus sign is a blank, and PHP takes blanks off a name's beginning.
+            let blanks = name.iter().take_while(|&&byte| byte == b'+').count();
+            (&name[blanks..] == b"ajaxload").then_some(value)
+        });
+        is_i_php && said.is_some_and(|value| decode(value).is_ok_and(|value| value == "true"))
+    }
+}
+
 /// What the query of `action.php` asks for. Piwigo's other parameters (`pwg_token`, `auth`, `b`) name no file.
 pub(super) fn record(query: &[u8]) -> Result<Record, Refusal> {
     let (mut id, mut part, mut format, mut download) = (None, None, None, false);
@@ -173,14 +196,49 @@ fn parameters(query: &[u8]) -> Result<(), Refusal> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_one_spelling_is_the_download_script() {
-        let layout = Layout {
+    fn layout() -> Layout {
+        Layout {
             url_prefix: "/p".into(),
             derivative_dir: "_data/i/".into(),
             data_dir: "_data/".into(),
             parent_sites: Vec::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn a_script_asks_for_an_address_as_piwigos_i_php_reads_its_query() {
+        let layout = layout();
+        for (uri, asks) in [
+            ("/p/i.php?/upload/a-th.jpg&ajaxload=true", true),
+            ("/p/i?/upload/a-th.jpg&b=17&ajaxload=true&_=1", true),
+            ("/p/i.php/upload/a-th.jpg?ajaxload=true", true),
+            ("/p/i/upload/a-th.jpg?ajaxload=true", true),
+            ("/p/%69.php?/upload/a-th.jpg&ajaxload=%74rue", true),
+            ("/p/i.php?/upload/a-th.jpg&+ajaxload=true", true),
+            ("/p/i.php?/upload/a-th.jpg&ajaxload=false&+ajaxload=true", true),
+            ("/p/i.php?/upload/a-th.jpg&ajaxload=true&+ajaxload=", false),
+            ("/p/i.php?/upload/a-th.jpg&ajaxload=true&+ajaxload", false),
+            ("/p/i.php?/upload/a-th.jpg", false),
+            ("/p/i.php?/upload/a-th.jpg&ajaxload", false),
+            ("/p/i.php?/upload/a-th.jpg&ajaxload=1", false),
+            ("/p/i.php?/upload/a-th.jpg&ajaxload=TRUE", false),
+            ("/p/i.php?/upload/a-th.jpg&ajaxload=true+", false),
+            ("/p/i.php?/upload/a-th.jpg&ajaxload[]=true", false),
+            ("/p/i.php?/upload/a-th.jpg&ajaxload=true%00", false),
+            ("/p/i.php?/upload/a-th.jpg&x=ajaxload=true", false),
+            ("/p/i.php/upload/a-th.jpg&ajaxload=true", false),
+            // The web server sends a file here, whatever the query is.
+            ("/p/_data/i/upload/a-th.jpg?ajaxload=true", false),
+            ("/p/action.php?id=1&part=e&ajaxload=true", false),
+            ("/i.php?/upload/a-th.jpg&ajaxload=true", false),
+        ] {
+            assert_eq!(Target::asks_for_address(uri.as_bytes(), &layout), asks, "{uri}");
+        }
+    }
+
+    #[test]
+    fn only_one_spelling_is_the_download_script() {
+        let layout = layout();
         let is = |uri: &str| Target::is_download_script(uri.as_bytes(), &layout);
         for uri in
             ["/p/action.php", "/p/action.php?", "/p/action.php?id=1&id=2&/x=%00", "/p/%61ction.php?id=1"]

@@ -5,14 +5,27 @@ use std::path::PathBuf;
 use super::process::{self, Endpoint, Server};
 use super::sandbox::Sandbox;
 
-/// Says which derivative it was asked for, by the rules by which Piwigo's `i.php` reads its request.
+/// Says which derivative it was asked for, by the rules by which Piwigo's `i.php` reads its request; with `ajaxload=true`
+/// where it lies, by the rules by which Piwigo finds its own URL (`get_absolute_root_url`).
 pub const I_PHP: &str = r#"<?php
-header('Content-Type: text/plain');
 header('X-Made-By: i.php');
 $query = isset($_SERVER['QUERY_STRING']) ? $_SERVER['QUERY_STRING'] : '';
 $info = isset($_SERVER['PATH_INFO']) ? $_SERVER['PATH_INFO'] : '';
 $end = strpos($query, '&');
+if (isset($_GET['b'])) header('Cache-control: no-store, max-age=100');
 $asked = $info !== '' ? $info : rawurldecode($end ? substr($query, 0, $end) : $query);
+if (($_GET['ajaxload'] ?? '') == 'true') {
+  $own = $_SERVER['SCRIPT_NAME'];
+  if (!empty($_SERVER['REDIRECT_SCRIPT_NAME'])) {
+    $own = $_SERVER['REDIRECT_SCRIPT_NAME'];
+  } elseif (isset($_SERVER['REDIRECT_URL'])) {
+    $own = $_SERVER['REDIRECT_URL'];
+  }
+  $base = 'http://' . $_SERVER['HTTP_HOST'] . rtrim(substr($own, 0, strrpos($own, '/')), '/') . '/';
+  echo json_encode(['url' => $base . '_data/i/' . ltrim($asked, '/')]);
+  exit;
+}
+header('Content-Type: text/plain');
 echo "made by i.php: $asked\n";
 echo "query=$query\npath_info=$info\nmethod={$_SERVER['REQUEST_METHOD']}\n";
 echo "script={$_SERVER['SCRIPT_NAME']}\nuri={$_SERVER['REQUEST_URI']}\n";

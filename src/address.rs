@@ -1,0 +1,59 @@
+//! The path of an allowed picture in, the answer for a script that asks only for the picture's address out (`ajaxload=true`,
+//! PIWIGO.md §4.3, rule 11).
+
+use std::fmt::Write as _;
+
+use crate::reply::encode_path;
+
+/// The `Cache-Control` value of such an answer: it says where a size lies now, which may be elsewhere a minute later.
+pub const NOT_KEPT: &str = "no-store";
+
+/// Where a browser finds a picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PictureAddress(String);
+
+impl PictureAddress {
+    /// The address of a file of the gallery. `prefix`: empty or `/piwigo`; `path`: relative to the gallery's root, without
+    /// a leading slash.
+    ///
+    /// It begins with the path `/` of the site. Piwigo writes scheme and host before it; the gate does not, because it does
+    /// not see by which of them a proxy in front of the web server is asked.
+    pub fn of(prefix: &str, path: &str) -> Self {
+        PictureAddress(format!("{}/{}", encode_path(prefix), encode_path(path)))
+    }
+
+    /// `{"url":"…"}` with escaped slashes, as PHP's `json_encode` writes it. An encoded path holds no other character that
+    /// JSON escapes.
+    pub fn json(&self) -> String {
+        format!("{{\"url\":\"{}\"}}", self.0.replace('/', "\\/"))
+    }
+
+    /// Writes the headers of the answer that only it has.
+    pub(crate) fn write_headers(&self, text: &mut String) {
+        let length = self.json().len();
+        let _ = write!(text, "Content-Type: application/json\r\nContent-Length: {length}\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_json_whatever_the_name_is() {
+        for (prefix, path, expected) in [
+            ("", "_data/i/upload/a-th.jpg", r#"{"url":"\/_data\/i\/upload\/a-th.jpg"}"#),
+            ("/my photos", "upload/a.jpg", r#"{"url":"\/my%20photos\/upload\/a.jpg"}"#),
+            (
+                "",
+                "upload/a\"b\\<c>&'?#%é.jpg",
+                r#"{"url":"\/upload\/a%22b%5C%3Cc%3E%26%27%3F%23%25%C3%A9.jpg"}"#,
+            ),
+        ] {
+            let json = PictureAddress::of(prefix, path).json();
+            assert_eq!(json, expected);
+            let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+            assert_eq!(read["url"], format!("{}/{}", encode_path(prefix), encode_path(path)));
+        }
+    }
+}
