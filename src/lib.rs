@@ -20,6 +20,7 @@
 //! | [`session_files`] | cookie → user, where PHP keeps the sessions | files |
 //! | [`image`] | target → the rows that own the file | database |
 //! | [`halves`] | a map that forgets what is old | none |
+//! | [`throttle`] | events of one kind → how many, when the log is to hear of them | none |
 //! | [`guess`] | a session → what its next request will probably need | none |
 //! | [`companion`] | a path → the videos whose subtitles or the like it may be | none |
 //! | [`access`] | visitor, rows, policy → `Verdict`; the only place that decides | none |
@@ -83,4 +84,5 @@ pub mod serve;
 pub mod session_files;
 pub mod settings;
 pub mod target;
+pub mod throttle;
 pub mod visitor;

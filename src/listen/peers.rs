@@ -7,16 +7,12 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use super::ListenError;
+use crate::throttle::Throttle;
 
 /// The environment variable by which whoever starts a FastCGI program names the web servers (FastCGI §3.2).
 pub const WEB_SERVER_ADDRS: &str = "FCGI_WEB_SERVER_ADDRS";
-
-/// A refused peer is logged at once, and further ones are counted for this long.
-const LOG_PAUSE: Duration = Duration::from_mins(1);
 
 /// A list with more entries is a mistake.
 const MAX_NETWORKS: usize = 1_000;
@@ -133,7 +129,7 @@ impl fmt::Display for Networks {
 pub struct Peers {
     allow_from: Option<Networks>,
     web_server_addrs: Option<Networks>,
-    refusals: Mutex<Refusals>,
+    refusals: Throttle,
 }
 
 impl Peers {
@@ -149,7 +145,7 @@ impl Peers {
                 Networks::parse([text]).map_err(|_| ListenError::WebServerAddrs(text.to_owned()))
             })
             .transpose()?;
-        Ok(Peers { allow_from, web_server_addrs, refusals: Mutex::default() })
+        Ok(Peers { allow_from, web_server_addrs, refusals: Throttle::default() })
     }
 
     /// Whether a list restricts the peers.
@@ -169,8 +165,7 @@ impl Peers {
         if lists.into_iter().all(|list| list.hold(peer)) {
             return true;
         }
-        let count = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).count(Instant::now());
-        if let Some(count) = count {
+        if let Some(count) = self.refusals.count() {
             tracing::warn!(
                 peer = %peer.to_canonical(),
                 count,
@@ -178,25 +173,6 @@ impl Peers {
             );
         }
         false
-    }
-}
-
-/// Refused peers since the last line about them.
-#[derive(Debug, Default)]
-struct Refusals {
-    said: Option<Instant>,
-    since: u64,
-}
-
-impl Refusals {
-    /// Counts one more; returns how many there were since the last line if it is time for the next.
-    fn count(&mut self, now: Instant) -> Option<u64> {
-        self.since += 1;
-        if self.said.is_some_and(|said| now.duration_since(said) < LOG_PAUSE) {
-            return None;
-        }
-        self.said = Some(now);
-        Some(std::mem::take(&mut self.since))
     }
 }
 
@@ -297,16 +273,5 @@ mod tests {
             assert_eq!(peers.are_restricted(), setting.is_some() || variable.is_some());
             assert_eq!(peers.demand_tcp(), variable.is_some());
         }
-    }
-
-    #[test]
-    fn a_flood_of_refusals_is_a_line_a_minute() {
-        let mut refusals = Refusals::default();
-        let start = Instant::now();
-        assert_eq!(refusals.count(start), Some(1));
-        assert_eq!(refusals.count(start), None);
-        assert_eq!(refusals.count(start + LOG_PAUSE / 2), None);
-        assert_eq!(refusals.count(start + LOG_PAUSE), Some(3));
-        assert_eq!(refusals.count(start + LOG_PAUSE), None);
     }
 }
