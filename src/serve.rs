@@ -34,6 +34,9 @@ const SPARE_BUFFERS: usize = 64;
 /// film would hold a restart for as long as somebody watches it, while its reader can go on by a range request.
 const STREAM_DRAIN: Duration = Duration::from_secs(5);
 
+/// A file that takes longer to send is counted apart from the connections that are answered.
+const LONG_STREAM: Duration = Duration::from_secs(1);
+
 /// How long a client may take to close a connection whose last answer it has got.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -203,17 +206,22 @@ async fn accept<H: Handler>(mut listener: Listener, shared: Arc<Shared<H>>, mut 
 }
 
 async fn start<H: Handler>(stream: Stream, shared: &Arc<Shared<H>>) {
-    let slot = shared.connections.open().await;
+    let mut slot = shared.connections.open().await;
     let shared = shared.clone();
     tokio::spawn(async move {
         let mut buffers = shared.buffers();
-        converse(stream, &mut buffers, &slot, &shared).await;
+        converse(stream, &mut buffers, &mut slot, &shared).await;
         shared.give_back(buffers);
     });
 }
 
 /// One connection, from its first byte to its last.
-async fn converse<H: Handler>(mut stream: Stream, buffers: &mut Buffers, slot: &Slot, shared: &Shared<H>) {
+async fn converse<H: Handler>(
+    mut stream: Stream,
+    buffers: &mut Buffers,
+    slot: &mut Slot,
+    shared: &Shared<H>,
+) {
     let Buffers { decoder, input, head, output } = buffers;
     let limits = &shared.limits;
     let (mut start, mut end) = (0, 0);
@@ -238,16 +246,12 @@ async fn converse<H: Handler>(mut stream: Stream, buffers: &mut Buffers, slot: &
             Event::Request(request) => {
                 let body = answer(decoder, &request, head, output, shared).await;
                 if let Some(body) = body {
-                    let mut streams_end = shared.streams_end.clone();
-                    let was_sent = tokio::select! {
-                        was_sent = send(&mut stream, request.id, body, output, limits) => was_sent,
-                        () = stopped(&mut streams_end) => {
-                            shared.cut_short.fetch_add(1, Ordering::Relaxed);
-                            false
-                        }
-                    };
-                    if !was_sent {
+                    let sending = send(&mut stream, request.id, body, output, limits);
+                    if !send_for_long(sending, slot, shared).await {
                         return;
+                    }
+                    if request.keep_conn {
+                        slot.come_back().await;
                     }
                 }
                 resting = start == end;
@@ -333,6 +337,25 @@ async fn answer<H: Handler>(
         body => {
             fastcgi::encode_stdout(request_head.id, head, output);
             body
+        }
+    }
+}
+
+/// Lets `sending` end, which says whether it came to that. Where it takes long, the connection is counted apart from the others;
+/// false also where the process ends and the file has had its time.
+async fn send_for_long<H>(sending: impl Future<Output = bool>, slot: &mut Slot, shared: &Shared<H>) -> bool {
+    let mut sending = std::pin::pin!(sending);
+    let mut streams_end = shared.streams_end.clone();
+    let mut is_apart = false;
+    loop {
+        tokio::select! {
+            biased;
+            was_sent = &mut sending => return was_sent,
+            () = stopped(&mut streams_end) => {
+                shared.cut_short.fetch_add(1, Ordering::Relaxed);
+                return false;
+            }
+            () = tokio::time::sleep(LONG_STREAM), if !is_apart => is_apart = slot.go_apart(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! a connection, and the places.
 
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use piwigo_gate::settings::Limits;
@@ -15,7 +16,7 @@ mod patience;
 mod serving;
 mod webserver;
 use patience::PATIENCE;
-use serving::{FILM, LIMITS, Running, contains, raw, read_all, start, start_tcp};
+use serving::{FILM, LIMITS, Running, contains, raw, read_all, read_replies, start, start_tcp};
 
 /// Asks for the film, reads its first bytes, and takes no more.
 async fn slow_reader(running: &Running) -> UnixStream {
@@ -121,4 +122,90 @@ async fn a_client_that_does_not_close_gives_its_place_to_a_newcomer() {
         kept.push(stream);
     }
     running.end().await;
+}
+
+/// Whoever watches a film holds a place for as long as it takes.
+#[tokio::test]
+async fn files_that_are_sent_for_long_take_no_places() {
+    let running = start(Limits { max_connections: 2, write_timeout: 100 * PATIENCE, ..LIMITS });
+    let _films = [slow_reader(&running).await, slow_reader(&running).await];
+    let mut newcomer = running.connect().await;
+    newcomer.write_all(&raw("/new", "GET", false)).await.unwrap();
+    // Nobody has to wait for the clock.
+    tokio::time::pause();
+    assert!(contains(&read_all(&mut newcomer).await, "/_gate/file/new\r\n"));
+}
+
+/// The connection goes on in a place when the file has been sent.
+#[tokio::test]
+async fn after_a_file_that_was_sent_for_long_its_connection_is_used_again() {
+    let running = start(Limits { max_connections: 2, write_timeout: 100 * PATIENCE, ..LIMITS });
+    for _ in 0..2 {
+        let mut stream = running.connect().await;
+        stream.write_all(&raw("/film", "GET", true)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        let (mut bytes, mut chunk) = (Vec::new(), vec![0; 64 * 1024]);
+        while !bytes.ends_with(&webserver::end_request(1, 0)) {
+            let count = timeout(PATIENCE, stream.read(&mut chunk)).await.expect("the film goes on").unwrap();
+            assert!(count > 0, "closed early");
+            bytes.extend_from_slice(&chunk[..count]);
+        }
+        stream.write_all(&raw("/again", "GET", true)).await.unwrap();
+        assert!(contains(&read_replies(&mut stream, 1).await, "/_gate/file/again\r\n"));
+    }
+    running.end().await;
+}
+
+/// The lines that the gate logs in this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn listen(&self) -> tracing::subscriber::DefaultGuard {
+        let log = self.clone();
+        let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone());
+        tracing::subscriber::set_default(lines.finish())
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+#[tokio::test]
+async fn a_gate_without_a_free_place_says_so_and_what_takes_them() {
+    let log = Log::default();
+    let _listening = log.listen();
+    let running = start(Limits { max_connections: 2, write_timeout: 100 * PATIENCE, ..LIMITS });
+    let mut films = vec![slow_reader(&running).await, slow_reader(&running).await];
+    tokio::time::pause();
+    films.push(slow_reader(&running).await);
+    films.push(slow_reader(&running).await);
+    assert_eq!(log.text(), "");
+    for round in 0..2 {
+        let mut newcomer = running.connect().await;
+        newcomer.write_all(&raw("/new", "GET", false)).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let text = log.text();
+        let line = text.lines().next().expect("a line");
+        let is_told =
+            line.contains(" WARN ") && line.contains("no place is free") && line.contains("files=4");
+        assert!(is_told, "{round}: {line}");
+        assert_eq!(text.lines().count(), 1, "a newcomer a minute is told of: {text}");
+        // One of the readers goes.
+        films.pop();
+        assert!(contains(&read_all(&mut newcomer).await, "/_gate/file/new\r\n"));
+        films.push(slow_reader(&running).await);
+    }
 }
