@@ -128,8 +128,10 @@ impl Delivery<'_> {
         let commission = Commission { tree, gallery, picture, params, keep_animation, ordered };
         match maker.make(commission).await {
             Ok(()) => Made::Now,
-            // Piwigo may write there, and its libraries may read what the gate's decoders do not.
-            Err(Unmade::Denied(_) | Unmade::Source(_) | Unmade::Settings(_)) => Made::ByPiwigo,
+            // Piwigo may write there, its libraries may read what the gate's decoders do not, and it may have more memory.
+            Err(Unmade::Denied(_) | Unmade::Source(_) | Unmade::Memory(_) | Unmade::Settings(_)) => {
+                Made::ByPiwigo
+            }
             Err(Unmade::Disk(_) | Unmade::Busy) => Made::Not(Reply::Unavailable),
             Err(Unmade::NoSource(_) | Unmade::Place(_)) => Made::Not(Reply::Missing),
         }

@@ -70,7 +70,7 @@ pub struct Summary {
     pub fresh: u64,
     /// Images of which the gate makes none: without a picture, or in a format that is left to Piwigo.
     pub others: u64,
-    /// Images whose file the gate cannot decode: Piwigo's `i.php` is asked for their sizes.
+    /// Images whose file the gate cannot decode, or not with the memory that it may have: Piwigo's `i.php` is asked for their sizes.
     pub left: u64,
     /// Images of which something could not be made, by reason.
     pub failed: BTreeMap<&'static str, u64>,
@@ -164,7 +164,7 @@ pub async fn run(
         summary.fresh += done.fresh;
         summary.others += u64::from(done.other);
         match done.failed {
-            Some(why @ Unmade::Source(_)) => {
+            Some(why @ (Unmade::Source(_) | Unmade::Memory(_))) => {
                 summary.left += 1;
                 progress(Progress::Left(&done.file, &why));
             }
@@ -234,7 +234,7 @@ fn kinds(types: &[String], ready: &Ready) -> Result<Vec<Kind>, DeriveError> {
 fn class(why: &Unmade) -> &'static str {
     match why {
         Unmade::NoSource(_) => "file missing",
-        Unmade::Source(_) => "left to Piwigo",
+        Unmade::Source(_) | Unmade::Memory(_) => "left to Piwigo",
         Unmade::Settings(_) => "watermark or format",
         Unmade::Place(_) => "no place for it below the derivatives' directory",
         Unmade::Denied(_) => "not allowed to write",

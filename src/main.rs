@@ -25,6 +25,7 @@ use piwigo_gate::notify;
 use piwigo_gate::request::MAX_COOKIES;
 use piwigo_gate::serve;
 use piwigo_gate::settings::{self, LogFormat, LogLevel, Options, Settings, SettingsError};
+use rustix::process::{Resource, getrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -65,11 +66,15 @@ fn give_memory_back() {
     }
     let (Ok(program), mut arguments) = (std::env::current_exe(), std::env::args_os()) else { return };
     let Some(name) = arguments.next() else { return };
+    // Each thread's arena reserves 64 MB of addresses, which count where those are limited.
+    let is_limited = getrlimit(Resource::As).current.is_some();
+    let arenas = is_limited.then_some(("MALLOC_ARENA_MAX", "1"));
     // Returns only if it failed.
     let _ = process::Command::new(program)
         .arg0(name)
         .args(arguments)
         .env(THRESHOLD.0, THRESHOLD.1)
+        .envs(arenas)
         .env(DONE, "1")
         .exec();
 }

@@ -182,6 +182,18 @@ fn a_jpeg_or_gif_of_which_nothing_is_there_is_refused() {
 }
 
 #[test]
+fn a_jpeg_of_280_megapixels_is_decoded_smaller() {
+    let mut file = include_bytes!("derivatives/sources/08_gray_2000x1500.jpg").to_vec();
+    let frame = find(&file, &[0xFF, 0xC0]);
+    let sides = [14_000u16.to_be_bytes(), 20_000u16.to_be_bytes()].concat();
+    file[frame + 5..frame + 9].copy_from_slice(&sides);
+    file.resize(600_000, 0);
+    let limits = Limits { decoded_bytes: 64 << 20, ..Limits::default() };
+    let made = quickly(&file, &Order { limits, ..order("jpg") }).unwrap();
+    assert_eq!(Opened::open(&made, &Limits::default()).unwrap().size(), (144, 100));
+}
+
+#[test]
 fn bytes_behind_the_end_do_no_harm() {
     for format in [Format::Jpeg, Format::Png, Format::Gif] {
         let padded = [file(format), vec![0xAB; 5000]].concat();

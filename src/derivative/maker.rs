@@ -3,7 +3,8 @@
 //! cannot be made is remembered, so that it is not tried for each visitor.
 //!
 //! Memory is bounded by what one making may take: ordinary ones share the turns, and what needs more than an ordinary share
-//! waits until it has all of them.
+//! waits until it has all of them. What the process's own limits leave is regarded, too: an allocation beyond them would
+//! end the process.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use super::making::{Attempt, Share, at, from_any, mark_file, whole_seconds};
+use super::memory;
 use super::name;
 use super::params::DerivativeParams;
 use super::plan::Picture;
@@ -24,10 +26,13 @@ use crate::send::{Tree, Unsendable};
 use crate::settings::gallery::Gallery;
 
 /// What an ordinary making may take: 60 megapixels, about.
-const ORDINARY: Share = Share { source_bytes: 64 << 20, decoded_bytes: 192 << 20 };
+const ORDINARY: Share = Share { source_bytes: 64 << 20, decoded_bytes: 192 << 20, memory: u64::MAX };
 
 /// What one that has all turns may take.
-const ALL: Share = Share { source_bytes: 256 << 20, decoded_bytes: 1 << 30 };
+const ALL: Share = Share { source_bytes: 256 << 20, decoded_bytes: 1 << 30, memory: u64::MAX };
+
+/// How long a picture that needed more memory than the process may have is not tried again.
+const SHORT_OF_MEMORY: Duration = Duration::from_mins(10);
 
 /// Derivatives that are being made or wait for their turn, at most: more are refused until some are done.
 const MAX_UNDER_WAY: usize = 256;
@@ -80,6 +85,9 @@ pub enum Unmade {
     /// The gate's decoders cannot read the source, or it needs more memory than there is. Piwigo's may.
     #[error("the source cannot be used: {0}")]
     Source(String),
+    /// Making it needs more memory than this process may have. Piwigo may have more.
+    #[error("there is not enough memory: {0}")]
+    Memory(String),
     /// The settings name a watermark that cannot be used, or ask for what the format does not have.
     #[error("it cannot be made: {0}")]
     Settings(String),
@@ -137,6 +145,8 @@ struct Failure {
     of: String,
     files: Files,
     why: Unmade,
+    /// When it is tried again even so.
+    until: Option<Instant>,
 }
 
 /// The files that a derivative is made from.
@@ -214,19 +224,20 @@ impl Maker {
         }
         let mut made = {
             let _turn = self.turns.acquire().await;
-            self.make_with(ORDINARY, derivative, &commission).await
+            self.make_with(ORDINARY, self.jobs, derivative, &commission).await
         };
-        if let Err(Attempt::TooLarge(_)) = made {
+        if let Err(Attempt::TooLarge(_) | Attempt::Memory(_)) = made {
             let _all = self.turns.acquire_many(self.jobs).await;
-            made = self.make_with(ALL, derivative, &commission).await;
+            made = self.make_with(ALL, 1, derivative, &commission).await;
         }
         let why = match made {
             Ok(()) => return Ok(()),
             Err(Attempt::TooLarge(why)) => Unmade::Source(format!("too large: {why}")),
+            Err(Attempt::Memory(why)) => Unmade::Memory(why),
             Err(Attempt::Failed(why)) => why,
         };
         let of = match &why {
-            Unmade::Source(_) => commission.picture.file.clone(),
+            Unmade::Source(_) | Unmade::Memory(_) => commission.picture.file.clone(),
             Unmade::Settings(_) => derivative.to_owned(),
             _ => return Err(why),
         };
@@ -240,20 +251,25 @@ impl Maker {
         if failures.len() >= MAX_FAILURES {
             failures.pop_front();
         }
-        failures.push_back(Failure { of, files: looked_at, why: why.clone() });
+        let until = matches!(why, Unmade::Memory(_)).then(|| Instant::now() + SHORT_OF_MEMORY);
+        failures.push_back(Failure { of, files: looked_at, why: why.clone(), until });
         Err(why)
     }
 
     async fn make_with(
         self: &Arc<Self>,
         share: Share,
+        parts: u32,
         derivative: &str,
         commission: &Arc<Commission>,
     ) -> Result<(), Attempt> {
         let (maker, derivative, commission) = (self.clone(), derivative.to_owned(), commission.clone());
-        blocking(move || Ok(maker.make_now(share, &derivative, &commission)))
-            .await
-            .unwrap_or_else(|why| Err(Attempt::Failed(why)))
+        blocking(move || {
+            let share = share.within(memory::room(), parts);
+            Ok(maker.make_now(share, &derivative, &commission))
+        })
+        .await
+        .unwrap_or_else(|why| Err(Attempt::Failed(why)))
     }
 
     /// Blocks, for as long as reading, decoding and writing take.
@@ -310,10 +326,10 @@ impl Maker {
         let failure = &failures[at];
         // The mark is no part of what is wrong with a source.
         let unchanged = match failure.why {
-            Unmade::Source(_) => failure.files.source == files.source,
+            Unmade::Source(_) | Unmade::Memory(_) => failure.files.source == files.source,
             _ => failure.files == files,
         };
-        if unchanged {
+        if unchanged && failure.until.is_none_or(|until| Instant::now() < until) {
             return Some(failure.why.clone());
         }
         failures.remove(at);

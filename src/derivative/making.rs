@@ -22,12 +22,29 @@ const MAX_MOVING_PIXELS: u64 = 25_000_000;
 pub(super) struct Share {
     pub(super) source_bytes: u64,
     pub(super) decoded_bytes: u64,
+    /// What the process's own limits leave for it.
+    pub(super) memory: u64,
+}
+
+impl Share {
+    /// The same where `room` bytes are free in the process for `parts` makings at once. A quarter of the room is left
+    /// alone; of the rest the file may take a quarter and its decoding a half, and what follows has the other.
+    pub(super) fn within(self, room: u64, parts: u32) -> Self {
+        let part = (room - room / 4) / u64::from(parts.max(1));
+        Share {
+            source_bytes: self.source_bytes.min(part / 4),
+            decoded_bytes: self.decoded_bytes,
+            memory: self.memory.min(part / 2),
+        }
+    }
 }
 
 /// Why one attempt came to nothing.
 pub(super) enum Attempt {
     /// It needs more than its share.
     TooLarge(String),
+    /// It needs more memory than the process may have now.
+    Memory(String),
     Failed(Unmade),
 }
 
@@ -62,6 +79,9 @@ pub(super) fn from_any(
     };
     let bytes = match store::read(tree, &picture.file, share.source_bytes) {
         Ok(Some(bytes)) => bytes,
+        Ok(None) if share.memory < source.length.saturating_mul(2) => {
+            return Err(Attempt::Memory(format!("a file of {} bytes", source.length)));
+        }
         Ok(None) => return Err(Attempt::TooLarge(format!("more than {} bytes", share.source_bytes))),
         Err(error) => return Err(Unmade::from(error).into()),
     };
@@ -122,12 +142,13 @@ fn rendered(
         strip_below: gallery.strip_metadata_below,
         extension: &extension,
         keep_animation: *keep_animation,
-        limits: Limits { pixels, decoded_bytes: share.decoded_bytes },
+        limits: Limits { pixels, decoded_bytes: share.decoded_bytes, memory: share.memory },
     };
     let made = catch_unwind(AssertUnwindSafe(|| render::render(source, &order)));
     match made {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(RenderError::TooLarge(why))) => Err(Attempt::TooLarge(why)),
+        Ok(Err(error @ RenderError::Memory(..))) => Err(Attempt::Memory(error.to_string())),
         Ok(Err(RenderError::Resources(_))) => Err(Unmade::Busy.into()),
         Ok(Err(error @ (RenderError::Watermark(_) | RenderError::Encode(_)))) => {
             Err(Unmade::Settings(error.to_string()).into())

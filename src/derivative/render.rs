@@ -64,11 +64,13 @@ pub struct Limits {
     pub pixels: u64,
     /// Bytes that decoding may take, at most.
     pub decoded_bytes: u64,
+    /// Bytes that decoding may take as long as the process's own limits are as narrow as they are now.
+    pub memory: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { pixels: 200_000_000, decoded_bytes: 1 << 30 }
+        Limits { pixels: 1_000_000_000, decoded_bytes: 1 << 30, memory: u64::MAX }
     }
 }
 
@@ -81,6 +83,9 @@ pub enum RenderError {
     /// Its dimensions or what decoding would take are beyond the limits.
     #[error("too large: {0}")]
     TooLarge(String),
+    /// It may be made where this process may have more memory.
+    #[error("decoding takes {0} bytes, and this process may have {1} more")]
+    Memory(u64, u64),
     /// The file is broken or uses something the decoder does not know.
     #[error("cannot be decoded: {0}")]
     Broken(String),
@@ -226,7 +231,9 @@ impl<'a> Job<'a> {
 
 fn decode_mark(file: &[u8], limits: &Limits) -> Result<Picture, RenderError> {
     let decoded = Opened::open(file, limits).and_then(|opened| opened.decode(1));
-    let Decoded { picture, profile, .. } =
-        decoded.map_err(|error| RenderError::Watermark(error.to_string()))?;
+    let Decoded { picture, profile, .. } = decoded.map_err(|error| match error {
+        RenderError::Memory(..) | RenderError::Resources(_) => error,
+        error => RenderError::Watermark(error.to_string()),
+    })?;
     Ok(to_srgb(picture, profile.as_deref()))
 }

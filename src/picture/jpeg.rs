@@ -9,7 +9,7 @@ use memchr::memchr;
 
 use super::chroma::Planes;
 use super::jpeg_cut::{self, Completed, Whole};
-use super::opened::{Decoded, check_limits};
+use super::opened::{Decoded, check_limits, check_memory};
 use super::orientation::quarter_turns_of_exif;
 use super::{Channels, Picture};
 use crate::derivative::render::{Limits, RenderError};
@@ -28,6 +28,8 @@ pub struct OpenedJpeg<'a> {
     format: PixelFormat,
     is_progressive: bool,
     is_adobe: bool,
+    /// Samples of all components for 100 pixels.
+    planes: u64,
     limits: Limits,
 }
 
@@ -58,7 +60,8 @@ impl<'a> OpenedJpeg<'a> {
             return Err(RenderError::Broken("the file is too short for its dimensions".to_owned()));
         }
         let (format, is_adobe) = (info.pixel_format, structure.is_adobe);
-        Ok(OpenedJpeg { decoder, whole, size, format, is_progressive, is_adobe, limits: *limits })
+        let planes = structure.samples_of_100.unwrap_or(format.pixel_bytes() as u64 * 100);
+        Ok(OpenedJpeg { decoder, whole, size, format, is_progressive, is_adobe, planes, limits: *limits })
     }
 
     pub fn size(&self) -> (u32, u32) {
@@ -101,11 +104,16 @@ impl<'a> OpenedJpeg<'a> {
         Ok(Decoded { picture, shrink, profile: self.decoder.icc_profile() })
     }
 
-    /// The decoder holds the planes and the picture made of them; a progressive JPEG's coefficients as well, whole.
+    /// The decoder holds the planes and the picture made of them; a progressive JPEG's coefficients as well, whole. Its
+    /// threads have queues without a bound: at the worst all coefficients are in them, once more.
     fn check_memory(&self, shrink: u32) -> Result<(), RenderError> {
-        let samples = u64::from(self.size.0) * u64::from(self.size.1) * self.format.pixel_bytes() as u64;
-        let coefficients = if self.is_progressive { samples * 2 } else { 0 };
-        check_limits(self.size, samples * 2 / u64::from(shrink * shrink) + coefficients, &self.limits)
+        let pixels = u64::from(self.size.0) * u64::from(self.size.1);
+        let (picture, planes) = (pixels * self.format.pixel_bytes() as u64, pixels * self.planes / 100);
+        let decoded = (picture + planes) / u64::from(shrink * shrink);
+        let coefficients = planes * 2;
+        let held = if self.is_progressive { coefficients } else { 0 };
+        check_limits(self.size, decoded + held, &self.limits)?;
+        check_memory(decoded + held + coefficients, &self.limits)
     }
 }
 
@@ -128,6 +136,8 @@ struct Structure {
     scans: usize,
     /// The marker of the end is there.
     is_complete: bool,
+    /// Samples of all components for 100 pixels: 300, or 150 where chroma is halved in both directions.
+    samples_of_100: Option<u64>,
 }
 
 impl Structure {
@@ -151,12 +161,25 @@ impl Structure {
                     let segment = rest.get(3..1 + length).unwrap_or_default();
                     structure.is_adobe |= marker == 0xEE && segment.starts_with(b"Adobe");
                     structure.scans += usize::from(marker == 0xDA);
+                    if matches!(marker, 0xC0..=0xC3) {
+                        structure.samples_of_100 = samples_of_100(segment);
+                    }
                     rest = rest.get(1 + length..).unwrap_or_default();
                 }
             }
         }
         structure
     }
+}
+
+/// By a frame's header: precision, height, width, number of components, and three bytes for each.
+fn samples_of_100(frame: &[u8]) -> Option<u64> {
+    let (components, _) = frame.get(6..)?.as_chunks::<3>();
+    let factors =
+        || components.iter().map(|&[_, factors, _]| (u64::from(factors >> 4), u64::from(factors & 15)));
+    let across = factors().map(|(across, _)| across).max()?.max(1);
+    let down = factors().map(|(_, down)| down).max()?.max(1);
+    Some(factors().map(|(one, other)| one * other * 100).sum::<u64>().div_ceil(across * down))
 }
 
 /// Writes a progressive JPEG of gray or RGB pixels, chroma halved in both directions, as Piwigo with Imagick does.
@@ -207,7 +230,22 @@ mod tests {
         ];
         for (parts, is_adobe, scans, is_complete) in table {
             let found = Structure::of(&parts.concat());
-            assert_eq!(found, Structure { is_adobe, scans, is_complete }, "{parts:?}");
+            let expected = Structure { is_adobe, scans, is_complete, samples_of_100: None };
+            assert_eq!(found, expected, "{parts:?}");
+        }
+    }
+
+    #[test]
+    fn samples_are_counted_by_the_frames_header() {
+        let table: [(&[u8], Option<u64>); 5] = [
+            (b"\x08\0\x10\0\x10\x01\x01\x22\0", Some(100)),
+            (b"\x08\0\x10\0\x10\x03\x01\x22\0\x02\x11\x01\x03\x11\x01", Some(150)),
+            (b"\x08\0\x10\0\x10\x03\x01\x21\0\x02\x11\x01\x03\x11\x01", Some(200)),
+            (b"\x08\0\x10\0\x10\x03\x01\x11\0\x02\x11\x01\x03\x11\x01", Some(300)),
+            (b"\x08\0", None),
+        ];
+        for (frame, samples) in table {
+            assert_eq!(samples_of_100(frame), samples, "{frame:?}");
         }
     }
 

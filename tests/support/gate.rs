@@ -130,6 +130,17 @@ pub fn program() -> PathBuf {
         .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_piwigo-gate")), PathBuf::from)
 }
 
+/// Has the sandbox's gates run under a resource limit: `limit` is what the shell's `ulimit` takes (`-v 400000`). To be called
+/// before the first one is started.
+pub fn limit(sandbox: &Sandbox, limit: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let limited = sandbox.path().join("piwigo-gate-limited");
+    copy_program(&program(), &limited);
+    let script = format!("#!/bin/sh\nulimit {limit} && exec {} \"$@\"\n", limited.display());
+    let script = sandbox.write("piwigo-gate", script);
+    std::fs::set_permissions(script, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+}
+
 /// A copy of the program inside the sandbox, where the servers' account can run it.
 pub fn program_for(sandbox: &Sandbox) -> PathBuf {
     let copy = sandbox.path().join("piwigo-gate");
