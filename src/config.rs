@@ -4,6 +4,7 @@
 
 mod expressions;
 mod kinds;
+mod php;
 mod public;
 mod values;
 
