@@ -283,6 +283,9 @@ async fn server_file(asked: Config) -> Result<(), Box<dyn std::error::Error>> {
         values
     };
     let text = config::print(kind, &values)?;
+    if !values.php_told.is_empty() && text.contains(&values.php_socket) {
+        eprintln!("piwigo-gate: {}", values.php_told);
+    }
     match asked.output {
         // A server that included half a file, or an empty one, would serve what it guards.
         Some(file) => {

@@ -89,7 +89,11 @@ fn a_file_is_written_whole_or_not_at_all() {
 fn what_a_file_cannot_guard_is_said() {
     let scene = Scene::start();
     scene.database.sql("DELETE FROM piwigo_sites;");
-    assert_eq!(printed(&scene, &["nginx"]).1, "");
+    // Of this machine: how PHP's place was found. What has no PHP in it says nothing, nor where the place is given.
+    let (_, said) = printed(&scene, &["nginx"]);
+    assert!(said.contains("--php-socket") || said.contains("PHP is taken to be at"), "{said}");
+    assert_eq!(printed(&scene, &["nginx", "--php-socket", "127.0.0.1:9000"]).1, "");
+    assert_eq!(printed(&scene, &["htaccess"]).1, "");
     scene.database.sql(
         "INSERT INTO piwigo_sites (galleries_url) VALUES
          ('./more/'), ('../photos/'), ('./.hidden/'), ('/srv/photos/'), ('https://photos.example.org/g/');",

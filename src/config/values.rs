@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use upon::Value;
 
 use super::expressions::{alternatives, escaped, spelled, spellings, with_a_letter};
-use super::php::php_socket_in;
+use super::php;
 use super::{ConfigError, public};
 use crate::listen::Listen;
 use crate::settings::gallery::Gallery;
@@ -44,6 +44,8 @@ pub struct Values {
     pub gate: Listening,
     /// PHP-FPM's socket: its path, or `127.0.0.1:9000`.
     pub php_socket: String,
+    /// How it was found, and what else there is, in a sentence; empty where the administrator has said it.
+    pub php_told: String,
     /// The gate's program, if not in the usual place.
     pub program: Option<String>,
     /// The account that PHP runs as, and the gate with it.
@@ -137,6 +139,7 @@ impl Values {
             prefix: String::new(),
             gate: Listening::Unix(SOCKET.into()),
             php_socket: PHP_SOCKET.into(),
+            php_told: String::new(),
             program: None,
             user: "www-data".into(),
             originals: vec!["upload".into(), "galleries".into()],
@@ -188,6 +191,13 @@ impl Values {
             Some(Listen::Tcp(address)) => Listening::Tcp(address.ip().to_string(), address.port()),
             Some(Listen::Fd0 | Listen::Systemd) | None => example.gate,
         };
+        let at = match &gate {
+            Listening::Unix(path) => path.clone(),
+            Listening::Tcp(host, port) => format!("{host}:{port}"),
+        };
+        let given = asked.php_socket.as_deref().map(|place| php::Found::given(text(place)));
+        let found = || php::find(&settings.gallery, &at, Path::new("/etc"), Path::new("/run"));
+        let php = given.unwrap_or_else(found);
         let derivatives = bare(&gallery.layout.derivative_dir);
         let data = bare(&gallery.layout.data_dir);
         let beside: Vec<String> = gallery.layout.parent_sites.iter().map(|site| bare(site)).collect();
@@ -203,7 +213,8 @@ impl Values {
             root: text(&settings.gallery),
             prefix: settings.url_prefix.clone(),
             gate,
-            php_socket: text(&asked.php_socket.clone().unwrap_or_else(|| php_socket_in(Path::new("/run")))),
+            php_socket: php.place,
+            php_told: php.told,
             program: asked.program.as_deref().map(text),
             user: asked.user.clone().unwrap_or(example.user),
             originals,
