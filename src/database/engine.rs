@@ -10,6 +10,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
 use super::Address;
 use super::connect::Open as _;
+use super::full::has_no_place;
 use super::pool::{CONNECT_TIMEOUT, Pool};
 
 /// Prepared statements that a connection keeps, at most.
@@ -99,6 +100,8 @@ impl Engine {
             }
         };
         match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
+            // It answers, and whoever asks it next waits for a connection.
+            Ok(Err(error)) if has_no_place(&error) => Ok(()),
             Ok(outcome) => outcome.map_err(DatabaseError::from),
             Err(_) => Err(DatabaseError::timeout(CONNECT_TIMEOUT)),
         }
@@ -133,6 +136,14 @@ impl Engine {
             }
             error.into()
         })
+    }
+
+    /// Hears how many connections the database allows this account.
+    pub(super) fn keep_within(&self, allowed: u32) {
+        match self {
+            Engine::MySql(pool) => pool.keep_within(allowed),
+            Engine::Sqlite(pool) => pool.keep_within(allowed),
+        }
     }
 
     fn forget(&self) {

@@ -7,6 +7,7 @@ mod batch;
 mod charset;
 mod connect;
 mod engine;
+mod full;
 mod inspect;
 mod lag;
 mod pictures;
@@ -36,7 +37,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 
 use charset::Exact;
-use engine::{Engine, Row, Value};
+use engine::{Dialect, Engine, Row, Value};
 use pictures::PictureStatements;
 use questions::{Asker, GrantsKey, SessionKey, Turns, UsersKey};
 use replicas::Servers;
@@ -136,6 +137,7 @@ impl Database {
     /// # Errors
     /// The first table or column that is missing, or what the database said.
     pub async fn verify(&mut self) -> Result<(), DatabaseError> {
+        self.keep_within_the_accounts_limit().await?;
         let columns = in_time(self.servers.rows_of_primary(self.look.clone(), Vec::new())).await?;
         self.schema = Schema::read(&self.tables, &columns)?;
         if self.exact.charset().is_some() {
@@ -166,6 +168,19 @@ impl Database {
             self.images_by_format(vec!["?".into()], "").await?;
         }
         self.servers.watch();
+        Ok(())
+    }
+
+    /// Asks how many connections this account may have at the same time; 0 stands for no limit.
+    async fn keep_within_the_accounts_limit(&self) -> Result<(), DatabaseError> {
+        if matches!(self.servers.dialect(), Dialect::Sqlite) {
+            return Ok(());
+        }
+        let asked = self.servers.rows_of_primary("SELECT @@max_user_connections".into(), Vec::new());
+        let rows = in_time(asked).await?;
+        if let Some(allowed) = rows.first().and_then(|row| row.unsigned(0)).filter(|&allowed| allowed > 0) {
+            self.servers.keep_within(allowed);
+        }
         Ok(())
     }
 

@@ -77,6 +77,11 @@ impl Servers {
         }
     }
 
+    /// Hears how many connections the primary allows this account.
+    pub(super) fn keep_within(&self, allowed: u32) {
+        self.primary.keep_within(allowed);
+    }
+
     pub(super) fn dialect(&self) -> Dialect {
         self.primary.dialect()
     }

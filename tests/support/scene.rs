@@ -24,10 +24,19 @@ impl Scene {
         Self::start_with(mariadb::SCHEMA, World::load())
     }
 
+    /// The same with more options for MariaDB's command line.
+    pub fn start_with_options(options: &[&str]) -> Self {
+        Self::start_as(mariadb::SCHEMA, World::load(), options)
+    }
+
     /// The same with the tables of another version, and with such rows as they can hold.
     pub fn start_with(schema: &str, world: World) -> Self {
+        Self::start_as(schema, world, &[])
+    }
+
+    fn start_as(schema: &str, world: World, options: &[&str]) -> Self {
         let sandbox = Sandbox::new();
-        let database = MariaDb::start(&sandbox);
+        let database = MariaDb::start_with(&sandbox, options);
         database.sql(schema);
         database.sql(&world.sql(Engine::MariaDb));
         write_gallery(&sandbox, &world);
