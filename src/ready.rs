@@ -190,6 +190,11 @@ impl Readiness {
         if let Some(charset) = database.narrow_charset() {
             tracing::info!("texts go to and from the database in {charset}, as Piwigo's DB_CHARSET says");
         }
+        if gallery.foreign_sessions.is_none()
+            && let Some(error) = database.unreadable_sessions().await?
+        {
+            tracing::warn!(%error, "visitors who sign in count as guests");
+        }
         if gallery.foreign_sessions.is_none() && self.settings.session_files.is_some() {
             tracing::warn!(
                 "session_files means nothing to this Piwigo, which keeps its sessions in its database \

@@ -168,7 +168,9 @@ mod tests {
             ("pwg_uid|i:5;".to_owned(), Some(5)),
             (String::new(), None),
             ("pwg_uid|i:5;junk".to_owned(), None),
-            ("a:1:{s:7:\"pwg_uid\";i:1;}".to_owned(), None),
+            ("a:1:{s:7:\"pwg_uid\";i:1;}".to_owned(), Some(1)),
+            ("\u{7}pwg_uidi:1;".to_owned(), Some(1)),
+            ("\0\0\0\u{2}\u{14}\u{1}\u{11}\u{7}pwg_uid\u{6}\u{1}".to_owned(), None),
             (format!("pwg_uid|i:5;x|s:1000000:\"{}\";", "x".repeat(1_000_000)), Some(5)),
             (format!("pwg_uid|i:5;x|s:1100000:\"{}\";", "x".repeat(1_100_000)), None),
         ];

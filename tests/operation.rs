@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use support::examined::{Report, doctor};
 use support::files;
 use support::gate::Gate;
 use support::http::{self, Response};
@@ -475,12 +476,42 @@ fn a_session_that_cannot_be_read_makes_a_guest_and_one_line_in_the_log() {
     let (url, _, cookie) = private_picture(&scene.world);
     let gate = Gate::start(&scene.sandbox, &[], &[]);
     let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
-    // As PHP's handler php_serialize writes it.
-    scene.database.sql("UPDATE piwigo_sessions SET data = 'a:1:{s:7:\"pwg_uid\";i:1;}'");
+    scene.database.sql("UPDATE piwigo_sessions SET data = 'pwg_uid|i:1;junk'");
     for _ in 0..3 {
         assert_eq!(get(nginx.address(), &url, &cookie).status, 403);
     }
     assert_eq!(gate.log_text().matches("session.serialize_handler").count(), 1, "{}", gate.log_text());
+}
+
+/// `session.serialize_handler` of PHP: its own three are read. What igbinary wrote is named at the start, and by `doctor`.
+#[test]
+fn sessions_of_each_of_phps_handlers() {
+    let scene = Scene::start();
+    let (url, _, cookie) = private_picture(&scene.world);
+    // `DATA` is rewritten as the handler has it; MariaDB takes the variable's one name and number apart.
+    let uid = "SUBSTRING_INDEX(SUBSTRING_INDEX(data, 'pwg_uid|', -1), ';', 1)";
+    let serialize = format!("CONCAT('a:1:{{s:7:\"pwg_uid\";', {uid}, ';}}')");
+    let binary = format!("CONCAT(CHAR(7), 'pwg_uid', {uid}, ';')");
+    let igbinary = "CONCAT(UNHEX('00000002'), UNHEX('1401'), UNHEX('1107'), 'pwg_uid', UNHEX('0601'))";
+    let plain = scene.database.sql("SELECT CONCAT(HEX(id), ' ', HEX(data)) FROM piwigo_sessions");
+    for (data, status, warnings) in [(&*serialize, 200, 0), (&*binary, 200, 0), (igbinary, 403, 1)] {
+        for row in plain.lines() {
+            let (id, data) = row.split_once(' ').unwrap();
+            scene
+                .database
+                .sql(&format!("UPDATE piwigo_sessions SET data = UNHEX('{data}') WHERE id = UNHEX('{id}')"));
+        }
+        scene.database.sql(&format!("UPDATE piwigo_sessions SET data = {data} WHERE data LIKE '%pwg_uid|%'"));
+        let gate = Gate::start(&scene.sandbox, &[], &[]);
+        let named = gate.log_text().matches("igbinary").count();
+        assert_eq!(named, warnings, "{data}: {}", gate.log_text());
+        let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
+        assert_eq!(get(nginx.address(), &url, &cookie).status, status, "{data}");
+        let report = Report::read(&doctor(&scene.sandbox, &["--json"]));
+        let (level, words) =
+            if status == 200 { ("ok", "in Piwigo's database") } else { ("problem", "igbinary") };
+        report.says("sessions", level, words);
+    }
 }
 
 /// Decoded pictures are large; glibc keeps such memory unless it is told not to, when a program starts.

@@ -44,6 +44,7 @@ use replicas::Servers;
 use rows::{active_plugins, album, image_row};
 use statements::{MAX_STEM_PREFIXES, Statements};
 
+use crate::piwigo::session::{self, UnreadableSession};
 use crate::plugins::Plugins;
 
 /// Longest wait for one answer of the database before the request is answered 503.
@@ -245,6 +246,24 @@ impl Database {
         let session = sessions.into_iter().find(|(id, _)| id == session_row_id).map(|(_, row)| row.clone());
         let secret_key = first.secret_key.clone().filter(|_| with_secret);
         Ok(DoorAndSession { gallery_locked: first.gallery_locked, session, secret_key })
+    }
+
+    /// Why sessions of this gallery cannot be read, told by a few of them; `None` where one of them can, or there is none.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn unreadable_sessions(&self) -> Result<Option<UnreadableSession>, DatabaseError> {
+        let rows =
+            in_time(self.servers.newest_rows(self.statements.some_sessions.clone(), Vec::new())).await?;
+        let read = rows.iter().filter_map(|row| row.bytes(0)).map(|data| session::sign_in(&data));
+        let mut unreadable = None;
+        for sign_in in read {
+            match sign_in {
+                Ok(_) => return Ok(None),
+                Err(error) => unreadable = unreadable.or(Some(error)),
+            }
+        }
+        Ok(unreadable)
     }
 
     /// Writes the row of `history` that Piwigo writes when an original or a format is taken from `action.php`; the only

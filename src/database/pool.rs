@@ -127,7 +127,7 @@ impl<C: Open + Send + 'static> Pool<C> {
                 match timeout(CONNECT_TIMEOUT, C::open(&self.options)).await {
                     Err(late) => return Err(sqlx::Error::Io(late.into())),
                     Ok(Err(error)) if has_no_place(&error) && Instant::now() < deadline => {
-                        self.is_full(&error)
+                        self.is_full(&error);
                     }
                     Ok(answer) => return answer,
                 }

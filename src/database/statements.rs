@@ -106,6 +106,9 @@ pub const CONFIG_KEYS: [&str; 19] = [
 /// Directories of synchronisation that are looked at, at most; a gallery has one or two.
 const MAX_SITES: usize = 256;
 
+/// Sessions by which it is told how PHP writes them.
+const SOME_SESSIONS: usize = 16;
+
 /// Active plugins that are looked at, at most; a gallery has some twenty.
 pub(super) const MAX_PLUGINS: usize = 1024;
 
@@ -189,6 +192,7 @@ pub(super) struct Statements {
     pub(super) auth_key: Arc<str>,
     pub(super) mailed_key: Arc<str>,
     pub(super) sites: Arc<str>,
+    pub(super) some_sessions: Arc<str>,
     pub(super) plugins: Arc<str>,
     pub(super) original_was_taken: Arc<str>,
     pub(super) format_was_taken: Arc<str>,
@@ -358,6 +362,7 @@ impl Statements {
                  VALUES (CURRENT_DATE, CURRENT_TIME, ?, ?, ?, 'high', ?)"
             )
             .into(),
+            some_sessions: format!("SELECT s.data FROM {sessions} s WHERE s.data <> '' LIMIT {SOME_SESSIONS}").into(),
             sites: format!("SELECT {galleries_url} FROM {sites} ORDER BY id LIMIT {MAX_SITES}").into(),
             plugins: format!(
                 "SELECT id, version FROM {plugins} WHERE state = 'active' ORDER BY id LIMIT {}",

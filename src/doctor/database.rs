@@ -249,7 +249,7 @@ pub(super) async fn tables(
         );
     }
     optional_indexes(settings, ready, inspection, findings).await;
-    sessions(settings, ready, findings);
+    sessions(settings, ready, findings).await;
     doors(ready, findings).await;
 }
 
@@ -294,7 +294,17 @@ async fn optional_indexes(
     }
 }
 
-fn sessions(settings: &Settings, ready: &Ready, findings: &mut Findings) {
+async fn sessions(settings: &Settings, ready: &Ready, findings: &mut Findings) {
+    if ready.gallery.foreign_sessions.is_none()
+        && let Ok(Some(error)) = ready.database.unreadable_sessions().await
+    {
+        findings.problem(
+            "sessions",
+            format!("in Piwigo's database, and those looked at cannot be read: {error}"),
+            "session.serialize_handler = php in the php.ini of the gallery's PHP; php_serialize and php_binary are read, too",
+        );
+        return;
+    }
     match (&ready.gallery.foreign_sessions, &settings.session_files) {
         (None, None) => findings.ok("sessions", "in Piwigo's database"),
         (None, Some(_)) => findings.warn(

@@ -63,6 +63,43 @@ impl<'a> Reader<'a> {
         rest.get(..length)
     }
 
+    /// Reads one byte; `None` at the end.
+    pub(super) fn byte(&mut self) -> Option<u8> {
+        self.next().ok()
+    }
+
+    /// Reads so many bytes; `None` if there are fewer.
+    pub(super) fn bytes(&mut self, length: usize) -> Option<&'a [u8]> {
+        let bytes = self.input.get(self.at..self.at.checked_add(length)?)?;
+        self.at += length;
+        Some(bytes)
+    }
+
+    /// Reads an array (`a:N:{key value …}`) whose values `each` reads, which gets their keys; an integer is no key's name.
+    pub(super) fn array(
+        &mut self,
+        mut each: impl FnMut(&mut Self, &[u8]) -> Result<(), UnserializeError>,
+    ) -> Result<(), UnserializeError> {
+        self.values += 1;
+        self.expect(b"a:")?;
+        let count = self.number(b':')?;
+        self.expect(b"{")?;
+        for _ in 0..count {
+            match self.next()? {
+                b'i' => {
+                    self.int()?;
+                    each(self, b"")?;
+                }
+                b's' => {
+                    let name = self.string(b'"', b"\";")?;
+                    each(self, name)?;
+                }
+                _ => return Err(self.error("a key that is neither an integer nor a string")),
+            }
+        }
+        self.expect(b"}")
+    }
+
     /// Reads one value.
     pub(super) fn value(&mut self, keep: Keep) -> Result<PhpValue, UnserializeError> {
         self.nested(keep, 0)

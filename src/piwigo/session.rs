@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 
 use super::cookie::cookie_value;
-use super::php_unserialize::{Keep, Reader};
+use super::php_unserialize::{Keep, Reader, UnserializeError};
 use super::php_value::PhpValue;
 
 /// The column `sessions.data` is a MEDIUMTEXT: it cannot hold more. Reading takes time in proportion and no memory.
@@ -48,7 +48,41 @@ pub struct SignIn {
 /// `two_factor`, `tf_try_log_user` and `tf_init`). After the code the plugin takes the variable away.
 const SECOND_FACTOR: &[u8] = b"tf_tries_validated";
 
-/// Reads `sessions.data` as PHP's default handler writes it (`name|value` after `name|value`). The user is the last
+/// How PHP writes a session's variables: `session.serialize_handler` in php.ini.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Handler {
+    /// `name|value` after `name|value`: PHP's default.
+    Php,
+    /// One array of all variables.
+    PhpSerialize,
+    /// Each name behind a byte with its length.
+    PhpBinary,
+    /// A format of its own, which the gate does not read.
+    Igbinary,
+}
+
+/// The longest name with which data of `php_binary` may begin. A byte below a blank begins no name of a variable, so that
+/// what PHP's other handlers write is never taken for it.
+const MAX_FIRST_NAME: u8 = 0x1f;
+
+impl Handler {
+    /// Tells by its beginning which handler wrote `data`. It is not tried which of them can read it: a visitor who
+    /// chooses the text of a variable could then write one that reads differently.
+    fn of(data: &[u8]) -> Self {
+        let is_array = data.strip_prefix(b"a:").is_some_and(|rest| {
+            let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            digits > 0 && rest.get(digits..).is_some_and(|rest| rest.starts_with(b":{"))
+        });
+        match data {
+            [0, 0, 0, 1 | 2, ..] => Handler::Igbinary,
+            [1..=MAX_FIRST_NAME, ..] => Handler::PhpBinary,
+            _ if is_array => Handler::PhpSerialize,
+            _ => Handler::Php,
+        }
+    }
+}
+
+/// Reads `sessions.data` as PHP's handlers `php` (the default), `php_serialize` and `php_binary` write it. The user is the last
 /// `pwg_uid` that is a positive integer, written as one or as a string of digits. The sign-in is unfinished if the variable
 /// of the second factor is there and holds anything but `true`.
 ///
@@ -56,30 +90,76 @@ const SECOND_FACTOR: &[u8] = b"tf_tries_validated";
 /// Data that does not parse to its very end signs nobody in, as in PHP; so does another `session.serialize_handler`.
 pub fn sign_in(data: &[u8]) -> Result<SignIn, UnreadableSession> {
     if data.len() > MAX_SESSION_BYTES {
-        return Err(UnreadableSession);
+        return Err(UnreadableSession::Other);
     }
     let mut reader = Reader::new(data);
     let mut sign_in = SignIn::default();
-    while !reader.at_end() {
-        let name = reader.until(b'|').ok_or(UnreadableSession)?;
-        let is_wanted = name == b"pwg_uid" || name == SECOND_FACTOR;
-        let keep = if is_wanted { Keep::All } else { Keep::Nothing };
-        let value = reader.value(keep).map_err(|_| UnreadableSession)?;
-        if name == b"pwg_uid" {
-            sign_in.user = positive(&value);
-        } else if name == SECOND_FACTOR {
-            // PHP writes a variable once. If it stood there twice, one `false` is enough.
-            sign_in.is_unfinished |= value != PhpValue::Bool(true);
+    match Handler::of(data) {
+        Handler::Igbinary => return Err(UnreadableSession::Igbinary),
+        Handler::PhpSerialize => reader.array(|reader, name| sign_in.variable(reader, name))?,
+        Handler::PhpBinary => {
+            while let Some(byte) = reader.byte() {
+                let name =
+                    reader.bytes(usize::from(byte & !WITHOUT_VALUE)).ok_or(UnreadableSession::Other)?;
+                if byte & WITHOUT_VALUE == 0 {
+                    sign_in.variable(&mut reader, name)?;
+                }
+            }
+        }
+        Handler::Php => {
+            let mut is_first = true;
+            while !reader.at_end() {
+                let name = reader.until(b'|').ok_or(UnreadableSession::Other)?;
+                // Behind a quotation mark this `|` stands in a text that another handler wrote.
+                if is_first && name.contains(&b'"') {
+                    return Err(UnreadableSession::Other);
+                }
+                is_first = false;
+                sign_in.variable(&mut reader, name)?;
+            }
         }
     }
-    Ok(sign_in)
+    if reader.at_end() { Ok(sign_in) } else { Err(UnreadableSession::Other) }
 }
 
-/// The session's data is not what PHP's default handler writes. Its visitor is a guest; when it is so for every session,
+/// In data of `php_binary`, the bit of a name's length that says that no value follows.
+const WITHOUT_VALUE: u8 = 0x80;
+
+impl SignIn {
+    /// Reads the value of the variable `name`, and keeps what it says.
+    fn variable(&mut self, reader: &mut Reader<'_>, name: &[u8]) -> Result<(), UnserializeError> {
+        let is_wanted = name == b"pwg_uid" || name == SECOND_FACTOR;
+        let value = reader.value(if is_wanted { Keep::All } else { Keep::Nothing })?;
+        if name == b"pwg_uid" {
+            self.user = positive(&value);
+        } else if name == SECOND_FACTOR {
+            // PHP writes a variable once. If it stood there twice, one `false` is enough.
+            self.is_unfinished |= value != PhpValue::Bool(true);
+        }
+        Ok(())
+    }
+}
+
+/// The session's data is not what PHP's own handlers write. Its visitor is a guest; when it is so for every session,
 /// `session.serialize_handler` of the gallery's PHP has to be set to `php`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("session data not readable: is session.serialize_handler of the gallery's PHP set to `php`?")]
-pub struct UnreadableSession;
+pub enum UnreadableSession {
+    /// The extension igbinary wrote it.
+    #[error(
+        "session data is written by igbinary, which the gate does not read: set session.serialize_handler of the gallery's PHP \
+         to `php`; visitors then have to sign in again"
+    )]
+    Igbinary,
+    /// Something else wrote it, or it is damaged.
+    #[error("session data not readable: is session.serialize_handler of the gallery's PHP set to `php`?")]
+    Other,
+}
+
+impl From<UnserializeError> for UnreadableSession {
+    fn from(_: UnserializeError) -> Self {
+        UnreadableSession::Other
+    }
+}
 
 fn positive(value: &PhpValue) -> Option<u32> {
     let id = match value {
@@ -226,10 +306,68 @@ mod tests {
             "pwg_uid|i:5;x|i:;",
             "pwg_uid|i:5;tf_tries_validated|b:2;",
             "pwg_uid|i:5;tf_tries_validated|b:0",
-            "a:1:{s:7:\"pwg_uid\";i:1;}",
+            "a:1:{s:7:\"pwg_uid\";i:1;",
+            "a:1:{s:7:\"pwg_uid\";i:1;} ",
+            "a:2:{s:7:\"pwg_uid\";i:1;}",
+            "a:1:{s:7:\"pwg_uid\";i:1;}pwg_uid|i:1;",
+            "\u{7}pwg_uidi:1",
+            "\u{7}pwg_uid",
+            "\u{7}pwg_ui",
+            "\u{7}pwg_uidi:1;x",
+            "\u{7}pwg_uidi:1;pwg_uid|i:1;",
         ] {
-            assert_eq!(sign_in(data.as_bytes()), Err(UnreadableSession), "{data}");
+            assert_eq!(sign_in(data.as_bytes()), Err(UnreadableSession::Other), "{data}");
         }
+    }
+
+    /// What PHP 8.2 wrote of these variables, by each handler.
+    #[test]
+    fn each_of_phps_own_handlers_is_read() {
+        let table: [(&[u8], Option<u32>, bool); 11] = [
+            (b"a:0:{}", None, false),
+            (b"a:1:{s:7:\"pwg_uid\";i:1;}", Some(1), false),
+            (b"a:2:{s:7:\"pwg_uid\";i:5;s:18:\"tf_tries_validated\";b:0;}", Some(5), true),
+            (b"a:3:{i:0;i:9;s:1:\"x\";a:1:{s:7:\"pwg_uid\";i:1;}s:7:\"pwg_uid\";s:1:\"6\";}", Some(6), false),
+            (b"a:2:{s:7:\"pwg_uid\";i:5;s:1:\"x\";R:2;}", Some(5), false),
+            (b"\x07pwg_uidi:1;", Some(1), false),
+            (b"\x07pwg_uidi:5;\x12tf_tries_validatedb:0;", Some(5), true),
+            (b"\x01xs:12:\"\x07pwg_uidi:1;\";\x07pwg_uidi:7;", Some(7), false),
+            (b"\x01xN;\x81y\x07pwg_uidi:7;", Some(7), false),
+            (b"\x01xN;\x29a_name_that_is_forty_characters_long_xxxxi:1;\x07pwg_uidi:7;", Some(7), false),
+            (b"\x01xs:11:\"a|b:1;c|N;d\";\x07pwg_uidi:7;", Some(7), false),
+        ];
+        for (data, user, is_unfinished) in table {
+            let shown = String::from_utf8_lossy(data);
+            assert_eq!(sign_in(data), Ok(SignIn { user, is_unfinished }), "{shown}");
+        }
+        for data in [&b"\x00\x00\x00\x02\x14\x01\x11\x07pwg_uid\x06\x05"[..], b"\x00\x00\x00\x01"] {
+            assert_eq!(sign_in(data), Err(UnreadableSession::Igbinary));
+        }
+    }
+
+    /// A visitor who chooses the text of a variable writes one that another handler would read as a sign-in.
+    #[test]
+    fn a_text_in_a_session_is_not_read_by_another_handler() {
+        let forged = "|i:0;pwg_uid|i:1;z|a:1:{i:0;s:0:\"";
+        let length = forged.len();
+        let table: [(String, Result<Option<u32>, UnreadableSession>); 6] = [
+            (format!("a:2:{{s:7:\"pwg_uid\";i:5;s:1:\"x\";s:{length}:\"{forged}\";}}"), Ok(Some(5))),
+            (format!("\u{7}pwg_uidi:5;\u{1}xa:1:{{i:0;s:{length}:\"{forged}\";}}"), Ok(Some(5))),
+            // A first name of 41 bytes, whose length is a printable character.
+            (
+                format!(")a_name_that_is_forty_characters_long_xxxxa:1:{{i:0;s:{length}:\"{forged}\";}}"),
+                Err(UnreadableSession::Other),
+            ),
+            ("pwg_uid|i:5;x|s:12:\"\u{7}pwg_uidi:1;\";".into(), Ok(Some(5))),
+            ("x|s:24:\"a:1:{s:7:\"pwg_uid\";i:1;}\";pwg_uid|i:5;".into(), Ok(Some(5))),
+            // msgpack: a map whose last text is read as names behind their lengths.
+            ("\u{82}xs:1:\"a\";\u{7}pwg_uidi:1;".into(), Err(UnreadableSession::Other)),
+        ];
+        for (data, user) in table {
+            assert_eq!(sign_in(data.as_bytes()).map(|sign_in| sign_in.user), user, "{data}");
+        }
+        let msgpack = b"\x82\xa1xw\x07pwg_uidi:1;";
+        assert_eq!(sign_in(msgpack), Err(UnreadableSession::Other));
     }
 
     #[test]
@@ -244,9 +382,13 @@ mod tests {
         fn no_data_panics(
             data in proptest::collection::vec(any::<u8>(), 0..100),
             text in "((pwg_uid|tf_tries_validated|a)\\|([is]:[0-9]:?\"?[0-9]\"?;|N;)){0,6}",
+            array in "a:[0-9]:\\{(s:[17]:\"(pwg_uid|x)\";([is]:[0-9]:?\"?[0-9]\"?;|N;)){0,6}\\}?",
+            binary in "([\x01\x07\u{81}](pwg_uid|x)([is]:[0-9]:?\"?[0-9]\"?;|N;)){0,6}",
         ) {
             let _ = sign_in(&data);
             let _ = sign_in(text.as_bytes());
+            let _ = sign_in(array.as_bytes());
+            let _ = sign_in(binary.as_bytes());
             let _ = session_id(&data, "pwg_id");
             let _ = session_row_id(true, &text, "id");
         }
