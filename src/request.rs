@@ -27,6 +27,22 @@ pub enum Method {
     Other,
 }
 
+impl Method {
+    fn named(name: &[u8]) -> Self {
+        match name {
+            b"GET" => Method::Get,
+            b"HEAD" => Method::Head,
+            _ => Method::Other,
+        }
+    }
+}
+
+/// Whether the answer to a request with these params is known without its body, which only other methods than GET and HEAD
+/// have: it is 405.
+pub fn needs_no_body(params: &Params<'_>) -> bool {
+    params.last(b"REQUEST_METHOD").map_or(Method::Other, Method::named) == Method::Other
+}
+
 /// The web server that speaks to us, where its own traps need different treatment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
@@ -163,13 +179,7 @@ impl<'a> Request<'a> {
         // One pass; a name that comes twice overwrites, so the last one wins (SERVERS.md rule 6).
         for (name, value) in params {
             match name {
-                b"REQUEST_METHOD" => {
-                    method = match value {
-                        b"GET" => Method::Get,
-                        b"HEAD" => Method::Head,
-                        _ => Method::Other,
-                    }
-                }
+                b"REQUEST_METHOD" => method = Method::named(value),
                 b"REQUEST_URI" => uri = Some(value),
                 b"REMOTE_ADDR" => remote_addr = value,
                 b"SERVER_SOFTWARE" => server = Server::from_software(value),

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 use crate::fastcgi::{self, Decoder, Event, Head, ParamsState};
 use crate::listen::{Listener, Stream};
 use crate::reply::Reply;
-use crate::request::{Method, Question, Request};
+use crate::request::{self, Method, Question, Request};
 use crate::send::Body;
 use crate::settings::Limits;
 
@@ -150,7 +150,8 @@ impl<H> Shared<H> {
     fn buffers(&self) -> Buffers {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
         spare.unwrap_or_else(|| Buffers {
-            decoder: Decoder::new(u32::try_from(self.limits.max_connections).unwrap_or(u32::MAX)),
+            decoder: Decoder::new(u32::try_from(self.limits.max_connections).unwrap_or(u32::MAX))
+                .handing_out_early(request::needs_no_body),
             input: vec![0; INPUT_BYTES].into_boxed_slice(),
             head: Vec::new(),
             output: Vec::new(),

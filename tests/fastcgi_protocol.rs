@@ -260,10 +260,19 @@ fn management() {
             true,
         ),
         (
-            "GET_VALUES of 513 bytes is not",
-            vec![record(GET_VALUES, 0, &pair(&[b'n'; 508], b""))[..8].to_vec()],
-            vec![Said::Close(Violation::GetValuesTooLarge(513))],
-            false,
+            "GET_VALUES of any length is answered, also within a request",
+            vec![
+                record(GET_VALUES, 0, &[pair(&[b'n'; 508], b""), mpxs.clone()].concat()),
+                first.to_vec(),
+                record(GET_VALUES, 0, &[mpxs.clone(), pair(&[b'n'; 65_000], b"v")].concat()),
+                second.to_vec(),
+            ],
+            vec![
+                answer(values(&[("FCGI_MPXS_CONNS", "0")]), true),
+                answer(values(&[("FCGI_MPXS_CONNS", "0")]), true),
+                responder(4, b"A", b"1"),
+            ],
+            true,
         ),
         (
             "GET_VALUES with malformed pairs ends the connection",

@@ -92,6 +92,45 @@ async fn other_methods_get_405_and_head_gets_no_body() {
     running.end().await;
 }
 
+/// A visitor may send gigabytes to an address that takes none of them.
+#[tokio::test]
+async fn what_is_refused_by_its_head_is_refused_before_its_body() {
+    let running = start(LIMITS);
+    let post = [
+        webserver::pair(b"REQUEST_METHOD", b"POST"),
+        webserver::pair(b"REQUEST_URI", b"/upload/a.jpg"),
+        webserver::pair(b"REMOTE_ADDR", b"127.0.0.1"),
+    ];
+    for (what, params, expected) in [
+        ("a method", post.concat(), "Status: 405 "),
+        ("params over the limit", webserver::pair(b"HTTP_COOKIE", &vec![b'c'; 70_000]), "Status: 431 "),
+        ("broken params", vec![0x80, 0xff, 0xff, 0xff, 1], "Status: 400 "),
+    ] {
+        for keep in [false, true] {
+            let mut stream = running.connect().await;
+            let head = [
+                webserver::begin(1, 1, u8::from(keep)),
+                webserver::stream(4, 1, &params, 16_000),
+                webserver::record(4, 1, b""),
+                webserver::record(5, 1, &[b'b'; 1000]),
+            ];
+            stream.write_all(&head.concat()).await.unwrap();
+            let answer = read_replies(&mut stream, 1).await;
+            assert!(contains(&answer, expected), "{what} {keep}: {}", String::from_utf8_lossy(&answer));
+            // More than is read of a body that is waited for.
+            let body = webserver::record(5, 1, &[b'b'; 64_000]).repeat(80);
+            stream.write_all(&[body, webserver::record(5, 1, b"")].concat()).await.unwrap();
+            if keep {
+                stream.write_all(&raw("/next", "GET", true)).await.unwrap();
+                assert!(contains(&read_replies(&mut stream, 1).await, "/_gate/file/next\r\n"), "{what}");
+            } else {
+                assert!(read_all(&mut stream).await.is_empty(), "{what}");
+            }
+        }
+    }
+    running.end().await;
+}
+
 #[tokio::test]
 async fn params_over_the_limit_get_431_and_broken_ones_400() {
     let running = start(LIMITS);

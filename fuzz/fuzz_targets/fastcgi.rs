@@ -5,7 +5,7 @@
 #[path = "../../src/fastcgi/mod.rs"]
 mod fastcgi;
 
-use fastcgi::{Decoder, Event, PARAMS_MAX, ParamsState, RETAINED_MAX, encode_reply};
+use fastcgi::{Decoder, Event, HEAP_MAX, ParamsState, RETAINED_MAX, encode_reply};
 use libfuzzer_sys::fuzz_target;
 
 // The last byte of the input says how large the reads are, so that the cut is part of what is searched.
@@ -29,7 +29,7 @@ fn read<'a>(decoder: &mut Decoder, chunks: impl Iterator<Item = &'a [u8]>) -> Sa
             let mut out = Vec::new();
             let (consumed, event) = decoder.decode(input, &mut out);
             assert!(consumed <= input.len());
-            assert!(decoder.heap_bytes() <= PARAMS_MAX);
+            assert!(decoder.heap_bytes() <= HEAP_MAX);
             assert!(out.len() <= 80 && out.is_empty() != matches!(event, Event::Answer { .. }));
             input = &input[consumed..];
             match event {

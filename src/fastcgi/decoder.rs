@@ -19,8 +19,13 @@ pub const PARAMS_DISCARD_MAX: usize = 1024 * 1024;
 /// Bytes of STDIN that are read and dropped: nothing this application answers depends on a request's body.
 pub const STDIN_MAX: usize = 1024 * 1024;
 
-/// Bytes of a `GET_VALUES` record; the three names that the specification knows take 48.
-pub const GET_VALUES_MAX: usize = 512;
+/// Bytes of heap memory that a decoder holds, at most: the parameters of a request and, while it is received, a `GET_VALUES`
+/// record of any length that a record can have.
+pub const HEAP_MAX: usize = 2 * PARAMS_MAX;
+
+/// Bytes of a `GET_VALUES` record that is received without memory of its own; the three names that the specification knows
+/// take 48.
+const SMALL_VALUES: usize = 512;
 
 /// Bytes of buffer that a decoder keeps from one connection to the next: more than nearly all requests need.
 pub const RETAINED_MAX: usize = 16 * 1024;
@@ -37,7 +42,11 @@ pub struct Decoder {
     /// The header being collected, or the one whose content is being read.
     header: [u8; HEADER_LEN],
     /// Content of a record that only makes sense as a whole: `BEGIN_REQUEST` or `GET_VALUES`.
-    small: [u8; GET_VALUES_MAX],
+    small: [u8; SMALL_VALUES],
+    /// Content of a `GET_VALUES` record of more than [`SMALL_VALUES`] bytes, until it is answered.
+    values: Vec<u8>,
+    /// Whether a request is handed out before its body has come, by its parameters.
+    needs_no_body: Option<fn(&Params<'_>) -> bool>,
     active: Option<Active>,
     /// The PARAMS stream of the active or finished request, never more than [`PARAMS_MAX`] bytes.
     params: Vec<u8>,
@@ -75,6 +84,16 @@ struct Active {
     keep_conn: bool,
     params: Stream,
     stdin: Stream,
+    /// Known from the end of `params` on.
+    state: Option<Judged>,
+}
+
+/// What is known of a request's parameters once they have ended.
+#[derive(Clone, Copy, Debug)]
+struct Judged {
+    params: ParamsState,
+    /// The request is handed out although its body has not ended.
+    needs_no_body: bool,
 }
 
 /// A stream of records that an empty one ends (FastCGI 1.0 §3.3).
@@ -92,11 +111,21 @@ impl Decoder {
             max_connections,
             stage: Stage::Header { filled: 0 },
             header: [0; HEADER_LEN],
-            small: [0; GET_VALUES_MAX],
+            small: [0; SMALL_VALUES],
+            values: Vec::new(),
+            needs_no_body: None,
             active: None,
             params: Vec::new(),
             handed_out: false,
         }
+    }
+
+    /// The same decoder; it hands a request out without its body if its parameters are too large, malformed or such as
+    /// `needs_no_body` names: what is refused by its head can be refused before a body of any length has come. What still comes
+    /// of that body is dropped.
+    #[must_use]
+    pub fn handing_out_early(self, needs_no_body: fn(&Params<'_>) -> bool) -> Self {
+        Self { needs_no_body: Some(needs_no_body), ..self }
     }
 
     /// Makes the decoder ready for another connection. Up to [`RETAINED_MAX`] bytes of buffer stay allocated.
@@ -106,6 +135,7 @@ impl Decoder {
         self.handed_out = false;
         self.params.clear();
         self.params.shrink_to(RETAINED_MAX);
+        self.values = Vec::new();
     }
 
     /// Reads `input` up to the first event and says how many bytes of it were consumed; the rest is to be passed
@@ -141,9 +171,9 @@ impl Decoder {
         self.active.is_none() && matches!(self.stage, Stage::Header { filled: 0 })
     }
 
-    /// Bytes of heap memory held, never more than [`PARAMS_MAX`].
+    /// Bytes of heap memory held, never more than [`HEAP_MAX`].
     pub fn heap_bytes(&self) -> usize {
-        self.params.capacity()
+        self.params.capacity() + self.values.capacity()
     }
 
     /// Takes bytes off `input` for one stage of one record. `None`: there is more to do.
@@ -194,9 +224,6 @@ impl Decoder {
         if header.id == NULL_ID {
             return match header.kind {
                 BEGIN_REQUEST => Err(Violation::BeginWithoutId),
-                GET_VALUES if usize::from(header.content_len) > GET_VALUES_MAX => {
-                    Err(Violation::GetValuesTooLarge(header.content_len))
-                }
                 GET_VALUES => Ok(Body::GetValues),
                 _ => Ok(Body::UnknownManagement),
             };
@@ -224,12 +251,15 @@ impl Decoder {
     /// Keeps what is worth keeping of a record's content; `taken` begins `at` bytes into it.
     fn receive(&mut self, body: Body, at: usize, taken: &[u8]) {
         match body {
+            Body::GetValues if usize::from(Header::from_bytes(self.header).content_len) > SMALL_VALUES => {
+                append(&mut self.values, taken);
+            }
             Body::Begin | Body::GetValues => self.small[at..at + taken.len()].copy_from_slice(taken),
             Body::Params => {
                 // `announce` has counted this record: a stream that will not fit is not worth its memory.
                 let fits = self.active.is_some_and(|active| active.params.received <= PARAMS_MAX);
                 if fits {
-                    append_params(&mut self.params, taken);
+                    append(&mut self.params, taken);
                 }
             }
             Body::Abort | Body::Stdin | Body::UnknownManagement | Body::Ignored => {}
@@ -244,9 +274,15 @@ impl Decoder {
                 encode_end_request(aborted.id, ProtocolStatus::RequestComplete, out);
                 Event::Answer { keep_conn: aborted.keep_conn }
             })),
-            Body::Params | Body::Stdin => Ok(self.complete()),
+            Body::Params => {
+                self.judge_params();
+                Ok(self.complete())
+            }
+            Body::Stdin => Ok(self.complete()),
             Body::GetValues => {
-                let query = &self.small[..usize::from(header.content_len)];
+                let values = std::mem::take(&mut self.values);
+                let query =
+                    if values.is_empty() { &self.small[..usize::from(header.content_len)] } else { &values };
                 encode_values(query, self.max_connections, out)
                     .map_err(|Malformed| Violation::GetValuesMalformed)?;
                 Ok(Some(Event::Answer { keep_conn: true }))
@@ -273,23 +309,41 @@ impl Decoder {
             return Some(Event::Answer { keep_conn });
         };
         self.params.clear();
-        self.active =
-            Some(Active { id, role, keep_conn, params: Stream::default(), stdin: Stream::default() });
+        self.active = Some(Active {
+            id,
+            role,
+            keep_conn,
+            params: Stream::default(),
+            stdin: Stream::default(),
+            state: None,
+        });
         None
     }
 
-    /// Hands the active request out once all its streams have ended. An authorizer has no STDIN (§6.3).
-    fn complete(&mut self) -> Option<Event> {
-        let active = self.active.take_if(|active| {
-            active.params.ended && (active.stdin.ended || active.role == Role::Authorizer)
-        })?;
-        let params = if active.params.received > PARAMS_MAX {
-            ParamsState::TooLarge
-        } else if Params::parse(&self.params).is_err() {
-            ParamsState::Malformed
-        } else {
-            ParamsState::Complete
+    /// Judges the parameters of the active request where they have just ended.
+    fn judge_params(&mut self) {
+        let Some(active) = self.active.as_mut().filter(|active| active.params.ended) else { return };
+        let parsed = Params::parse(&self.params);
+        let params = match &parsed {
+            _ if active.params.received > PARAMS_MAX => ParamsState::TooLarge,
+            Err(Malformed) => ParamsState::Malformed,
+            Ok(_) => ParamsState::Complete,
         };
+        let needs_no_body = self.needs_no_body.is_some_and(|needs_no_body| {
+            params != ParamsState::Complete || parsed.is_ok_and(|params| needs_no_body(&params))
+        });
+        active.state = Some(Judged { params, needs_no_body });
+    }
+
+    /// Hands the active request out once all its streams have ended, or its body is not needed. An authorizer has no
+    /// STDIN (§6.3).
+    fn complete(&mut self) -> Option<Event> {
+        let active = self.active.as_ref()?;
+        let Judged { params, needs_no_body } = active.state?;
+        if !active.stdin.ended && active.role != Role::Authorizer && !needs_no_body {
+            return None;
+        }
+        let active = self.active.take()?;
         if params != ParamsState::Complete {
             self.params.clear();
         }
@@ -318,14 +372,14 @@ fn take<'a>(input: &mut &'a [u8], max: usize) -> &'a [u8] {
 }
 
 /// Memory follows what has arrived, not what was announced, and doubles up to [`PARAMS_MAX`].
-fn append_params(params: &mut Vec<u8>, taken: &[u8]) {
-    let needed = params.len() + taken.len();
-    if needed > params.capacity() {
+fn append(bytes: &mut Vec<u8>, taken: &[u8]) {
+    let needed = bytes.len() + taken.len();
+    if needed > bytes.capacity() {
         const { assert!(PARAMS_MAX.is_power_of_two(), "doubling ends at the limit") };
         let capacity = needed.next_power_of_two().max(2048);
-        params.reserve_exact(capacity - params.len());
+        bytes.reserve_exact(capacity - bytes.len());
     }
-    params.extend_from_slice(taken);
+    bytes.extend_from_slice(taken);
 }
 
 #[cfg(test)]

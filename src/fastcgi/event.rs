@@ -2,7 +2,7 @@
 
 #[cfg(doc)]
 use super::decoder::{Decoder, PARAMS_MAX};
-use super::decoder::{GET_VALUES_MAX, PARAMS_DISCARD_MAX, STDIN_MAX};
+use super::decoder::{PARAMS_DISCARD_MAX, STDIN_MAX};
 use super::record::Role;
 
 /// What [`Decoder::decode`] found.
@@ -76,9 +76,6 @@ pub enum Violation {
         "the peer sent more than {STDIN_MAX} bytes of request body: keep bodies from the gate (nginx: fastcgi_pass_request_body off)"
     )]
     StdinTooLarge,
-    /// `GET_VALUES` larger than any sensible question.
-    #[error("the peer asked for values with {0} bytes, more than {GET_VALUES_MAX}")]
-    GetValuesTooLarge(u16),
     /// `GET_VALUES` that does not divide into pairs.
     #[error("the peer asked for values with malformed name-value pairs")]
     GetValuesMalformed,

@@ -24,7 +24,7 @@ mod params;
 mod record;
 mod reply;
 
-pub use decoder::{Decoder, GET_VALUES_MAX, PARAMS_DISCARD_MAX, PARAMS_MAX, RETAINED_MAX, STDIN_MAX};
+pub use decoder::{Decoder, HEAP_MAX, PARAMS_DISCARD_MAX, PARAMS_MAX, RETAINED_MAX, STDIN_MAX};
 pub use event::{Event, Head, ParamsState, Violation};
 pub use params::{Malformed, Pairs, Params};
 pub use record::{HEADER_LEN, RECORD_CONTENT_MAX, Role};

@@ -3,7 +3,7 @@
 
 #![allow(dead_code, reason = "each test file needs its own part of this")]
 
-use piwigo_gate::fastcgi::{Decoder, Event, Head, PARAMS_MAX, Violation};
+use piwigo_gate::fastcgi::{Decoder, Event, HEAP_MAX, Head, Violation};
 
 pub const BEGIN: u8 = 1;
 pub const ABORT: u8 = 2;
@@ -112,7 +112,7 @@ pub fn converse<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Conversation 
             let mut out = Vec::new();
             let (consumed, event) = decoder.decode(input, &mut out);
             input = &input[consumed..];
-            assert!(decoder.heap_bytes() <= PARAMS_MAX);
+            assert!(decoder.heap_bytes() <= HEAP_MAX);
             assert!(out.len() <= 80, "an answer is bounded");
             assert_eq!(out.is_empty(), !matches!(event, Event::Answer { .. }), "answers only are written");
             match event {
