@@ -87,14 +87,14 @@ impl Listen {
             Listen::Unix { path, mode, group } => Ok(vec![bind_unix(path, *mode, *group)?]),
             Listen::Tcp(address) => {
                 let system = |error| ListenError::System { place: format!("tcp:{address}"), error };
-                let listener = std::net::TcpListener::bind(address).map_err(system)?;
+                let listener = bind_tcp(*address).map_err(system)?;
                 Ok(vec![Listener::tcp(listener, peers).map_err(system)?])
             }
             Listen::Fd0 => {
                 let system = |error| ListenError::System { place: "fd:0".into(), error };
                 let descriptor = io::stdin().as_fd().try_clone_to_owned().map_err(system)?;
                 let socket = Socket::from(descriptor);
-                if !socket.is_listener().unwrap_or(false) {
+                if !accepts_streams(&SockRef::from(&socket)) {
                     return Err(ListenError::NotListening);
                 }
                 let is_tcp = socket.domain().map_err(system)? != Domain::UNIX;
@@ -116,16 +116,21 @@ impl Listen {
                 for index in 0..passed.len() {
                     // A socket of the other kind is an error and stays in its place.
                     match passed.take_unix_listener(index) {
+                        Ok(Some(socket)) if !accepts_streams(&SockRef::from(&socket)) => {
+                            return Err(ListenError::PassedNoListener(index));
+                        }
                         Ok(Some(_)) if peers.demand_tcp() => {
                             return Err(ListenError::NotTcp("the socket that systemd passed".into()));
                         }
                         Ok(Some(socket)) => listeners.push(Listener::unix(socket).map_err(system)?),
                         Ok(None) => {}
-                        Err(_) => {
-                            if let Some(socket) = passed.take_tcp_listener(index).map_err(system)? {
+                        Err(_) => match passed.take_tcp_listener(index) {
+                            Ok(Some(socket)) if accepts_streams(&SockRef::from(&socket)) => {
                                 listeners.push(Listener::inherited_tcp(socket, peers, system)?);
                             }
-                        }
+                            Ok(None) => {}
+                            Ok(Some(_)) | Err(_) => return Err(ListenError::PassedNoListener(index)),
+                        },
                     }
                 }
                 if listeners.is_empty() { Err(ListenError::NoSystemdSocket) } else { Ok(listeners) }
@@ -137,6 +142,11 @@ impl Listen {
 /// Whether only programs of this machine can connect to an address.
 pub(crate) fn is_local(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
+}
+
+/// Whether a descriptor is a socket from which connections can be accepted.
+fn accepts_streams(socket: &SockRef<'_>) -> bool {
+    socket.is_listener().unwrap_or(false) && socket.r#type().is_ok_and(|kind| kind == Type::STREAM)
 }
 
 /// Whether descriptor 0 is a listening socket: the sign that a web server started us.
@@ -168,6 +178,17 @@ fn group(name: &str) -> Result<u32, ListenError> {
             (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok()).flatten()
         })
         .ok_or_else(|| ListenError::Group(name.to_owned()))
+}
+
+/// Binds with a queue as long as the system allows (`net.core.somaxconn`), as the standard library does for unix sockets. For TCP
+/// it takes 128, and a connection that finds no room in the queue waits for a second or more.
+fn bind_tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // A restarted gate need not wait until the connections of the old one are forgotten.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::MAX)?;
+    Ok(socket.into())
 }
 
 /// Binds under a private name first and renames: the socket appears with its final permissions or not at all,
@@ -498,6 +519,20 @@ mod tests {
         let accepted = std::iter::from_fn(|| waiting.next().unwrap());
         assert_eq!(accepted.count(), queue.len());
         assert!(!path.exists());
+    }
+
+    /// Over TCP the system makes a connection wait for seconds that finds no room.
+    #[tokio::test]
+    async fn as_many_connections_may_wait_over_tcp_as_over_a_unix_socket() {
+        let limit = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+        let count = limit.trim().parse::<usize>().unwrap().min(400);
+        let listener = Listen::Tcp("127.0.0.1:0".parse().unwrap()).open(&Arc::default()).unwrap().remove(0);
+        let Accepting::Tcp(socket, _) = &listener.socket else { panic!("TCP") };
+        let address = socket.local_addr().unwrap();
+        let limit = std::time::Duration::from_secs(20);
+        let connect = |_| std::net::TcpStream::connect_timeout(&address, limit);
+        let queue: Vec<_> = (0..count).map(connect).collect::<Result<_, _>>().unwrap();
+        assert_eq!(queue.len(), count);
     }
 
     #[test]

@@ -176,7 +176,16 @@ fn sockets_that_cannot_be_served_end_the_program() {
     let local = || OwnedFd::from(TcpListener::bind("127.0.0.1:0").expect("a port"));
     let unix = |name: &str| OwnedFd::from(UnixListener::bind(sandbox.path().join(name)).expect("a socket"));
     let own = format!("unix:{}", sandbox.gate_socket().display());
-    let table: [(&str, OwnedFd, Option<&str>, &str); 9] = [
+    let file = || OwnedFd::from(std::fs::File::open("/dev/null").expect("it is there"));
+    let datagrams = || OwnedFd::from(std::net::UdpSocket::bind("127.0.0.1:0").expect("a port"));
+    let connected = || OwnedFd::from(std::os::unix::net::UnixStream::pair().expect("a pair").0);
+    let table: [(&str, OwnedFd, Option<&str>, &str); 15] = [
+        ("fd:0", file(), None, "mod_fcgid"),
+        ("fd:0", datagrams(), None, "mod_fcgid"),
+        ("fd:0", connected(), None, "mod_fcgid"),
+        ("systemd", file(), None, "ListenStream="),
+        ("systemd", datagrams(), None, "ListenStream="),
+        ("systemd", connected(), None, "ListenStream="),
         ("fd:0", remote(), None, "--allow-from"),
         ("systemd", remote(), None, "--allow-from"),
         ("fd:0", local(), Some(""), "addresses of web servers"),

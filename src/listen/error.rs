@@ -62,8 +62,18 @@ pub enum ListenError {
     #[error("listen is systemd, but systemd passed no socket: start piwigo-gate.socket, not the program")]
     NoSystemdSocket,
     /// Descriptor 0 is no listening socket.
-    #[error("listen is fd:0, but file descriptor 0 is no listening socket")]
+    #[error(
+        "listen is fd:0, but file descriptor 0 is no listening socket: that address is for a gate that mod_fcgid, spawn-fcgi or \
+         lighttpd's bin-path starts; a gate that you start yourself listens at unix:/absolute/path or tcp:ADDRESS:PORT"
+    )]
     NotListening,
+    /// systemd, or what stands in for it, passed something else than a listening stream socket, as the number says.
+    #[error(
+        "listen is systemd, but file descriptor {}, which systemd passed, is no listening socket: the .socket file may name \
+         only ListenStream=, without Accept=yes (piwigo-gate config systemd-socket prints one)",
+        .0 + 3
+    )]
+    PassedNoListener(usize),
     /// The system refused.
     #[error("cannot listen on {place}: {error}; {}", remedy(error))]
     System {
