@@ -45,6 +45,7 @@ pub struct Gate {
     history_was_unwritable: AtomicBool,
     /// It was said that a server's file does not lead to Piwigo's `action.php`.
     misleading_file_was_told: AtomicBool,
+    refusals: refusal::Log,
 }
 
 /// One request up to its verdict.
@@ -80,6 +81,7 @@ impl Gate {
             streaming_was_told: AtomicBool::new(false),
             history_was_unwritable: AtomicBool::new(false),
             misleading_file_was_told: AtomicBool::new(false),
+            refusals: refusal::Log::default(),
         })
     }
 
@@ -327,7 +329,7 @@ impl Gate {
             None
         };
         let reply = reply.unwrap_or_else(|| self.settings.refusal());
-        refusal::log(request.remote_addr, visitor, reply.status(), request.uri, why);
+        self.refusals.refused(request.remote_addr, visitor, reply.status(), request.uri, why);
         reply
     }
 
@@ -371,7 +373,8 @@ impl Handler for Replaceable {
     }
 
     fn refuse(&self, _head: &Head, why: &dyn std::fmt::Display) -> Reply {
-        tracing::info!(class = "malformed", reason = why.to_string(), "refused");
-        self.current().settings.refusal()
+        let gate = self.current();
+        gate.refusals.malformed(why);
+        gate.settings.refusal()
     }
 }

@@ -2,8 +2,13 @@
 //! log: what the visitor is told does not depend on it. The line's format is documented in `docs/logs.md`, and
 //! `fail2ban/filter.d/piwigo-gate.conf` matches it.
 
-use std::fmt;
+mod budget;
 
+use std::fmt;
+use std::net::IpAddr;
+
+use budget::Allowance;
+pub use budget::Budget;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::access::Denial;
@@ -51,23 +56,52 @@ impl Why {
     }
 }
 
-/// Writes the line of one refusal. `visitor` is `None` where nobody was looked up. The reason also names why somebody who
-/// has signed in counts as a guest.
-pub fn log(client: &str, visitor: Option<&Visitor>, status: u16, uri: &[u8], why: Why) {
-    let user = visitor.map_or(0, |visitor| visitor.id);
-    let reason = match visitor.and_then(|visitor| visitor.identity.why_guest()) {
-        Some(why_guest) => format!("{why}; the visitor counts as a guest: {why_guest}"),
-        None => why.to_string(),
-    };
-    tracing::info!(
-        client = %client,
-        user,
-        class = %why.class(),
-        status,
-        path = %Path(uri),
-        reason,
-        "refused"
-    );
+/// Writes refusals to the log, as many as its [`Budget`] allows.
+#[derive(Default)]
+pub struct Log {
+    budget: Budget,
+}
+
+impl Log {
+    /// Writes the line of one refusal. `visitor` is `None` where nobody was looked up. The reason also names why somebody who
+    /// has signed in counts as a guest.
+    pub fn refused(&self, client: &str, visitor: Option<&Visitor>, status: u16, uri: &[u8], why: Why) {
+        if !self.has_room(client.parse().ok()) {
+            return;
+        }
+        let user = visitor.map_or(0, |visitor| visitor.id);
+        let reason = match visitor.and_then(|visitor| visitor.identity.why_guest()) {
+            Some(why_guest) => format!("{why}; the visitor counts as a guest: {why_guest}"),
+            None => why.to_string(),
+        };
+        tracing::info!(
+            client = %client,
+            user,
+            class = %why.class(),
+            status,
+            path = %Path(uri),
+            reason,
+            "refused"
+        );
+    }
+
+    /// Writes the line of a request that names neither a visitor nor an address.
+    pub fn malformed(&self, why: &dyn fmt::Display) {
+        if self.has_room(None) {
+            tracing::info!(class = "malformed", reason = why.to_string(), "refused");
+        }
+    }
+
+    fn has_room(&self, client: Option<IpAddr>) -> bool {
+        let Allowance { line, left_out } = self.budget.count(client);
+        if let Some(count) = left_out {
+            tracing::info!(
+                count,
+                "refusals are left out of the log: too many in a short time; said once a minute"
+            );
+        }
+        line
+    }
 }
 
 /// Longest path in a log line, in bytes before escaping.

@@ -21,6 +21,7 @@ use crate::reply::Reply;
 use crate::request::{self, Method, Question, Request};
 use crate::send::Body;
 use crate::settings::Limits;
+use crate::throttle::Throttle;
 
 use self::places::{Connections, FIRST_BYTE, Slot};
 
@@ -75,6 +76,7 @@ pub async fn serve<H: Handler>(
         stop: stop.clone(),
         streams_end,
         cut_short: AtomicUsize::new(0),
+        violations: Throttle::default(),
     });
     let mut accepting = JoinSet::new();
     for listener in listeners {
@@ -136,6 +138,8 @@ struct Shared<H> {
     streams_end: watch::Receiver<bool>,
     /// How many of them were not sent to their end for that reason.
     cut_short: AtomicUsize,
+    /// Connections that broke the protocol.
+    violations: Throttle,
 }
 
 /// What one connection needs, kept and used again.
@@ -169,6 +173,7 @@ impl<H> Shared<H> {
 }
 
 async fn accept<H: Handler>(mut listener: Listener, shared: Arc<Shared<H>>, mut stop: watch::Receiver<bool>) {
+    let failures = Throttle::default();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -178,7 +183,13 @@ async fn accept<H: Handler>(mut listener: Listener, shared: Arc<Shared<H>>, mut 
         match accepted {
             Ok(stream) => start(stream, &shared).await,
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                if let Some(count) = failures.count() {
+                    tracing::warn!(
+                        %error,
+                        count,
+                        "cannot accept a connection; tried again 20 times a second, said once a minute"
+                    );
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -261,7 +272,13 @@ async fn converse<H: Handler>(
                 request.keep_conn
             }
             Event::Close(violation) => {
-                tracing::warn!(%violation, "the web server's connection broke the FastCGI protocol");
+                if let Some(count) = shared.violations.count() {
+                    tracing::warn!(
+                        %violation,
+                        count,
+                        "the web server's connection broke the FastCGI protocol; said once a minute"
+                    );
+                }
                 false
             }
         };

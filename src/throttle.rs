@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Events of one kind are counted for this long after a line about them.
-const PAUSE: Duration = Duration::from_mins(1);
+pub const PAUSE: Duration = Duration::from_mins(1);
 
 /// Counts the events of one kind.
 #[derive(Debug, Default)]

@@ -430,6 +430,46 @@ fn visitors_who_vanish_cost_nothing() {
     assert!(!gate.log_text().contains("panic"), "{}", gate.log_text());
 }
 
+/// A flood of refusals writes no flood of lines; but of each address as many as fail2ban needs (`maxretry`).
+#[test]
+fn a_flood_of_refusals_is_counted_where_it_is_not_written() {
+    const FLOOD: usize = 1000;
+    let scene = Scene::start();
+    let gate = Gate::start(&scene.sandbox, &[], &[]);
+    let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
+    for number in 0..FLOOD {
+        assert_eq!(http::get(nginx.address(), format!("/upload/{number}.jpg")).status, 403);
+    }
+    let log = gate.log_text();
+    let lines = log.matches(" refused client=").count();
+    assert!((200..FLOOD).contains(&lines), "{lines} lines");
+    let left_out = log.lines().find(|line| line.contains("refusals are left out of the log"));
+    assert!(left_out.is_some_and(|line| line.contains("count=")), "{left_out:?}");
+}
+
+/// It is tried again twenty times a second.
+#[test]
+fn a_gate_that_can_accept_nobody_says_so_once_and_goes_on_when_it_can() {
+    let scene = Scene::start();
+    let url = http::url(scene.world.image(1).original());
+    let gate = Gate::start(&scene.sandbox, &[], &[]);
+    let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
+    assert_eq!(http::get(nginx.address(), &url).status, 200);
+    let limit = |descriptors: usize| {
+        let pid = gate.id().to_string();
+        let limit = format!("--nofile={descriptors}:");
+        process::run(scene.sandbox.command("prlimit").args(["--pid", &pid, &limit])).expect("prlimit");
+    };
+    limit(3);
+    let held = UnixStream::connect(gate.socket()).expect("the system accepts it");
+    process::wait_until("the gate says why", || gate.log_text().contains("cannot accept a connection"));
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(gate.log_text().matches("cannot accept a connection").count(), 1, "{}", gate.log_text());
+    limit(1024);
+    assert_eq!(http::get(nginx.address(), &url).status, 200);
+    drop(held);
+}
+
 #[test]
 fn sighup_reads_the_configuration_again_and_keeps_the_old_one_if_it_cannot_work() {
     let scene = Scene::start();
