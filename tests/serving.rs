@@ -118,7 +118,7 @@ async fn what_is_refused_by_its_head_is_refused_before_its_body() {
             let answer = read_replies(&mut stream, 1).await;
             assert!(contains(&answer, expected), "{what} {keep}: {}", String::from_utf8_lossy(&answer));
             // More than is read of a body that is waited for.
-            let body = webserver::record(5, 1, &[b'b'; 64_000]).repeat(80);
+            let body = webserver::record(5, 1, &vec![b'b'; 64_000]).repeat(80);
             stream.write_all(&[body, webserver::record(5, 1, b"")].concat()).await.unwrap();
             if keep {
                 stream.write_all(&raw("/next", "GET", true)).await.unwrap();
