@@ -209,32 +209,36 @@ fn examine(lines: &Lines, scene: &Scene, server: &Running, secrets: &Secrets) ->
         targets.extend(secrets.targets.iter().map(|target| format!("{prefix}{target}")));
     }
     targets.extend(PAGES.map(str::to_owned));
-    let methods = [&["GET", "POST"], lines.methods].concat();
-    wrong.extend(what_comes(scene, server, &targets, &methods));
+    for method in ["GET", "POST"].iter().chain(lines.methods) {
+        wrong.extend(what_comes(scene, server, None, &targets, method));
+    }
+    // Whom the gate knows does not depend on the method.
+    wrong.extend(what_comes(scene, server, Some(STRANGER), &targets, "GET"));
     if lines.sends {
         wrong.extend(what_does_not_come(scene, server, secrets));
         // What a friend has just got is kept for nobody else.
         let sent = [secrets.original.clone(), secrets.thumb.clone()];
-        wrong.extend(what_comes(scene, server, &sent, &["GET"]));
+        wrong.extend(what_comes(scene, server, None, &sent, "GET"));
+        wrong.extend(what_comes(scene, server, Some(STRANGER), &sent, "GET"));
     }
     wrong
 }
 
-/// Secrets that come to a guest or to a stranger.
-fn what_comes(scene: &Scene, server: &Running, targets: &[String], methods: &[&str]) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for user in [None, Some(STRANGER)] {
-        let cookie = user.map(|user| scene.world.session(user).cookie_header());
-        let cookie = cookie.map(|cookie| format!("Cookie: {cookie}\r\n")).unwrap_or_default();
-        for target in targets {
-            for method in methods {
-                if let Some(mark) = leak(&ask(server, method, target, &cookie)) {
-                    wrong.push(format!("{method} {target} as {user:?}: {mark}"));
-                }
-            }
-        }
-    }
-    wrong
+/// Secrets that come to a user who must not have them; `None`: a guest.
+fn what_comes(
+    scene: &Scene,
+    server: &Running,
+    user: Option<&str>,
+    targets: &[String],
+    method: &str,
+) -> Vec<String> {
+    let cookie = user.map(|user| scene.world.session(user).cookie_header());
+    let cookie = cookie.map(|cookie| format!("Cookie: {cookie}\r\n")).unwrap_or_default();
+    let leaks = targets.iter().filter_map(|target| {
+        let mark = leak(&ask(server, method, target, &cookie))?;
+        Some(format!("{method} {target} as {user:?}: {mark}"))
+    });
+    leaks.collect()
 }
 
 /// Pictures that do not come to a visitor who may see them.
