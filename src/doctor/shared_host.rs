@@ -12,13 +12,17 @@ use super::tree::MAX_HTACCESS;
 /// The program's name there (`docs/shared-hosting.md`).
 const PROGRAM: &str = "gate.fcgi";
 
+/// What the files say about parts of pages since a version that closed them.
+const KNOWS_PARTS: &str = "%{IS_SUBREQ} == 'true'";
+
 /// Looks at the program and its files, where there is one.
 pub(super) fn examine(root: &Path, guarded: &Guarded, findings: &mut Findings) {
     let Ok(metadata) = fs::metadata(root.join(PROGRAM)) else { return };
-    let leads_to_it = |directory: &str| {
-        read_start(&root.join(directory).join(".htaccess"), MAX_HTACCESS)
-            .is_ok_and(|text| without_comments(&text).contains(PROGRAM))
+    let text = |directory: &str| {
+        let text = read_start(&root.join(directory).join(".htaccess"), MAX_HTACCESS);
+        without_comments(&text.unwrap_or_default())
     };
+    let leads_to_it = |directory: &str| text(directory).contains(PROGRAM);
     if !leads_to_it("") {
         return findings.warn(
             "gate-fcgi",
@@ -42,6 +46,22 @@ pub(super) fn examine(root: &Path, guarded: &Guarded, findings: &mut Findings) {
         );
     } else {
         findings.ok("gate-fcgi", format!("{PROGRAM} is {mode:04o}"));
+    }
+    let old: Vec<String> = std::iter::once(String::new())
+        .chain(guarded.directories())
+        .filter(|directory| leads_to_it(directory) && !text(directory).contains(KNOWS_PARTS))
+        .map(|directory| format!("{directory}/.htaccess").trim_start_matches('/').to_owned())
+        .collect();
+    if !old.is_empty() {
+        findings.problem(
+            "gate-fcgi-htaccess",
+            format!(
+                "printed by an earlier version: {}. Where the host allows pages made of parts (mod_include), they have private \
+                 pictures as parts",
+                some(&old)
+            ),
+            "copy what piwigo-gate config htaccess and htaccess-guarded-dir print into their place",
+        );
     }
     let bare: Vec<String> =
         guarded.directories().into_iter().filter(|directory| !leads_to_it(directory)).collect();
@@ -77,7 +97,10 @@ mod tests {
         fs::write(root.join(PROGRAM), "").unwrap();
         fs::write(root.join(".htaccess"), "# not gate.fcgi\n").unwrap();
         assert_eq!(look(), [Level::Warning]);
-        fs::write(root.join(".htaccess"), "Action piwigo-gate /gate.fcgi virtual").unwrap();
+        let old = "Action piwigo-gate /gate.fcgi virtual";
+        fs::write(root.join(".htaccess"), old).unwrap();
+        assert!(look().contains(&Level::Problem), "of an earlier version");
+        fs::write(root.join(".htaccess"), format!("{old}\n<If \"{KNOWS_PARTS}\">\n</If>\n")).unwrap();
         let table =
             [(0o644, Level::Problem), (0o775, Level::Warning), (0o755, Level::Ok), (0o700, Level::Ok)];
         for (mode, level) in table {
