@@ -10,6 +10,7 @@ mod causes;
 mod closed;
 mod curl;
 mod doors;
+mod early;
 mod kept;
 mod leak;
 mod open;

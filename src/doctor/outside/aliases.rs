@@ -3,6 +3,7 @@
 
 use super::curl::Method;
 use super::leak::Sample;
+use super::shut::find_data;
 use super::{Gist, Tries, some};
 use crate::doctor::prefixes::without_comments;
 
@@ -13,8 +14,8 @@ const MAX_PATHS: usize = 12;
 const MAX_PARTS: usize = 2;
 
 impl Tries<'_> {
-    /// Whether a private original comes below a path that stands in the server's configuration, or its resized picture
-    /// `derivative` by an `i.php` there. `short`: the path of a resized picture below their directory.
+    /// Whether a private original or a log comes below a path that stands in the server's configuration, or the resized
+    /// picture `derivative` by an `i.php` there. `short`: the path of a resized picture below their directory.
     pub(super) async fn aliases(
         &mut self,
         original: &Sample,
@@ -28,13 +29,17 @@ impl Tries<'_> {
         }
         let mut prefixes = vec![""];
         prefixes.extend(Some(&*prefix).filter(|prefix| !prefix.is_empty()));
+        let guarded = self.known.guarded;
+        let log = find_data(self.known.root, &guarded.data, &guarded.derivatives);
         let mut open = Vec::new();
         for place in
             paths.iter().flat_map(|path| prefixes.iter().map(move |prefix| format!("{path}{prefix}")))
         {
             let file = format!("{place}{}", original.uri);
             let script = short.map(|short| format!("{place}/i.php?{short}"));
-            for (target, sample) in [(Some(file), Some(original)), (script, derivative)] {
+            let data = log.as_ref().map(|log| format!("{place}{}", log.uri));
+            for (target, sample) in [(Some(file), Some(original)), (script, derivative), (data, log.as_ref())]
+            {
                 let Some(target) = target else { continue };
                 let Some(answer) = self.ask(Method::Get, &target, &[]).await else { continue };
                 if self.gist(&answer, sample) == Gist::Leak {
@@ -43,13 +48,14 @@ impl Tries<'_> {
             }
         }
         if open.is_empty() {
-            let what = format!("no private picture comes below {}", some(&paths));
+            let what = format!("no private picture and no log comes below {}", some(&paths));
             self.findings.ok("outside-aliases", what);
         } else {
             self.findings.problem(
                 "outside-aliases",
-                format!("a private picture comes to everybody by another address of the gallery: {}", some(&open)),
-                "let nothing but the gallery's own address lead to its directory: the shipped file guards no other one",
+                format!("private files come to everybody by another address of the gallery: {}", some(&open)),
+                "let nothing but the gallery's own address lead to its directory; with Apache, print the server's file anew: it locks the \
+                 directory by its name as well",
             );
         }
     }
@@ -82,7 +88,7 @@ fn paths_in(text: &str, prefix: &str) -> Vec<String> {
 }
 
 /// Paths in the printed files that lead nowhere else.
-const SHIPPED: [&str; 13] = [
+const SHIPPED: [&str; 15] = [
     "/upload",
     "/galleries",
     "/_data",
@@ -94,7 +100,9 @@ const SHIPPED: [&str; 13] = [
     "/_gate",
     "/_gate/ask",
     "/_gate/closed",
+    "/_gate/derivative",
     "/_gate/file",
+    "/_gate/parent",
     "/nonexistent",
 ];
 

@@ -200,6 +200,7 @@ impl Tries<'_> {
         .await;
         self.same_refusals(closed).await;
         self.doors(original).await;
+        self.early_errors(original).await;
         self.aliases(original, shorts.first().copied(), derivative.as_ref()).await;
     }
 

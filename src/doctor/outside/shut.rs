@@ -158,7 +158,7 @@ impl Tries<'_> {
 }
 
 /// A file below the data directory that is none of the resized pictures and none of the pages' own style sheets.
-fn find_data(root: &Path, data: &str, derivatives: &str) -> Option<Sample> {
+pub(super) fn find_data(root: &Path, data: &str, derivatives: &str) -> Option<Sample> {
     let mut waiting = vec![PathBuf::from(data)];
     let mut names = 0;
     while let Some(directory) = waiting.pop() {
