@@ -212,7 +212,8 @@ pub struct Doctor {
     pub web_user: Option<String>,
     /// A file of the web server's configuration, to see what it does not guard; may be given again
     ///
-    /// With --url, a private picture is asked for below the paths that stand in it (`Alias /other …`, `handle_path /other/*`).
+    /// Files that it includes by a line for one file are read as well. With --url, a private picture is asked for below the paths
+    /// that stand in it (`Alias /other …`, `handle_path /other/*`).
     #[arg(long, value_name = "FILE")]
     pub server_file: Vec<PathBuf>,
     /// Print JSON: an object with a list of findings

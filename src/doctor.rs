@@ -6,7 +6,9 @@ mod charset;
 mod database;
 mod findings;
 mod grants;
+mod includes;
 mod outside;
+mod own_lines;
 mod plugins;
 mod prefixes;
 mod sendfile;
@@ -127,6 +129,12 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
     shared_host::examine(&root, &guarded, &mut findings);
     plugins::doors(&root, &guarded.originals, &mut findings);
     let server_text = server_file(&guarded, &server_files, &mut findings);
+    let prefix = settings.as_ref().map_or("", |settings| &*settings.url_prefix);
+    own_lines::examine(
+        &server_text,
+        &own_lines::Place { root: &root, prefix, guarded: &guarded },
+        &mut findings,
+    );
     match &outside {
         Some(outside) => {
             let known = outside::Known {
@@ -158,7 +166,7 @@ fn server_file(guarded: &Guarded, files: &[PathBuf], findings: &mut Findings) ->
     for path in files {
         match read_start(path, MAX_SERVER_FILE) {
             Ok(part) => {
-                text.push_str(&part);
+                text.push_str(&includes::with_included(&part, path));
                 text.push('\n');
             }
             Err(error) => {

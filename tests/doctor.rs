@@ -71,6 +71,7 @@ fn a_right_set_up_has_no_problem_and_no_warning() {
             "outside-privacy-links",
             "outside-links",
             "outside-doors",
+            "outside-early-errors",
             "outside-refusals",
             "outside-config",
             "outside-data",
@@ -278,7 +279,9 @@ fn caddy_that_reads_a_backslash_as_an_escape() {
             match open {
                 Some(open) => {
                     report.says("outside-aliases", "problem", open);
-                    assert_eq!(report.all("problem"), ["outside-aliases"], "{own} {}", report.text);
+                    report.says("server-file-lines", "problem", open.trim_end_matches("i.php?"));
+                    let found = ["outside-aliases", "server-file-lines"];
+                    assert_eq!(report.all("problem"), found, "{own} {}", report.text);
                 }
                 None => report.says("outside-aliases", "ok", "/x"),
             }

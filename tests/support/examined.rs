@@ -14,7 +14,7 @@ use super::scene::Scene;
 use super::world::World;
 
 /// What PHP makes of a request for `i.php` where nobody guards it.
-const OPEN_I_PHP: &str = "<?php header('Content-Type: image/jpeg'); echo 'a resized picture';";
+pub const OPEN_I_PHP: &str = "<?php header('Content-Type: image/jpeg'); echo 'a resized picture';";
 
 /// As Piwigo answers `pwg.session.getStatus`: whose session it is by the cookie and the first half of the address.
 const WS_PHP: &str = r"<?php
@@ -74,10 +74,7 @@ impl Setting {
 
     /// Lets Piwigo's pages link to the plain paths of resized pictures, as the files for servers that only ask demand.
     pub fn link_to_plain_paths(&self) {
-        let config = self.sandbox().gallery().join("local/config/config.inc.php");
-        let text = fs::read_to_string(&config).expect("Piwigo's settings");
-        let line = "<?php\n$conf['derivative_url_style'] = 1;\n";
-        fs::write(&config, text.replacen("<?php\n", line, 1)).expect("Piwigo's settings");
+        link_to_plain_paths(self.sandbox());
     }
 
     pub fn right() -> Self {
@@ -104,6 +101,14 @@ impl Setting {
         let all: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
         Report::read(&self.run(&all))
     }
+}
+
+/// Lets Piwigo's pages link to the plain paths of resized pictures.
+pub fn link_to_plain_paths(sandbox: &Sandbox) {
+    let config = sandbox.gallery().join("local/config/config.inc.php");
+    let text = fs::read_to_string(&config).expect("Piwigo's settings");
+    let line = "<?php\n$conf['derivative_url_style'] = 1;\n";
+    fs::write(&config, text.replacen("<?php\n", line, 1)).expect("Piwigo's settings");
 }
 
 /// Writes a `ws.php` that knows the sessions of the world's rows, each under the id that `row` makes of the row's.
