@@ -2,6 +2,7 @@
 //! from outside as any visitor would see it. Reads only. No password, key or session is ever part of a finding.
 
 mod accounts;
+mod address;
 mod charset;
 mod database;
 mod findings;
@@ -135,6 +136,8 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
         &own_lines::Place { root: &root, prefix, guarded: &guarded },
         &mut findings,
     );
+    let is_bound = gallery.is_none_or(|gallery| gallery.session_use_ip_address);
+    address::examine(&root, is_bound, &server_text, &mut findings);
     match &outside {
         Some(outside) => {
             let known = outside::Known {

@@ -33,6 +33,8 @@ const MAX_HANDED_QUERY: usize = 1024;
 pub struct Gate {
     settings: Arc<Settings>,
     readiness: Readiness,
+    /// It was said that the web server tells no IP address.
+    address_was_odd: AtomicBool,
     /// It was said that a session could not be read.
     session_was_unreadable: AtomicBool,
     api_keys: Verifier,
@@ -74,6 +76,7 @@ impl Gate {
             maker: Maker::new(settings.derivative_jobs, waiting, maker::PATIENCE),
             settings,
             readiness,
+            address_was_odd: AtomicBool::new(false),
             session_was_unreadable: AtomicBool::new(false),
             api_keys: Verifier::default(),
             guesses: Guesses::default(),
@@ -100,6 +103,7 @@ impl Gate {
             );
             return Reply::Refused(DenyStatus::Forbidden);
         }
+        self.tell_of_address(request.remote_addr);
         let deliver = self.deliver(request);
         if request.server == Server::Caddy && deliver == Deliver::XAccelRedirect {
             tracing::error!(
@@ -116,6 +120,17 @@ impl Gate {
             }
         };
         if deliver == Deliver::Authorize { reply.for_authorizer() } else { reply }
+    }
+
+    /// Says once that the web server knows no visitor's IP address: Piwigo and the gate go on, and sessions are bound to none.
+    fn tell_of_address(&self, address: &str) {
+        if address.parse::<std::net::IpAddr>().is_err() && !self.address_was_odd.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                "the web server says REMOTE_ADDR={address}, which is no IP address; where nginx listens on a unix socket, add to its \
+                 server block: set_real_ip_from unix:; real_ip_header X-Forwarded-For;"
+            );
+        }
     }
 
     async fn answer_file(&self, request: &Request<'_>, deliver: Deliver) -> Result<Reply, DatabaseError> {

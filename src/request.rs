@@ -3,7 +3,6 @@
 //! variables are the visitor's own words (CGI, RFC 3875 §4.1.18).
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use crate::fastcgi::{Params, Role};
 use crate::reply::Deliver;
@@ -117,7 +116,7 @@ pub enum Malformed {
     /// The cookies are longer than [`MAX_COOKIES`].
     #[error("the Cookie header is longer than {MAX_COOKIES} bytes")]
     LongCookies,
-    /// `REMOTE_ADDR` is missing or no IP address.
+    /// `REMOTE_ADDR` is missing or cannot be an address.
     #[error("the web server sent no usable REMOTE_ADDR")]
     NoAddress,
     /// `GATE_DELIVER` holds a word that is not a way to deliver.
@@ -126,6 +125,16 @@ pub enum Malformed {
     /// `GATE_URL_PREFIX` is no place where a gallery could be.
     #[error("the web server's GATE_URL_PREFIX is not a path such as /piwigo")]
     UrlPrefix,
+}
+
+/// The longest path of a unix socket, which some servers tell in the place of an address.
+const MAX_ADDRESS: usize = 108;
+
+/// Whether this can be a visitor's address. It stands in the log and is never believed to be more than Piwigo makes of it, so
+/// it need not be an IP address: behind a unix socket there is none.
+fn is_address(text: &str) -> bool {
+    (1..=MAX_ADDRESS).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"')
 }
 
 impl<'a> Request<'a> {
@@ -217,7 +226,7 @@ impl<'a> Request<'a> {
             return Err(Malformed::LongCookies);
         }
         let remote_addr = std::str::from_utf8(remote_addr).map_err(|_| Malformed::NoAddress)?;
-        if remote_addr.parse::<IpAddr>().is_err() {
+        if !is_address(remote_addr) {
             return Err(Malformed::NoAddress);
         }
         let deliver = match deliver {
@@ -476,16 +485,29 @@ mod tests {
         }
     }
 
+    /// nginx says `unix:`, Caddy `@` and some hosts a socket's path where the front end comes over a unix socket.
+    #[test]
+    fn an_address_need_not_be_an_ip_address() {
+        for address in ["192.0.2.7", "2001:db8::1", "fe80::1%eth0", "unix:", "@", "/srv/mp/socket"] {
+            let bytes = encode(&[("REQUEST_URI", "/"), ("REMOTE_ADDR", address)]);
+            let params = Params::parse(&bytes).unwrap();
+            let request = Request::from_params(Role::Responder, &params).unwrap();
+            assert_eq!(request.remote_addr, address);
+        }
+    }
+
     #[test]
     fn what_is_missing_or_too_long_is_named() {
         let long = format!("/{}", "a".repeat(MAX_URI));
         let cookie = "c".repeat(MAX_COOKIES + 1);
-        let table: [(&[(&str, &str)], Malformed); 7] = [
+        let table: [(&[(&str, &str)], Malformed); 9] = [
             (&[("REMOTE_ADDR", "192.0.2.7")], Malformed::NoUri),
             (&[("REQUEST_URI", &long), ("REMOTE_ADDR", "192.0.2.7")], Malformed::LongUri),
             (&[("REQUEST_URI", "/"), ("HTTP_COOKIE", &cookie)], Malformed::LongCookies),
             (&[("REQUEST_URI", "/")], Malformed::NoAddress),
-            (&[("REQUEST_URI", "/"), ("REMOTE_ADDR", "unix:")], Malformed::NoAddress),
+            (&[("REQUEST_URI", "/"), ("REMOTE_ADDR", "192.0.2.7 client=1")], Malformed::NoAddress),
+            (&[("REQUEST_URI", "/"), ("REMOTE_ADDR", "192.0.2.7\nx")], Malformed::NoAddress),
+            (&[("REQUEST_URI", "/"), ("REMOTE_ADDR", &long)], Malformed::NoAddress),
             (
                 &[("REQUEST_URI", "/"), ("REMOTE_ADDR", "::1"), ("GATE_DELIVER", "allow")],
                 Malformed::UnknownDeliver,

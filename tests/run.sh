@@ -55,7 +55,7 @@ if [ "$(id -u)" -eq 0 ] && id nobody >/dev/null 2>&1 && have setpriv; then
     cp "$(cargo build --locked --message-format=json 2>/dev/null |
         sed -n 's/.*"executable":"\([^"]*piwigo-gate\)".*/\1/p' | tail -n 1)" "$place/piwigo-gate"
     for name in servers_smoke servers_nginx servers_nginx_cache servers_apache servers_lighttpd servers_caddy servers_fronts shared_hosting \
-        operation service verdicts wrong_settings database_connections check refusals identities action_php history batching charsets few_connections \
+        operation service verdicts wrong_settings database_connections check refusals identities action_php history batching charsets few_connections addresses \
         derivatives_made derive doctor doctor_lines doctor_session printed_files peers attacks site_lines percent_names every_server http2; do
         cp "$(executable test "$name")" "$place/$name"
         (cd "$place" && env -i PATH="$PATH" HOME="$place" TMPDIR="$place/tmp" RUST_BACKTRACE=0 \

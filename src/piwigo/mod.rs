@@ -5,6 +5,7 @@ pub mod auth_key;
 pub mod cookie;
 pub mod derivative_config;
 pub mod php_config;
+pub mod php_remote_addr;
 pub mod php_unserialize;
 pub mod php_value;
 pub mod phpass;
