@@ -8,6 +8,7 @@ mod error;
 mod peers;
 mod stream;
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
@@ -44,6 +45,21 @@ pub enum Listen {
     Fd0,
     /// Every listening socket that systemd passes (`LISTEN_FDS`).
     Systemd,
+}
+
+/// As the setting has it, and for a unix socket its permissions and its group's number, if that is not the gate's own.
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Listen::Unix { path, mode, group } => {
+                write!(f, "unix:{} {mode:04o}", path.display())?;
+                group.map_or(Ok(()), |group| write!(f, " group {group}"))
+            }
+            Listen::Tcp(address) => write!(f, "tcp:{address}"),
+            Listen::Fd0 => f.write_str("fd:0"),
+            Listen::Systemd => f.write_str("systemd"),
+        }
+    }
 }
 
 impl Listen {
@@ -434,6 +450,20 @@ mod tests {
             let allow_from = has_list.then(|| vec!["192.0.2.10".to_owned()]);
             let options = Options { allow_remote, allow_from, ..options(address) };
             assert_eq!(Listen::resolve(&options).is_ok(), good, "{address} {allow_remote:?} {has_list}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_told_as_it_is_given() {
+        let unix = |group| Listen::Unix { path: "/run/gate.sock".into(), mode: 0o640, group };
+        for (listen, expected) in [
+            (unix(None), "unix:/run/gate.sock 0640"),
+            (unix(Some(33)), "unix:/run/gate.sock 0640 group 33"),
+            (Listen::Tcp("[::1]:9000".parse().unwrap()), "tcp:[::1]:9000"),
+            (Listen::Fd0, "fd:0"),
+            (Listen::Systemd, "systemd"),
+        ] {
+            assert_eq!(listen.to_string(), expected);
         }
     }
 

@@ -250,7 +250,7 @@ async fn server_file(asked: Config) -> Result<(), Box<dyn std::error::Error>> {
     }
     let name = asked.kind.ok_or(config::ConfigError::NoKindGiven)?;
     let kind = config::Kind::find(&name).ok_or(config::ConfigError::NoKind(name))?;
-    let values = if asked.example {
+    let values = if asked.example || !kind.is_about_a_gallery() {
         let prefix = asked.url_prefix.unwrap_or_default();
         let example =
             config::Values::example_at(&prefix).ok_or("--url-prefix must be a path such as /piwigo")?;
@@ -396,7 +396,7 @@ async fn run(
         }
     };
     let listeners = listen.open(&peers)?;
-    tracing::info!(?listen, ?gallery, %database, "serving");
+    tracing::info!(%listen, gallery = %gallery.display(), %database, "serving");
 
     let (stop, stopping) = watch::channel(ends);
     let serving = tokio::spawn(serve::serve(listeners, gate.clone(), limits, stopping));

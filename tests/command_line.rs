@@ -131,6 +131,9 @@ fn a_live_socket_is_left_alone_and_a_stale_one_replaced() {
         &std::fs::metadata(sandbox.gate_socket()).unwrap().permissions(),
     );
     assert_eq!(mode & 0o777, 0o600);
+    let told = format!("serving listen=unix:{} 0600 gallery=/", sandbox.gate_socket().display());
+    let log = gate.log_text();
+    assert!(log.contains(&told), "the first line names the place as the setting does: {log}");
     assert_eq!(gate.terminate().code(), Some(0));
     assert!(!sandbox.gate_socket().exists());
 }
@@ -188,6 +191,19 @@ fn config_without_a_kind_names_them_and_with_a_wrong_one_the_nearest() {
     let output = run(&sandbox, &["config", "--list"], &[]);
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
     assert!(String::from_utf8(output.stdout).unwrap().contains("\n  systemd "));
+}
+
+/// What an administrator of fail2ban types may be on another machine than the gallery.
+#[test]
+fn files_for_fail2ban_need_no_gallery() {
+    let sandbox = Sandbox::new();
+    for (kind, expected) in [("fail2ban", "\nfailregex = "), ("fail2ban-jail", "\nmaxretry = ")] {
+        let output = run(&sandbox, &["config", kind], &[]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(text.contains(expected) && !text.contains("--gallery"), "{text}");
+    }
+    assert_eq!(run(&sandbox, &["config", "nginx"], &[]).status.code(), Some(2));
 }
 
 #[test]

@@ -39,6 +39,11 @@ impl Kind {
     pub fn find(name: &str) -> Option<&'static Kind> {
         KINDS.iter().find(|kind| kind.name == name)
     }
+
+    /// Whether the file says something about the gallery. fail2ban's files are the same for every gallery.
+    pub fn is_about_a_gallery(&self) -> bool {
+        !self.name.starts_with("fail2ban")
+    }
 }
 
 /// All kinds: what to choose first, first.
