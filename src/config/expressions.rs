@@ -21,16 +21,25 @@ pub(super) fn spellings(guarded: &[String], data: &str) -> String {
 /// A path as a case-folding file system might also know it: dots and blanks after a part of it, and the short names of VFAT, NTFS
 /// and SMB shares. Capitals are for the expression around it.
 pub(super) fn spelled(path: &str) -> String {
+    spelled_with(path, "/")
+}
+
+/// The same with any number of slashes in each place of one, as a server reads it that merges them later.
+pub(super) fn spelled_with_slashes(path: &str) -> String {
+    spelled_with(path, "/+")
+}
+
+fn spelled_with(path: &str, slash: &str) -> String {
     let part = |part: &str| match short(part) {
         Some(short) => format!("(?:{}|{short})", escaped(part)),
         None => escaped(part),
     };
-    let (begin, path) = path.strip_prefix('/').map_or(("", path), |path| ("/", path));
+    let (begin, path) = path.strip_prefix('/').map_or(("", path), |path| (slash, path));
     let parts: Vec<_> = path.split('/').map(part).collect();
     let end = if begin.is_empty() { "" } else { "[.\\x20]*" };
     match path {
         "" => String::new(),
-        _ => format!("{begin}{}{end}", parts.join("[.\\x20]*/")),
+        _ => format!("{begin}{}{end}", parts.join(&format!("[.\\x20]*{slash}"))),
     }
 }
 
@@ -82,6 +91,8 @@ mod tests {
         assert_eq!(escaped("a.b+c"), "a[.]b[+]c");
         assert_eq!(spelled(""), "");
         assert_eq!(spelled("/my/photos"), "/my[.\\x20]*/photos[.\\x20]*");
+        assert_eq!(spelled_with_slashes("/my/photos"), "/+my[.\\x20]*/+photos[.\\x20]*");
+        assert_eq!(spelled_with_slashes(""), "");
         assert_eq!(with_a_letter("/p"), "(?:(?:/[^/]*){0}/[^/]*[^\\x00-\\x7F][^/]*(?:/[^/]*){0})");
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use upon::Value;
 
-use super::expressions::{alternatives, escaped, spelled, spellings, with_a_letter};
+use super::expressions::{alternatives, escaped, spelled, spelled_with_slashes, spellings, with_a_letter};
 use super::php;
 use super::{ConfigError, public};
 use crate::listen::Listen;
@@ -447,6 +447,8 @@ impl Values {
             ),
             ("re_spellings", text(&spellings(&guarded, &self.data))),
             ("re_prefix_spelled", text(&spelled(&self.prefix))),
+            ("re_prefix_with_slashes", text(&spelled_with_slashes(&self.prefix))),
+            ("re_above_with_slashes", text(&spelled_with_slashes(above))),
             ("re_prefix_letters", text(&with_a_letter(&self.prefix))),
             // From an address's begin into any of the parts that can belong to a guarded name.
             ("re_first_parts", text(&format!("^(/[^/]*){{0,{}}}/[^/]*", self.name_depth()))),
