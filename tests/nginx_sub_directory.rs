@@ -1,4 +1,4 @@
-//! A gallery in a sub-directory of a host that has other applications, as YunoHost lays it out: the site's `root` is elsewhere
+//! A gallery in a sub-directory of a host that has other applications, as `YunoHost` lays it out: the site's `root` is elsewhere
 //! and `alias` leads to the gallery. The gallery's closed names are no matter of the other applications.
 
 #![allow(clippy::expect_used)]
@@ -72,8 +72,8 @@ fn check(site: &Site, address: SocketAddr, prefix: &str, what: &str) {
         );
     }
     let guest = Visitor::guest(world);
-    let size = image.derivative("th").expect("a picture");
-    for path in [image.original(), &size].into_iter().chain(SECRETS) {
+    let resized = image.derivative("th").expect("a picture");
+    for path in [image.original(), &resized].into_iter().chain(SECRETS) {
         let url = http::url(path);
         let mut targets = Vec::new();
         for begin in ["", "/", "//", "/x/..", "/%2e/", "/app/../"] {
