@@ -109,6 +109,12 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
             let downloads =
                 plugins::Downloads { in_force: ready.action_php(settings), said: settings.action_php };
             plugins::active(&root, &ready.plugins, downloads, &mut findings);
+            let mut known = ready.plugins.known().into_iter();
+            if known.any(|(_, known)| known.id == plugins::BATCH_DOWNLOADER)
+                && let Ok(Some(options)) = inspection.batch_downloader().await
+            {
+                plugins::batch_downloader(&options, &mut findings);
+            }
         }
     } else if settings.is_some() {
         findings.not_examined("schema", "the database must answer first");

@@ -79,6 +79,11 @@ fn the_log_and_doctor_name_each_active_plugin() {
     for script in ["protect.php", "serve_original.php"] {
         report.says("plugin-doors", "problem", &format!("plugins/private_derivative_protection/{script}"));
     }
+    scene.database.sql(
+        "INSERT INTO piwigo_config (param, value) VALUES ('batch_download', 'a:1:{s:6:\"direct\";b:1;}')",
+    );
+    let report = Report::read(&doctor(&scene.sandbox, &["--json"]));
+    report.says("plugins-batch-downloader", "warning", "\"direct\"");
 }
 
 #[test]

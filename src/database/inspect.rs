@@ -180,6 +180,16 @@ impl Inspection {
         Ok(self.rows(statement, Vec::new()).await?.first().and_then(|row| row.text(0)))
     }
 
+    /// The options of the plugin Batch Downloader, as PHP's `serialize` writes them; `None`: it has none yet.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn batch_downloader(&self) -> Result<Option<String>, DatabaseError> {
+        let config = quoted(&self.tables.config)?;
+        let statement = format!("SELECT value FROM {config} WHERE param = 'batch_download'");
+        Ok(self.rows(statement, Vec::new()).await?.first().and_then(|row| row.text(0)))
+    }
+
     /// The directories of the table `sites`.
     ///
     /// # Errors

@@ -36,6 +36,29 @@ pub(super) struct Downloads {
     pub(super) said: Option<ActionPhp>,
 }
 
+/// The plugin whose options [`batch_downloader`] reads.
+pub(super) const BATCH_DOWNLOADER: &str = "BatchDownloader";
+
+/// What the option "direct" of the plugin Batch Downloader does; `options`: all of them, as PHP's `serialize` writes them.
+///
+/// With it, the plugin's `download.php` does not send the zip but leads the browser to its own address (the plugin's
+/// `download.php`: `header('Location: '.$file)`).
+pub(super) fn batch_downloader(options: &str, findings: &mut Findings) {
+    let id = "plugins-batch-downloader";
+    if options.contains("s:6:\"direct\";b:1;") {
+        findings.warn(
+            id,
+            "the option \"direct\" of Batch Downloader is on: it leads visitors to the zips' own addresses below \
+             _data/download_archives. The printed server files close these, so no zip comes; a server that opens them gives a zip of \
+             private photos to everybody who knows its address",
+            "switch it off in Piwigo (Plugins, Batch Downloader, Configuration), and leave _data/download_archives closed",
+        );
+    } else {
+        findings
+            .ok(id, "the option \"direct\" of Batch Downloader is off: zips come by its download.php only");
+    }
+}
+
 /// What the active plugins mean for files.
 pub(super) fn active(root: &Path, plugins: &Plugins, downloads: Downloads, findings: &mut Findings) {
     let id = "plugins";
@@ -242,6 +265,18 @@ mod tests {
                 found.len() == 1 && found[0].1 == level && found[0].2.contains("cannot be read"),
                 "{found:?}"
             );
+        }
+    }
+
+    #[test]
+    fn zips_by_their_own_address() {
+        for (options, level) in [
+            ("a:3:{s:4:\"what\";a:0:{}s:6:\"direct\";b:1;s:10:\"last_clean\";i:0;}", Level::Warning),
+            ("a:3:{s:4:\"what\";a:0:{}s:6:\"direct\";b:0;s:10:\"last_clean\";i:1;}", Level::Ok),
+            ("a:1:{s:11:\"one_archive\";b:1;}", Level::Ok),
+        ] {
+            let found = told(|findings| batch_downloader(options, findings));
+            assert_eq!(found[0].1, level, "{options}");
         }
     }
 
