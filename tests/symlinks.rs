@@ -15,6 +15,7 @@ use piwigo_gate::request::{Request, Server};
 use piwigo_gate::settings::{Derivatives, Options, Settings};
 use support::apache::{self, Apache};
 use support::config;
+use support::examined::{Report, doctor};
 use support::gate::Gate;
 use support::http;
 use support::nginx::{self, Nginx};
@@ -393,4 +394,29 @@ fn a_setting_that_cannot_work_says_what_it_may_be() {
         let Err(error) = Settings::resolve(options, None) else { panic!("{texts:?} works") };
         assert!(error.to_string().contains(expected), "{texts:?}: {error}");
     }
+}
+
+/// As images and packages have it: the guarded directory itself is a link that root made to the directory of PHP's user.
+#[test]
+fn doctor_names_the_line_for_a_guarded_directory_behind_a_link_of_roots() {
+    let scene = Scene::start();
+    let sandbox = &scene.sandbox;
+    if !is_root(sandbox) {
+        return;
+    }
+    let (upload, photos) = (sandbox.gallery().join("upload"), sandbox.path().join("photos"));
+    fs::rename(&upload, &photos).unwrap();
+    symlink(&photos, &upload).unwrap();
+    let report = Report::read(&doctor(sandbox, &["--json"]));
+    report.says("symlinks", "problem", "upload is a link of root's");
+    let line = format!("symlinks = \\\"{}\\\"", photos.display());
+    assert!(report.text.contains(&line), "{line}: {}", report.text);
+    // Each of the two remedies helps.
+    let config = format!("symlinks = \"{}\"\n", photos.display());
+    let file = sandbox.write("gate.toml", config);
+    let report = Report::read(&doctor(sandbox, &["--json", "--config", file.to_str().unwrap()]));
+    assert!(!report.all("problem").contains(&"symlinks"), "{}", report.text);
+    sandbox.hand_over_link(&upload);
+    let report = Report::read(&doctor(sandbox, &["--json"]));
+    assert!(!report.all("problem").contains(&"symlinks"), "{}", report.text);
 }

@@ -109,9 +109,43 @@ pub(super) fn examine(tree: &Tree, guarded: &Guarded, tried_outside: bool, findi
     let directories = guarded.directories();
     let met = walk(root, &directories);
     let name = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
+    ways(&met, tree, &directories, name, findings);
     links(&met, tree, name, findings);
     htaccess(&met, name, findings);
     case(root, &directories, tried_outside, findings);
+}
+
+/// Links on the way to a guarded directory that are not followed: nobody gets anything below.
+fn ways(
+    met: &Met,
+    tree: &Tree,
+    directories: &[String],
+    name: impl Fn(&Path) -> String,
+    findings: &mut Findings,
+) {
+    let is_way =
+        |link: &Link| directories.iter().any(|directory| tree.root().join(directory).starts_with(&link.path));
+    for link in met.links.iter().filter(|link| is_way(link) && !link.is_followed(tree)) {
+        let Some((target, owner)) = &link.target else { continue };
+        let (link_name, target) = (name(&link.path), target.display());
+        let (theirs, its) = (name_of(*owner), name_of(link.owner));
+        let same_owner = if *tree.symlinks() == Symlinks::SameOwner {
+            format!(", or give the link the owner of its target: chown -h {theirs} {}", link.path.display())
+        } else {
+            String::new()
+        };
+        findings.problem(
+            "symlinks",
+            format!(
+                "{link_name} is a link of {its}'s to {target}, which belongs to {theirs}, and is not followed (symlinks is {}): \
+                 everything below is answered 404",
+                tree.symlinks().name()
+            ),
+            format!(
+                "symlinks = \"{target}\" in gate.toml, and print the web server's file anew{same_owner}"
+            ),
+        );
+    }
 }
 
 fn links(met: &Met, tree: &Tree, name: impl Fn(&Path) -> String, findings: &mut Findings) {
