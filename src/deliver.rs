@@ -124,8 +124,8 @@ impl Delivery<'_> {
             None => Picture::stand_in(source.to_owned()),
         };
         let (tree, gallery) = (self.ready.tree.clone(), self.ready.gallery.clone());
-        let keep_animation = self.settings.gif_animation;
-        let commission = Commission { tree, gallery, picture, params, keep_animation, ordered };
+        let (keep_animation, quality) = (self.settings.gif_animation, self.settings.derivative_quality);
+        let commission = Commission { tree, gallery, picture, params, keep_animation, quality, ordered };
         match maker.make(commission).await {
             Ok(()) => Made::Now,
             // Piwigo may write there, its libraries may read what the gate's decoders do not, and it may have more memory.

@@ -292,8 +292,10 @@ impl OneImage<'_> {
                 _ => {
                     let (tree, gallery) = (self.ready.tree.clone(), gallery.clone());
                     let keep_animation = self.settings.gif_animation;
+                    let quality = self.settings.derivative_quality;
                     let picture = picture.clone();
-                    let commission = Commission { tree, gallery, picture, params, keep_animation, ordered };
+                    let commission =
+                        Commission { tree, gallery, picture, params, keep_animation, quality, ordered };
                     match self.maker.make(commission).await {
                         Ok(()) => done.made += 1,
                         Err(why) => {

@@ -23,6 +23,7 @@ use super::plan::Picture;
 use super::store::{self, Place, Stamp, StoreError};
 use super::stored::{self, Stored};
 use crate::send::{Tree, Unsendable};
+use crate::settings::DerivativeQuality;
 use crate::settings::gallery::Gallery;
 
 /// What an ordinary making may take: 60 megapixels, about.
@@ -64,6 +65,8 @@ pub struct Commission {
     pub params: DerivativeParams,
     /// Keep the frames of an animated GIF; else its first is taken, as Piwigo does.
     pub keep_animation: bool,
+    /// How fine JPEG and WebP files are written.
+    pub quality: DerivativeQuality,
     /// When this was ordered: settings and row were read a moment before.
     pub ordered: SystemTime,
 }
@@ -426,6 +429,7 @@ mod tests {
                 picture: Picture::original("u/a.jpg".into(), (Some(400), Some(300)), Some(0), None),
                 params: self.gallery.derivatives.params(kind).unwrap(),
                 keep_animation: false,
+                quality: DerivativeQuality::Source,
                 ordered: SystemTime::now(),
             }
         }

@@ -10,6 +10,7 @@ use super::plan::{self, Step};
 use super::render::{self, Limits, Order, RenderError};
 use super::store::{self, Place, Stamp};
 use crate::send::Tree;
+use crate::settings::DerivativeQuality;
 
 /// Largest watermark file, in bytes.
 const MAX_MARK: u64 = 16 << 20;
@@ -127,14 +128,18 @@ fn rendered(
     source: &[u8],
     mark: Option<&[u8]>,
 ) -> Result<Vec<u8>, Attempt> {
-    let Commission { gallery, picture, params, keep_animation, .. } = commission;
+    let Commission { gallery, picture, params, keep_animation, quality, .. } = commission;
     let config = &gallery.derivatives;
     let extension = plan::extension(&picture.file).unwrap_or_default();
     let moves = *keep_animation && extension == "gif";
     let pixels = if moves { MAX_MOVING_PIXELS } else { Limits::default().pixels };
     let order = Order {
         params,
-        quality: plan::quality(params.kind, config.quality),
+        quality: match quality {
+            DerivativeQuality::Source => config.quality,
+            DerivativeQuality::Configured => plan::quality(params.kind, config.quality),
+        },
+        quality_of_source: *quality == DerivativeQuality::Source,
         sharpen: step.sharpen,
         coi: picture.coi,
         rotation: step.rotation,

@@ -3,12 +3,13 @@
 
 use super::params::{DerivativeParams, Watermark};
 use super::size::{CenterOfInterest, Crop, Sizing};
-use crate::picture::encode::encode;
+use crate::picture::encode::encode_as;
 use crate::picture::format::Format;
 use crate::picture::gif::{Frames, Writer};
 use crate::picture::opened::{Decoded, Opened};
 use crate::picture::orientation::{before_turning, turn, turned_size};
 use crate::picture::profile::{LARGEST_KEPT, describes, to_srgb};
+use crate::picture::quality::Quality;
 use crate::picture::resample::{Part, resample};
 use crate::picture::sharpen::sharpen;
 use crate::picture::watermark::draw;
@@ -21,6 +22,8 @@ pub struct Order<'a> {
     pub params: &'a DerivativeParams,
     /// Quality of JPEG and WebP, 1 to 100.
     pub quality: u8,
+    /// A JPEG is no finer than its source, and a WebP as its encoder's authors mean it; `quality` is the most.
+    pub quality_of_source: bool,
     /// 0 to 100; 0 is off. That of `params`, or less where the source is itself a derivative.
     pub sharpen: u8,
     /// `images.coi`; used where the size crops.
@@ -45,6 +48,7 @@ impl<'a> Order<'a> {
         Order {
             params,
             quality: 95,
+            quality_of_source: false,
             sharpen: params.sharpen,
             coi: None,
             rotation: None,
@@ -117,12 +121,17 @@ pub fn render(source: &[u8], order: &Order<'_>) -> Result<Vec<u8>, RenderError> 
         .ok_or_else(|| RenderError::Encode(format!("no format is called {:?}", order.extension)))?;
     let source = Opened::open(source, &order.limits)?;
     let job = Job::new(&source, order, format)?;
+    let quality = match format {
+        _ if !order.quality_of_source => Quality::exactly(order.quality),
+        Format::WebP => Quality::of_webp(order.quality),
+        _ => Quality::of_source(source.quality(), order.quality, job.scaled),
+    };
     match source {
         Opened::Gif(gif) if order.keep_animation && format == Format::Gif => job.animate(gif.frames()),
         source => {
             let Decoded { picture, shrink, profile } = source.decode(job.shrink())?;
             let (picture, profile) = job.finish(picture, shrink, profile)?;
-            encode(picture, profile.as_deref(), format, order.quality)
+            encode_as(picture, profile.as_deref(), format, quality)
         }
     }
 }

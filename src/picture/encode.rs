@@ -2,6 +2,7 @@
 
 use super::format::Format;
 use super::gif::Writer;
+use super::quality::Quality;
 use super::{Picture, jpeg, png, webp};
 use crate::derivative::render::RenderError;
 
@@ -16,10 +17,23 @@ pub fn encode(
     format: Format,
     quality: u8,
 ) -> Result<Vec<u8>, RenderError> {
+    encode_as(picture, profile, format, Quality::exactly(quality))
+}
+
+/// The same with a quality that may have been taken from the source.
+///
+/// # Errors
+/// If the format has no pictures of this size.
+pub fn encode_as(
+    picture: Picture,
+    profile: Option<&[u8]>,
+    format: Format,
+    quality: Quality,
+) -> Result<Vec<u8>, RenderError> {
     match format {
         Format::Jpeg => jpeg::encode(&picture.on_white(), profile, quality),
         Format::Png => png::encode(&picture, profile),
-        Format::WebP => webp::encode(picture, profile, quality),
+        Format::WebP => webp::encode(picture, profile, quality.number()),
         Format::Gif => {
             let mut writer = Writer::new(picture.size(), None)?;
             writer.add(picture, 0)?;

@@ -4,13 +4,14 @@
 use std::io::ErrorKind;
 
 use jpeg_decoder::{CodingProcess, Decoder, PixelFormat};
-use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use jpeg_encoder::{ColorType, Encoder, QuantizationTableType, SamplingFactor};
 use memchr::memchr;
 
 use super::chroma::Planes;
 use super::jpeg_cut::{self, Completed, Whole};
 use super::opened::{Decoded, check_limits, check_memory};
 use super::orientation::quarter_turns_of_exif;
+use super::quality::{self, Quality};
 use super::{Channels, Picture};
 use crate::derivative::render::{Limits, RenderError};
 
@@ -18,6 +19,9 @@ use crate::derivative::render::{Limits, RenderError};
 const MOST_SCANS: usize = 50;
 /// Scans of another picture, at most: one for each component.
 const MOST_BASELINE_SCANS: usize = 4;
+
+/// Scans of each component in a JPEG that is written: the mean, then the rest. Each more would cost two per cent of bytes.
+const SCANS_WRITTEN: u8 = 2;
 
 /// A JPEG whose header has been read.
 pub struct OpenedJpeg<'a> {
@@ -30,6 +34,7 @@ pub struct OpenedJpeg<'a> {
     is_adobe: bool,
     /// Samples of all components for 100 pixels.
     planes: u64,
+    quality: Option<u8>,
     limits: Limits,
 }
 
@@ -60,12 +65,28 @@ impl<'a> OpenedJpeg<'a> {
             return Err(RenderError::Broken("the file is too short for its dimensions".to_owned()));
         }
         let (format, is_adobe) = (info.pixel_format, structure.is_adobe);
+        let quality = structure.table_sum.map(quality::of_table);
         let planes = structure.samples_of_100.unwrap_or(format.pixel_bytes() as u64 * 100);
-        Ok(OpenedJpeg { decoder, whole, size, format, is_progressive, is_adobe, planes, limits: *limits })
+        Ok(OpenedJpeg {
+            decoder,
+            whole,
+            size,
+            format,
+            is_progressive,
+            is_adobe,
+            planes,
+            quality,
+            limits: *limits,
+        })
     }
 
     pub fn size(&self) -> (u32, u32) {
         self.size
+    }
+
+    /// How fine it was written.
+    pub fn quality(&self) -> Option<u8> {
+        self.quality
     }
 
     pub fn quarter_turns(&self) -> u8 {
@@ -138,6 +159,8 @@ struct Structure {
     is_complete: bool,
     /// Samples of all components for 100 pixels: 300, or 150 where chroma is halved in both directions.
     samples_of_100: Option<u64>,
+    /// Of the first quantization table.
+    table_sum: Option<u32>,
 }
 
 impl Structure {
@@ -161,6 +184,9 @@ impl Structure {
                     let segment = rest.get(3..1 + length).unwrap_or_default();
                     structure.is_adobe |= marker == 0xEE && segment.starts_with(b"Adobe");
                     structure.scans += usize::from(marker == 0xDA);
+                    if marker == 0xDB && structure.table_sum.is_none() {
+                        structure.table_sum = quality::sum_of_first(segment);
+                    }
                     if matches!(marker, 0xC0..=0xC3) {
                         structure.samples_of_100 = samples_of_100(segment);
                     }
@@ -183,7 +209,7 @@ fn samples_of_100(frame: &[u8]) -> Option<u64> {
 }
 
 /// Writes a progressive JPEG of gray or RGB pixels, chroma halved in both directions, as Piwigo with Imagick does.
-pub fn encode(picture: &Picture, profile: Option<&[u8]>, quality: u8) -> Result<Vec<u8>, RenderError> {
+pub fn encode(picture: &Picture, profile: Option<&[u8]>, quality: Quality) -> Result<Vec<u8>, RenderError> {
     let failed = |error: jpeg_encoder::EncodingError| RenderError::Encode(error.to_string());
     let color = match picture.channels {
         Channels::Gray => ColorType::Luma,
@@ -195,8 +221,11 @@ pub fn encode(picture: &Picture, profile: Option<&[u8]>, quality: u8) -> Result<
         u16::try_from(side).map_err(|_| RenderError::Encode(format!("a JPEG has no sides of {side} pixels")))
     };
     let mut file = Vec::new();
-    let mut encoder = Encoder::new(&mut file, quality.clamp(1, 100));
-    encoder.set_progressive(true);
+    let mut encoder = Encoder::new(&mut file, quality.number());
+    let [luma, chroma] = quality.tables().map(|table| QuantizationTableType::Custom(Box::new(table)));
+    encoder.set_quantization_tables(luma, chroma);
+    encoder.set_progressive_scans(SCANS_WRITTEN);
+    encoder.set_optimized_huffman_tables(true);
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
     if let Some(profile) = profile {
         encoder.add_icc_profile(profile).map_err(failed)?;
@@ -230,7 +259,7 @@ mod tests {
         ];
         for (parts, is_adobe, scans, is_complete) in table {
             let found = Structure::of(&parts.concat());
-            let expected = Structure { is_adobe, scans, is_complete, samples_of_100: None };
+            let expected = Structure { is_adobe, scans, is_complete, samples_of_100: None, table_sum: None };
             assert_eq!(found, expected, "{parts:?}");
         }
     }
@@ -259,7 +288,7 @@ mod tests {
     #[test]
     fn a_thin_picture_is_not_shrunk_further_than_asked() {
         let thin = Picture { pixels: vec![50; 5000], width: 1, height: 5000, channels: Channels::Gray };
-        let file = encode(&thin, None, 90).unwrap();
+        let file = encode(&thin, None, Quality::exactly(90)).unwrap();
         for (shrink, height) in [(1, 5000), (2, 2500), (3, 2500), (4, 1250), (8, 625), (100, 625)] {
             let decoded = OpenedJpeg::open(&file, &Limits::default()).unwrap().decode(shrink).unwrap();
             assert_eq!(decoded.picture.size(), (1, height), "{shrink}");

@@ -12,6 +12,7 @@
 //! | [`resample`] | a part of a picture → the same in another size |
 //! | [`sharpen`], [`watermark`] | Piwigo's two effects |
 //! | [`profile`] | colours of an ICC profile → sRGB |
+//! | [`quality`] | a JPEG's quantization tables ↔ how fine it is |
 //! | [`encode`] | pixels → a file |
 
 mod chroma;
@@ -24,6 +25,7 @@ pub mod opened;
 pub mod orientation;
 mod png;
 pub mod profile;
+pub mod quality;
 pub mod resample;
 pub mod sharpen;
 pub mod watermark;

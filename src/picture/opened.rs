@@ -50,6 +50,14 @@ impl<'a> Opened<'a> {
         }
     }
 
+    /// The quality, 1 to 100, with which a JPEG was written; other formats do not say.
+    pub fn quality(&self) -> Option<u8> {
+        match self {
+            Opened::Jpeg(jpeg) => jpeg.quality(),
+            _ => None,
+        }
+    }
+
     /// The pixels. A picture of several frames gives the first. A JPEG may come smaller, by a factor of at most `shrink`
     /// (1: as it is), which saves most of the work.
     pub fn decode(self, shrink: u32) -> Result<Decoded, RenderError> {

@@ -1,5 +1,4 @@
-//! A part of a picture in another size, by Catmull-Rom: of the usual filters the one whose results are nearest to those
-//! of both of Piwigo's libraries, taken together (Imagick: Lanczos, then a coarser JPEG; GD: areas).
+//! A part of a picture in another size, by Lanczos, as `ImageMagick` does for Piwigo.
 
 use fast_image_resize::images::TypedImage;
 use fast_image_resize::pixels::{U8, U8x3, U8x4};
@@ -29,7 +28,7 @@ pub fn resample(picture: Picture, part: Part, size: (u32, u32)) -> Result<Pictur
     let (cut, part) = cut_out(&picture, part);
     let picture = cut.unwrap_or(picture);
     let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
+        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
         .crop(part.left, part.top, part.width, part.height)
         .use_alpha(picture.channels == Channels::Rgba);
     match picture.channels {

@@ -20,7 +20,7 @@ use std::time::Duration;
 pub use action_php::ActionPhp;
 use databases::Databases;
 pub use error::SettingsError;
-pub use options::{Deny, Derivatives, LogFormat, LogLevel, Options};
+pub use options::{Deny, DerivativeQuality, Derivatives, LogFormat, LogLevel, Options};
 pub use piwigo_files::PiwigoFiles;
 pub use symlinks::Symlinks;
 
@@ -87,6 +87,8 @@ pub struct Settings {
     pub derivative_jobs: usize,
     /// Whether resized animations move.
     pub gif_animation: bool,
+    /// How fine JPEG and WebP files are.
+    pub derivative_quality: DerivativeQuality,
     /// Limits of the serving side.
     pub limits: Limits,
     /// What to log.
@@ -248,6 +250,7 @@ impl Settings {
                 1..=256,
                 "a number from 1 to 256",
             )?,
+            derivative_quality: options.derivative_quality.unwrap_or(DerivativeQuality::Source),
             gif_animation: options.gif_animation.unwrap_or(false),
             limits: Limits::resolve(&options)?,
             log: options.log.unwrap_or_default(),

@@ -139,6 +139,9 @@ pub struct Options {
     /// What happens when a resized picture is missing or stale [default: generate]
     #[arg(long, env = "PIWIGO_GATE_DERIVATIVES")]
     pub derivatives: Option<Derivatives>,
+    /// How fine resized JPEG and WebP files are [default: source]
+    #[arg(long, env = "PIWIGO_GATE_DERIVATIVE_QUALITY")]
+    pub derivative_quality: Option<DerivativeQuality>,
     /// Resized pictures that are made at the same time, at most [default: as many as there are processor cores]
     #[arg(long, env = "PIWIGO_GATE_DERIVATIVE_JOBS", value_name = "N")]
     pub derivative_jobs: Option<usize>,
@@ -204,6 +207,16 @@ pub enum Derivatives {
     Piwigo,
     /// Only what exists is served.
     Existing,
+}
+
+/// The `derivative_quality` setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DerivativeQuality {
+    /// As fine as the picture itself and no finer than Piwigo's setting; a WebP 75 at most.
+    Source,
+    /// By Piwigo's setting.
+    Configured,
 }
 
 /// The `deny` setting: what a refusal looks like, beside its status.
@@ -326,6 +339,7 @@ impl Options {
             browser_cache: self.browser_cache.or(weaker.browser_cache),
             derivatives: self.derivatives.or(weaker.derivatives),
             derivative_jobs: self.derivative_jobs.or(weaker.derivative_jobs),
+            derivative_quality: self.derivative_quality.or(weaker.derivative_quality),
             gif_animation: self.gif_animation.or(weaker.gif_animation),
             max_connections: self.max_connections.or(weaker.max_connections),
             header_timeout: self.header_timeout.or(weaker.header_timeout),
