@@ -19,7 +19,7 @@ use crate::reply::{Deliver, Handover, Reply, fits_a_header};
 use crate::request::{Method, Request, Server};
 use crate::send::{Sendable, Streamed, Tree, Unsendable};
 use crate::settings::{Derivatives, Settings, Symlinks};
-use crate::target::Icon;
+use crate::target::{self, Icon};
 
 /// How files of one gallery go to one web server.
 pub struct Delivery<'a> {
@@ -143,6 +143,9 @@ impl Delivery<'_> {
             return self.derivative_address(derivative);
         }
         let path = format!("{}{derivative}", self.ready.gallery.layout.derivative_dir);
+        if self.could_be_run(&path) {
+            return self.settings.refusal();
+        }
         let on_disk = || self.settings.gallery.join(&path).to_string_lossy().into_owned();
         if self.how == Deliver::XSendfile
             && let Some(answer) = self.unsayable(&on_disk())
@@ -194,18 +197,41 @@ impl Delivery<'_> {
         }
     }
 
-    /// Whether a file beside the root is in a directory that may be served, and this server can be told of it: a local
-    /// redirect and an authorizer's yes lead to wherever the server itself maps the URL.
+    /// Whether this server can be told of a file.
     fn can_send(&self, path: &str) -> bool {
-        path.strip_prefix("../").is_none_or(|beside| {
-            !matches!(self.how, Deliver::Location | Deliver::Authorize)
-                && self.ready.gallery.layout.is_in_parent_site(beside)
+        !self.is_out_of_reach(path) && !self.could_be_run(path)
+    }
+
+    /// Whether a file is beside the root, and in no directory that may be served or not to be named to this server: a local
+    /// redirect and an authorizer's yes lead to wherever the server itself maps the URL.
+    fn is_out_of_reach(&self, path: &str) -> bool {
+        path.strip_prefix("../").is_some_and(|beside| {
+            matches!(self.how, Deliver::Location | Deliver::Authorize)
+                || !self.ready.gallery.layout.is_in_parent_site(beside)
         })
     }
 
+    /// Whether this server might run a file in the place of sending it. A server that serves the URL in its own way might, and
+    /// Apache chooses a program by any of a name's extensions. Caddy has no such handlers, and nginx's printed files serve what
+    /// the yes names from a location without any. By the other ways of delivery the file's bytes are sent.
+    fn could_be_run(&self, path: &str) -> bool {
+        let chooses_a_handler = match self.how {
+            Deliver::Location => true,
+            Deliver::Authorize => !self.request.names_file && self.request.server != Server::Caddy,
+            Deliver::XAccelRedirect | Deliver::XSendfile | Deliver::XSendfileEncoded | Deliver::Stream => false,
+        };
+        chooses_a_handler && target::could_be_executed(path.rsplit('/').next().unwrap_or(path))
+    }
+
     async fn file(&self, path: &str) -> Reply {
-        if !self.can_send(path) {
+        if self.is_out_of_reach(path) {
             tracing::info!("a file beside the gallery's directory cannot be sent in this way: refused");
+            return self.settings.refusal();
+        }
+        if self.could_be_run(path) {
+            tracing::info!(
+                "refused: a part of the file's name is an extension of programs, and the web server could run it (AddHandler)"
+            );
             return self.settings.refusal();
         }
         match self.how {

@@ -12,6 +12,7 @@ mod outside;
 mod own_lines;
 mod plugins;
 mod prefixes;
+mod program_names;
 mod sendfile;
 mod setup;
 mod shared_host;
@@ -106,6 +107,7 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
         if let Some((_, ready)) = &opened {
             database::tables(settings, ready, inspection, &mut findings).await;
             guarded = database::prefixes(settings, ready, inspection, &mut findings).await;
+            program_names::examine(inspection, &mut findings).await;
             let downloads =
                 plugins::Downloads { in_force: ready.action_php(settings), said: settings.action_php };
             plugins::active(&root, &ready.plugins, downloads, &mut findings);

@@ -9,6 +9,7 @@ use super::rows::image;
 use super::statements::{Tables, quoted};
 use super::{Address, DatabaseError};
 use crate::image::Image;
+use crate::target::PROGRAMS;
 
 /// Longest wait for one answer: some of these statements read a whole table.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -70,6 +71,9 @@ pub enum Sort {
     /// Those with a percent sign in their paths.
     WithPercent,
 }
+
+/// So many names are looked through, at most.
+const MAX_NAMES: usize = 10_000;
 
 /// A picture that may do as a sample.
 #[derive(Debug)]
@@ -255,6 +259,24 @@ impl Inspection {
         let path = self.exact.column("i.path");
         let statement =
             format!("SELECT {path} FROM {images} i WHERE {condition} AND i.path NOT LIKE '../%' LIMIT 5");
+        Ok(self.rows(statement, patterns).await?.iter().filter_map(|row| row.text(0)).collect())
+    }
+
+    /// Paths of `images` in whose names an extension of programs may stand, and perhaps others, at most 10,000 of them.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn paths_like_programs(&self) -> Result<Vec<String>, DatabaseError> {
+        let images = quoted(&self.tables.images)?;
+        // `%.php%` is for `php5` and for `phps`; the others end the name or stand before a dot.
+        let patterns: Vec<Value> = std::iter::once("%.php%".to_owned())
+            .chain(
+                PROGRAMS.iter().flat_map(|extension| [format!("%.{extension}"), format!("%.{extension}.%")]),
+            )
+            .map(Value::Text)
+            .collect();
+        let condition = vec!["i.path LIKE ?"; patterns.len()].join(" OR ");
+        let statement = format!("SELECT i.path FROM {images} i WHERE {condition} LIMIT {MAX_NAMES}");
         Ok(self.rows(statement, patterns).await?.iter().filter_map(|row| row.text(0)).collect())
     }
 

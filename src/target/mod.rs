@@ -153,7 +153,7 @@ pub enum Refusal {
     #[error("nothing below this folder is ever served by the gate")]
     Private,
     /// A file type that a web server might run.
-    #[error("a file type that a server could execute is never served")]
+    #[error("a name that ends as a program's does is never served")]
     Script,
     /// A derivative's name without an extension.
     #[error("the derivative's name has no extension")]
@@ -309,7 +309,7 @@ fn file(path: &str, layout: &Layout) -> Result<Source, Refusal> {
     if NEVER_PICTURES.contains(&first) || path.starts_with(&layout.data_dir) {
         return Err(Refusal::Private);
     }
-    if could_be_executed(file_name) {
+    if names_a_program(file_name) {
         return Err(Refusal::Script);
     }
     Ok(Source {
@@ -336,31 +336,28 @@ fn owner(directory: &str, file_name: &str) -> Option<Owner> {
     })
 }
 
-/// Whether any part of the name is an extension that a badly set-up server would run: Apache's `mod_mime` looks
-/// at every extension, so `a.php.jpg` counts.
-pub(crate) fn could_be_executed(file_name: &str) -> bool {
-    file_name.split('.').skip(1).any(|extension| {
-        let extension = extension.to_ascii_lowercase();
-        let php = extension.strip_prefix("php").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
-        php || matches!(
-            extension.as_str(),
-            "phtml"
-                | "pht"
-                | "phar"
-                | "phps"
-                | "inc"
-                | "cgi"
-                | "fcgi"
-                | "pl"
-                | "py"
-                | "rb"
-                | "sh"
-                | "asp"
-                | "aspx"
-                | "jsp"
-        )
-    })
+/// Whether a name ends as a program's does. No server is told to send such a file.
+pub fn names_a_program(file_name: &str) -> bool {
+    // Blanks and dots at the end are none of the name on some disks, and no extension for Apache.
+    let name = file_name.trim_end_matches(['.', ' ']);
+    name.rsplit_once('.').is_some_and(|(_, extension)| is_of_programs(extension))
 }
+
+/// Whether any part of the name is an extension of programs. Apache's `mod_mime` (`AddHandler`) looks at every extension, so that
+/// `a.php.jpg` counts, and `allegro.pl.jpg`.
+pub fn could_be_executed(file_name: &str) -> bool {
+    file_name.split('.').skip(1).any(is_of_programs)
+}
+
+fn is_of_programs(extension: &str) -> bool {
+    let extension = extension.trim_end_matches(' ').to_ascii_lowercase();
+    let php = extension.strip_prefix("php").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
+    php || PROGRAMS.contains(&extension.as_str())
+}
+
+/// Extensions of programs besides `php` and `php5`.
+pub const PROGRAMS: [&str; 14] =
+    ["phtml", "pht", "phar", "phps", "inc", "cgi", "fcgi", "pl", "py", "rb", "sh", "asp", "aspx", "jsp"];
 
 /// Percent-decodes a raw path once. An encoded slash is refused: servers disagree on whether it separates.
 fn decode_once(raw: &[u8]) -> Result<String, Refusal> {
@@ -560,7 +557,14 @@ mod tests {
             ("upload/a\n.jpg", false),
             ("upload\\a.jpg", false),
             ("upload/a.php", false),
-            ("upload/a.php.jpg", false),
+            ("upload/a.PHP8", false),
+            ("upload/a.jpg.pl", false),
+            ("upload/a.php.", false),
+            ("upload/a.php ", false),
+            ("upload/a.php .", false),
+            // Whether this server could run it is known where it is told of it.
+            ("upload/a.php.jpg", true),
+            ("upload/allegro.pl.jpg", true),
             ("local/config/database.inc.php", false),
             ("_data/logs/log.txt", false),
             ("include/a.jpg", false),
