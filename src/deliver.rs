@@ -147,10 +147,12 @@ impl Delivery<'_> {
             return self.settings.refusal();
         }
         let on_disk = || self.settings.gallery.join(&path).to_string_lossy().into_owned();
-        if self.how == Deliver::XSendfile
-            && let Some(answer) = self.unsayable(&on_disk())
-        {
-            return answer;
+        if self.how == Deliver::XSendfile {
+            match trouble_with(&on_disk(), self.request.sendfile_is_raw) {
+                Some(HeaderTrouble::Percent) => return unsayable(),
+                Some(HeaderTrouble::Blank) => return self.allowed(self.by_name(path)),
+                None => {}
+            }
         }
         self.allowed(match self.how {
             Deliver::XSendfileEncoded => Handover::SendfileEncoded { path: on_disk() },
@@ -218,7 +220,9 @@ impl Delivery<'_> {
         let chooses_a_handler = match self.how {
             Deliver::Location => true,
             Deliver::Authorize => !self.request.names_file && self.request.server != Server::Caddy,
-            Deliver::XAccelRedirect | Deliver::XSendfile | Deliver::XSendfileEncoded | Deliver::Stream => false,
+            Deliver::XAccelRedirect | Deliver::XSendfile | Deliver::XSendfileEncoded | Deliver::Stream => {
+                false
+            }
         };
         chooses_a_handler && target::could_be_executed(path.rsplit('/').next().unwrap_or(path))
     }
@@ -241,14 +245,19 @@ impl Delivery<'_> {
                 Reply::Missing
             }
             Deliver::XSendfile | Deliver::XSendfileEncoded => {
-                let (tree, path) = (self.ready.tree.clone(), path.to_owned());
+                let (tree, of_gallery, path) = (self.ready.tree.clone(), path, path.to_owned());
                 match self.disk.look(move || tree.look(&path)).await {
                     Some(Ok(Sendable { path, .. })) if self.how == Deliver::XSendfileEncoded => {
                         self.allowed(Handover::SendfileEncoded { path })
                     }
-                    Some(Ok(Sendable { path, length, modified })) => self
-                        .unsayable(&path)
-                        .unwrap_or_else(|| self.allowed(Handover::Sendfile { path, length, modified })),
+                    Some(Ok(Sendable { path, length, modified })) => {
+                        match trouble_with(&path, self.request.sendfile_is_raw) {
+                            None => self.allowed(Handover::Sendfile { path, length, modified }),
+                            // The gate can send its bytes all the same.
+                            Some(HeaderTrouble::Blank) => self.stream(of_gallery).await,
+                            Some(HeaderTrouble::Percent) => unsayable(),
+                        }
+                    }
                     Some(Err(reason)) => unsendable(&reason),
                     None => Reply::Unavailable,
                 }
@@ -262,20 +271,6 @@ impl Delivery<'_> {
                 self.allowed(self.by_name(path.to_owned()))
             }
         }
-    }
-
-    /// The answer to a file that the header `X-Sendfile` cannot name to this server. `path`: what the header would hold.
-    fn unsayable(&self, path: &str) -> Option<Reply> {
-        match trouble_with(path, self.request.sendfile_is_raw)? {
-            HeaderTrouble::Blank => {
-                tracing::info!("an allowed file cannot be sent: its name ends with a blank");
-            }
-            HeaderTrouble::Percent => tracing::warn!(
-                "an allowed file is not sent: its path holds a %, and the web server's file does not say by GATE_XSENDFILE \
-                 that the server takes X-Sendfile as it stands. Print that file anew (piwigo-gate config)"
-            ),
-        }
-        Some(Reply::Missing)
     }
 
     async fn stream(&self, path: &str) -> Reply {
@@ -421,6 +416,15 @@ fn trouble_with(path: &str, is_raw: bool) -> Option<HeaderTrouble> {
 fn address_at(prefix: &str, path: &str) -> Reply {
     let handover = Handover::Address(PictureAddress::of(prefix, path));
     Reply::Allowed { handover, cache: address::NOT_KEPT.to_owned(), disposition: None }
+}
+
+/// The answer to a file that `X-Sendfile` cannot name to this server.
+fn unsayable() -> Reply {
+    tracing::warn!(
+        "an allowed file is not sent: its path holds a %, and the web server's file does not say by GATE_XSENDFILE that the \
+         server takes X-Sendfile as it stands. Print that file anew (piwigo-gate config)"
+    );
+    Reply::Missing
 }
 
 /// The answer to who may have a file that is not there, or not to be reached.
