@@ -344,7 +344,7 @@ impl Gate {
             None
         };
         let reply = reply.unwrap_or_else(|| self.settings.refusal());
-        self.refusals.refused(request.remote_addr, visitor, reply.status(), request.uri, why);
+        self.refusals.refused(request, visitor, reply.status(), why);
         reply
     }
 

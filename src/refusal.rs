@@ -14,6 +14,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::access::Denial;
 use crate::deliver::derivative_path;
 use crate::reply::encode_path;
+use crate::request::Request;
 use crate::target::{self, Layout, Target};
 use crate::visitor::Visitor;
 
@@ -65,8 +66,12 @@ pub struct Log {
 impl Log {
     /// Writes the line of one refusal. `visitor` is `None` where nobody was looked up. The reason also names why somebody who
     /// has signed in counts as a guest.
-    pub fn refused(&self, client: &str, visitor: Option<&Visitor>, status: u16, uri: &[u8], why: Why) {
-        if !self.has_room(client.parse().ok()) {
+    ///
+    /// After each upload Piwigo itself fetches a size of the photo, as a guest, and tries again in two more ways. Such a line is
+    /// written at `debug` only.
+    pub fn refused(&self, request: &Request<'_>, visitor: Option<&Visitor>, status: u16, why: Why) {
+        let client = request.remote_addr;
+        if !request.is_piwigos_own && !self.has_room(client.parse().ok()) {
             return;
         }
         let user = visitor.map_or(0, |visitor| visitor.id);
@@ -74,15 +79,12 @@ impl Log {
             Some(why_guest) => format!("{why}; the visitor counts as a guest: {why_guest}"),
             None => why.to_string(),
         };
-        tracing::info!(
-            client = %client,
-            user,
-            class = %why.class(),
-            status,
-            path = %Path(uri),
-            reason,
-            "refused"
-        );
+        let (class, path) = (why.class(), Path(request.uri));
+        if request.is_piwigos_own {
+            tracing::debug!(%client, user, %class, status, %path, reason, "refused");
+        } else {
+            tracing::info!(%client, user, %class, status, %path, reason, "refused");
+        }
     }
 
     /// Writes the line of a request that names neither a visitor nor an address.

@@ -3,6 +3,7 @@
 //! variables are the visitor's own words (CGI, RFC 3875 §4.1.18).
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use crate::fastcgi::{Params, Role};
 use crate::reply::Deliver;
@@ -100,6 +101,9 @@ pub struct Request<'a> {
     pub is_navigation: bool,
     /// `Range` of something behind the first byte: a player that seeks, or a download that goes on.
     pub is_continuation: bool,
+    /// Piwigo on the web server's machine fetches a file: from that machine's own address, by the name that Piwigo's
+    /// `fetchRemote` gives itself, and without a cookie. Only the log depends on it, because anybody can use that name.
+    pub is_piwigos_own: bool,
     /// `Range` and the `If-` headers: what a file that the gate sends itself is answered by.
     pub conditions: Conditions<'a>,
 }
@@ -159,6 +163,7 @@ impl<'a> Request<'a> {
             api_key: None,
             is_navigation: false,
             is_continuation: false,
+            is_piwigos_own: false,
             conditions: Conditions::default(),
         }
     }
@@ -184,6 +189,7 @@ impl<'a> Request<'a> {
         let mut api_key = None;
         let mut is_navigation = false;
         let mut is_continuation = false;
+        let (mut server_addr, mut user_agent): (&[u8], &[u8]) = (b"", b"");
         let mut conditions = Conditions::default();
         // One pass; a name that comes twice overwrites, so the last one wins (SERVERS.md rule 6).
         for (name, value) in params {
@@ -213,6 +219,8 @@ impl<'a> Request<'a> {
                 b"HTTP_IF_NONE_MATCH" => conditions.if_none_match = given(value),
                 b"HTTP_IF_MODIFIED_SINCE" => conditions.if_modified_since = given(value),
                 b"HTTP_IF_UNMODIFIED_SINCE" => conditions.if_unmodified_since = given(value),
+                b"SERVER_ADDR" => server_addr = value,
+                b"HTTP_USER_AGENT" => user_agent = value,
                 b"HTTP_SEC_FETCH_DEST" => is_navigation = value == b"document",
                 _ => {}
             }
@@ -240,7 +248,6 @@ impl<'a> Request<'a> {
         Ok(Request {
             method,
             uri,
-            cookies,
             remote_addr,
             server,
             role,
@@ -256,6 +263,10 @@ impl<'a> Request<'a> {
             api_key,
             is_navigation,
             is_continuation,
+            is_piwigos_own: user_agent == b"Piwigo"
+                && cookies.is_empty()
+                && is_of_this_machine(remote_addr, server_addr),
+            cookies,
             conditions,
         })
     }
@@ -285,6 +296,14 @@ impl Question {
             Role::Responder => Question::Which,
         }
     }
+}
+
+/// Whether a client's address is a loopback address or the one at which it has reached the web server.
+fn is_of_this_machine(client: &str, server: &[u8]) -> bool {
+    let Ok(client) = client.parse::<IpAddr>() else { return false };
+    let server = std::str::from_utf8(server).ok().and_then(|server| server.parse::<IpAddr>().ok());
+    let client = client.to_canonical();
+    client.is_loopback() || server.is_some_and(|server| server.to_canonical() == client)
 }
 
 /// A header's value; some servers pass an empty one for a header that did not come.
@@ -346,6 +365,33 @@ mod tests {
         assert_eq!(request.remote_addr, "192.0.2.7");
         assert_eq!(request.server, Server::Nginx);
         assert_eq!(request.deliver, Some(Deliver::XAccelRedirect));
+    }
+
+    #[test]
+    fn piwigos_own_fetch_is_known_by_address_name_and_want_of_a_cookie() {
+        for (client, server, agent, cookie, is_own) in [
+            ("127.0.0.1", "", "Piwigo", "", true),
+            ("127.8.9.1", "192.0.2.1", "Piwigo", "", true),
+            ("::1", "", "Piwigo", "", true),
+            ("::ffff:127.0.0.1", "", "Piwigo", "", true),
+            ("192.0.2.1", "192.0.2.1", "Piwigo", "", true),
+            ("192.0.2.1", "::ffff:192.0.2.1", "Piwigo", "", true),
+            ("192.0.2.1", "192.0.2.2", "Piwigo", "", false),
+            ("192.0.2.1", "", "Piwigo", "", false),
+            ("192.0.2.1", "x", "Piwigo", "", false),
+            ("127.0.0.1", "", "Piwigo/2", "", false),
+            ("127.0.0.1", "", "", "", false),
+            ("127.0.0.1", "", "Piwigo", "pwg_id=x", false),
+        ] {
+            let bytes = encode(&with(&[
+                ("REMOTE_ADDR", client),
+                ("SERVER_ADDR", server),
+                ("HTTP_USER_AGENT", agent),
+                ("HTTP_COOKIE", cookie),
+            ]));
+            let request = Request::from_params(Role::Responder, &Params::parse(&bytes).unwrap()).unwrap();
+            assert_eq!(request.is_piwigos_own, is_own, "{client} {server} {agent} {cookie}");
+        }
     }
 
     #[test]

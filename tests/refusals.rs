@@ -271,6 +271,29 @@ fn one_line_for_each_refusal_and_none_that_a_visitor_has_written() {
     assert!(!log.contains("allowed") && !log.contains('\x1b'), "{log}");
 }
 
+/// Piwigo fetches a size of each uploaded photo from its own site, without a cookie. Whoever else uses its name is logged.
+#[test]
+fn piwigos_own_fetch_after_an_upload_is_no_line_at_info() {
+    for (level, expected) in [("info", 2), ("debug", 3)] {
+        let scene = Scene::start();
+        let _php = PhpFcgi::start(&scene.sandbox);
+        let gate = Gate::start(&scene.sandbox, &["--log", level], &[]);
+        let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
+        let medium = scene.world.private_image("bob").derivative("me").expect("a picture");
+        let target = format!("/i.php?{}", http::url(&medium["_data/i".len()..]));
+        let alice = scene.world.session("alice").cookie_header();
+        for headers in [
+            &[("User-Agent", "Piwigo")][..],
+            &[("User-Agent", "curl")],
+            &[("User-Agent", "Piwigo"), ("Cookie", &*alice)],
+        ] {
+            assert_eq!(http::request(nginx.address(), "GET", &target, headers).status, 403);
+        }
+        let log = gate.log_text();
+        assert_eq!(refusals(&log).len(), expected, "{level}: {log}");
+    }
+}
+
 #[test]
 fn json_lines_hold_the_same_fields() {
     let scene = Scene::start();
