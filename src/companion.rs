@@ -3,8 +3,31 @@
 
 use crate::target;
 
-/// Patterns, at most.
+/// Patterns in the setting, at most.
 pub const MAX_PATTERNS: usize = 16;
+
+/// The word in the setting that stands for [`VIDEOJS`].
+pub const VIDEOJS_WORD: &str = "videojs";
+
+/// Where the plugin `VideoJS` puts what it makes of a video, and looks for more: other encodings (with extensions in small or
+/// capital letters), subtitles, and pictures of the time line. The poster has a record.
+pub const VIDEOJS: [&str; 15] = [
+    "pwg_representative/{stem}.mp4",
+    "pwg_representative/{stem}.m4v",
+    "pwg_representative/{stem}.webm",
+    "pwg_representative/{stem}.webmv",
+    "pwg_representative/{stem}.ogg",
+    "pwg_representative/{stem}.ogv",
+    "pwg_representative/{stem}.MP4",
+    "pwg_representative/{stem}.M4V",
+    "pwg_representative/{stem}.WEBM",
+    "pwg_representative/{stem}.WEBMV",
+    "pwg_representative/{stem}.OGG",
+    "pwg_representative/{stem}.OGV",
+    "pwg_representative/{stem}.vtt",
+    "pwg_representative/{stem}-th_*.jpg",
+    "pwg_representative/{stem}-th_*.png",
+];
 
 /// Longest pattern, in bytes.
 const MAX_PATTERN: usize = 128;
@@ -160,6 +183,26 @@ mod tests {
         ];
         for (text, good) in table {
             assert_eq!(Pattern::parse(text).is_ok(), good, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_videojs_makes_is_its_videos() {
+        let patterns: Vec<Pattern> = VIDEOJS.iter().map(|text| Pattern::parse(text).unwrap()).collect();
+        for (name, stem) in [
+            ("film.webm", Some("film")),
+            ("film.MP4", Some("film")),
+            ("film.vtt", Some("film")),
+            ("film-th_0.jpg", Some("film")),
+            ("film.cut-th_120.png", Some("film.cut")),
+            ("film-th_.png", None),
+            ("film.jpg", None),
+            ("film.srt", None),
+        ] {
+            let found = candidates(&patterns, &format!("g/pwg_representative/{name}"));
+            let stems: Vec<&str> = found.iter().map(|found| &*found.stem).collect();
+            assert_eq!(stems, stem.map_or(vec![], |stem| vec![stem]), "{name}");
+            assert!(candidates(&patterns, &format!("g/{name}")).is_empty(), "{name}");
         }
     }
 

@@ -96,7 +96,8 @@ impl Image {
     }
 
     /// The claim of this row to the file `source`, if it has one.
-    fn claim(self, source: &Source, format_ext: Option<&str>) -> Option<Claim> {
+    /// `formats`: the extensions of those of its formats that may be meant.
+    fn claim(self, source: &Source, formats: &[String]) -> Option<Claim> {
         // One leading `../` is a gallery beside the root, which shares its derivatives' names with the root.
         if self.path == source.path || self.path.strip_prefix("../") == Some(&source.path) {
             let file = self.path.clone();
@@ -108,21 +109,21 @@ impl Image {
                 cover_of: Vec::new(),
             });
         }
-        let owner = source.owner.as_ref()?;
         let path = self.path.strip_prefix("../").unwrap_or(&self.path);
         let (directory, file_name) = path.rsplit_once('/').unwrap_or(("", path));
         let (stem, _) = file_name.rsplit_once('.')?;
-        if directory != owner.directory || stem != owner.stem {
-            return None;
-        }
-        let (ownership, extension) = match owner.folder {
-            Folder::Representative => (Ownership::Representative, self.representative_ext.as_deref()?),
-            Folder::Format => (Ownership::Format, format_ext?),
+        let owner = source.owners.iter().find(|owner| {
+            let has_it = match owner.folder {
+                Folder::Representative => self.representative_ext.as_ref() == Some(&owner.extension),
+                Folder::Format => formats.contains(&owner.extension),
+            };
+            has_it && directory == owner.directory && stem == owner.stem
+        })?;
+        let ownership = match owner.folder {
+            Folder::Representative => Ownership::Representative,
+            Folder::Format => Ownership::Format,
         };
-        if extension != owner.extension {
-            return None;
-        }
-        let file = self.belonging(owner.folder, extension)?;
+        let file = self.belonging(owner.folder, &owner.extension)?;
         Some(Claim { ownership, file, image: self, name: None, cover_of: Vec::new() })
     }
 
@@ -260,7 +261,7 @@ async fn find_part(database: &Database, part: Part, gallery: &Gallery) -> Result
             Part::Format { .. } => (Ownership::Format, image.belonging(Folder::Format, format?)?),
         };
         let source = target::servable(&file, &gallery.layout).ok()?;
-        let claim = image.claim(&source, format)?;
+        let claim = image.claim(&source, &formats)?;
         (claim.ownership == ownership && claim.file == file).then_some(claim)
     };
     let mut claims: Vec<Claim> = group(rows.into_iter()).into_iter().filter_map(claim).collect();
@@ -288,19 +289,19 @@ pub async fn find(
     }
     let by_path = database.images_by_path(spellings_of(source, &source.path, of_derivative));
     let by_owner = async {
-        match &source.owner {
+        let ask = async |owner: Option<&Owner>| match owner {
             Some(owner) if owner.folder == Folder::Format && !gallery.formats => Ok(Vec::new()),
             Some(owner) => images_of_owner(database, source, owner, of_derivative).await,
             None => Ok(Vec::new()),
-        }
+        };
+        let (rows, more) = tokio::try_join!(ask(source.owners.first()), ask(source.owners.get(1)))?;
+        Ok(rows.into_iter().chain(more).collect::<Vec<_>>())
     };
     let (by_path, by_owner) = tokio::try_join!(by_path, by_owner)?;
     let mut claims = Vec::new();
     for image in group(by_path.into_iter().chain(by_owner)) {
         let (image, formats) = image;
-        let extension = source.owner.as_ref().map(|owner| owner.extension.as_str());
-        let format = extension.filter(|extension| formats.iter().any(|format| format == extension));
-        let Some(claim) = image.claim(source, format) else { continue };
+        let Some(claim) = image.claim(source, &formats) else { continue };
         let is_source_picture = match claim.ownership {
             Ownership::Original => claim.image.is_picture(&gallery.picture_extensions),
             Ownership::Representative => !claim.image.is_picture(&gallery.picture_extensions),

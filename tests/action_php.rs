@@ -360,6 +360,53 @@ fn companions_are_judged_as_their_video() {
     }
 }
 
+/// What the plugin VideoJS makes and looks for, by the setting's one word; its HD version is a format with a dot in its name.
+#[test]
+fn a_video_of_videojs_is_there_with_all_its_files() {
+    let scene = Scene::start();
+    let sandbox = &scene.sandbox;
+    let beside = |id: u32, folder: &str, rest: &str| {
+        let path = scene.world.image(id).original();
+        let (directory, name) = path.rsplit_once('/').expect("a directory");
+        let (stem, _) = name.rsplit_once('.').expect("an extension");
+        format!("{directory}/{folder}/{stem}{rest}")
+    };
+    scene.database.sql(
+        "INSERT INTO piwigo_image_format (format_id, image_id, ext) VALUES (934, 34, 'hd.mp4'), (935, 35, 'hd.mp4');",
+    );
+    let mut files = vec![
+        // Not VideoJS's: without a record, in the wrong place, of a picture.
+        (beside(34, "pwg_representative", ".srt"), 403, 403),
+        (beside(34, "pwg_format", ".4k.mp4"), 403, 403),
+        (beside(34, "pwg_representative", "-th_.jpg"), 403, 403),
+        (beside(2, "pwg_representative", ".mp4"), 403, 403),
+        (beside(34, "pwg_representative", ".php"), 403, 403),
+    ];
+    for (id, guest) in [(34, 200), (35, 403)] {
+        files.push((beside(id, "pwg_format", ".hd.mp4"), guest, 200));
+        for rest in [".webm", ".ogv", ".m4v", ".MP4", ".WEBMV", ".vtt", "-th_0.jpg", "-th_1234.png"] {
+            files.push((beside(id, "pwg_representative", rest), guest, 200));
+        }
+    }
+    for (path, ..) in &files {
+        sandbox.write(&format!("gallery/{path}"), "beside\n");
+    }
+    sandbox.write("gallery/local/config/gate.toml", "companions = \"videojs\"\n");
+    sandbox.hand_over_tree(&sandbox.gallery());
+    let _php = PhpFcgi::start(sandbox);
+    let _gate = Gate::start(sandbox, &[], &[]);
+    let nginx = Nginx::start_gallery(sandbox, nginx::ACCEL);
+    let bob = scene.world.session("bob").cookie_header();
+    files.push(("action.php?format=934".to_owned(), 200, 200));
+    files.push(("action.php?format=935".to_owned(), 403, 200));
+    for (path, guest, user) in &files {
+        let url = if path.contains('?') { format!("/{path}") } else { http::url(path) };
+        assert_eq!(http::get(nginx.address(), &url).status, *guest, "{path}");
+        let answer = http::request(nginx.address(), "GET", &url, &[("Cookie", &bob)]);
+        assert_eq!((answer.status, answer.text() == "beside\n"), (*user, *user == 200), "{path}");
+    }
+}
+
 #[test]
 fn ranges_and_conditions_are_those_of_a_static_file() {
     for kind in ALL {

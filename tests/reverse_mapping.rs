@@ -53,7 +53,10 @@ async fn world(sandbox: &Sandbox) -> (Database, Gallery) {
         connection.execute(AssertSqlSafe(row)).await.unwrap();
     }
     connection
-        .execute("INSERT INTO piwigo_image_format (format_id, image_id, ext) VALUES (1, 1, 'cr2')")
+        .execute(
+            "INSERT INTO piwigo_image_format (format_id, image_id, ext)
+             VALUES (1, 1, 'cr2'), (3, 12, 'hd.mp4'), (4, 12, 'mp4'), (5, 1, 'hd.mp4')",
+        )
         .await
         .unwrap();
     connection.close().await.unwrap();
@@ -101,6 +104,17 @@ async fn urls_and_the_rows_that_own_them() {
         ("/i/upload/2024/01/02/20240102030405-0123abcd-sq.jpg?b=17", Derivative(&[1])),
         ("/upload/2024/01/02/pwg_format/20240102030405-0123abcd.cr2", File(&[1])),
         ("/upload/2024/01/02/pwg_format/20240102030405-0123abcd.CR2", Unknown),
+        ("/upload/2024/01/02/pwg_format/20240102030405-0123abcd.hd.mp4", File(&[1])),
+        ("/upload/2024/01/02/pwg_format/20240102030405-0123abcd.mp4", Unknown),
+        ("/upload/2024/01/02/pwg_format/20240102030405-0123abcd.HD.mp4", Unknown),
+        ("/upload/2024/01/02/pwg_format/20240102030405-0123abcd.x.hd.mp4", Unknown),
+        ("/galleries/x/pwg_format/v.tar.hd.mp4", File(&[12])),
+        ("/galleries/x/pwg_format/v.tar.mp4", File(&[12])),
+        ("/galleries/x/pwg_format/v.hd.mp4", Unknown),
+        ("/galleries/x/pwg_representative/v.tar.hd.mp4", Unknown),
+        ("/action.php?format=3", Record(&[12])),
+        ("/action.php?format=5&id=1", Record(&[1])),
+        ("/action.php?format=5&id=12", Unknown),
         ("/galleries/al-bum/a-b-c.JPG", File(&[2])),
         ("/galleries/al-bum/a-b-c.jpg", Unknown),
         ("/_data/i/galleries/al-bum/a-b-c-xx.JPG", Derivative(&[2])),

@@ -25,7 +25,7 @@ pub use piwigo_files::PiwigoFiles;
 pub use symlinks::Symlinks;
 
 use crate::access::{Admins, Policy};
-use crate::companion::{MAX_PATTERNS, Pattern};
+use crate::companion::{MAX_PATTERNS, Pattern, VIDEOJS, VIDEOJS_WORD};
 use crate::database::{Address, Replicas, Tables};
 use crate::listen::{Listen, ListenError, Networks};
 use crate::reply::{Deliver, DenyStatus, Reply};
@@ -382,10 +382,10 @@ fn companions(patterns: &[String]) -> Result<Vec<Pattern>, SettingsError> {
     if patterns.len() > MAX_PATTERNS {
         return Err(wrong(format!("{} patterns", patterns.len()), "at most 16 of them"));
     }
-    patterns
-        .iter()
-        .map(|text| Pattern::parse(text).map_err(|expected| wrong(text.clone(), expected)))
-        .collect()
+    let expanded = patterns.iter().flat_map(|text| {
+        if text == VIDEOJS_WORD { VIDEOJS.map(str::to_owned).to_vec() } else { vec![text.clone()] }
+    });
+    expanded.map(|text| Pattern::parse(&text).map_err(|expected| wrong(text, expected))).collect()
 }
 
 fn deny_status(code: u16) -> Result<DenyStatus, SettingsError> {

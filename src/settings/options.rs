@@ -175,8 +175,9 @@ pub struct Options {
     /// How log lines are written [default: text]
     #[arg(long, env = "PIWIGO_GATE_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// Files without a row that are judged as the video beside them: patterns such as `{stem}.vtt` (only in gate.toml)
+    /// Files without a row that are judged as the video beside them: patterns such as `{stem}.vtt`, or `videojs` (only in gate.toml)
     #[arg(skip)]
+    #[serde(deserialize_with = "one_or_more")]
     pub companions: Option<Vec<String>>,
     /// Settings of Piwigo's own, where they cannot be read from its files (only in gate.toml, table `piwigo`)
     #[arg(skip)]

@@ -101,8 +101,9 @@ pub enum Part {
 pub struct Source {
     /// The path without `./`, byte for byte what `images.path` must hold behind its `./`.
     pub path: String,
-    /// The rows that own it by its stem, if it lies in one of Piwigo's own folders.
-    pub owner: Option<Owner>,
+    /// The rows that own it by its stem, if it lies in one of Piwigo's own folders: one reading of its name, or two where the
+    /// extension of a format may have a dot in it (`hd.mp4`).
+    pub owners: Vec<Owner>,
     /// A row that the request names beside the path: one of those that own it, or else nothing is found.
     pub row: Option<u32>,
     /// The path is relative to the root's parent: only rows that begin with `../` own it.
@@ -314,26 +315,32 @@ fn file(path: &str, layout: &Layout) -> Result<Source, Refusal> {
     }
     Ok(Source {
         path: path.to_owned(),
-        owner: owner(directory, file_name),
+        owners: owners(directory, file_name),
         row: None,
         beside_the_root: false,
     })
 }
 
-fn owner(directory: &str, file_name: &str) -> Option<Owner> {
-    let (stem, extension) = file_name.rsplit_once('.')?;
+fn owners(directory: &str, file_name: &str) -> Vec<Owner> {
     let (parent, last) = directory.rsplit_once('/').unwrap_or(("", directory));
     let folder = match last {
         "pwg_representative" => Folder::Representative,
         "pwg_format" => Folder::Format,
-        _ => return None,
+        _ => return Vec::new(),
     };
-    Some(Owner {
+    let Some(last_dot) = file_name.rfind('.') else { return Vec::new() };
+    // The plugin VideoJS names a video's better version by the format `hd.mp4`.
+    let dot_before = match folder {
+        Folder::Format => file_name[..last_dot].rfind('.').filter(|&at| at > 0 && at + 1 < last_dot),
+        Folder::Representative => None,
+    };
+    let owner = |at: usize| Owner {
         folder,
         directory: parent.to_owned(),
-        stem: stem.to_owned(),
-        extension: extension.to_owned(),
-    })
+        stem: file_name[..at].to_owned(),
+        extension: file_name[at + 1..].to_owned(),
+    };
+    std::iter::once(last_dot).chain(dot_before).map(owner).collect()
 }
 
 /// Whether a name ends as a program's does. No server is told to send such a file.
