@@ -1,7 +1,6 @@
 //! A set-up in, findings out: what is right, what is wrong and what to do about it, told by the very code that serves, and
 //! from outside as any visitor would see it. Reads only. No password, key or session is ever part of a finding.
 
-mod accounts;
 mod address;
 mod charset;
 mod database;
@@ -29,9 +28,9 @@ pub use findings::{Finding, Level};
 pub use outside::{Cookies, CookiesError, Outside};
 pub use text::write;
 
+use crate::accounts::Account;
 use crate::send::Tree;
 use crate::settings::{self, Options, Settings, SettingsError};
-use accounts::Account;
 use findings::{Findings, some};
 use prefixes::Guarded;
 

@@ -50,6 +50,7 @@
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod access;
+mod accounts;
 pub mod address;
 pub mod api_keys;
 pub mod check;

@@ -5,9 +5,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::accounts::{Account, Right, name_of};
 use super::findings::{Findings, shown, some};
 use super::read_start;
+use crate::accounts::{Account, Right, name_of};
 use crate::settings::gallery::Gallery;
 use crate::settings::{Derivatives, Settings, SettingsError};
 

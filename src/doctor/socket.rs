@@ -6,8 +6,8 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::accounts::{Account, Right, name_of};
 use super::findings::Findings;
+use crate::accounts::{Account, Right, name_of};
 use crate::listen::{Listen, Networks, connect_at_once, is_local};
 
 /// Where the README's service listens: looked at where no address is given.

@@ -6,10 +6,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::accounts::name_of;
 use super::findings::{Findings, some};
 use super::prefixes::Guarded;
 use super::read_start;
+use crate::accounts::name_of;
 use crate::send::Tree;
 use crate::settings::Symlinks;
 

@@ -10,7 +10,7 @@ const WEB_USERS: [&str; 6] = ["www-data", "nginx", "apache", "http", "caddy", "l
 
 /// What is to be done, as in a mode's digit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Right {
+pub(crate) enum Right {
     Read = 4,
     Write = 2,
     /// Of a directory: go through it.
@@ -19,15 +19,15 @@ pub(super) enum Right {
 
 /// A user of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Account {
-    pub(super) name: String,
-    pub(super) uid: u32,
+pub(crate) struct Account {
+    pub(crate) name: String,
+    pub(crate) uid: u32,
     groups: Vec<u32>,
 }
 
 impl Account {
     /// Whose process this is.
-    pub(super) fn mine() -> Self {
+    pub(crate) fn mine() -> Self {
         let uid = rustix::process::geteuid().as_raw();
         let more = rustix::process::getgroups().unwrap_or_default();
         let groups = more.into_iter().chain([rustix::process::getegid()]).map(rustix::process::Gid::as_raw);
@@ -35,17 +35,17 @@ impl Account {
     }
 
     /// The account with this number, even if it has no name.
-    pub(super) fn numbered(uid: u32) -> Self {
+    pub(crate) fn numbered(uid: u32) -> Self {
         Self::named(&name_of(uid)).unwrap_or(Account { name: uid.to_string(), uid, groups: Vec::new() })
     }
 
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         Self::find(name, &read("/etc/passwd"), &read("/etc/group"))
     }
 
     /// The web server's: `given`, or the first of the usual names that exists.
-    pub(super) fn of_web_server(given: Option<&str>) -> Option<Self> {
+    pub(crate) fn of_web_server(given: Option<&str>) -> Option<Self> {
         match given {
             Some(name) => Self::named(name),
             None => WEB_USERS.iter().find_map(|name| Self::named(name)),
@@ -83,7 +83,7 @@ impl Account {
     ///
     /// # Errors
     /// The directory or file that stands in the way.
-    pub(super) fn may(&self, right: Right, path: &Path) -> Result<(), PathBuf> {
+    pub(crate) fn may(&self, right: Right, path: &Path) -> Result<(), PathBuf> {
         let path = path.canonicalize().map_err(|_| path.to_owned())?;
         for place in path.ancestors().collect::<Vec<_>>().into_iter().rev() {
             let needed = if place == path { right } else { Right::Enter };
@@ -97,7 +97,7 @@ impl Account {
 }
 
 /// A user's name, or else the number.
-pub(super) fn name_of(uid: u32) -> String {
+pub(crate) fn name_of(uid: u32) -> String {
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let of_line = |line: &str| {
         let mut fields = line.split(':');
