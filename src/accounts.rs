@@ -22,6 +22,7 @@ pub(crate) enum Right {
 pub(crate) struct Account {
     pub(crate) name: String,
     pub(crate) uid: u32,
+    /// Its own group is the last one.
     groups: Vec<u32>,
 }
 
@@ -52,7 +53,7 @@ impl Account {
         }
     }
 
-    fn find(name: &str, users: &str, groups: &str) -> Option<Self> {
+    pub(crate) fn find(name: &str, users: &str, groups: &str) -> Option<Self> {
         let fields = |line: &'_ str| line.split(':').map(str::to_owned).collect::<Vec<_>>();
         let user =
             users.lines().map(fields).find(|fields| fields.first().is_some_and(|first| first == name))?;
@@ -63,6 +64,15 @@ impl Account {
         let more =
             groups.lines().map(fields).filter(is_member).filter_map(|fields| fields.get(2)?.parse().ok());
         Some(Account { name: name.to_owned(), uid, groups: more.chain([gid]).collect() })
+    }
+
+    /// The number of the group that it has by itself.
+    pub(crate) fn own_group(&self) -> Option<u32> {
+        self.groups.last().copied()
+    }
+
+    pub(crate) fn is_in(&self, group: u32) -> bool {
+        self.groups.contains(&group)
     }
 
     /// Whether owner, group and mode give this account the right.
@@ -105,6 +115,17 @@ pub(crate) fn name_of(uid: u32) -> String {
         (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
     };
     users.lines().find_map(of_line).unwrap_or_else(|| uid.to_string())
+}
+
+/// A group's name, if it has one.
+pub(crate) fn group_name_of(gid: u32) -> Option<String> {
+    let groups = fs::read_to_string("/etc/group").ok()?;
+    let of_line = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(gid)).then(|| name.to_owned())
+    };
+    groups.lines().find_map(of_line)
 }
 
 #[cfg(test)]

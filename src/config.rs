@@ -4,6 +4,7 @@
 
 mod expressions;
 mod kinds;
+mod people;
 mod php;
 mod public;
 mod values;
@@ -43,6 +44,9 @@ pub enum ConfigError {
         "{0:?} is no place of PHP-FPM: say --php-socket /run/php/php-fpm.sock, or --php-socket 127.0.0.1:9000"
     )]
     Php(String),
+    /// The account that was named is none of this machine's.
+    #[error("there is no account {0:?} on this machine: say --user with the account that PHP runs as")]
+    NoAccount(String),
     /// The server behind a front end is named by something else than address and port.
     #[error("{0:?} is no address of a server behind this one: say --backend 127.0.0.1:8080")]
     Backend(String),
@@ -79,6 +83,14 @@ pub fn print(kind: &Kind, values: &Values) -> Result<String, ConfigError> {
     let text =
         engine.template(kind.name).render_from(&values.to_map(kind.name)).to_string().map_err(defect)?;
     Ok(format!("{}\n", text.trim_end()))
+}
+
+/// Refuses an account that this machine does not have.
+///
+/// # Errors
+/// [`ConfigError::NoAccount`].
+pub fn verify_user(user: Option<&str>) -> Result<(), ConfigError> {
+    user.map_or(Ok(()), people::verify)
 }
 
 /// Puts `text` in the place of `file`, whole or not at all; everybody may read it.

@@ -265,6 +265,7 @@ async fn server_file(asked: Config) -> Result<(), Box<dyn std::error::Error>> {
             parent_sites: asked.parent_sites,
             ..Options::default()
         };
+        config::verify_user(asked.user.as_deref())?;
         let settings = Settings::resolve(options, asked.settings_file.as_deref())?;
         let found = config::Asked {
             php_socket: asked.php_socket,
@@ -283,17 +284,30 @@ async fn server_file(asked: Config) -> Result<(), Box<dyn std::error::Error>> {
         values
     };
     let text = config::print(kind, &values)?;
+    if !values.people_told.is_empty() && kind.name.starts_with("systemd") {
+        eprintln!("piwigo-gate: {}", values.people_told);
+    }
     if !values.php_told.is_empty() && text.contains(&values.php_socket) {
         eprintln!("piwigo-gate: {}", values.php_told);
     }
     match asked.output {
         // A server that included half a file, or an empty one, would serve what it guards.
         Some(file) => {
-            config::replace(&file, &text).map_err(|error| format!("{}: {error}", file.display()))?;
+            config::replace(&file, &text).map_err(|error| unwritten(&file, &error))?;
+            eprintln!("piwigo-gate: {} is written; its first lines say what comes next", file.display());
         }
         None => std::io::stdout().write_all(text.as_bytes())?,
     }
     Ok(())
+}
+
+/// Why a file could not be written, and what to do if its directory is missing.
+fn unwritten(file: &std::path::Path, error: &std::io::Error) -> String {
+    let missing = file.parent().filter(|directory| !directory.as_os_str().is_empty() && !directory.exists());
+    match missing {
+        Some(directory) => format!("{}: {error}: sudo mkdir -p {}", file.display(), directory.display()),
+        None => format!("{}: {error}", file.display()),
+    }
 }
 
 /// Prints the report of `doctor`; false if there is a problem.

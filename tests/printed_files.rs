@@ -85,6 +85,60 @@ fn a_file_is_written_whole_or_not_at_all() {
     assert_eq!(names(&directory), ["gate.conf"]);
 }
 
+/// PHP with an account of its own, and a web server that would not get to that account's socket.
+#[test]
+fn the_accounts_of_a_service_are_taken_from_the_gallery_and_told() {
+    let scene = Scene::start();
+    let data = scene.sandbox.make_dir("gallery/_data");
+    let told = |arguments: &[&str]| printed(&scene, arguments);
+    let chown = std::process::Command::new("chown").arg("games").arg(&data).status();
+    // An ordinary user gives nothing away.
+    if chown.is_ok_and(|status| status.success()) {
+        for listen in ["unix:/run/piwigo-gate/gate.sock", "systemd"] {
+            let (service, said) = told(&["systemd", "--listen", listen]);
+            assert!(
+                service.contains("\nUser=games\n") && service.contains("--socket-group \"www-data\""),
+                "{service}"
+            );
+            for words in [
+                "PHP is taken to run as games, which owns /",
+                "whose group www-data may write to the gate's socket",
+            ] {
+                assert!(said.contains(words), "{said}");
+            }
+            let (socket, _) = told(&["systemd-socket", "--listen", listen]);
+            assert!(socket.contains("\nSocketUser=games\nSocketGroup=www-data\n"), "{socket}");
+        }
+        let (service, said) = told(&["systemd", "--user", "www-data"]);
+        assert!(service.contains("\nUser=www-data\n") && !service.contains("--socket-group \""), "{service}");
+        assert_eq!(said, "");
+        let (service, _) = told(&["systemd", "--listen", "tcp:127.0.0.1:9800"]);
+        assert!(!service.contains("--socket-group \""), "{service}");
+    }
+    let (socket, said) = told(&["systemd-socket", "--user", "games", "--socket-group", "daemon"]);
+    assert!(socket.contains("\nSocketUser=games\nSocketGroup=daemon\n"), "{socket}");
+    assert_eq!(said, "");
+    for (arguments, words) in [
+        (&["systemd", "--user", "nobody-has-this-name"][..], "there is no account \"nobody-has-this-name\""),
+        (&["systemd", "--output", "nowhere/x.service"], "sudo mkdir -p nowhere"),
+    ] {
+        let output = config(&scene, arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains(words), "{said}");
+    }
+    let file = scene.sandbox.path().join("x.service");
+    let (_, said) = told(&[
+        "systemd",
+        "--user",
+        "games",
+        "--socket-group",
+        "daemon",
+        "--output",
+        file.to_str().expect("UTF-8"),
+    ]);
+    assert!(said.ends_with("x.service is written; its first lines say what comes next\n"), "{said}");
+}
+
 #[test]
 fn what_a_file_cannot_guard_is_said() {
     let scene = Scene::start();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use upon::Value;
 
 use super::expressions::{alternatives, escaped, spelled, spelled_with_slashes, spellings, with_a_letter};
+use super::people::People;
 use super::php;
 use super::{ConfigError, public};
 use crate::listen::Listen;
@@ -50,6 +51,8 @@ pub struct Values {
     pub program: Option<String>,
     /// The account that PHP runs as, and the gate with it.
     pub user: String,
+    /// What of the accounts was guessed, in sentences; empty where the administrator has said it.
+    pub people_told: String,
     /// Directories of originals, relative to the root, without a slash at the end: `upload`, `galleries`.
     pub originals: Vec<String>,
     /// The directory of resized pictures: `_data/i`.
@@ -142,6 +145,7 @@ impl Values {
             php_told: String::new(),
             program: None,
             user: "www-data".into(),
+            people_told: String::new(),
             originals: vec!["upload".into(), "galleries".into()],
             derivatives: "_data/i".into(),
             data: "_data".into(),
@@ -200,6 +204,10 @@ impl Values {
         let php = given.unwrap_or_else(found);
         let derivatives = bare(&gallery.layout.derivative_dir);
         let data = bare(&gallery.layout.data_dir);
+        let (root, data_directory) = (&settings.gallery, settings.gallery.join(&data));
+        let has_socket = matches!(gate, Listening::Unix(_));
+        let group = asked.socket_group.as_deref();
+        let people = People::find(asked.user.as_deref(), group, has_socket, root, &data_directory);
         let beside: Vec<String> = gallery.layout.parent_sites.iter().map(|site| bare(site)).collect();
         let below = |directory: &String| settings.gallery.join(directory);
         let used: Vec<PathBuf> = (originals.iter().chain([&derivatives, &data]).map(below))
@@ -216,14 +224,15 @@ impl Values {
             php_socket: php.place,
             php_told: php.told,
             program: asked.program.as_deref().map(text),
-            user: asked.user.clone().unwrap_or(example.user),
+            user: people.user,
+            people_told: people.told,
             originals,
             derivatives,
             data,
             beside,
             socket_activated: settings.listen == Some(Listen::Systemd),
             settings_file: asked.settings_file.as_deref().map(text),
-            socket_group: asked.socket_group.clone(),
+            socket_group: people.socket_group,
             backend: asked.backend.clone().unwrap_or(example.backend),
             allow_remote: asked.allow_remote,
             allow_from: settings.allow_from.as_ref().filter(|_| asked.allow_from).map(ToString::to_string),
