@@ -806,7 +806,7 @@ fn wrong_permissions_and_settings() {
     setting.report(&[]).says("permissions", "warning", "database.inc.php");
     fs::write(config.join("gate.toml"), "admin = \"strict\"\n").unwrap();
     let report = setting.report(&[]);
-    report.says("configuration", "problem", "gate.toml, line 1: unknown field");
+    report.says("configuration", "problem", "gate.toml, line 1: there is no setting");
     report.says("symlinks", "ok", "names");
     fs::write(config.join("gate.toml"), "").unwrap();
     fs::write(config.join("config.inc.php"), "<?php\n$conf['guest_id'] = getenv('GUEST');\n").unwrap();

@@ -108,7 +108,7 @@ fn arguments_and_files() {
     assert!(said.contains(none), "{said}");
 
     let contents = [
-        (TOML, "admin = 'all'", "unknown field `admin`"),
+        (TOML, "admin = 'all'", "there is no setting admin; do you mean admins?"),
         (TOML, "admins = 'some'", "`all` or `strict`"),
         (TOML, "a = = b", "line 1"),
         (TOML, "allow_from = []", "addresses or networks"),

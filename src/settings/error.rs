@@ -85,11 +85,11 @@ pub enum SettingsError {
         expected: &'static str,
     },
     /// A key in `[piwigo]` that means nothing to the gate: misspelt, most likely.
-    #[error("[piwigo] {key} in gate.toml is no setting of Piwigo's that the gate uses; it uses {known}")]
+    #[error("[piwigo] {key} in gate.toml is no setting of Piwigo's that the gate uses; {known}")]
     PiwigoUnknown {
         /// The key.
         key: String,
-        /// Those there are.
+        /// The nearest name, or all there are, in words.
         known: String,
     },
     /// A key that no gallery works without.

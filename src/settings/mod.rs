@@ -8,6 +8,7 @@ mod action_php;
 mod databases;
 mod error;
 pub mod gallery;
+mod nearest;
 mod options;
 mod piwigo_files;
 mod symlinks;

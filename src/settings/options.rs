@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{ActionPhp, SettingsError};
+use super::{ActionPhp, SettingsError, nearest};
 use crate::access::Admins;
 use crate::reply::Deliver;
 
@@ -297,7 +297,7 @@ impl Options {
         toml::from_str(&text).map_err(|error| SettingsError::Toml {
             path: path.to_owned(),
             // The whole error quotes the line, which may hold a password.
-            message: error.message().to_owned(),
+            message: nearest::unknown_key(error.message()).unwrap_or_else(|| error.message().to_owned()),
             line: error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1),
         })
     }

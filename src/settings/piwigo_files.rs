@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::gallery::relative_directory;
+use super::nearest::nearest;
 use super::{SettingsError, read_bytes};
 use crate::database::{Address, Tables};
 use crate::piwigo::php_config::{NotUnderstood, PhpConfig};
@@ -87,7 +88,11 @@ impl PiwigoFiles {
         let mut overridden = BTreeMap::new();
         for (key, value) in overrides {
             if !KEYS.contains(&key.as_str()) {
-                return Err(SettingsError::PiwigoUnknown { key: key.clone(), known: KEYS.join(", ") });
+                let known = match nearest(key, KEYS) {
+                    Some(name) => format!("do you mean {name}?"),
+                    None => format!("it uses {}", KEYS.join(", ")),
+                };
+                return Err(SettingsError::PiwigoUnknown { key: key.clone(), known });
             }
             overridden.insert(key.clone(), from_toml(key, value)?);
         }
