@@ -88,7 +88,7 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
     setup::gallery(&root, &mut findings);
     let settings = resolve();
     let file = settings::config_file(&options, config.as_deref());
-    setup::configuration(&root, file, &settings, &mut findings);
+    setup::configuration(file.as_deref(), &settings, &mut findings);
     let settings = settings.ok();
 
     let mut guarded = Guarded::default();
@@ -129,6 +129,9 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
     if let (Some(name), None) = (&web_user, &web) {
         findings.warn("web-user", format!("there is no user {name:?} on this machine"), "correct --web-user");
     }
+    // Without a place to listen, the web server starts the gate, as its own user.
+    let reader = web.as_ref().filter(|_| settings.is_some() && listen.is_none());
+    setup::secrets(&root, file.as_deref(), reader, &mut findings);
     let allow_from = settings.as_ref().and_then(|settings| settings.allow_from.as_ref());
     socket::examine(listen, allow_from, web.as_ref(), &mut findings);
     let symlinks = settings.as_ref().map(|settings| settings.symlinks.clone()).unwrap_or_default();

@@ -815,6 +815,28 @@ fn wrong_permissions_and_settings() {
     setting.report(&[]).says("configuration", "problem", "database.inc.php");
 }
 
+/// PHP's pool has an account of its own, and the gate that Apache starts has Apache's: what it cannot read makes all pictures
+/// errors.
+#[test]
+fn wrong_permissions_are_corrected_for_the_account_that_must_read() {
+    let setting = Setting::new();
+    let file = setting.sandbox().gallery().join("local/config/database.inc.php");
+    open_permissions(&file, 0o644);
+    let listen = format!("unix:{}", setting.sandbox().gate_socket().display());
+    // (Whether the gate listens by itself, the web server's account, the advice.) The file's own account reads it anyway, and a
+    // service of the gate's runs as PHP's.
+    let own = setting.sandbox().account().map_or("nobody", |account| &account.user).to_owned();
+    for (arguments, advice) in [
+        (&["--web-user", "games"][..], "chgrp games local/config/database.inc.php && chmod 640 "),
+        (&["--web-user", &own], "chmod o-r local/config/database.inc.php"),
+        (&["--web-user", "games", "--listen", &listen], "chmod o-r local/config/database.inc.php"),
+    ] {
+        let output = doctor(setting.sandbox(), arguments);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains(&format!("-> {advice}")), "{arguments:?}: {said}");
+    }
+}
+
 #[test]
 fn pictures_that_no_guard_knows() {
     let setting = Setting::new();

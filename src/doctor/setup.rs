@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::findings::{Findings, shown, some};
 use super::read_start;
-use crate::accounts::{Account, Right, name_of};
+use crate::accounts::{Account, Right, group_name_of, name_of};
 use crate::settings::gallery::Gallery;
 use crate::settings::{Derivatives, Settings, SettingsError};
 
@@ -49,12 +49,11 @@ fn version(root: &Path) -> Option<String> {
 
 /// What became of the settings, in the words of what refused them; `file` is the `gate.toml` that counts.
 pub(super) fn configuration(
-    root: &Path,
-    file: Option<PathBuf>,
+    file: Option<&Path>,
     settings: &Result<Settings, SettingsError>,
     findings: &mut Findings,
 ) {
-    let from = match &file {
+    let from = match file {
         Some(path) => format!("{} and Piwigo's own files", path.display()),
         None => "Piwigo's own files (there is no gate.toml)".to_owned(),
     };
@@ -67,17 +66,22 @@ pub(super) fn configuration(
             "correct that first: serve would not start",
         ),
     }
-    secrets(root, SECRETS.iter().map(|name| root.join(name)).chain(file).collect(), findings);
 }
 
-/// Files with passwords that every user of the machine may read.
-fn secrets(root: &Path, files: BTreeSet<PathBuf>, findings: &mut Findings) {
-    let mut open = Vec::new();
+/// Files with passwords that every user of the machine may read. `toml`: the `gate.toml` that counts; `reader`: the web server's
+/// account, where the gate runs as that and has to read them, too.
+pub(super) fn secrets(root: &Path, toml: Option<&Path>, reader: Option<&Account>, findings: &mut Findings) {
+    let files: BTreeSet<PathBuf> =
+        SECRETS.iter().map(|name| root.join(name)).chain(toml.map(Path::to_owned)).collect();
+    let (mut open, mut needs_group) = (Vec::new(), None);
     for path in files {
         let Ok(metadata) = fs::metadata(&path) else { continue };
         let is_open = metadata.mode() & 0o004 != 0 && metadata.len() < MAX_SETTINGS && is_reachable(&path);
         if is_open && fs::read(&path).is_ok_and(|bytes| holds_password(&String::from_utf8_lossy(&bytes))) {
             open.push(path.strip_prefix(root).unwrap_or(&path).display().to_string());
+            let reads_as_other =
+                |account: &&Account| account.uid != metadata.uid() && !account.is_in(metadata.gid());
+            needs_group = needs_group.or(reader.filter(reads_as_other));
         }
     }
     if open.is_empty() {
@@ -86,7 +90,16 @@ fn secrets(root: &Path, files: BTreeSet<PathBuf>, findings: &mut Findings) {
         findings.warn(
             "permissions",
             format!("every user of this machine can read the database's password in {}", some(&open)),
-            format!("chmod o-r {}", open.join(" ")),
+            match needs_group.and_then(|account| Some((account, group_name_of(account.own_group()?)?))) {
+                // PHP's pool has an account of its own, and Apache starts the gate as its own.
+                Some((account, group)) => format!(
+                    "chgrp {group} {files} && chmod 640 {files}: the gate runs as {name} and must read them, so chmod o-r alone would make every \
+                     picture an error",
+                    files = open.join(" "),
+                    name = account.name
+                ),
+                None => format!("chmod o-r {}", open.join(" ")),
+            },
         );
     }
 }
