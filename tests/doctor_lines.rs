@@ -231,8 +231,14 @@ fn nginx_with_the_printed_file_included() {
         let shown = if is_elsewhere { &unread } else { &included };
         let conf = sandbox.write("sites/site.conf", format!("server {{\n{shown}\n{own}\n}}\n{default}\n"));
         let nginx = Nginx::start_with(sandbox, &default, &server);
+        let url = format!("http://{}/", nginx.address());
         let files = if is_elsewhere { vec![&*conf, &*printed] } else { vec![&*conf] };
-        case.check(&with_files(&setting, &files, &format!("http://{}/", nginx.address())));
+        case.check(&with_files(&setting, &files, &url));
+        // The same by the server's own file, which names its sites by a pattern.
+        if !is_elsewhere {
+            let main = sandbox.write("nginx-main.conf", "http {\n  include sites/*.conf;\n}\n");
+            case.check(&with_files(&setting, &[&*main], &url));
+        }
     }
 }
 

@@ -14,8 +14,15 @@ const MAX_FILES: usize = 64;
 /// (`/etc/nginx`), the file may stand in `/etc/nginx/sites-available`.
 const MAX_ABOVE: usize = 3;
 
-/// Puts the text of each included file (`include`, `Include`, `IncludeOptional`, `import`) into the place of the line that names it. A
-/// line that names several files by a pattern, or none that can be read, stays as it is.
+/// As the servers match: a pattern does not stand for names that begin with a dot.
+const HIDDEN_STAY_OUT: glob::MatchOptions = glob::MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
+
+/// Puts the text of each included file (`include`, `Include`, `IncludeOptional`, `import`) into the place of the line that names it,
+/// by itself or by a pattern (`sites-enabled/*`). A line that names none that can be read stays as it is.
 pub(super) fn with_included(text: &str, file: &Path) -> String {
     let mut left = MAX_FILES;
     filled_in(text, file, MAX_DEPTH, &mut left)
@@ -24,35 +31,51 @@ pub(super) fn with_included(text: &str, file: &Path) -> String {
 fn filled_in(text: &str, file: &Path, depth: usize, left: &mut usize) -> String {
     let mut whole = String::with_capacity(text.len());
     for line in text.lines() {
-        let included = included(line).filter(|_| depth > 0).and_then(|name| {
-            let path = candidates(name, file).into_iter().find(|path| path.is_file())?;
-            *left = left.checked_sub(1)?;
-            Some((read_start(&path, MAX_SERVER_FILE).ok()?, path))
-        });
-        match included {
-            Some((text, path)) => whole.push_str(&filled_in(&text, &path, depth - 1, left)),
-            None => whole.push_str(line),
+        let named = included(line).filter(|_| depth > 0).map_or_else(Vec::new, |name| files(name, file));
+        let mut is_read = false;
+        for path in named {
+            let Some(fewer) = left.checked_sub(1) else { break };
+            let Ok(text) = read_start(&path, MAX_SERVER_FILE) else { continue };
+            (*left, is_read) = (fewer, true);
+            whole.push_str(&filled_in(&text, &path, depth - 1, left));
+        }
+        if !is_read {
+            whole.push_str(line);
         }
         whole.push('\n');
     }
     whole
 }
 
-/// The file that a line includes.
+/// The files that a line of `file` names, in the order in which a server reads them: those of the first directory that has any.
+fn files(name: &str, file: &Path) -> Vec<PathBuf> {
+    candidates(name, file)
+        .into_iter()
+        .map(|pattern| {
+            let found = glob::glob_with(&pattern, HIDDEN_STAY_OUT).into_iter().flatten().flatten();
+            found.filter(|path| path.is_file()).take(MAX_FILES).collect::<Vec<_>>()
+        })
+        .find(|found| !found.is_empty())
+        .unwrap_or_default()
+}
+
+/// The file that a line includes, or the pattern of several.
 fn included(line: &str) -> Option<&str> {
     let (word, name) = line.trim().split_once(char::is_whitespace)?;
     let is_include =
         ["include", "includeoptional", "import"].iter().any(|known| word.eq_ignore_ascii_case(known));
     let name = name.trim().trim_end_matches(';').trim_end().trim_matches(['"', '\'']);
-    let is_one = !name.is_empty() && !name.contains(['*', '?', '[', '"', '\'', ';', '$', '{']);
-    (is_include && is_one).then_some(name)
+    let is_plain = !name.is_empty() && !name.contains(['"', '\'', ';', '$', '{']);
+    (is_include && is_plain).then_some(name)
 }
 
-fn candidates(name: &str, file: &Path) -> Vec<PathBuf> {
+/// The patterns to look for; the names of the directories above the file mean themselves.
+fn candidates(name: &str, file: &Path) -> Vec<String> {
     if Path::new(name).is_absolute() {
-        return vec![name.into()];
+        return vec![name.to_owned()];
     }
-    file.ancestors().skip(1).take(MAX_ABOVE).map(|directory| directory.join(name)).collect()
+    let above = file.ancestors().skip(1).take(MAX_ABOVE);
+    above.map(|directory| format!("{}/{name}", glob::Pattern::escape(&directory.to_string_lossy()))).collect()
 }
 
 #[cfg(test)]
@@ -69,7 +92,7 @@ mod tests {
             ("IncludeOptional \"a b.conf\"", Some("a b.conf")),
             ("\timport piwigo-gate.caddy", Some("piwigo-gate.caddy")),
             ("include \"conf-enabled/99-piwigo-gate.conf\"", Some("conf-enabled/99-piwigo-gate.conf")),
-            ("include /etc/nginx/sites-enabled/*;", None),
+            ("include /etc/nginx/sites-enabled/*;", Some("/etc/nginx/sites-enabled/*")),
             ("include a; include b;", None),
             ("# include a;", None),
             ("include_shell \"x\"", None),
@@ -92,6 +115,27 @@ mod tests {
         let whole = with_included(text, &file);
         let lines: Vec<&str> = whole.lines().filter(|line| !line.is_empty()).collect();
         assert_eq!(lines, ["server {", "a;", "b;", "  include snippets/none.conf;", "}"]);
+    }
+
+    #[test]
+    fn a_pattern_stands_for_all_of_its_files_in_their_order() {
+        let directory = tempfile::tempdir().unwrap();
+        // A name with letters that mean something else in a pattern.
+        let root = directory.path().join("etc [1]");
+        for name in ["sites/b.conf", "sites/a.conf", "sites/.hidden.conf", "sites/a.txt", "more/c/x.conf"] {
+            let file = root.join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, format!("{name};\n")).unwrap();
+        }
+        let read = |line: &str| {
+            let whole = with_included(line, &root.join("nginx.conf"));
+            whole.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let all = ["sites/a.conf;", "sites/b.conf;"];
+        assert_eq!(read("include sites/*.conf;"), all);
+        assert_eq!(read("IncludeOptional sites/[ab].conf"), all);
+        assert_eq!(read("include more/*/*.conf;"), ["more/c/x.conf;"]);
+        assert_eq!(read("include none/*;"), ["include none/*;"]);
     }
 
     #[test]
