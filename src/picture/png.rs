@@ -21,7 +21,13 @@ pub struct OpenedPng<'a> {
 
 impl<'a> OpenedPng<'a> {
     pub fn open(file: &'a [u8], limits: &Limits) -> Result<Self, RenderError> {
-        // Signature, length and name of the first chunk, then width and height: looked at before the decoder does.
+        // Signature, length and name of the first chunk, then width and height: looked at before the decoder does. Apple's
+        // tools write another chunk before the header, and what follows is no PNG for other programs.
+        if file.get(12..16).is_some_and(|name| name != b"IHDR") {
+            return Err(RenderError::Broken(
+                "its first chunk is not the header (CgBI, of Apple's tools?)".to_owned(),
+            ));
+        }
         let side = |at: usize| {
             file.get(at..at + 4).and_then(|bytes| Some(u32::from_be_bytes(bytes.try_into().ok()?)))
         };
@@ -72,8 +78,16 @@ impl<'a> OpenedPng<'a> {
 fn broken(error: png::DecodingError) -> RenderError {
     match error {
         png::DecodingError::LimitsExceeded => RenderError::TooLarge("the file's other contents".to_owned()),
-        error => RenderError::Broken(error.to_string()),
+        error => RenderError::Broken(with_chunk_names(&error.to_string())),
     }
+}
+
+/// The decoder's message with a chunk's name (`IDAT`) in the place of the decoder's own value for it (`ChunkType { … }`).
+fn with_chunk_names(message: &str) -> String {
+    let Some((before, rest)) = message.split_once("ChunkType {") else { return message.to_owned() };
+    let Some((value, after)) = rest.split_once('}') else { return message.to_owned() };
+    let name = value.split_once("type: ").and_then(|(_, rest)| rest.split([',', ' ']).next());
+    format!("{before}{}{after}", name.unwrap_or("a chunk"))
 }
 
 /// Writes gray, RGB or RGBA pixels.
@@ -93,4 +107,38 @@ pub fn encode(picture: &Picture, profile: Option<&[u8]>) -> Result<Vec<u8>, Rend
     writer.write_image_data(&picture.pixels).map_err(failed)?;
     writer.finish().map_err(failed)?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(file: &[u8]) -> String {
+        match OpenedPng::open(file, &Limits::default()).and_then(OpenedPng::decode) {
+            Ok(_) => "a picture".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_told_in_words() {
+        let picture = Picture { pixels: vec![7; 3 * 64], width: 8, height: 8, channels: Channels::Rgb };
+        let whole = encode(&picture, None).unwrap();
+        assert_eq!(said(&whole), "a picture");
+        // The checksum of the header, the data, and their end.
+        for at in [29, whole.len() - 20, whole.len() - 14] {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0xff;
+            let said = said(&damaged);
+            assert!(!said.contains(['{', '}']) && said != "a picture", "{at}: {said}");
+        }
+        let mut apples = whole[..8].to_vec();
+        apples.extend(b"\0\0\0\x04CgBI\x50\0\x20\x02\x2b\xd5\xb3\x7f");
+        apples.extend(&whole[8..]);
+        assert!(said(&apples).contains("CgBI"), "{}", said(&apples));
+        assert_eq!(
+            with_chunk_names("CRC error while decoding ChunkType { type: IDAT, critical: true }."),
+            "CRC error while decoding IDAT."
+        );
+    }
 }
