@@ -258,7 +258,7 @@ impl Delivery<'_> {
                             Some(HeaderTrouble::Percent) => unsayable(),
                         }
                     }
-                    Some(Err(reason)) => unsendable(&reason),
+                    Some(Err(reason)) => self.unsendable(&reason),
                     None => Reply::Unavailable,
                 }
             }
@@ -273,6 +273,19 @@ impl Delivery<'_> {
         }
     }
 
+    /// The answer to a visitor who may have a file that is not there, or not to be reached. A link that is not followed is told
+    /// once, whatever number of files lies behind it.
+    fn unsendable(&self, reason: &Unsendable) -> Reply {
+        match reason {
+            Unsendable::Link { link, .. } if self.ready.links_told.is_new(link) => {
+                tracing::warn!(%reason, "an allowed file is not sent; this is said once for each link");
+            }
+            Unsendable::Link { .. } => tracing::debug!(%reason, "an allowed file is not sent"),
+            _ => tracing::info!(%reason, "an allowed file cannot be sent"),
+        }
+        Reply::Missing
+    }
+
     async fn stream(&self, path: &str) -> Reply {
         let (tree, path) = (self.ready.tree.clone(), path.to_owned());
         match self.disk.look(move || tree.open(&path)).await {
@@ -282,7 +295,7 @@ impl Delivery<'_> {
                 let file = Streamed::new(handle, file, conditions, head_only, SystemTime::now());
                 self.allowed(Handover::Stream(file))
             }
-            Some(Err(reason)) => unsendable(&reason),
+            Some(Err(reason)) => self.unsendable(&reason),
             None => Reply::Unavailable,
         }
     }
@@ -295,7 +308,7 @@ impl Delivery<'_> {
         }
         let (tree, path) = (self.ready.tree.clone(), path.to_owned());
         match self.disk.look(move || tree.look(&path)).await {
-            Some(Err(reason)) if !reason.is_absent() => Some(unsendable(&reason)),
+            Some(Err(reason)) if !reason.is_absent() => Some(self.unsendable(&reason)),
             Some(_) => None,
             None => Some(Reply::Unavailable),
         }
@@ -424,16 +437,6 @@ fn unsayable() -> Reply {
         "an allowed file is not sent: its path holds a %, and the web server's file does not say by GATE_XSENDFILE that the \
          server takes X-Sendfile as it stands. Print that file anew (piwigo-gate config)"
     );
-    Reply::Missing
-}
-
-/// The answer to who may have a file that is not there, or not to be reached.
-fn unsendable(reason: &Unsendable) -> Reply {
-    if let Unsendable::Link { .. } = reason {
-        tracing::warn!(%reason, "an allowed file is not sent");
-    } else {
-        tracing::info!(%reason, "an allowed file cannot be sent");
-    }
     Reply::Missing
 }
 

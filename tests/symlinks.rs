@@ -172,6 +172,24 @@ async fn the_gate_looks_wherever_no_server_does() {
     }
 }
 
+/// A page of sixty pictures behind one link is one line.
+#[test]
+fn the_log_is_told_of_a_link_once() {
+    let scene = scene();
+    let gate = Gate::start(&scene.sandbox, &["--symlinks", "inside"], &[]);
+    let front = Front::start(&scene.sandbox, Kind::Nginx);
+    for name in ["outside.jpg", "listed.jpg"] {
+        for _ in 0..3 {
+            let url = http::url(&format!("upload/test/{name}"));
+            assert_eq!(http::get(front.address(), &url).status, 404, "{name}");
+        }
+    }
+    let log = gate.log_text();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("an allowed file is not sent")).collect();
+    assert_eq!(lines.len(), 2, "{log}");
+    assert!(lines[0].contains("outside.jpg") && lines[1].contains("listed.jpg"), "{log}");
+}
+
 /// The same through servers that send the bytes; the text of nginx's file is the shipped one.
 #[test]
 fn no_server_sends_what_the_setting_does_not_allow() {

@@ -5,6 +5,7 @@
 //! | part | in → out | I/O |
 //! |---|---|---|
 //! | [`tree`] | a path below the gallery → the file, or why not | files |
+//! | [`told`] | links that are not followed → whether the log has heard of them | none |
 //! | `walk` | the way to it, segment by segment | files |
 //! | [`media`] | a file's name → what a browser may take it for | none |
 //! | [`validators`] | length and time → `ETag` and `Last-Modified` | none |
@@ -18,6 +19,7 @@ pub mod body;
 pub mod conditional;
 pub mod media;
 pub mod range;
+pub mod told;
 pub mod tree;
 pub mod validators;
 mod walk;
@@ -25,5 +27,6 @@ mod walk;
 pub use answer::Streamed;
 pub use body::Body;
 pub use conditional::Conditions;
+pub use told::LinksTold;
 pub use tree::{Sendable, Tree, Unsendable};
 pub(crate) use walk::Lost;
