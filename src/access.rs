@@ -94,7 +94,8 @@ pub enum Denial {
     /// The visitor may see the picture but has no right to originals (`enabled_high`).
     #[error("the visitor has no right to originals")]
     High,
-    /// The visitor has that right, but none of the albums that open the image lets its originals be downloaded.
+    /// The visitor has that right, but none of the albums that open the image lets its originals be
+    /// downloaded.
     #[error("none of the image's albums that are open to the visitor allows downloads (column downloadable)")]
     NotDownloadable,
 }

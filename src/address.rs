@@ -1,11 +1,12 @@
-//! The path of an allowed picture in, the answer for a script that asks only for the picture's address out (`ajaxload=true`,
-//! PIWIGO.md §4.3, rule 11).
+//! The path of an allowed picture in, the answer for a script that asks only for the picture's address out
+//! (`ajaxload=true`, PIWIGO.md §4.3, rule 11).
 
 use std::fmt::Write as _;
 
 use crate::reply::encode_path;
 
-/// The `Cache-Control` value of such an answer: it says where a size lies now, which may be elsewhere a minute later.
+/// The `Cache-Control` value of such an answer: it says where a size lies now, which may be elsewhere a
+/// minute later.
 pub const NOT_KEPT: &str = "no-store";
 
 /// Where a browser finds a picture.
@@ -13,17 +14,17 @@ pub const NOT_KEPT: &str = "no-store";
 pub struct PictureAddress(String);
 
 impl PictureAddress {
-    /// The address of a file of the gallery. `prefix`: empty or `/piwigo`; `path`: relative to the gallery's root, without
-    /// a leading slash.
+    /// The address of a file of the gallery. `prefix`: empty or `/piwigo`; `path`: relative to the gallery's
+    /// root, without a leading slash.
     ///
-    /// It begins with the path `/` of the site. Piwigo writes scheme and host before it; the gate does not, because it does
-    /// not see by which of them a proxy in front of the web server is asked.
+    /// It begins with the path `/` of the site. Piwigo writes scheme and host before it; the gate does not,
+    /// because it does not see by which of them a proxy in front of the web server is asked.
     pub fn of(prefix: &str, path: &str) -> Self {
         PictureAddress(format!("{}/{}", encode_path(prefix), encode_path(path)))
     }
 
-    /// `{"url":"…"}` with escaped slashes, as PHP's `json_encode` writes it. An encoded path holds no other character that
-    /// JSON escapes.
+    /// `{"url":"…"}` with escaped slashes, as PHP's `json_encode` writes it. An encoded path holds no other
+    /// character that JSON escapes.
     pub fn json(&self) -> String {
         format!("{{\"url\":\"{}\"}}", self.0.replace('/', "\\/"))
     }

@@ -56,7 +56,8 @@ pub enum CheckError {
     Database(#[from] DatabaseError),
 }
 
-/// Reports on each of `urls`, in their order. The address of a photo's page stands for those of the photo's files.
+/// Reports on each of `urls`, in their order. The address of a photo's page stands for those of the photo's
+/// files.
 ///
 /// # Errors
 /// The first [`CheckError`]; then there is no report at all.

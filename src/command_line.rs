@@ -54,8 +54,9 @@ pub enum Command {
     Serve(Box<Serve>),
     /// Say why a visitor may or may not see a file (exit code: 0 all allowed, 1 one denied, 2 no verdict)
     ///
-    /// The address of a photo's page stands for those of its files. Asks the same code and database as `serve`, and changes nothing. Without --user and --cookie: as a guest. Takes all
-    /// settings of `serve`, too.
+    /// The address of a photo's page stands for those of its files. Asks the same code and database as
+    /// `serve`, and changes nothing. Without --user and --cookie: as a guest. Takes all settings of `serve`,
+    /// too.
     #[command(after_help = example!(
         "check --gallery /var/www/piwigo --user alice https://photos.example.org/upload/2026/05/02/20260502074102-5d19ab44.jpg"
     ))]
@@ -191,7 +192,8 @@ pub struct Config {
 
 #[derive(Args)]
 pub struct Doctor {
-    /// Look from outside, too, as a guest would: the gallery's address (needs the program curl; makes some 120 requests)
+    /// Look from outside, too, as a guest would: the gallery's address (needs the program curl; makes some
+    /// 120 requests)
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
     /// With --url: believe any certificate
@@ -212,8 +214,8 @@ pub struct Doctor {
     pub web_user: Option<String>,
     /// A file of the web server's configuration, to see what it does not guard; may be given again
     ///
-    /// Files that it includes by a line for one file are read as well. With --url, a private picture is asked for below the paths
-    /// that stand in it (`Alias /other …`, `handle_path /other/*`).
+    /// Files that it includes by a line for one file are read as well. With --url, a private picture is asked
+    /// for below the paths that stand in it (`Alias /other …`, `handle_path /other/*`).
     #[arg(long, value_name = "FILE")]
     pub server_file: Vec<PathBuf>,
     /// Print JSON: an object with a list of findings

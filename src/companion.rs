@@ -9,8 +9,9 @@ pub const MAX_PATTERNS: usize = 16;
 /// The word in the setting that stands for [`VIDEOJS`].
 pub const VIDEOJS_WORD: &str = "videojs";
 
-/// Where the plugin `VideoJS` puts what it makes of a video, and looks for more: other encodings (with extensions in small or
-/// capital letters), subtitles, and pictures of the time line. The poster has a record.
+/// Where the plugin `VideoJS` puts what it makes of a video, and looks for more: other encodings (with
+/// extensions in small or capital letters), subtitles, and pictures of the time line. The poster has a
+/// record.
 pub const VIDEOJS: [&str; 15] = [
     "pwg_representative/{stem}.mp4",
     "pwg_representative/{stem}.m4v",

@@ -128,7 +128,8 @@ impl Delivery<'_> {
         let commission = Commission { tree, gallery, picture, params, keep_animation, quality, ordered };
         match maker.make(commission).await {
             Ok(()) => Made::Now,
-            // Piwigo may write there, its libraries may read what the gate's decoders do not, and it may have more memory.
+            // Piwigo may write there, its libraries may read what the gate's decoders do not, and it may have
+            // more memory.
             Err(Unmade::Denied(_) | Unmade::Source(_) | Unmade::Memory(_) | Unmade::Settings(_)) => {
                 Made::ByPiwigo
             }
@@ -191,8 +192,8 @@ impl Delivery<'_> {
     /// The same for a size in whose place Piwigo shows the original.
     fn original_address(&self, original: &str, derivative: &str) -> Reply {
         let Some(beside) = original.strip_prefix("../") else { return address_at(self.url_prefix, original) };
-        // Browsers make `/ext/p.png` of `/piwigo/../ext/p.png`. In a gallery at the top of its site such a file has no URL
-        // of its own; by the derivative's URL the gate sends the original, too.
+        // Browsers make `/ext/p.png` of `/piwigo/../ext/p.png`. In a gallery at the top of its site such a
+        // file has no URL of its own; by the derivative's URL the gate sends the original, too.
         match self.url_prefix.rsplit_once('/') {
             Some((above, _)) => address_at(above, beside),
             None => self.derivative_address(derivative),
@@ -204,8 +205,8 @@ impl Delivery<'_> {
         !self.is_out_of_reach(path) && !self.could_be_run(path)
     }
 
-    /// Whether a file is beside the root, and in no directory that may be served or not to be named to this server: a local
-    /// redirect and an authorizer's yes lead to wherever the server itself maps the URL.
+    /// Whether a file is beside the root, and in no directory that may be served or not to be named to this
+    /// server: a local redirect and an authorizer's yes lead to wherever the server itself maps the URL.
     fn is_out_of_reach(&self, path: &str) -> bool {
         path.strip_prefix("../").is_some_and(|beside| {
             matches!(self.how, Deliver::Location | Deliver::Authorize)
@@ -213,9 +214,10 @@ impl Delivery<'_> {
         })
     }
 
-    /// Whether this server might run a file in the place of sending it. A server that serves the URL in its own way might, and
-    /// Apache chooses a program by any of a name's extensions. Caddy has no such handlers, and nginx's printed files serve what
-    /// the yes names from a location without any. By the other ways of delivery the file's bytes are sent.
+    /// Whether this server might run a file in the place of sending it. A server that serves the URL in its
+    /// own way might, and Apache chooses a program by any of a name's extensions. Caddy has no such handlers,
+    /// and nginx's printed files serve what the yes names from a location without any. By the other ways of
+    /// delivery the file's bytes are sent.
     fn could_be_run(&self, path: &str) -> bool {
         let chooses_a_handler = match self.how {
             Deliver::Location => true,
@@ -273,8 +275,8 @@ impl Delivery<'_> {
         }
     }
 
-    /// The answer to a visitor who may have a file that is not there, or not to be reached. A link that is not followed is told
-    /// once, whatever number of files lies behind it.
+    /// The answer to a visitor who may have a file that is not there, or not to be reached. A link that is
+    /// not followed is told once, whatever number of files lies behind it.
     fn unsendable(&self, reason: &Unsendable) -> Reply {
         match reason {
             Unsendable::Link { link, .. } if self.ready.links_told.is_new(link) => {

@@ -70,7 +70,8 @@ pub struct Summary {
     pub fresh: u64,
     /// Images of which the gate makes none: without a picture, or in a format that is left to Piwigo.
     pub others: u64,
-    /// Images whose file the gate cannot decode, or not with the memory that it may have: Piwigo's `i.php` is asked for their sizes.
+    /// Images whose file the gate cannot decode, or not with the memory that it may have: Piwigo's `i.php` is
+    /// asked for their sizes.
     pub left: u64,
     /// Images of which something could not be made, by reason.
     pub failed: BTreeMap<&'static str, u64>,

@@ -25,8 +25,9 @@ use crate::target::{self, Part, Target};
 
 pub use judge::Judgement;
 
-/// Longest query of `action.php` that is handed to Piwigo, in bytes. Encoded it may be three times as long, and nginx reads an
-/// answer's headers into one page of memory. Piwigo's own queries have fewer than 100 bytes.
+/// Longest query of `action.php` that is handed to Piwigo, in bytes. Encoded it may be three times as long,
+/// and nginx reads an answer's headers into one page of memory. Piwigo's own queries have fewer than 100
+/// bytes.
 const MAX_HANDED_QUERY: usize = 1024;
 
 /// The gate: its settings, and its database once that has been reached.
@@ -122,7 +123,8 @@ impl Gate {
         if deliver == Deliver::Authorize { reply.for_authorizer() } else { reply }
     }
 
-    /// Says once that the web server knows no visitor's IP address: Piwigo and the gate go on, and sessions are bound to none.
+    /// Says once that the web server knows no visitor's IP address: Piwigo and the gate go on, and sessions
+    /// are bound to none.
     fn tell_of_address(&self, address: &str) {
         if address.parse::<std::net::IpAddr>().is_err() && !self.address_was_odd.swap(true, Ordering::Relaxed)
         {

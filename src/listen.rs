@@ -47,7 +47,8 @@ pub enum Listen {
     Systemd,
 }
 
-/// As the setting has it, and for a unix socket its permissions and its group's number, if that is not the gate's own.
+/// As the setting has it, and for a unix socket its permissions and its group's number, if that is not the
+/// gate's own.
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -196,8 +197,9 @@ fn group(name: &str) -> Result<u32, ListenError> {
         .ok_or_else(|| ListenError::Group(name.to_owned()))
 }
 
-/// Binds with a queue as long as the system allows (`net.core.somaxconn`), as the standard library does for unix sockets. For TCP
-/// it takes 128, and a connection that finds no room in the queue waits for a second or more.
+/// Binds with a queue as long as the system allows (`net.core.somaxconn`), as the standard library does for
+/// unix sockets. For TCP it takes 128, and a connection that finds no room in the queue waits for a second or
+/// more.
 fn bind_tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     // A restarted gate need not wait until the connections of the old one are forgotten.

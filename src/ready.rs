@@ -218,7 +218,8 @@ impl Readiness {
         }
         let read_at = Instant::now();
         let config = self.config(&ready.database).await?;
-        // What was read before counts while the table does not answer: the answer of action.php does not change for that.
+        // What was read before counts while the table does not answer: the answer of action.php does not
+        // change for that.
         let plugins = ready.database.plugins().await.unwrap_or_else(|_| ready.plugins.clone());
         let version = |config: &ConfigRows| {
             config.iter().find(|(param, _)| param == "piwigo_db_version").map(|(_, value)| value.clone())

@@ -64,11 +64,11 @@ pub struct Log {
 }
 
 impl Log {
-    /// Writes the line of one refusal. `visitor` is `None` where nobody was looked up. The reason also names why somebody who
-    /// has signed in counts as a guest.
+    /// Writes the line of one refusal. `visitor` is `None` where nobody was looked up. The reason also names
+    /// why somebody who has signed in counts as a guest.
     ///
-    /// After each upload Piwigo itself fetches a size of the photo, as a guest, and tries again in two more ways. Such a line is
-    /// written at `debug` only.
+    /// After each upload Piwigo itself fetches a size of the photo, as a guest, and tries again in two more
+    /// ways. Such a line is written at `debug` only.
     pub fn refused(&self, request: &Request<'_>, visitor: Option<&Visitor>, status: u16, why: Why) {
         let client = request.remote_addr;
         if !request.is_piwigos_own && !self.has_room(client.parse().ok()) {

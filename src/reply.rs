@@ -228,8 +228,9 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// Appends the header block to `head` and returns the body, which is empty for a HEAD request and for a file that
-    /// the gate sends: its bytes are [`Reply::streamed`]. A picture's address stands behind the block, in `head`.
+    /// Appends the header block to `head` and returns the body, which is empty for a HEAD request and for a
+    /// file that the gate sends: its bytes are [`Reply::streamed`]. A picture's address stands behind the
+    /// block, in `head`.
     pub fn encode(&self, head_only: bool, head: &mut Vec<u8>) -> &'static [u8] {
         let (status, extra, body): (&str, &str, &'static str) = match self {
             Reply::Allowed { handover, cache, disposition } => {

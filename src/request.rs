@@ -37,8 +37,8 @@ impl Method {
     }
 }
 
-/// Whether the answer to a request with these params is known without its body, which only other methods than GET and HEAD
-/// have: it is 405.
+/// Whether the answer to a request with these params is known without its body, which only other methods than
+/// GET and HEAD have: it is 405.
 pub fn needs_no_body(params: &Params<'_>) -> bool {
     params.last(b"REQUEST_METHOD").map_or(Method::Other, Method::named) == Method::Other
 }
@@ -101,8 +101,9 @@ pub struct Request<'a> {
     pub is_navigation: bool,
     /// `Range` of something behind the first byte: a player that seeks, or a download that goes on.
     pub is_continuation: bool,
-    /// Piwigo on the web server's machine fetches a file: from that machine's own address, by the name that Piwigo's
-    /// `fetchRemote` gives itself, and without a cookie. Only the log depends on it, because anybody can use that name.
+    /// Piwigo on the web server's machine fetches a file: from that machine's own address, by the name that
+    /// Piwigo's `fetchRemote` gives itself, and without a cookie. Only the log depends on it, because anybody
+    /// can use that name.
     pub is_piwigos_own: bool,
     /// `Range` and the `If-` headers: what a file that the gate sends itself is answered by.
     pub conditions: Conditions<'a>,
@@ -134,8 +135,8 @@ pub enum Malformed {
 /// The longest path of a unix socket, which some servers tell in the place of an address.
 const MAX_ADDRESS: usize = 108;
 
-/// Whether this can be a visitor's address. It stands in the log and is never believed to be more than Piwigo makes of it, so
-/// it need not be an IP address: behind a unix socket there is none.
+/// Whether this can be a visitor's address. It stands in the log and is never believed to be more than Piwigo
+/// makes of it, so it need not be an IP address: behind a unix socket there is none.
 fn is_address(text: &str) -> bool {
     (1..=MAX_ADDRESS).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"')
@@ -531,7 +532,8 @@ mod tests {
         }
     }
 
-    /// nginx says `unix:`, Caddy `@` and some hosts a socket's path where the front end comes over a unix socket.
+    /// nginx says `unix:`, Caddy `@` and some hosts a socket's path where the front end comes over a unix
+    /// socket.
     #[test]
     fn an_address_need_not_be_an_ip_address() {
         for address in ["192.0.2.7", "2001:db8::1", "fe80::1%eth0", "unix:", "@", "/srv/mp/socket"] {

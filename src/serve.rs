@@ -31,8 +31,9 @@ const INPUT_BYTES: usize = 16 * 1024;
 /// Buffers kept for the next connections; nginx opens a new one for nearly every request.
 const SPARE_BUFFERS: usize = 64;
 
-/// Longest time for files that the gate sends itself, once the process was asked to end; `drain_timeout` may be shorter. A
-/// film would hold a restart for as long as somebody watches it, while its reader can go on by a range request.
+/// Longest time for files that the gate sends itself, once the process was asked to end; `drain_timeout` may
+/// be shorter. A film would hold a restart for as long as somebody watches it, while its reader can go on by
+/// a range request.
 const STREAM_DRAIN: Duration = Duration::from_secs(5);
 
 /// A file that takes longer to send is counted apart from the connections that are answered.
@@ -291,9 +292,10 @@ async fn converse<H: Handler>(
     }
 }
 
-/// Ends a connection whose last answer was written. The system resets a connection that is closed with something unread, and
-/// the end of the answer may be lost with it: so the gate only says that it writes no more, and drops what the client
-/// still sends until the client closes. For as long as [`LINGER`] and [`LINGER_BYTES`] allow, and no newcomer needs the place.
+/// Ends a connection whose last answer was written. The system resets a connection that is closed with
+/// something unread, and the end of the answer may be lost with it: so the gate only says that it writes no
+/// more, and drops what the client still sends until the client closes. For as long as [`LINGER`] and
+/// [`LINGER_BYTES`] allow, and no newcomer needs the place.
 async fn part(mut stream: Stream, slot: &Slot, input: &mut [u8]) {
     if stream.end_writing().await.is_err() {
         return;
@@ -359,8 +361,8 @@ async fn answer<H: Handler>(
     }
 }
 
-/// Lets `sending` end, which says whether it came to that. Where it takes long, the connection is counted apart from the others;
-/// false also where the process ends and the file has had its time.
+/// Lets `sending` end, which says whether it came to that. Where it takes long, the connection is counted
+/// apart from the others; false also where the process ends and the file has had its time.
 async fn send_for_long<H>(sending: impl Future<Output = bool>, slot: &mut Slot, shared: &Shared<H>) -> bool {
     let mut sending = std::pin::pin!(sending);
     let mut streams_end = shared.streams_end.clone();

@@ -1,4 +1,5 @@
-//! Keeps a flood of the same event from flooding the log: a line for the first, then one a minute that says how many there were.
+//! Keeps a flood of the same event from flooding the log: a line for the first, then one a minute that says
+//! how many there were.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,7 +18,8 @@ struct Events {
 }
 
 impl Throttle {
-    /// Counts one event. Returns how many there were since the last line if it is time for the next line, this one included.
+    /// Counts one event. Returns how many there were since the last line if it is time for the next line,
+    /// this one included.
     pub fn count(&self) -> Option<u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).count(Instant::now())
     }

@@ -241,8 +241,8 @@ fn links_of_piwigo_privacy_stay_good() {
     }
 }
 
-/// The plugin Download Permissions: `action.php` gives an original only from an album that allows downloads, and the picture's page
-/// does not name the original either.
+/// The plugin Download Permissions: `action.php` gives an original only from an album that allows downloads,
+/// and the picture's page does not name the original either.
 #[test]
 fn an_original_comes_only_from_an_album_that_allows_downloads() {
     let closed = "UPDATE piwigo_categories SET downloadable = 'false'";
@@ -250,7 +250,8 @@ fn an_original_comes_only_from_an_album_that_allows_downloads() {
         let setting = Setting::start(kind);
         let world = &setting.scene.world;
         let sql = |text: &str| setting.scene.database.sql(text);
-        // As the plugin's installer does it. The gate is not started again, because Piwigo's list of active plugins has changed.
+        // As the plugin's installer does it. The gate is not started again, because Piwigo's list of active
+        // plugins has changed.
         sql("ALTER TABLE piwigo_categories ADD downloadable enum('true', 'false') DEFAULT 'true';
              INSERT INTO piwigo_plugins (id, state, version) VALUES ('download_permissions', 'active', '2.8.a');");
         let resized = http::url(&world.image(2).derivative("th").expect("a picture"));
@@ -360,7 +361,8 @@ fn companions_are_judged_as_their_video() {
     }
 }
 
-/// What the plugin VideoJS makes and looks for, by the setting's one word; its HD version is a format with a dot in its name.
+/// What the plugin VideoJS makes and looks for, by the setting's one word; its HD version is a format with a
+/// dot in its name.
 #[test]
 fn a_video_of_videojs_is_there_with_all_its_files() {
     let scene = Scene::start();

@@ -1,4 +1,5 @@
-//! The visitor's address where the web server or PHP finds it otherwise than by the connection: real nginx on a unix socket.
+//! The visitor's address where the web server or PHP finds it otherwise than by the connection: real nginx on
+//! a unix socket.
 
 mod support;
 

@@ -1,5 +1,5 @@
-//! `i.php?…&ajaxload=true`: scripts of Piwigo's pages (`thumbnails.loader.js`, `batchManagerGlobal.js`) ask where a size lies,
-//! and wait until it is there. In every set-up that asks the gate about `i.php`.
+//! `i.php?…&ajaxload=true`: scripts of Piwigo's pages (`thumbnails.loader.js`, `batchManagerGlobal.js`) ask
+//! where a size lies, and wait until it is there. In every set-up that asks the gate about `i.php`.
 
 mod support;
 
@@ -161,7 +161,8 @@ fn piwigo_is_asked_for_the_address_of_what_it_makes(setup: Setup) {
 
 for_every_setup!(piwigo_is_asked_for_the_address_of_what_it_makes);
 
-/// A gallery in a sub-directory of its site: its address begins with that directory, whether the gate or Piwigo says it.
+/// A gallery in a sub-directory of its site: its address begins with that directory, whether the gate or
+/// Piwigo says it.
 #[test]
 fn the_address_is_that_of_a_gallery_in_a_sub_directory() {
     for by_piwigo in [false, true] {

@@ -1,5 +1,5 @@
-//! Piwigo's `DB_CHARSET`: a file is found by its name in every character set of the connection and of the tables, exactly where
-//! Piwigo itself reads that name back from its row. Real MariaDB.
+//! Piwigo's `DB_CHARSET`: a file is found by its name in every character set of the connection and of the
+//! tables, exactly where Piwigo itself reads that name back from its row. Real MariaDB.
 
 mod support;
 
@@ -30,7 +30,8 @@ fn path(name: &str) -> String {
 const FORGET: &str =
     "DELETE FROM piwigo_images WHERE id >= 5000; DELETE FROM piwigo_image_category WHERE image_id >= 5000;";
 
-/// Writes the rows as Piwigo does: the bytes of the name, in a statement of a connection that speaks `charset`.
+/// Writes the rows as Piwigo does: the bytes of the name, in a statement of a connection that speaks
+/// `charset`.
 fn store(database: &MariaDb, charset: &str) {
     let row = |(id, name): (usize, &str)| {
         format!(
@@ -122,8 +123,8 @@ async fn a_file_is_found_exactly_where_piwigo_reads_its_name_back() {
     }
 }
 
-/// Rows of a table that was converted to real Unicode, read by a connection that cannot express their names: nobody may get
-/// another file whose name has question marks in those places.
+/// Rows of a table that was converted to real Unicode, read by a connection that cannot express their names:
+/// nobody may get another file whose name has question marks in those places.
 #[tokio::test]
 async fn a_name_that_the_connection_cannot_express_is_nobody_elses() {
     let scene = Scene::start();
@@ -135,7 +136,8 @@ async fn a_name_that_the_connection_cannot_express_is_nobody_elses() {
     for name in NAMES.iter().chain(&twins) {
         scene.sandbox.write(&format!("gallery/upload/{name}/photo.jpg"), name);
     }
-    // The row of the real question mark is gone: only its full-width twin is left, which that collation takes for it.
+    // The row of the real question mark is gone: only its full-width twin is left, which that collation takes
+    // for it.
     scene.database.sql(&format!("DELETE FROM piwigo_images WHERE id = {}", FIRST + NAMES.len() - 1));
     for connection in ["latin1", "cp1251", "ascii"] {
         say_charset(&scene, connection);

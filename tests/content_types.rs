@@ -1,4 +1,5 @@
-//! What a file is said to be, in every set-up: the types that plain nginx knows, and nothing that a browser would run as a page.
+//! What a file is said to be, in every set-up: the types that plain nginx knows, and nothing that a browser
+//! would run as a page.
 
 mod support;
 

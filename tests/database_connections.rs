@@ -157,8 +157,8 @@ async fn who_gets_no_turn_for_a_costly_look_up_makes_no_outage() {
     assert!(troubles.contains(&Trouble::Busy), "{troubles:?}");
 }
 
-/// An account without a password, as local set-ups have it: PHP connects, and so does the gate. Piwigo's file may hold the empty
-/// text, and an address in `gate.toml` none or an empty one.
+/// An account without a password, as local set-ups have it: PHP connects, and so does the gate. Piwigo's file
+/// may hold the empty text, and an address in `gate.toml` none or an empty one.
 #[tokio::test]
 async fn an_account_without_a_password() {
     let (server, _sandbox) = start();

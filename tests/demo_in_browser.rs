@@ -33,8 +33,8 @@ const SEEN_BY: [(&str, &str); 12] = [
 /// The guest again after each visitor who sees more: the browser has kept their pictures.
 const VISITS: [&str; 8] = ["guest", "admin", "guest", "alice", "guest", "bob", "carol", "guest"];
 
-/// The demo, one for all tests but that which changes its rights: its pictures take a while to draw. The leashes end it and
-/// remove the sandbox.
+/// The demo, one for all tests but that which changes its rights: its pictures take a while to draw. The
+/// leashes end it and remove the sandbox.
 struct Demo {
     sandbox: Sandbox,
     _child: Child,

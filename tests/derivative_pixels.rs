@@ -2,8 +2,8 @@
 //! (`tests/derivatives/`). The measure is SSIM of luma in windows of 8x8 pixels at steps of 4, averaged; run with
 //! `--nocapture` to see every figure.
 //!
-//! Imagick's JPEGs have the quality of the source (about 72), not the 95 that was set, and so do the gate's by default; GD's
-//! have 95. GD's own nearness to Imagick is the yardstick.
+//! Imagick's JPEGs have the quality of the source (about 72), not the 95 that was set, and so do the gate's
+//! by default; GD's have 95. GD's own nearness to Imagick is the yardstick.
 
 use std::path::PathBuf;
 
@@ -171,7 +171,8 @@ fn scaled(mut picture: Picture, size: (u32, u32)) -> Picture {
     Picture { pixels: target.into_vec(), width: size.0, height: size.1, channels: picture.channels }
 }
 
-/// In bytes and in nearness to the picture itself, by the quality of the source (the default) and by the setting.
+/// In bytes and in nearness to the picture itself, by the quality of the source (the default) and by the
+/// setting.
 #[test]
 fn by_default_jpegs_have_no_more_bytes_than_imagicks_and_are_as_near_to_the_picture() {
     let table = [
@@ -198,7 +199,8 @@ fn by_default_jpegs_have_no_more_bytes_than_imagicks_and_are_as_near_to_the_pict
         }
     }
     println!("Imagick's, ours by the source, ours by the setting: {bytes:?} {near:.4?}");
-    // Of these four the SSIM is less by 0.0004, with 3 % fewer bytes; of photographs it is not (docs/speed.md).
+    // Of these four the SSIM is less by 0.0004, with 3 % fewer bytes; of photographs it is not
+    // (docs/speed.md).
     assert!(bytes[1] <= bytes[0] && near[1] >= near[0] - 0.0005, "{bytes:?} {near:?}");
     assert!(bytes[2] > bytes[1] && near[2] > near[1], "{bytes:?} {near:?}");
 }

@@ -387,8 +387,9 @@ fn wrong_guard_by_the_raw_address() {
     report.says("outside-original", "ok", "refused");
 }
 
-/// A front end as the tests of the printed files have it, but with rules of its own: `path_beg` sends the guarded paths to the gate,
-/// closes what must be closed, and sends all else to a server that holds the files.
+/// A front end as the tests of the printed files have it, but with rules of its own: `path_beg` sends the
+/// guarded paths to the gate, closes what must be closed, and sends all else to a server that holds the
+/// files.
 #[test]
 fn wrong_front_end_that_splits_by_the_beginning_of_the_path() {
     let setting = Setting::new();
@@ -815,16 +816,16 @@ fn wrong_permissions_and_settings() {
     setting.report(&[]).says("configuration", "problem", "database.inc.php");
 }
 
-/// PHP's pool has an account of its own, and the gate that Apache starts has Apache's: what it cannot read makes all pictures
-/// errors.
+/// PHP's pool has an account of its own, and the gate that Apache starts has Apache's: what it cannot read
+/// makes all pictures errors.
 #[test]
 fn wrong_permissions_are_corrected_for_the_account_that_must_read() {
     let setting = Setting::new();
     let file = setting.sandbox().gallery().join("local/config/database.inc.php");
     open_permissions(&file, 0o644);
     let listen = format!("unix:{}", setting.sandbox().gate_socket().display());
-    // (Whether the gate listens by itself, the web server's account, the advice.) The file's own account reads it anyway, and a
-    // service of the gate's runs as PHP's.
+    // (Whether the gate listens by itself, the web server's account, the advice.) The file's own account
+    // reads it anyway, and a service of the gate's runs as PHP's.
     let own = setting.sandbox().account().map_or("nobody", |account| &account.user).to_owned();
     for (arguments, advice) in [
         (&["--web-user", "games"][..], "chgrp games local/config/database.inc.php && chmod 640 "),

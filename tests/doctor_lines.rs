@@ -1,5 +1,6 @@
-//! `piwigo-gate doctor` names what a site's own lines open beside the printed file, each lock of the printed file that was taken
-//! out by hand, and nothing else. Real servers; what comes from outside is asked for as well.
+//! `piwigo-gate doctor` names what a site's own lines open beside the printed file, each lock of the printed
+//! file that was taken out by hand, and nothing else. Real servers; what comes from outside is asked for as
+//! well.
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
@@ -159,7 +160,8 @@ fn nginx_with_a_sites_own_lines() {
     }
 }
 
-/// With `ssi on` nginx has parts of a page without a question. The file that was judged is served, and for a part there is none.
+/// With `ssi on` nginx has parts of a page without a question. The file that was judged is served, and for a
+/// part there is none.
 #[test]
 fn nginx_that_only_asks_and_makes_pages_of_parts() {
     let by_uri: &[Change] = &[("try_files $piwigo_gate_file ", "try_files $uri ")];

@@ -1,5 +1,5 @@
-//! A database that allows the account one to three connections, as shared hosts do (`max_user_connections`): requests wait for
-//! their turn, and Piwigo gets its share. Real MariaDB.
+//! A database that allows the account one to three connections, as shared hosts do (`max_user_connections`):
+//! requests wait for their turn, and Piwigo gets its share. Real MariaDB.
 
 mod support;
 

@@ -1,5 +1,5 @@
-//! A gate that may have little memory (`ulimit -v`, `ulimit -d`), and pictures that would need more: the gate goes on, and
-//! these pictures are left to Piwigo. An allocation beyond such a limit ends a process.
+//! A gate that may have little memory (`ulimit -v`, `ulimit -d`), and pictures that would need more: the gate
+//! goes on, and these pictures are left to Piwigo. An allocation beyond such a limit ends a process.
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 

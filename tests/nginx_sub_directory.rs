@@ -1,5 +1,6 @@
-//! A gallery in a sub-directory of a host that has other applications, as `YunoHost` lays it out: the site's `root` is elsewhere
-//! and `alias` leads to the gallery. The gallery's closed names are no matter of the other applications.
+//! A gallery in a sub-directory of a host that has other applications, as `YunoHost` lays it out: the site's
+//! `root` is elsewhere and `alias` leads to the gallery. The gallery's closed names are no matter of the
+//! other applications.
 
 #![allow(clippy::expect_used)]
 

@@ -359,7 +359,8 @@ fn sigterm_under_load_loses_no_request() {
     assert_eq!(get(nginx.address(), &url, &cookie).text(), text);
 }
 
-/// The `upstream` that a printed file for nginx proposes for several gates, with these addresses in place of its own.
+/// The `upstream` that a printed file for nginx proposes for several gates, with these addresses in place of
+/// its own.
 fn printed_upstream(guard: &str, addresses: [&str; 2]) -> String {
     let line =
         guard.lines().find(|line| line.contains("upstream piwigo_gate {")).expect("the file proposes one");
@@ -523,7 +524,8 @@ fn a_session_that_cannot_be_read_makes_a_guest_and_one_line_in_the_log() {
     assert_eq!(gate.log_text().matches("session.serialize_handler").count(), 1, "{}", gate.log_text());
 }
 
-/// `session.serialize_handler` of PHP: its own three are read. What igbinary wrote is named at the start, and by `doctor`.
+/// `session.serialize_handler` of PHP: its own three are read. What igbinary wrote is named at the start, and
+/// by `doctor`.
 #[test]
 fn sessions_of_each_of_phps_handlers() {
     let scene = Scene::start();

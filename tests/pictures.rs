@@ -1,5 +1,5 @@
-//! What is made of public test pictures (`tests/pictures/README.md`): which of them the gate makes, of which size, and how
-//! near to what is expected. What it refuses is left to Piwigo (`tests/derivatives_made.rs`).
+//! What is made of public test pictures (`tests/pictures/README.md`): which of them the gate makes, of which
+//! size, and how near to what is expected. What it refuses is left to Piwigo (`tests/derivatives_made.rs`).
 
 use piwigo_gate::derivative::name::Kind;
 use piwigo_gate::derivative::params::DerivativeParams;

@@ -143,7 +143,8 @@ fn the_accounts_of_a_service_are_taken_from_the_gallery_and_told() {
 fn what_a_file_cannot_guard_is_said() {
     let scene = Scene::start();
     scene.database.sql("DELETE FROM piwigo_sites;");
-    // Of this machine: how PHP's place was found. What has no PHP in it says nothing, nor where the place is given.
+    // Of this machine: how PHP's place was found. What has no PHP in it says nothing, nor where the place is
+    // given.
     let (_, said) = printed(&scene, &["nginx"]);
     assert!(said.contains("--php-socket") || said.contains("PHP is taken to be at"), "{said}");
     assert_eq!(printed(&scene, &["nginx", "--php-socket", "127.0.0.1:9000"]).1, "");

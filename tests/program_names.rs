@@ -1,5 +1,5 @@
-//! Names that look like those of programs: `allegro.pl.jpg` is a picture. Every server gets a site that runs programs by any
-//! extension, as `AddHandler` of Apache does, and no file of the gallery is ever run.
+//! Names that look like those of programs: `allegro.pl.jpg` is a picture. Every server gets a site that runs
+//! programs by any extension, as `AddHandler` of Apache does, and no file of the gallery is ever run.
 
 mod support;
 
@@ -41,7 +41,8 @@ fn is_apache(setup: Setup) -> bool {
     setup.kind().starts_with("apache") || setup == Setup::Htaccess
 }
 
-/// Whether the server serves the URL in its own way after the gate's yes, with handlers that look at every extension.
+/// Whether the server serves the URL in its own way after the gate's yes, with handlers that look at every
+/// extension.
 fn could_run(setup: Setup) -> bool {
     matches!(setup, Setup::Htaccess | Setup::ApacheAccessChecker | Setup::ApacheAuthnz)
 }

@@ -271,7 +271,8 @@ fn one_line_for_each_refusal_and_none_that_a_visitor_has_written() {
     assert!(!log.contains("allowed") && !log.contains('\x1b'), "{log}");
 }
 
-/// Piwigo fetches a size of each uploaded photo from its own site, without a cookie. Whoever else uses its name is logged.
+/// Piwigo fetches a size of each uploaded photo from its own site, without a cookie. Whoever else uses its
+/// name is logged.
 #[test]
 fn piwigos_own_fetch_after_an_upload_is_no_line_at_info() {
     for (level, expected) in [("info", 2), ("debug", 3)] {

@@ -1,5 +1,5 @@
-//! The serving side with files that the gate sends itself and clients that take their time: the end of the process, the end of
-//! a connection, and the places.
+//! The serving side with files that the gate sends itself and clients that take their time: the end of the
+//! process, the end of a connection, and the places.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -63,7 +63,8 @@ async fn the_end_comes_when_the_drain_timeout_has_passed() {
     timeout(Duration::from_secs(3), running.serving).await.expect("the drain ends").unwrap();
 }
 
-/// Records of a request that was never begun: the gate ignores them, and a client may send as many as it likes.
+/// Records of a request that was never begun: the gate ignores them, and a client may send as many as it
+/// likes.
 fn junk(bytes: usize) -> Vec<u8> {
     let record = webserver::record(webserver::STDIN, 9, &[b'j'; 1016]);
     record.repeat(bytes / record.len())

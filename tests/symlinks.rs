@@ -414,7 +414,8 @@ fn a_setting_that_cannot_work_says_what_it_may_be() {
     }
 }
 
-/// As images and packages have it: the guarded directory itself is a link that root made to the directory of PHP's user.
+/// As images and packages have it: the guarded directory itself is a link that root made to the directory of
+/// PHP's user.
 #[test]
 fn doctor_names_the_line_for_a_guarded_directory_behind_a_link_of_roots() {
     let scene = Scene::start();

@@ -1,13 +1,14 @@
-//! The lock of Piwigo's plugin Download Permissions: an image and a visitor in, whether an album lets its originals be
-//! downloaded out. Pure.
+//! The lock of Piwigo's plugin Download Permissions: an image and a visitor in, whether an album lets its
+//! originals be downloaded out. Pure.
 
 use super::is_open;
 use crate::image::Image;
 use crate::visitor::Visitor;
 
-/// The rule of the plugin Download Permissions, which takes the right to originals away in `action.php` and on the picture's page:
-/// one album that is open to the visitor and allows downloads is enough (Piwigo: `download_permissions`,
-/// `dlperms_is_photo_downloadable`). Pages then name the original in no way, so that the rule holds for each of its addresses.
+/// The rule of the plugin Download Permissions, which takes the right to originals away in `action.php` and
+/// on the picture's page: one album that is open to the visitor and allows downloads is enough (Piwigo:
+/// `download_permissions`, `dlperms_is_photo_downloadable`). Pages then name the original in no way, so that
+/// the rule holds for each of its addresses.
 pub(super) fn is_downloadable(image: &Image, visitor: &Visitor) -> bool {
     image.albums.iter().any(|&album| album.downloadable && is_open(album, visitor))
 }
@@ -57,7 +58,8 @@ mod tests {
             };
             assert_eq!(got, expected, "{visitor:?} {albums:?}");
         }
-        // Only what needs the right to originals: not resized pictures, films, posters and pictures that pages show as they are.
+        // Only what needs the right to originals: not resized pictures, films, posters and pictures that
+        // pages show as they are.
         let everybody = Policy { formats_need_high: false, ..STRICT };
         let of = |path: &str, ownership| claim(path, 0, &[shut(public)], ownership);
         let mut small = of("upload/a.jpg", Ownership::Original);

@@ -1,5 +1,5 @@
-//! The address of a photo's page in, the number of the photo out, and the addresses of its files: what an administrator has
-//! in the browser is a page, not a file.
+//! The address of a photo's page in, the number of the photo out, and the addresses of its files: what an
+//! administrator has in the browser is a page, not a file.
 
 use crate::database::DatabaseError;
 use crate::derivative::name;
@@ -9,11 +9,12 @@ use crate::reply::encode_path;
 use crate::request::Request;
 use crate::target::{Folder, Part, Record, Target};
 
-/// The photo's number, if this path and query (without scheme and host) are the address of its page: `picture.php?/62/…`,
-/// `picture/62-name/…` or `admin.php?page=photo-62…`. `prefix`: where the gallery is mounted.
+/// The photo's number, if this path and query (without scheme and host) are the address of its page:
+/// `picture.php?/62/…`, `picture/62-name/…` or `admin.php?page=photo-62…`. `prefix`: where the gallery is
+/// mounted.
 ///
-/// Source of the forms: `make_picture_url` and `section_init.inc.php` of Piwigo. With `picture_url_style = 'file'` the address
-/// holds a name and no number, and is not understood here.
+/// Source of the forms: `make_picture_url` and `section_init.inc.php` of Piwigo. With `picture_url_style =
+/// 'file'` the address holds a name and no number, and is not understood here.
 pub(super) fn photo(uri: &str, prefix: &str) -> Option<u32> {
     let below = uri.strip_prefix(prefix)?.strip_prefix('/')?;
     let (path, query) = below.split_once('?').unwrap_or((below, ""));
@@ -37,8 +38,9 @@ fn leading_number(token: &str) -> Option<u32> {
     number.parse().ok().filter(|&number| is_plain && number > 0)
 }
 
-/// The addresses of a photo's files, as Piwigo's pages have them: the original, the representative of what is no picture, and
-/// one resized picture, since all are judged alike. Empty if there is no such photo, or its file is one that is never served.
+/// The addresses of a photo's files, as Piwigo's pages have them: the original, the representative of what is
+/// no picture, and one resized picture, since all are judged alike. Empty if there is no such photo, or its
+/// file is one that is never served.
 ///
 /// # Errors
 /// When the database cannot be asked.

@@ -29,7 +29,8 @@ pub struct Report {
     pub gallery: Option<Door>,
     /// The rows that own the file.
     pub records: Vec<Record>,
-    /// The character set in which paths are compared, where Piwigo's `DB_CHARSET` names one that cannot hold every text.
+    /// The character set in which paths are compared, where Piwigo's `DB_CHARSET` names one that cannot hold
+    /// every text.
     pub charset: Option<String>,
     /// The request is for `action.php`, which Piwigo answers here: the gate has no verdict.
     pub left_to_piwigo: bool,
@@ -37,7 +38,8 @@ pub struct Report {
     pub allowed: bool,
     /// Why, in words.
     pub reason: String,
-    /// Why a file that is allowed and lies on disk is not sent: the link in its path that is not followed, for instance.
+    /// Why a file that is allowed and lies on disk is not sent: the link in its path that is not followed,
+    /// for instance.
     pub out_of_reach: Option<String>,
     /// What each kind of server is told.
     pub answers: Vec<Answer>,
@@ -106,8 +108,8 @@ pub struct Record {
     pub level: u32,
     /// Whether the level is not above the visitor's.
     pub level_passes: bool,
-    /// The right to originals: `not needed`, `held`, `lacking`, or `not downloadable` (held, but no album that opens the image allows
-    /// downloads).
+    /// The right to originals: `not needed`, `held`, `lacking`, or `not downloadable` (held, but no album
+    /// that opens the image allows downloads).
     pub originals: &'static str,
     /// Whether this row alone opens the file.
     pub opens: bool,
@@ -241,7 +243,8 @@ pub(super) async fn report(
     })
 }
 
-/// Why the gate cannot send the allowed file, or the resized picture, that lies on disk; `None` also where nothing lies there.
+/// Why the gate cannot send the allowed file, or the resized picture, that lies on disk; `None` also where
+/// nothing lies there.
 fn out_of_reach(considered: &Considered) -> Option<String> {
     let judgement = considered.judgement.as_ref()?;
     let Verdict::Allow { claim, .. } = judgement.verdict else { return None };

@@ -1,4 +1,5 @@
-//! The accounts of PHP and of the web server: what a printed service is told where the administrator says nothing.
+//! The accounts of PHP and of the web server: what a printed service is told where the administrator says
+//! nothing.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -22,8 +23,9 @@ pub(super) struct People {
 }
 
 impl People {
-    /// What was said, and for the rest what the gallery's own files and the machine's accounts tell: PHP owns Piwigo's data
-    /// directory (`data`, or else `root`), because it writes there. `has_socket`: the gate has one that belongs to a group.
+    /// What was said, and for the rest what the gallery's own files and the machine's accounts tell: PHP owns
+    /// Piwigo's data directory (`data`, or else `root`), because it writes there. `has_socket`: the gate has
+    /// one that belongs to a group.
     pub(super) fn find(
         user: Option<&str>,
         group: Option<&str>,
@@ -75,7 +77,8 @@ fn is_known_elsewhere(user: &str) -> bool {
     getent.status().is_ok_and(|status| status.success())
 }
 
-/// Whose a directory is, if that is an account with a name, and not root: root owns what an archive was unpacked to.
+/// Whose a directory is, if that is an account with a name, and not root: root owns what an archive was
+/// unpacked to.
 fn owner(place: &Path) -> Option<String> {
     let uid = fs::metadata(place).ok()?.uid();
     let name = accounts::name_of(uid);

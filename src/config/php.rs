@@ -1,4 +1,5 @@
-//! Where PHP is: as the site's own configuration says, or else by the names that distributions give its socket.
+//! Where PHP is: as the site's own configuration says, or else by the names that distributions give its
+//! socket.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -31,15 +32,16 @@ impl Found {
     }
 }
 
-/// Finds the PHP that serves the gallery in `root`. `gate`: where the gate listens, which is not PHP. `etc`, `run`: the machine's
-/// `/etc` and `/run`.
+/// Finds the PHP that serves the gallery in `root`. `gate`: where the gate listens, which is not PHP. `etc`,
+/// `run`: the machine's `/etc` and `/run`.
 pub(super) fn find(root: &Path, gate: &str, etc: &Path, run: &Path) -> Found {
     let texts = texts(etc);
     let mut named: Vec<(bool, String, &Path)> = Vec::new();
     for (file, text) in &texts {
         let at = mention(text, root);
         let mut places = places(text, &texts);
-        // In a file with several sites, the gallery's own place stands behind the line that names the gallery.
+        // In a file with several sites, the gallery's own place stands behind the line that names the
+        // gallery.
         let before = places.iter().take_while(|(start, _)| at.is_some_and(|at| *start < at)).count();
         places.rotate_left(before);
         for (_, place) in places {
@@ -121,7 +123,8 @@ fn mention(text: &str, root: &Path) -> Option<usize> {
     words(text).find(|(_, word)| leads_to_it(word)).map(|(at, _)| at)
 }
 
-/// The places of PHP that the text names, in its order; a name of nginx's `upstream` stands for the first server in it.
+/// The places of PHP that the text names, in its order; a name of nginx's `upstream` stands for the first
+/// server in it.
 fn places(text: &str, all: &[(PathBuf, String)]) -> Vec<(usize, String)> {
     let words: Vec<_> = words(text).collect();
     let behind = words.windows(2).filter(|pair| WORDS.contains(&pair[0].1));
@@ -140,7 +143,8 @@ fn upstream(text: &str, name: &str) -> Option<String> {
     place(words.get(at + 3)?)
 }
 
-/// `unix:/run/php.sock` (nginx), `unix//run/php.sock` (Caddy) or `127.0.0.1:9000`, as `--php-socket` takes it.
+/// `unix:/run/php.sock` (nginx), `unix//run/php.sock` (Caddy) or `127.0.0.1:9000`, as `--php-socket` takes
+/// it.
 fn place(word: &str) -> Option<String> {
     let socket =
         word.strip_prefix("unix:").or(word.strip_prefix("unix/")).map(|path| path.trim_end_matches(':'));
@@ -151,8 +155,8 @@ fn place(word: &str) -> Option<String> {
     (!host.is_empty() && !host.contains(['$', '/']) && port.parse::<u16>().is_ok()).then(|| word.to_owned())
 }
 
-/// PHP-FPM's socket below `run`, the machine's `/run`: Debian's name for the default one, else the newest PHP's, Fedora's or
-/// Arch's; without any, Debian's name again, for the administrator to change.
+/// PHP-FPM's socket below `run`, the machine's `/run`: Debian's name for the default one, else the newest
+/// PHP's, Fedora's or Arch's; without any, Debian's name again, for the administrator to change.
 fn php_socket_in(run: &Path) -> PathBuf {
     let usual = run.join("php/php-fpm.sock");
     if usual.exists() {

@@ -50,8 +50,8 @@ pub enum AddressError {
 }
 
 impl Address {
-    /// Reads `mysql://…`, `mariadb://…` or `sqlite://…`. `localhost` without a port means the socket, as in Piwigo's `db_host`;
-    /// `?socket=/path` names another one.
+    /// Reads `mysql://…`, `mariadb://…` or `sqlite://…`. `localhost` without a port means the socket, as in
+    /// Piwigo's `db_host`; `?socket=/path` names another one.
     ///
     /// # Errors
     /// [`AddressError::Url`], [`AddressError::Tls`].
@@ -60,7 +60,8 @@ impl Address {
         if url.starts_with("mysql://") || url.starts_with("mariadb://") {
             let options = MySqlConnectOptions::from_str(url)
                 .map_err(|_| AddressError::Url(format!("it cannot be parsed; {ENCODING}")))?;
-            // An unencoded `#`, `?` or `/` in the password ends the host's part of a URL: what follows is no name of a database.
+            // An unencoded `#`, `?` or `/` in the password ends the host's part of a URL: what follows is no
+            // name of a database.
             let is_whole = |name: &str| !name.contains(['/', '@']) && !url.contains('#');
             if !options.get_database().is_some_and(is_whole) {
                 return Err(AddressError::Url(format!("it names no database; {ENCODING}")));
@@ -85,8 +86,8 @@ impl Address {
         }
     }
 
-    /// The same database with connections in the character set that Piwigo's `DB_CHARSET` names: Piwigo stores and reads the
-    /// bytes of a file's name as if they were text in it. SQLite has none.
+    /// The same database with connections in the character set that Piwigo's `DB_CHARSET` names: Piwigo
+    /// stores and reads the bytes of a file's name as if they were text in it. SQLite has none.
     ///
     /// # Errors
     /// [`AddressError::Charset`].
@@ -127,7 +128,8 @@ impl Address {
     /// [`AddressError::Port`].
     pub fn from_piwigo(host: &str, user: &str, password: &str, database: &str) -> Result<Self, AddressError> {
         let options = MySqlConnectOptions::new().username(user).database(database);
-        // The driver would send the hash of an empty password; an account that has none demands nothing at all, as PHP sends it.
+        // The driver would send the hash of an empty password; an account that has none demands nothing at
+        // all, as PHP sends it.
         let options = if password.is_empty() { options } else { options.password(password) };
         Ok(Address::MySql(Box::new(as_piwigo(place(host)?.reached_by(options)))))
     }

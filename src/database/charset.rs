@@ -1,5 +1,6 @@
-//! The character set of a connection: Piwigo's constant `DB_CHARSET` in, the name for `SET NAMES` and the form in which a
-//! column of text is read out. Not for the character set of a table's column: that is [`super::Charset`].
+//! The character set of a connection: Piwigo's constant `DB_CHARSET` in, the name for `SET NAMES` and the
+//! form in which a column of text is read out. Not for the character set of a table's column: that is
+//! [`super::Charset`].
 
 use super::Address;
 
@@ -11,8 +12,8 @@ const NOT_FOR_CLIENTS: [&str; 4] = ["ucs2", "utf16", "utf16le", "utf32"];
 
 /// The name for `SET NAMES` that belongs to a value of `DB_CHARSET`; `None`: no connection can have it.
 ///
-/// Piwigo takes `utf8` where the constant is empty (Piwigo: `pwg_db_check_charset`). The gate says `utf8mb4` for all spellings
-/// of UTF-8: it gives the same bytes for every text that `utf8` can hold.
+/// Piwigo takes `utf8` where the constant is empty (Piwigo: `pwg_db_check_charset`). The gate says `utf8mb4`
+/// for all spellings of UTF-8: it gives the same bytes for every text that `utf8` can hold.
 pub(super) fn connection_charset(db_charset: &str) -> Option<String> {
     let name = db_charset.to_ascii_lowercase();
     match name.as_str() {
@@ -22,8 +23,8 @@ pub(super) fn connection_charset(db_charset: &str) -> Option<String> {
     }
 }
 
-/// Reads columns of text so that what a connection's character set cannot hold is NULL and not `?`: with `?` in its place
-/// a path would be that of another file.
+/// Reads columns of text so that what a connection's character set cannot hold is NULL and not `?`: with `?`
+/// in its place a path would be that of another file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Exact {
     /// `None`: the connection can hold everything.

@@ -310,8 +310,8 @@ const UNKNOWN_CHARSET: u16 = 1115;
 /// MySQL's and MariaDB's error numbers, by what an administrator can do about them.
 fn mysql_trouble(number: u16) -> Trouble {
     match number {
-        // Access denied, no or unknown database, unknown character set, host not allowed, unknown authentication plugin, TLS demanded, password
-        // expired, account locked.
+        // Access denied, no or unknown database, unknown character set, host not allowed, unknown
+        // authentication plugin, TLS demanded, password expired, account locked.
         1044 | 1045 | 1046 | 1049 | UNKNOWN_CHARSET | 1130 | 1251 | 1524 | 1698 | 1820 | 1862 | 3118
         | 3159 | 4151 => Trouble::Refused,
         // Unknown column, no such table, no right on table or column.

@@ -1,6 +1,6 @@
-//! A database that has no place for one more connection: how that is told, and which connections are given up for it. Shared
-//! hosts allow an account one to three (`max_user_connections`), and one process of the gate may have several pools: the one
-//! that serves, one that is being replaced, the one that examines.
+//! A database that has no place for one more connection: how that is told, and which connections are given up
+//! for it. Shared hosts allow an account one to three (`max_user_connections`), and one process of the gate
+//! may have several pools: the one that serves, one that is being replaced, the one that examines.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -8,8 +8,8 @@ use sqlx::mysql::MySqlDatabaseError;
 
 use super::pool::Closable;
 
-/// Whether the database refused a connection only because there are too many already: of this account (1203, 1226) or of all
-/// (1040).
+/// Whether the database refused a connection only because there are too many already: of this account (1203,
+/// 1226) or of all (1040).
 pub(super) fn has_no_place(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(reply) = error else { return false };
     match reply.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number) {

@@ -262,7 +262,8 @@ impl Inspection {
         Ok(self.rows(statement, patterns).await?.iter().filter_map(|row| row.text(0)).collect())
     }
 
-    /// Paths of `images` in whose names an extension of programs may stand, and perhaps others, at most 10,000 of them.
+    /// Paths of `images` in whose names an extension of programs may stand, and perhaps others, at most
+    /// 10,000 of them.
     ///
     /// # Errors
     /// When the database cannot be asked.

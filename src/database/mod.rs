@@ -142,7 +142,8 @@ impl Database {
         let columns = in_time(self.servers.rows_of_primary(self.look.clone(), Vec::new())).await?;
         self.schema = Schema::read(&self.tables, &columns)?;
         if self.exact.charset().is_some() {
-            // A character beyond U+FFFF is several of such a connection's characters, all of which the column can hold.
+            // A character beyond U+FFFF is several of such a connection's characters, all of which the column
+            // can hold.
             self.schema.path_charset = Charset::Other;
         }
         let Schema { downloadable, .. } = self.schema;
@@ -190,7 +191,8 @@ impl Database {
         &self.schema
     }
 
-    /// The character set of the connections where it cannot hold every text: what Piwigo's `DB_CHARSET` names.
+    /// The character set of the connections where it cannot hold every text: what Piwigo's `DB_CHARSET`
+    /// names.
     pub fn narrow_charset(&self) -> Option<&str> {
         self.exact.charset()
     }
@@ -213,8 +215,8 @@ impl Database {
         Ok(rows.iter().filter_map(|row| row.text(0)).collect())
     }
 
-    /// The active plugins. A table that is missing, or that the gate's user may not read, makes them unreadable and is no
-    /// error: the gallery's other tables are enough for verdicts.
+    /// The active plugins. A table that is missing, or that the gate's user may not read, makes them
+    /// unreadable and is no error: the gallery's other tables are enough for verdicts.
     ///
     /// # Errors
     /// When the database did not answer in time.
@@ -248,7 +250,8 @@ impl Database {
         Ok(DoorAndSession { gallery_locked: first.gallery_locked, session, secret_key })
     }
 
-    /// Why sessions of this gallery cannot be read, told by a few of them; `None` where one of them can, or there is none.
+    /// Why sessions of this gallery cannot be read, told by a few of them; `None` where one of them can, or
+    /// there is none.
     ///
     /// # Errors
     /// When the database cannot be asked.

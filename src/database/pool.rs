@@ -1,5 +1,5 @@
-//! Open connections, kept for the next statement: at most so many, the one used last first. Where the database allows fewer,
-//! a statement waits until a connection is free.
+//! Open connections, kept for the next statement: at most so many, the one used last first. Where the
+//! database allows fewer, a statement waits until a connection is free.
 //!
 //! Not sqlx's own pool: that one pings each connection when it comes back, which doubles the round trips of a
 //! request and adds a task for each statement.
@@ -93,8 +93,8 @@ impl<C: Open + Send + 'static> Pool<C> {
         }
     }
 
-    /// Hears how many connections the database allows this account, which Piwigo may use, too: half of them are used, and one
-    /// at least.
+    /// Hears how many connections the database allows this account, which Piwigo may use, too: half of them
+    /// are used, and one at least.
     pub(super) fn keep_within(&self, allowed: u32) {
         let half = (allowed / 2).max(1) as usize;
         let too_many = self.places.available_permits().saturating_sub(half);
@@ -145,7 +145,8 @@ impl<C: Open + Send + 'static> Pool<C> {
         self.next_try().is_none_or(|at| Instant::now() >= at)
     }
 
-    /// The database has no place for one more connection; those that rest in other pools of this program are given up.
+    /// The database has no place for one more connection; those that rest in other pools of this program are
+    /// given up.
     fn is_full(&self, error: &sqlx::Error) {
         *self.next_try() = Some(Instant::now() + NEXT_TRY);
         if !self.told.swap(true, Ordering::Relaxed) {

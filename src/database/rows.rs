@@ -131,15 +131,16 @@ pub(super) fn image(row: &Row) -> Option<Image> {
 pub(super) fn image_row(row: &Row) -> Option<ImageRow> {
     let image = image(row)?;
     let album = row.unsigned(7).map(|id| Album {
-        // Only the word that opens them opens originals (Piwigo: download_permissions, `dlperms_is_photo_downloadable`).
+        // Only the word that opens them opens originals (Piwigo: download_permissions,
+        // `dlperms_is_photo_downloadable`).
         downloadable: row.text(10).as_deref() == Some("true"),
         ..album(id, row.text(8).as_deref(), row.text(9).as_deref())
     });
     Some(ImageRow { image, album, format: row.text(11), file: row.text(12) })
 }
 
-/// Only the two words that open an album open it. Its resized pictures are all that a cover shows, so whether its originals may be
-/// downloaded is for the rows of images to say.
+/// Only the two words that open an album open it. Its resized pictures are all that a cover shows, so whether
+/// its originals may be downloaded is for the rows of images to say.
 pub(super) fn album(id: u32, status: Option<&str>, visible: Option<&str>) -> Album {
     Album {
         id,

@@ -209,8 +209,8 @@ impl Statements {
         if self.has_groups_by_user.load(Ordering::Relaxed) { &self.grants_by_user } else { &self.grants }
     }
 
-    /// `downloadable`: the column of that name exists. `exact`: how a column is read whose text is compared or becomes part of
-    /// a path.
+    /// `downloadable`: the column of that name exists. `exact`: how a column is read whose text is compared
+    /// or becomes part of a path.
     pub(super) fn build(
         tables: &Tables,
         dialect: Dialect,

@@ -1,5 +1,6 @@
-//! Alice's right to the private album, taken away and given back while the gate runs. nginx passes the page's button on as an
-//! HTTP request to a socket of the demo; the row of the database changes, and with it the page that says what is right.
+//! Alice's right to the private album, taken away and given back while the gate runs. nginx passes the page's
+//! button on as an HTTP request to a socket of the demo; the row of the database changes, and with it the
+//! page that says what is right.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -33,7 +34,8 @@ pub struct Grants {
 }
 
 impl Grants {
-    /// Listens in `directory` for the buttons of `plan`'s pages, which lie in `pages`; `database` is the gallery's.
+    /// Listens in `directory` for the buttons of `plan`'s pages, which lie in `pages`; `database` is the
+    /// gallery's.
     ///
     /// # Errors
     /// When the socket cannot be made.
@@ -84,7 +86,8 @@ impl Grants {
         stream.write_all(answer.as_bytes()).await.map_err(Error::Files)
     }
 
-    /// The row first, then the page: where the second fails, the page marks the answers that it did not expect.
+    /// The row first, then the page: where the second fails, the page marks the answers that it did not
+    /// expect.
     async fn change(&self, granted: bool) -> Result<(), Error> {
         set(&self.database, granted).await?;
         let plan = if granted { &self.granted } else { &self.revoked };

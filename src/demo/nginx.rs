@@ -36,8 +36,8 @@ const PID_FILE: &str = "nginx.pid";
 /// The locations whose requests go to the gate. `^~` wins over any location with a regular expression.
 const GUARDED: [&str; 5] = ["^~ /upload", "^~ /galleries", "^~ /_data/i", "= /i.php", "= /action.php"];
 
-/// In front of [`GATE`]: a visitor who has switched the gate off gets what the web server has, as without a gate. The
-/// number is nobody's status; it only names the way.
+/// In front of [`GATE`]: a visitor who has switched the gate off gets what the web server has, as without a
+/// gate. The number is nobody's status; it only names the way.
 const WITHOUT_GATE: &str = "
             error_page 418 = @without_gate;
             if ($gate = off) { return 418; }";
@@ -109,7 +109,8 @@ pub fn configuration(plan: &Plan, port: u16) -> String {
         );
     }
     for location in GUARDED {
-        // The scripts, which have exact names, are PHP, and the demo has none: without the gate they could only fail.
+        // The scripts, which have exact names, are PHP, and the demo has none: without the gate they could
+        // only fail.
         let bypass = if location.starts_with('=') { "" } else { WITHOUT_GATE };
         let _ = write!(guarded, "\n        location {location} {{{bypass}{GATE}        }}\n");
     }

@@ -9,8 +9,8 @@ use super::contents::ALBUMS;
 use super::plan::{Album, File, Kind, Picture, Plan, Visitor};
 use super::situation::{self, Situation};
 
-/// Writes `NAME.html` for each visitor into `directory`, which is made. A page that is there is replaced as a whole, so
-/// that a visitor who asks for it meanwhile gets the old one or the new one.
+/// Writes `NAME.html` for each visitor into `directory`, which is made. A page that is there is replaced as a
+/// whole, so that a visitor who asks for it meanwhile gets the old one or the new one.
 ///
 /// # Errors
 /// When a page cannot be written.
@@ -98,7 +98,8 @@ fn switch(is_guarded: bool) -> String {
     link("on", is_guarded) + &link("off", !is_guarded)
 }
 
-/// What can be changed in this situation: alice's right, on her own page. Without the gate, what its absence means.
+/// What can be changed in this situation: alice's right, on her own page. Without the gate, what its absence
+/// means.
 fn change(situation: Situation, visitor: &Visitor) -> String {
     let (action, label, note) = match situation {
         Situation::Unguarded => {
@@ -166,8 +167,8 @@ fn item(file: &File, visitor: &Visitor, column: usize) -> String {
     format!("<li>{}</li>", link(file, &file.label, visitor, column))
 }
 
-/// Stands behind every picture and is seen when none comes. Its word is there only where the picture is to be refused, so
-/// that no reader of the page's text meets it before a picture that is shown.
+/// Stands behind every picture and is seen when none comes. Its word is there only where the picture is to be
+/// refused, so that no reader of the page's text meets it before a picture that is shown.
 fn plate(word: &str) -> String {
     format!(
         "<div class=\"plate\" aria-hidden=\"true\"><svg viewBox=\"0 0 24 24\" fill=\"none\" stroke=\"currentColor\" \
@@ -176,8 +177,8 @@ fn plate(word: &str) -> String {
     )
 }
 
-/// The picture, which leads to its original, or the player for a visitor who may have the video. A picture that is refused
-/// is hidden together with its broken icon: the plate behind it is seen instead.
+/// The picture, which leads to its original, or the player for a visitor who may have the video. A picture
+/// that is refused is hidden together with its broken icon: the plate behind it is seen instead.
 fn element(picture: &Picture, shown: &File, column: usize) -> String {
     let (width, height) = shown.size.unwrap_or(picture.size);
     let upright = if height > width { " class=\"upright\"" } else { "" };

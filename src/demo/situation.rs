@@ -1,5 +1,5 @@
-//! The three situations in which the page shows the sample gallery, each as a [`Plan`] of its own: guarded, guarded after
-//! alice has lost her right to “Family”, and without the gate.
+//! The three situations in which the page shows the sample gallery, each as a [`Plan`] of its own: guarded,
+//! guarded after alice has lost her right to “Family”, and without the gate.
 
 use super::plan::Plan;
 use super::right::Why;
@@ -42,8 +42,8 @@ impl Plan {
         self
     }
 
-    /// The same gallery without the gate: the addresses of files, and no doors. Piwigo's scripts, which are among the
-    /// doors, are PHP, and the demo has none.
+    /// The same gallery without the gate: the addresses of files, and no doors. Piwigo's scripts, which are
+    /// among the doors, are PHP, and the demo has none.
     pub fn unguarded(mut self) -> Self {
         self.situation = Situation::Unguarded;
         self.doors.clear();

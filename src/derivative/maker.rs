@@ -2,9 +2,9 @@
 //! for it at the same time; so many are made at once as `derivative_jobs` says, on threads of their own; and what
 //! cannot be made is remembered, so that it is not tried for each visitor.
 //!
-//! Memory is bounded by what one making may take: ordinary ones share the turns, and what needs more than an ordinary share
-//! waits until it has all of them. What the process's own limits leave is regarded, too: an allocation beyond them would
-//! end the process.
+//! Memory is bounded by what one making may take: ordinary ones share the turns, and what needs more than an
+//! ordinary share waits until it has all of them. What the process's own limits leave is regarded, too: an
+//! allocation beyond them would end the process.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;

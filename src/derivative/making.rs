@@ -28,8 +28,9 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// The same where `room` bytes are free in the process for `parts` makings at once. A quarter of the room is left
-    /// alone; of the rest the file may take a quarter and its decoding a half, and what follows has the other.
+    /// The same where `room` bytes are free in the process for `parts` makings at once. A quarter of the room
+    /// is left alone; of the rest the file may take a quarter and its decoding a half, and what follows has
+    /// the other.
     pub(super) fn within(self, room: u64, parts: u32) -> Self {
         let part = (room - room / 4) / u64::from(parts.max(1));
         Share {

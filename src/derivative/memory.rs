@@ -1,6 +1,7 @@
-//! How many bytes this process may still allocate, by its resource limits (`ulimit -v`, `ulimit -d`) and by its control
-//! groups (`MemoryMax=` of systemd, a container's limit). An allocation beyond a resource limit would end the process,
-//! and one beyond a control group's limit gets it killed; so a picture's need is compared with this before it is decoded.
+//! How many bytes this process may still allocate, by its resource limits (`ulimit -v`, `ulimit -d`) and by
+//! its control groups (`MemoryMax=` of systemd, a container's limit). An allocation beyond a resource limit
+//! would end the process, and one beyond a control group's limit gets it killed; so a picture's need is
+//! compared with this before it is decoded.
 
 use std::fs;
 use std::path::Path;

@@ -59,7 +59,8 @@ pub fn extension(file: &str) -> Option<String> {
     Some(extension.to_ascii_lowercase())
 }
 
-/// The quality of a size where the gallery's setting is applied. (Piwigo 16 means the same and never sets it: PIWIGO.md §5.6.)
+/// The quality of a size where the gallery's setting is applied. (Piwigo 16 means the same and never sets it:
+/// PIWIGO.md §5.6.)
 pub fn quality(kind: Kind, configured: u8) -> u8 {
     match kind {
         Kind::ThreeXLarge | Kind::FourXLarge => configured.min(QUALITY_OF_THE_LARGEST),

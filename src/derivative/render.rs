@@ -22,7 +22,8 @@ pub struct Order<'a> {
     pub params: &'a DerivativeParams,
     /// Quality of JPEG and WebP, 1 to 100.
     pub quality: u8,
-    /// A JPEG is no finer than its source, and a WebP as its encoder's authors mean it; `quality` is the most.
+    /// A JPEG is no finer than its source, and a WebP as its encoder's authors mean it; `quality` is the
+    /// most.
     pub quality_of_source: bool,
     /// 0 to 100; 0 is off. That of `params`, or less where the source is itself a derivative.
     pub sharpen: u8,

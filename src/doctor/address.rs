@@ -1,5 +1,5 @@
-//! The visitor's address, to which Piwigo binds sessions: whether PHP and the gate are told the same one. Not for what a
-//! request from outside shows: that is `outside`.
+//! The visitor's address, to which Piwigo binds sessions: whether PHP and the gate are told the same one. Not
+//! for what a request from outside shows: that is `outside`.
 
 use std::path::Path;
 
@@ -15,8 +15,8 @@ const FILES: [&str; 2] = ["local/config/config.inc.php", "local/config/database.
 /// Words with which a web server's configuration finds the visitor's address behind a proxy.
 const BY_THE_SERVER: [&str; 4] = ["set_real_ip_from", "RemoteIPHeader", "extforward.", "trusted_proxies"];
 
-/// `is_bound`: sessions are bound to the address (Piwigo: `session_use_ip_address`). `server_text`: the web server's
-/// configuration, as far as it was given.
+/// `is_bound`: sessions are bound to the address (Piwigo: `session_use_ip_address`). `server_text`: the web
+/// server's configuration, as far as it was given.
 pub(super) fn examine(root: &Path, is_bound: bool, server_text: &str, findings: &mut Findings) {
     for name in FILES {
         let Ok(text) = read_start(&root.join(name), MAX_FILE) else { continue };
@@ -59,7 +59,8 @@ fn by_php_alone(file: &str, line: u32, is_bound: bool, server_text: &str, findin
     }
 }
 
-/// Whether this text of nginx's has a server on a unix socket, and no line that finds the visitor's address there.
+/// Whether this text of nginx's has a server on a unix socket, and no line that finds the visitor's address
+/// there.
 fn is_unix_without_real_ip(text: &str) -> bool {
     let directive = |line: &str, name: &str| {
         let line = line.split('#').next().unwrap_or_default();

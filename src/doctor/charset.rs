@@ -1,4 +1,5 @@
-//! The character set of the connections, which Piwigo's `DB_CHARSET` names, beside that of the column that holds the paths.
+//! The character set of the connections, which Piwigo's `DB_CHARSET` names, beside that of the column that
+//! holds the paths.
 
 use super::findings::{Findings, shown};
 use crate::database::{Inspection, Paths};

@@ -1,4 +1,5 @@
-//! A web server's configuration with the text of the files that it includes, where these can be found and read.
+//! A web server's configuration with the text of the files that it includes, where these can be found and
+//! read.
 
 use std::path::{Path, PathBuf};
 
@@ -10,8 +11,8 @@ const MAX_DEPTH: usize = 4;
 /// Included files that are read, at most.
 const MAX_FILES: usize = 64;
 
-/// Directories above the file in which an included one is looked for: nginx and Apache look from their own directory
-/// (`/etc/nginx`), the file may stand in `/etc/nginx/sites-available`.
+/// Directories above the file in which an included one is looked for: nginx and Apache look from their own
+/// directory (`/etc/nginx`), the file may stand in `/etc/nginx/sites-available`.
 const MAX_ABOVE: usize = 3;
 
 /// As the servers match: a pattern does not stand for names that begin with a dot.
@@ -21,8 +22,9 @@ const HIDDEN_STAY_OUT: glob::MatchOptions = glob::MatchOptions {
     require_literal_leading_dot: true,
 };
 
-/// Puts the text of each included file (`include`, `Include`, `IncludeOptional`, `import`) into the place of the line that names it,
-/// by itself or by a pattern (`sites-enabled/*`). A line that names none that can be read stays as it is.
+/// Puts the text of each included file (`include`, `Include`, `IncludeOptional`, `import`) into the place of
+/// the line that names it, by itself or by a pattern (`sites-enabled/*`). A line that names none that can be
+/// read stays as it is.
 pub(super) fn with_included(text: &str, file: &Path) -> String {
     let mut left = MAX_FILES;
     filled_in(text, file, MAX_DEPTH, &mut left)
@@ -47,7 +49,8 @@ fn filled_in(text: &str, file: &Path, depth: usize, left: &mut usize) -> String 
     whole
 }
 
-/// The files that a line of `file` names, in the order in which a server reads them: those of the first directory that has any.
+/// The files that a line of `file` names, in the order in which a server reads them: those of the first
+/// directory that has any.
 fn files(name: &str, file: &Path) -> Vec<PathBuf> {
     candidates(name, file)
         .into_iter()

@@ -1,8 +1,8 @@
-//! Lines of a site's own in a web server's configuration that no printed file holds against, and locks of the printed file
-//! that are missing: they were taken out, or an earlier version printed it.
+//! Lines of a site's own in a web server's configuration that no printed file holds against, and locks of the
+//! printed file that are missing: they were taken out, or an earlier version printed it.
 //!
-//! Directives and the blocks around them are read, as far as `--server-file` shows them. What `doctor --url` tries from outside is
-//! what counts; this names the line.
+//! Directives and the blocks around them are read, as far as `--server-file` shows them. What `doctor --url`
+//! tries from outside is what counts; this names the line.
 
 mod apache;
 mod blocks;
@@ -88,8 +88,8 @@ mod tests {
         config::print(kind, &values).unwrap()
     }
 
-    /// What `read` finds in the lines `own` beside a printed file: an `o` for each that opens, a `?` for each doubtful one,
-    /// a `-` for each missing lock, and the words of all.
+    /// What `read` finds in the lines `own` beside a printed file: an `o` for each that opens, a `?` for each
+    /// doubtful one, a `-` for each missing lock, and the words of all.
     pub(super) fn found(
         read: fn(&str, &Place<'_>) -> Found,
         text: &str,

@@ -39,10 +39,11 @@ pub(super) struct Downloads {
 /// The plugin whose options [`batch_downloader`] reads.
 pub(super) const BATCH_DOWNLOADER: &str = "BatchDownloader";
 
-/// What the option "direct" of the plugin Batch Downloader does; `options`: all of them, as PHP's `serialize` writes them.
+/// What the option "direct" of the plugin Batch Downloader does; `options`: all of them, as PHP's `serialize`
+/// writes them.
 ///
-/// With it, the plugin's `download.php` does not send the zip but leads the browser to its own address (the plugin's
-/// `download.php`: `header('Location: '.$file)`).
+/// With it, the plugin's `download.php` does not send the zip but leads the browser to its own address (the
+/// plugin's `download.php`: `header('Location: '.$file)`).
 pub(super) fn batch_downloader(options: &str, findings: &mut Findings) {
     let id = "plugins-batch-downloader";
     if options.contains("s:6:\"direct\";b:1;") {

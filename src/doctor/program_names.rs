@@ -1,4 +1,5 @@
-//! Photos whose names look like those of programs: which of them are never served, and which only by some servers.
+//! Photos whose names look like those of programs: which of them are never served, and which only by some
+//! servers.
 
 use crate::database::Inspection;
 use crate::doctor::findings::{Findings, some};

@@ -68,8 +68,8 @@ pub(super) fn configuration(
     }
 }
 
-/// Files with passwords that every user of the machine may read. `toml`: the `gate.toml` that counts; `reader`: the web server's
-/// account, where the gate runs as that and has to read them, too.
+/// Files with passwords that every user of the machine may read. `toml`: the `gate.toml` that counts;
+/// `reader`: the web server's account, where the gate runs as that and has to read them, too.
 pub(super) fn secrets(root: &Path, toml: Option<&Path>, reader: Option<&Account>, findings: &mut Findings) {
     let files: BTreeSet<PathBuf> =
         SECRETS.iter().map(|name| root.join(name)).chain(toml.map(Path::to_owned)).collect();

@@ -19,12 +19,12 @@ pub const PARAMS_DISCARD_MAX: usize = 1024 * 1024;
 /// Bytes of STDIN that are read and dropped: nothing this application answers depends on a request's body.
 pub const STDIN_MAX: usize = 1024 * 1024;
 
-/// Bytes of heap memory that a decoder holds, at most: the parameters of a request and, while it is received, a `GET_VALUES`
-/// record of any length that a record can have.
+/// Bytes of heap memory that a decoder holds, at most: the parameters of a request and, while it is received,
+/// a `GET_VALUES` record of any length that a record can have.
 pub const HEAP_MAX: usize = 2 * PARAMS_MAX;
 
-/// Bytes of a `GET_VALUES` record that is received without memory of its own; the three names that the specification knows
-/// take 48.
+/// Bytes of a `GET_VALUES` record that is received without memory of its own; the three names that the
+/// specification knows take 48.
 const SMALL_VALUES: usize = 512;
 
 /// Bytes of buffer that a decoder keeps from one connection to the next: more than nearly all requests need.
@@ -120,9 +120,9 @@ impl Decoder {
         }
     }
 
-    /// The same decoder; it hands a request out without its body if its parameters are too large, malformed or such as
-    /// `needs_no_body` names: what is refused by its head can be refused before a body of any length has come. What still comes
-    /// of that body is dropped.
+    /// The same decoder; it hands a request out without its body if its parameters are too large, malformed
+    /// or such as `needs_no_body` names: what is refused by its head can be refused before a body of any
+    /// length has come. What still comes of that body is dropped.
     #[must_use]
     pub fn handing_out_early(self, needs_no_body: fn(&Params<'_>) -> bool) -> Self {
         Self { needs_no_body: Some(needs_no_body), ..self }
@@ -335,8 +335,8 @@ impl Decoder {
         active.state = Some(Judged { params, needs_no_body });
     }
 
-    /// Hands the active request out once all its streams have ended, or its body is not needed. An authorizer has no
-    /// STDIN (§6.3).
+    /// Hands the active request out once all its streams have ended, or its body is not needed. An authorizer
+    /// has no STDIN (§6.3).
     fn complete(&mut self) -> Option<Event> {
         let active = self.active.as_ref()?;
         let Judged { params, needs_no_body } = active.state?;

@@ -67,7 +67,8 @@ pub enum ListenError {
          lighttpd's bin-path starts; a gate that you start yourself listens at unix:/absolute/path or tcp:ADDRESS:PORT"
     )]
     NotListening,
-    /// systemd, or what stands in for it, passed something else than a listening stream socket, as the number says.
+    /// systemd, or what stands in for it, passed something else than a listening stream socket, as the number
+    /// says.
     #[error(
         "listen is systemd, but file descriptor {}, which systemd passed, is no listening socket: the .socket file may name \
          only ListenStream=, without Accept=yes (piwigo-gate config systemd-socket prints one)",

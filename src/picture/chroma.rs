@@ -1,15 +1,16 @@
 //! The planes of a JPEG whose chroma is halved in both directions: RGB pixels in, what the encoder takes out.
 //!
-//! One sample of chroma stands for four pixels. It is their mean, and in small pictures it is then corrected by
-//! what a decoder's interpolation between samples would miss, so that colours keep their edges: of a small drawing the mean
-//! ΔE2000 falls from 1.65 to less than 1. (The chroma of one of the four pixels, unaltered, gave 2.44.)
+//! One sample of chroma stands for four pixels. It is their mean, and in small pictures it is then corrected
+//! by what a decoder's interpolation between samples would miss, so that colours keep their edges: of a small
+//! drawing the mean ΔE2000 falls from 1.65 to less than 1. (The chroma of one of the four pixels, unaltered,
+//! gave 2.44.)
 
 use jpeg_encoder::{ImageBuffer, JpegColorType, rgb_to_ycbcr};
 
 use super::Picture;
 
-/// Pixels of the largest picture that is corrected: squares and thumbs. It costs two per cent of bytes, and in a larger
-/// picture less of it is to be seen.
+/// Pixels of the largest picture that is corrected: squares and thumbs. It costs two per cent of bytes, and
+/// in a larger picture less of it is to be seen.
 const LARGEST_CORRECTED: u32 = 25_000;
 
 /// An RGB picture as luma and halved chroma.
@@ -94,7 +95,8 @@ impl Halved {
         Halved { samples, width: half_width, height: half_height }
     }
 
-    /// The value that a decoder puts at a pixel: three parts of the nearest sample to one of the next, in both directions.
+    /// The value that a decoder puts at a pixel: three parts of the nearest sample to one of the next, in
+    /// both directions.
     fn interpolated(&self, x: usize, y: usize) -> f32 {
         let next = |at: usize, count: usize| {
             let other = if at.is_multiple_of(2) { (at / 2).saturating_sub(1) } else { at / 2 + 1 };

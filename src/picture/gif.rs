@@ -10,7 +10,8 @@ use super::opened::{check_limits, decoded_bytes};
 use super::{Channels, Picture};
 use crate::derivative::render::{Limits, RenderError};
 
-/// Pixels of a frame for which the search for its 256 colours looks at every pixel; of a larger one it looks at some.
+/// Pixels of a frame for which the search for its 256 colours looks at every pixel; of a larger one it looks
+/// at some.
 const SMALL: u32 = 250_000;
 
 /// How hard that search tries, 1 (most) to 30.

@@ -20,7 +20,8 @@ const MOST_SCANS: usize = 50;
 /// Scans of another picture, at most: one for each component.
 const MOST_BASELINE_SCANS: usize = 4;
 
-/// Scans of each component in a JPEG that is written: the mean, then the rest. Each more would cost two per cent of bytes.
+/// Scans of each component in a JPEG that is written: the mean, then the rest. Each more would cost two per
+/// cent of bytes.
 const SCANS_WRITTEN: u8 = 2;
 
 /// A JPEG whose header has been read.
@@ -125,8 +126,8 @@ impl<'a> OpenedJpeg<'a> {
         Ok(Decoded { picture, shrink, profile: self.decoder.icc_profile() })
     }
 
-    /// The decoder holds the planes and the picture made of them; a progressive JPEG's coefficients as well, whole. Its
-    /// threads have queues without a bound: at the worst all coefficients are in them, once more.
+    /// The decoder holds the planes and the picture made of them; a progressive JPEG's coefficients as well,
+    /// whole. Its threads have queues without a bound: at the worst all coefficients are in them, once more.
     fn check_memory(&self, shrink: u32) -> Result<(), RenderError> {
         let pixels = u64::from(self.size.0) * u64::from(self.size.1);
         let (picture, planes) = (pixels * self.format.pixel_bytes() as u64, pixels * self.planes / 100);

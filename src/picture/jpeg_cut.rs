@@ -1,8 +1,9 @@
-//! A JPEG whose end is missing: the same file, completed so that a decoder takes it, and how much of the picture is in
-//! it. Cameras that were switched off, uploads that were interrupted and some optimisers leave such files.
+//! A JPEG whose end is missing: the same file, completed so that a decoder takes it, and how much of the
+//! picture is in it. Cameras that were switched off, uploads that were interrupted and some optimisers leave
+//! such files.
 //!
-//! libjpeg shows what is there and leaves the rest gray. So does the gate: it completes the file here, and paints the
-//! rest over after decoding ([`Whole::paint_rest`]).
+//! libjpeg shows what is there and leaves the rest gray. So does the gate: it completes the file here, and
+//! paints the rest over after decoding ([`Whole::paint_rest`]).
 
 use std::io::{self, Read};
 
@@ -28,7 +29,8 @@ impl<'a> Completed<'a> {
         Completed { file, restarts: (0, 0), end: (0, 0) }
     }
 
-    /// A file that needs the end mark, and restart markers before it. Between two of these a decoder takes data for zeros.
+    /// A file that needs the end mark, and restart markers before it. Between two of these a decoder takes
+    /// data for zeros.
     fn with(file: &'a [u8], restarts: (u64, u64)) -> Self {
         Completed { file, restarts, end: (0, restarts.1 * 2 + 2) }
     }
@@ -99,8 +101,8 @@ impl Whole {
     }
 }
 
-/// Completes a JPEG that has no end mark. `None`: too little is there to show anything of it, or it is a kind of which
-/// the gate cannot tell how much is there.
+/// Completes a JPEG that has no end mark. `None`: too little is there to show anything of it, or it is a kind
+/// of which the gate cannot tell how much is there.
 pub fn complete(file: &[u8]) -> Option<(Completed<'_>, Option<Whole>)> {
     let parsed = Parsed::of(file)?;
     if parsed.is_progressive {

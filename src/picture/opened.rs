@@ -104,8 +104,8 @@ pub(super) fn check_limits(
     check_memory(bytes, limits)
 }
 
-/// Refuses a picture for which the process may not have enough memory. An allocation beyond the process's limits would end
-/// it.
+/// Refuses a picture for which the process may not have enough memory. An allocation beyond the process's
+/// limits would end it.
 pub(super) fn check_memory(bytes: u64, limits: &Limits) -> Result<(), RenderError> {
     if bytes > limits.memory {
         return Err(RenderError::Memory(bytes, limits.memory));

@@ -21,8 +21,9 @@ pub struct OpenedPng<'a> {
 
 impl<'a> OpenedPng<'a> {
     pub fn open(file: &'a [u8], limits: &Limits) -> Result<Self, RenderError> {
-        // Signature, length and name of the first chunk, then width and height: looked at before the decoder does. Apple's
-        // tools write another chunk before the header, and what follows is no PNG for other programs.
+        // Signature, length and name of the first chunk, then width and height: looked at before the decoder
+        // does. Apple's tools write another chunk before the header, and what follows is no PNG for other
+        // programs.
         if file.get(12..16).is_some_and(|name| name != b"IHDR") {
             return Err(RenderError::Broken(
                 "its first chunk is not the header (CgBI, of Apple's tools?)".to_owned(),
@@ -82,7 +83,8 @@ fn broken(error: png::DecodingError) -> RenderError {
     }
 }
 
-/// The decoder's message with a chunk's name (`IDAT`) in the place of the decoder's own value for it (`ChunkType { … }`).
+/// The decoder's message with a chunk's name (`IDAT`) in the place of the decoder's own value for it
+/// (`ChunkType { … }`).
 fn with_chunk_names(message: &str) -> String {
     let Some((before, rest)) = message.split_once("ChunkType {") else { return message.to_owned() };
     let Some((value, after)) = rest.split_once('}') else { return message.to_owned() };

@@ -1,8 +1,9 @@
 //! How fine a JPEG is: from a file's quantization tables, and into those of a file to be written.
 //!
-//! By default a derivative is as fine as the picture it is made from, and not finer than the gallery's setting: that is what
-//! Piwigo 16 gets from `ImageMagick`, because its `i.php` sets no quality. A number for a file that was written with the
-//! tables of the standard (JPEG Annex K) is exact; for other tables it is the one of the same sum.
+//! By default a derivative is as fine as the picture it is made from, and not finer than the gallery's
+//! setting: that is what Piwigo 16 gets from `ImageMagick`, because its `i.php` sets no quality. A number for
+//! a file that was written with the tables of the standard (JPEG Annex K) is exact; for other tables it is
+//! the one of the same sum.
 
 /// What Piwigo's libraries write where the source is no JPEG.
 const OF_OTHERS: u8 = 92;
@@ -42,9 +43,9 @@ impl Quality {
 
     /// That of a JPEG's source, if the source has one, but no more than `most`.
     ///
-    /// Where it is the source's and the result has fewer than 250,000 pixels, it is less by half a step: a small picture
-    /// scaled by the gate's filter is at this quality as near to the original as one by `ImageMagick` at the whole, and has no
-    /// more bytes.
+    /// Where it is the source's and the result has fewer than 250,000 pixels, it is less by half a step: a
+    /// small picture scaled by the gate's filter is at this quality as near to the original as one by
+    /// `ImageMagick` at the whole, and has no more bytes.
     pub fn of_source(source: Option<u8>, most: u8, (width, height): (u32, u32)) -> Self {
         let number = source.unwrap_or(OF_OTHERS).min(most).clamp(1, 100);
         Quality { number, half_less: source == Some(number) && width.saturating_mul(height) < SMALL }

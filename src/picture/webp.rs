@@ -20,8 +20,8 @@ impl<'a> OpenedWebP<'a> {
         let mut decoder = WebPDecoder::new(Cursor::new(file)).map_err(broken)?;
         let channels = if decoder.has_alpha() { Channels::Rgba } else { Channels::Rgb };
         let size = decoder.dimensions();
-        // The picture, and as much again for its planes; a lossless one without opacity is decoded with it, and opacity
-        // has a plane of its own.
+        // The picture, and as much again for its planes; a lossless one without opacity is decoded with it,
+        // and opacity has a plane of its own.
         check_limits(size, decoded_bytes(size, channels) * 2, limits)?;
         check_memory(decoded_bytes(size, Channels::Rgba) * 3, limits)?;
         decoder.set_memory_limit(usize::try_from(limits.decoded_bytes).unwrap_or(usize::MAX));

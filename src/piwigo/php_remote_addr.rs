@@ -12,7 +12,8 @@ pub fn assignment_of_remote_addr(source: &[u8]) -> Option<u32> {
     servers.find(|(at, _)| is_assigned(&tokens, at + 1)).map(|(_, token)| token.line)
 }
 
-/// Whether what stands behind `$_SERVER` assigns to the whole array or to its `REMOTE_ADDR`, also as part of a list.
+/// Whether what stands behind `$_SERVER` assigns to the whole array or to its `REMOTE_ADDR`, also as part of
+/// a list.
 fn is_assigned(tokens: &[Token<'_>], at: usize) -> bool {
     let assigns =
         |at: usize| tokens.get(at).is_some_and(|token| ["=", "??=", ".="].iter().any(|op| token.is_op(op)));

@@ -75,7 +75,8 @@ impl<'a> Reader<'a> {
         Some(bytes)
     }
 
-    /// Reads an array (`a:N:{key value …}`) whose values `each` reads, which gets their keys; an integer is no key's name.
+    /// Reads an array (`a:N:{key value …}`) whose values `each` reads, which gets their keys; an integer is
+    /// no key's name.
     pub(super) fn array(
         &mut self,
         mut each: impl FnMut(&mut Self, &[u8]) -> Result<(), UnserializeError>,

@@ -61,13 +61,13 @@ enum Handler {
     Igbinary,
 }
 
-/// The longest name with which data of `php_binary` may begin. A byte below a blank begins no name of a variable, so that
-/// what PHP's other handlers write is never taken for it.
+/// The longest name with which data of `php_binary` may begin. A byte below a blank begins no name of a
+/// variable, so that what PHP's other handlers write is never taken for it.
 const MAX_FIRST_NAME: u8 = 0x1f;
 
 impl Handler {
-    /// Tells by its beginning which handler wrote `data`. It is not tried which of them can read it: a visitor who
-    /// chooses the text of a variable could then write one that reads differently.
+    /// Tells by its beginning which handler wrote `data`. It is not tried which of them can read it: a
+    /// visitor who chooses the text of a variable could then write one that reads differently.
     fn of(data: &[u8]) -> Self {
         let is_array = data.strip_prefix(b"a:").is_some_and(|rest| {
             let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -82,9 +82,9 @@ impl Handler {
     }
 }
 
-/// Reads `sessions.data` as PHP's handlers `php` (the default), `php_serialize` and `php_binary` write it. The user is the last
-/// `pwg_uid` that is a positive integer, written as one or as a string of digits. The sign-in is unfinished if the variable
-/// of the second factor is there and holds anything but `true`.
+/// Reads `sessions.data` as PHP's handlers `php` (the default), `php_serialize` and `php_binary` write it.
+/// The user is the last `pwg_uid` that is a positive integer, written as one or as a string of digits. The
+/// sign-in is unfinished if the variable of the second factor is there and holds anything but `true`.
 ///
 /// # Errors
 /// Data that does not parse to its very end signs nobody in, as in PHP; so does another `session.serialize_handler`.
@@ -140,8 +140,8 @@ impl SignIn {
     }
 }
 
-/// The session's data is not what PHP's own handlers write. Its visitor is a guest; when it is so for every session,
-/// `session.serialize_handler` of the gallery's PHP has to be set to `php`.
+/// The session's data is not what PHP's own handlers write. Its visitor is a guest; when it is so for every
+/// session, `session.serialize_handler` of the gallery's PHP has to be set to `php`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnreadableSession {
     /// The extension igbinary wrote it.

@@ -1,5 +1,5 @@
-//! Decides which refusals are written to the log: of each address more than fail2ban needs (`maxretry` in the printed jail, 200 in
-//! ten minutes), of all addresses together no flood. What is left out is counted.
+//! Decides which refusals are written to the log: of each address more than fail2ban needs (`maxretry` in the
+//! printed jail, 200 in ten minutes), of all addresses together no flood. What is left out is counted.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +14,8 @@ const OF_ONE: Rate = Rate { at_once: 400, each: Duration::from_secs(1) };
 /// Lines about all addresses together: 4000 at once (about 1 MB), then twenty a second.
 const OF_ALL: Rate = Rate { at_once: 4000, each: Duration::from_millis(50) };
 
-/// Addresses that are remembered, in each of two halves. An address that is forgotten begins anew, within the bound of all.
+/// Addresses that are remembered, in each of two halves. An address that is forgotten begins anew, within the
+/// bound of all.
 const ADDRESSES: usize = 1024;
 
 /// How many lines may be written.

@@ -7,8 +7,8 @@ fn extension(path: &str) -> String {
     path.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase()
 }
 
-/// Extensions and their types: what a gallery may hold of the table that nginx comes with, and some more. What could run as a page
-/// ([`is_active`]) is never only shown, whatever stands here.
+/// Extensions and their types: what a gallery may hold of the table that nginx comes with, and some more.
+/// What could run as a page ([`is_active`]) is never only shown, whatever stands here.
 const TYPES: &[(&str, &[&str])] = &[
     ("image/jpeg", &["jpg", "jpeg", "jpe"]),
     ("image/png", &["png"]),
@@ -71,8 +71,8 @@ pub fn content_type(path: &str) -> Option<&'static str> {
     TYPES.iter().find(|(_, extensions)| extensions.contains(&&*extension)).map(|(kind, _)| *kind)
 }
 
-/// What could run as a page in the gallery's own origin (PIWIGO.md §9.3, rule 7): an attachment, whoever sends it. Browsers show
-/// any XML as a page, with the scripts in it.
+/// What could run as a page in the gallery's own origin (PIWIGO.md §9.3, rule 7): an attachment, whoever
+/// sends it. Browsers show any XML as a page, with the scripts in it.
 pub fn is_active(path: &str) -> bool {
     matches!(
         extension(path).as_str(),

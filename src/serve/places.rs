@@ -1,5 +1,5 @@
-//! The places for connections: how many there are, what the connection in each of them does, and which one is closed when a
-//! newcomer needs its place.
+//! The places for connections: how many there are, what the connection in each of them does, and which one is
+//! closed when a newcomer needs its place.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::stopped;
 use crate::throttle::Throttle;
 
-/// How long a connection that was just accepted may stay silent when all places are taken, or during the drain.
+/// How long a connection that was just accepted may stay silent when all places are taken, or during the
+/// drain.
 pub(super) const FIRST_BYTE: Duration = Duration::from_secs(1);
 
 /// A newcomer that has waited for a place for so long is worth a line in the log.
@@ -29,7 +30,8 @@ pub(super) struct Connections {
 
 struct Places {
     slots: Vec<Option<Entry>>,
-    /// Connections on which a file has been sent for long. They take no place, but there are never more of them than places.
+    /// Connections on which a file has been sent for long. They take no place, but there are never more of
+    /// them than places.
     files_apart: usize,
 }
 
@@ -87,8 +89,8 @@ impl Connections {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a place. At the cap the connection that has been idle longest is closed for it; where all are busy,
-    /// the newcomer waits, and the log hears of it.
+    /// Takes a place. At the cap the connection that has been idle longest is closed for it; where all are
+    /// busy, the newcomer waits, and the log hears of it.
     pub(super) async fn open(self: &Arc<Self>) -> Slot {
         let mut place = std::pin::pin!(self.place());
         let (index, close) = if let Ok(place) = timeout(WORTH_A_LINE, &mut place).await {
@@ -163,9 +165,9 @@ impl Connections {
 }
 
 impl Slot {
-    /// From now on the connection waits, for a next request or for the rest of one. What was just accepted looks silent to the
-    /// runtime until it has heard of its bytes, and a web server may be kept from writing at once: not at once is it
-    /// closed for a newcomer.
+    /// From now on the connection waits, for a next request or for the rest of one. What was just accepted
+    /// looks silent to the runtime until it has heard of its bytes, and a web server may be kept from writing
+    /// at once: not at once is it closed for a newcomer.
     fn begin_to_wait(&self, between_requests: bool) {
         let patience = if between_requests { Duration::ZERO } else { FIRST_BYTE };
         self.set_state(State::Waiting(Instant::now() + patience));
@@ -186,8 +188,8 @@ impl Slot {
         Some(std::mem::replace(&mut entry.state, state))
     }
 
-    /// A file has been sent on this connection for long: it gives its place to others and is counted apart, if not too
-    /// many are already. Returns whether that is so.
+    /// A file has been sent on this connection for long: it gives its place to others and is counted apart,
+    /// if not too many are already. Returns whether that is so.
     pub(super) fn go_apart(&mut self) -> bool {
         let Some(index) = self.index else { return true };
         let mut places = self.connections.places();
@@ -251,7 +253,8 @@ impl Slot {
         count
     }
 
-    /// Waits for the last words of a connection that has its answer, no longer than `limit`; a newcomer gets its place at once.
+    /// Waits for the last words of a connection that has its answer, no longer than `limit`; a newcomer gets
+    /// its place at once.
     pub(super) async fn linger(&self, limit: Duration, last_words: impl Future<Output = ()>) {
         self.begin_to_wait(true);
         tokio::select! {

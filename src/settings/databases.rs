@@ -42,8 +42,8 @@ impl Databases {
         self.0.first().is_some_and(|address| address != PIWIGOS_OWN)
     }
 
-    /// The primary and its replicas; `piwigos` is the address in Piwigo's files, `charset` its constant `DB_CHARSET`, which
-    /// holds for all of them.
+    /// The primary and its replicas; `piwigos` is the address in Piwigo's files, `charset` its constant
+    /// `DB_CHARSET`, which holds for all of them.
     pub(super) fn resolve(
         &self,
         max_lag: Option<&str>,

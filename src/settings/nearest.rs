@@ -12,7 +12,8 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, name)| name)
 }
 
-/// What serde says of a key that does not exist, with the nearest name in the place of all names; `None` for another message.
+/// What serde says of a key that does not exist, with the nearest name in the place of all names; `None` for
+/// another message.
 pub(super) fn unknown_key(message: &str) -> Option<String> {
     let rest = message.strip_prefix("unknown field `")?;
     let (key, rest) = rest.split_once('`')?;

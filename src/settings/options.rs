@@ -99,8 +99,8 @@ pub struct Options {
     /// Whether the header X-PIWIGO-API signs a visitor in (Piwigo 16 honours it in ws.php only) [default: false]
     #[arg(long, env = "PIWIGO_GATE_API_KEY_HEADER", value_name = "BOOL")]
     pub api_key_header: Option<bool>,
-    /// Who answers action.php: the gate, or Piwigo's own script with what plugins add to it [default: gate, or piwigo where an
-    /// active plugin demands it]
+    /// Who answers action.php: the gate, or Piwigo's own script with what plugins add to it [default: gate,
+    /// or piwigo where an active plugin demands it]
     #[arg(long, env = "PIWIGO_GATE_ACTION_PHP")]
     pub action_php: Option<ActionPhp>,
     /// Write the history rows that Piwigo writes for downloads (the database user needs INSERT on that table)
@@ -175,7 +175,8 @@ pub struct Options {
     /// How log lines are written [default: text]
     #[arg(long, env = "PIWIGO_GATE_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// Files without a row that are judged as the video beside them: patterns such as `{stem}.vtt`, or `videojs` (only in gate.toml)
+    /// Files without a row that are judged as the video beside them: patterns such as `{stem}.vtt`, or
+    /// `videojs` (only in gate.toml)
     #[arg(skip)]
     #[serde(deserialize_with = "one_or_more")]
     pub companions: Option<Vec<String>>,

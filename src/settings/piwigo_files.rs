@@ -185,7 +185,8 @@ impl PiwigoFiles {
         Ok(Address::from_piwigo(&host, &needed("db_user")?, &password, &needed("db_base")?)?)
     }
 
-    /// The constant `DB_CHARSET`: the character set in which Piwigo speaks to its database. Empty: Piwigo's default.
+    /// The constant `DB_CHARSET`: the character set in which Piwigo speaks to its database. Empty: Piwigo's
+    /// default.
     pub(super) fn charset(&self) -> Result<String, SettingsError> {
         Ok(self.constant("DB_CHARSET")?.unwrap_or_default())
     }

@@ -101,8 +101,8 @@ pub enum Part {
 pub struct Source {
     /// The path without `./`, byte for byte what `images.path` must hold behind its `./`.
     pub path: String,
-    /// The rows that own it by its stem, if it lies in one of Piwigo's own folders: one reading of its name, or two where the
-    /// extension of a format may have a dot in it (`hd.mp4`).
+    /// The rows that own it by its stem, if it lies in one of Piwigo's own folders: one reading of its name,
+    /// or two where the extension of a format may have a dot in it (`hd.mp4`).
     pub owners: Vec<Owner>,
     /// A row that the request names beside the path: one of those that own it, or else nothing is found.
     pub row: Option<u32>,
@@ -350,8 +350,8 @@ pub fn names_a_program(file_name: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(_, extension)| is_of_programs(extension))
 }
 
-/// Whether any part of the name is an extension of programs. Apache's `mod_mime` (`AddHandler`) looks at every extension, so that
-/// `a.php.jpg` counts, and `allegro.pl.jpg`.
+/// Whether any part of the name is an extension of programs. Apache's `mod_mime` (`AddHandler`) looks at
+/// every extension, so that `a.php.jpg` counts, and `allegro.pl.jpg`.
 pub fn could_be_executed(file_name: &str) -> bool {
     file_name.split('.').skip(1).any(is_of_programs)
 }

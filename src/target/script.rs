@@ -106,8 +106,8 @@ impl Target {
 }
 
 impl Target {
-    /// Whether `uri` is for `i.php` or `i`, and its query has `ajaxload=true`: a script of Piwigo's pages asks where the size
-    /// lies (PIWIGO.md §4.3, rule 11). The query is read as PHP reads it into `$_GET`.
+    /// Whether `uri` is for `i.php` or `i`, and its query has `ajaxload=true`: a script of Piwigo's pages
+    /// asks where the size lies (PIWIGO.md §4.3, rule 11). The query is read as PHP reads it into `$_GET`.
     pub fn asks_for_address(uri: &[u8], layout: &Layout) -> bool {
         let mut halves = uri.splitn(2, |&byte| byte == b'?');
         let path = halves.next().unwrap_or_default();

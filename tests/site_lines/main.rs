@@ -264,7 +264,8 @@ fn hold_all(setup: Setup, table: &[Lines]) {
     write_pages(setup, &scene, &secrets);
     let mut wrong = Vec::new();
     for lines in table.iter().filter(|lines| lines.setups.contains(&setup)) {
-        // The printed file says so: mod_rewrite sets a handler in small letters, and cannot name such a socket.
+        // The printed file says so: mod_rewrite sets a handler in small letters, and cannot name such a
+        // socket.
         let has_capitals = scene.sandbox.path().to_string_lossy().contains(|c: char| c.is_ascii_uppercase());
         if setup == ApacheProxy && lines.name == "rewriting, by the site" && has_capitals {
             println!("not tried, because the temporary directory's name has capitals: {}", lines.name);

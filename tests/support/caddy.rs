@@ -58,8 +58,8 @@ fn own_address() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::new(127, high.max(1), low, count), process::free_port().port()))
 }
 
-/// Whether this Caddy takes a backslash for an escape where it looks for files. It is asked: 2.11.1 does not, and Debian 13's
-/// 2.6.2 has that change, too.
+/// Whether this Caddy takes a backslash for an escape where it looks for files. It is asked: 2.11.1 does not,
+/// and Debian 13's 2.6.2 has that change, too.
 pub fn drops_backslashes(sandbox: &Sandbox) -> bool {
     sandbox.write("looked-for/plain.txt", "");
     let root = sandbox.path().join("looked-for");

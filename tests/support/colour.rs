@@ -1,4 +1,5 @@
-//! How different two colours look: CIEDE2000 (Sharma, Wu and Dalal, 2005). 1 is about the least that an eye can tell.
+//! How different two colours look: CIEDE2000 (Sharma, Wu and Dalal, 2005). 1 is about the least that an eye
+//! can tell.
 
 // The names are those of the formula.
 #![allow(dead_code, clippy::many_single_char_names, clippy::similar_names, clippy::cast_precision_loss)]

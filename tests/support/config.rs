@@ -49,7 +49,8 @@ fn run(sandbox: &Sandbox, arguments: &[&str]) -> String {
     let is_in_time = |(_, said): &(_, String)| !said.contains("did not answer within");
     let (output, said) =
         std::iter::repeat_with(print).take(3).find(is_in_time).expect("the database in time");
-    // Of the sites in the tests' galleries, these two are Piwigo's own directory by another name. And where PHP is and who runs it is told.
+    // Of the sites in the tests' galleries, these two are Piwigo's own directory by another name. And where
+    // PHP is and who runs it is told.
     let known = ["\"../gallery/\"", "\"../link/\"", "PHP is", "is taken to run as"];
     let is_right = |line: &str| known.iter().any(|known| line.contains(known));
     assert!(output.status.success() && said.lines().all(is_right), "config {arguments:?}: {said}");

@@ -130,8 +130,8 @@ pub fn program() -> PathBuf {
         .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_piwigo-gate")), PathBuf::from)
 }
 
-/// Has the sandbox's gates run under a resource limit: `limit` is what the shell's `ulimit` takes (`-v 400000`). To be called
-/// before the first one is started.
+/// Has the sandbox's gates run under a resource limit: `limit` is what the shell's `ulimit` takes (`-v
+/// 400000`). To be called before the first one is started.
 pub fn limit(sandbox: &Sandbox, limit: &str) {
     use std::os::unix::fs::PermissionsExt as _;
     let limited = sandbox.path().join("piwigo-gate-limited");

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::process::{self, Endpoint, Server};
 use super::sandbox::Sandbox;
 
-/// Says which derivative it was asked for, by the rules by which Piwigo's `i.php` reads its request; with `ajaxload=true`
-/// where it lies, by the rules by which Piwigo finds its own URL (`get_absolute_root_url`).
+/// Says which derivative it was asked for, by the rules by which Piwigo's `i.php` reads its request; with
+/// `ajaxload=true` where it lies, by the rules by which Piwigo finds its own URL (`get_absolute_root_url`).
 pub const I_PHP: &str = r#"<?php
 header('X-Made-By: i.php');
 $query = isset($_SERVER['QUERY_STRING']) ? $_SERVER['QUERY_STRING'] : '';

@@ -14,8 +14,9 @@ const MAX_PATHS: usize = 12;
 const MAX_PARTS: usize = 2;
 
 impl Tries<'_> {
-    /// Whether a private original or a log comes below a path that stands in the server's configuration, or the resized
-    /// picture `derivative` by an `i.php` there. `short`: the path of a resized picture below their directory.
+    /// Whether a private original or a log comes below a path that stands in the server's configuration, or
+    /// the resized picture `derivative` by an `i.php` there. `short`: the path of a resized picture below
+    /// their directory.
     pub(super) async fn aliases(
         &mut self,
         original: &Sample,

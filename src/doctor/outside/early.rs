@@ -1,5 +1,6 @@
-//! Requests that a web server refuses before it has looked which lines of its configuration are for their address: an error page of
-//! the site's own, such as nginx's `error_page 400 = @name`, may answer them with the file itself.
+//! Requests that a web server refuses before it has looked which lines of its configuration are for their
+//! address: an error page of the site's own, such as nginx's `error_page 400 = @name`, may answer them with
+//! the file itself.
 
 use super::Tries;
 use super::curl::Method;
@@ -9,7 +10,8 @@ use super::leak::Sample;
 const LONG: usize = 70_000;
 
 impl Tries<'_> {
-    /// Whether a private original comes as the answer to such a request. A server that hangs up has refused it, too.
+    /// Whether a private original comes as the answer to such a request. A server that hangs up has refused
+    /// it, too.
     pub(super) async fn early_errors(&mut self, original: &Sample) {
         const ID: &str = "outside-early-errors";
         let target = format!("{}{}", self.visitor.base.prefix, original.uri);

@@ -1,5 +1,5 @@
-//! Whether something between the visitor and the gate keeps an answer that was for one visitor, and gives it to others: a
-//! cache that looks at no cookie.
+//! Whether something between the visitor and the gate keeps an answer that was for one visitor, and gives it
+//! to others: a cache that looks at no cookie.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -24,11 +24,11 @@ const TRACES: [&str; 9] = [
 ];
 
 impl Tries<'_> {
-    /// Asks for a private picture with the cookies, and at once without them. The address gets a query of its own, so that
-    /// a cache that keeps what it must not is not filled with the picture's own address.
+    /// Asks for a private picture with the cookies, and at once without them. The address gets a query of its
+    /// own, so that a cache that keeps what it must not is not filled with the picture's own address.
     ///
-    /// Returns whether the picture came without the cookies, which is then a finding; `None` where it tells nothing of a
-    /// cache, because the picture comes to strangers anyway.
+    /// Returns whether the picture came without the cookies, which is then a finding; `None` where it tells
+    /// nothing of a cache, because the picture comes to strangers anyway.
     pub(super) async fn is_kept(&mut self, cookies: &Cookies, target: &str, sample: &Sample) -> Option<bool> {
         let sign = if target.contains('?') { '&' } else { '?' };
         let probe = || format!("{target}{sign}piwigo-gate-doctor={}", unlikely());

@@ -1,6 +1,7 @@
-//! Ways around a front end that chooses the server behind it by the address as it was sent (`path_beg`, `paths`, a
-//! rule on the raw address): the guarded names in spellings that such a rule does not know, and that the server behind resolves.
-//! Each kind of private file is tried, because each is guarded by a line of its own.
+//! Ways around a front end that chooses the server behind it by the address as it was sent (`path_beg`,
+//! `paths`, a rule on the raw address): the guarded names in spellings that such a rule does not know, and
+//! that the server behind resolves. Each kind of private file is tried, because each is guarded by a line of
+//! its own.
 
 use super::Tries;
 use super::curl::Method;
@@ -12,8 +13,8 @@ const REMEDY: &str = "a front end decides by the address as it was sent, and the
                       the gate but named public folders (piwigo-gate config haproxy or nginx-front; docs/servers.md, \"Front ends \
                       that hold no files\"), or put the gate into the server that holds the files";
 
-/// `uri` (a path below the gallery's own, with or without a query) with a slash too many, with a segment that means nothing, and
-/// with its first letter encoded.
+/// `uri` (a path below the gallery's own, with or without a query) with a slash too many, with a segment that
+/// means nothing, and with its first letter encoded.
 fn spellings(prefix: &str, uri: &str) -> Vec<String> {
     let Some(path) = uri.strip_prefix('/') else { return Vec::new() };
     let encoded = path.bytes().next().filter(u8::is_ascii_graphic).map(|first| format!("%{first:02x}"));
@@ -23,7 +24,8 @@ fn spellings(prefix: &str, uri: &str) -> Vec<String> {
 }
 
 impl Tries<'_> {
-    /// Tries a file of one kind. One that comes by its plain address has no guard at all, which is another finding.
+    /// Tries a file of one kind. One that comes by its plain address has no guard at all, which is another
+    /// finding.
     pub(super) async fn split(&mut self, what: &str, sample: &Sample) {
         let prefix = self.visitor.base.prefix.clone();
         if !self.came.contains(&format!("{prefix}{}", sample.uri)) {
@@ -39,7 +41,8 @@ impl Tries<'_> {
         }
     }
 
-    /// Tries Piwigo's script for resized pictures; `short` is the resized picture's path below their directory.
+    /// Tries Piwigo's script for resized pictures; `short` is the resized picture's path below their
+    /// directory.
     pub(super) async fn split_i_php(&mut self, short: &str, sample: Option<&Sample>) {
         let prefix = self.visitor.base.prefix.clone();
         if !self.came.contains(&format!("{prefix}/i.php?{short}")) {

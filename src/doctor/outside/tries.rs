@@ -1,7 +1,7 @@
 //! Ways in which somebody would try to get a private file: pure lists of request targets, each from the site's root.
 
-/// Other spellings of `uri` that a server, a file system or a careless guard might take for the same file; those by which a front
-/// end is fooled are in [`super::split`].
+/// Other spellings of `uri` that a server, a file system or a careless guard might take for the same file;
+/// those by which a front end is fooled are in [`super::split`].
 ///
 /// `uri` is a path below the gallery's own (`prefix`), such as `/upload/a/b.jpg`.
 pub(super) fn spellings(prefix: &str, uri: &str, data: &str) -> Vec<String> {

@@ -1,7 +1,9 @@
-//! Apache: sections of the site's own that count after the printed ones, and other URLs of the gallery's directory.
+//! Apache: sections of the site's own that count after the printed ones, and other URLs of the gallery's
+//! directory.
 //!
-//! Apache merges `<Directory>`, `<Files>` and `<Location>` in this order, each kind in the order of the file, and then the
-//! `<If>` sections in the same order. So the printed files lock by `<If>`, and an `<If>` in a later `<Location>` undoes that.
+//! Apache merges `<Directory>`, `<Files>` and `<Location>` in this order, each kind in the order of the file,
+//! and then the `<If>` sections in the same order. So the printed files lock by `<If>`, and an `<If>` in a
+//! later `<Location>` undoes that.
 
 use std::path::Path;
 
@@ -220,8 +222,8 @@ impl<'a> Site<'a> {
         missing
     }
 
-    /// The URL at which the gallery is once more by an alias, and whether a symbolic link leads there, by which the sections for
-    /// directories do not apply.
+    /// The URL at which the gallery is once more by an alias, and whether a symbolic link leads there, by
+    /// which the sections for directories do not apply.
     fn leads_to(&self, url: &str, directory: &str) -> (Option<String>, bool) {
         let path = Path::new(directory.trim_end_matches('/'));
         if let Some(second) = self.place.second_url(url, path) {
@@ -231,7 +233,8 @@ impl<'a> Site<'a> {
         (real.and_then(|real| self.place.second_url(url, &real)), true)
     }
 
-    /// A `<VirtualHost>` that shows the gallery's directory without the printed file, where that stands in another.
+    /// A `<VirtualHost>` that shows the gallery's directory without the printed file, where that stands in
+    /// another.
     fn host_without_the_gate(&self, index: usize, directive: &Directive) -> Option<String> {
         let is_host = |line: &Directive| line.name() == "<virtualhost";
         let in_hosts = |guard: &usize| self.blocks.around(*guard).any(|(_, block)| is_host(block));

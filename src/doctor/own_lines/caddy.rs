@@ -1,4 +1,5 @@
-//! Caddy: blocks that rewrite and answer by themselves, where no line of the printed file comes between; and error pages.
+//! Caddy: blocks that rewrite and answer by themselves, where no line of the printed file comes between; and
+//! error pages.
 
 use std::path::Path;
 
@@ -47,8 +48,8 @@ struct Site<'a> {
 }
 
 impl Site<'_> {
-    /// The directory whose files a `file_server` in the block at `index` sends, and whether the block itself names it. A Caddyfile
-    /// with one site may have it without braces.
+    /// The directory whose files a `file_server` in the block at `index` sends, and whether the block itself
+    /// names it. A Caddyfile with one site may have it without braces.
     fn root(&self, index: usize) -> Option<(&Path, bool)> {
         let is_for_all = |line: &&Directive| {
             line.name() == "root" && matches!(line.values(), [_] | [_, _]) && !line.text().contains('@')
@@ -87,8 +88,9 @@ impl Site<'_> {
         Some(format!("{} {{ {sender} }} ({second}/…)", directive.text()))
     }
 
-    /// `handle_errors` gets the address that the visitor sent: with the gallery's directory it sends everything while the gate is
-    /// away. The printed file of the kind `caddy` names another directory for guarded addresses.
+    /// `handle_errors` gets the address that the visitor sent: with the gallery's directory it sends
+    /// everything while the gate is away. The printed file of the kind `caddy` names another directory for
+    /// guarded addresses.
     fn error_pages(&self, index: usize, directive: &Directive) -> Option<String> {
         if directive.name() != "handle_errors" {
             return None;

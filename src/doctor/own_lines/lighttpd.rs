@@ -1,5 +1,5 @@
-//! lighttpd: other addresses of the gallery's directory, because lighttpd knows no condition on a file's path, and pages that
-//! read files by themselves.
+//! lighttpd: other addresses of the gallery's directory, because lighttpd knows no condition on a file's
+//! path, and pages that read files by themselves.
 
 use std::path::Path;
 

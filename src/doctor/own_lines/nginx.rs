@@ -1,11 +1,13 @@
-//! nginx: locations, directories and error pages of the site's own that come before the printed ones or around them.
+//! nginx: locations, directories and error pages of the site's own that come before the printed ones or
+//! around them.
 
 use std::path::Path;
 
 use super::blocks::{Blocks, Directive};
 use super::{Found, Place};
 
-/// Errors that nginx gives before it has looked for a location: it answers them by the error pages of the server's block.
+/// Errors that nginx gives before it has looked for a location: it answers them by the error pages of the
+/// server's block.
 const EARLY_ERRORS: [&str; 7] = ["400", "421", "494", "495", "496", "497", "501"];
 
 /// The gate's answer names the file that it allows (printed files: `auth_request_set`, `if`).
@@ -126,7 +128,8 @@ impl<'a> Site<'a> {
         self.blocks.children(Some(index)).find(|directive| directive.name() == name)
     }
 
-    /// The directives `name` that count in the block at `index`: its own, or else those of the block around it.
+    /// The directives `name` that count in the block at `index`: its own, or else those of the block around
+    /// it.
     fn in_force(&self, index: usize, name: &str) -> Vec<&'a Directive> {
         let blocks = std::iter::once(Some(index))
             .chain(self.blocks.around(index).map(|(block, _)| Some(block)))
@@ -137,8 +140,9 @@ impl<'a> Site<'a> {
         all.find(|own| !own.is_empty()).unwrap_or_default()
     }
 
-    /// One of the printed file's internal locations, without the line by which it serves only what the gate has named: with it, neither
-    /// a part of a page nor a rewrite rule nor another program's header leads there.
+    /// One of the printed file's internal locations, without the line by which it serves only what the gate
+    /// has named: with it, neither a part of a page nor a rewrite rule nor another program's header leads
+    /// there.
     fn without_the_gates_word(&self, index: usize, directive: &Directive) -> Option<String> {
         const INTERNAL: [&str; 4] = ["/_gate/file", "/_gate/derivative", "/_gate/parent", "/_gate/i.php"];
         let begins = |directive: &Directive| {
@@ -202,7 +206,8 @@ impl<'a> Site<'a> {
         is_below.then(|| format!("location {path} {{ {}; }} ({second}/…)", directive.text()))
     }
 
-    /// A `server { }` that shows the gallery's directory, and neither has the gate's file nor includes one that might be it.
+    /// A `server { }` that shows the gallery's directory, and neither has the gate's file nor includes one
+    /// that might be it.
     fn site_without_the_gate(&self, index: usize, directive: &Directive) -> Option<String> {
         const HARMLESS: [&str; 5] =
             ["fastcgi_params", "fastcgi.conf", "fastcgi-php.conf", "mime.types", "ssl"];
@@ -247,8 +252,8 @@ impl<'a> Site<'a> {
         self.in_force(index, "error_page").into_iter().find_map(|line| self.serves_files(line, &[code]))
     }
 
-    /// Whether an `error_page` answers one of `codes` by a named location that sends files by the address of the request: surely,
-    /// or perhaps.
+    /// Whether an `error_page` answers one of `codes` by a named location that sends files by the address of
+    /// the request: surely, or perhaps.
     fn serves_files(&self, directive: &Directive, codes: &[&str]) -> Option<(bool, String)> {
         let ("error_page", [for_codes @ .., page]) = (directive.name(), directive.values()) else {
             return None;

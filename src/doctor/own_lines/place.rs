@@ -1,4 +1,5 @@
-//! Where the gallery is, and whether a URL or a directory of a web server's configuration leads to what is shut.
+//! Where the gallery is, and whether a URL or a directory of a web server's configuration leads to what is
+//! shut.
 
 use std::path::Path;
 
@@ -53,7 +54,8 @@ impl Place<'_> {
         !is_open && self.shut().iter().any(leads)
     }
 
-    /// The URL's path at which the gallery, or a part of it that is shut, is once more if `directory` is at `url`.
+    /// The URL's path at which the gallery, or a part of it that is shut, is once more if `directory` is at
+    /// `url`.
     pub(super) fn second_url(&self, url: &str, directory: &Path) -> Option<String> {
         let url = url.trim_end_matches('/');
         if let Ok(below) = self.root.strip_prefix(directory) {

@@ -1,5 +1,5 @@
-//! Apache: whether a section of the site's own undoes the locks of the printed file. The table in the tests was tried with
-//! Apache 2.4 for each kind.
+//! Apache: whether a section of the site's own undoes the locks of the printed file. The table in the tests
+//! was tried with Apache 2.4 for each kind.
 
 use std::path::Path;
 
@@ -35,7 +35,8 @@ struct Effect {
 }
 
 impl Site<'_> {
-    /// Whether the section at `index` undoes them: surely (`true`), or perhaps. `urls`: where the gallery is once more.
+    /// Whether the section at `index` undoes them: surely (`true`), or perhaps. `urls`: where the gallery is
+    /// once more.
     pub(super) fn undoes(&self, index: usize, section: &Directive, urls: &[String]) -> Option<bool> {
         let is_gates = |url: &String| url.trim_start_matches('^').starts_with("/_gate");
         if self.guards.is_empty() || section.values().first().is_some_and(is_gates) {
@@ -99,8 +100,8 @@ impl Site<'_> {
         })
     }
 
-    /// Of the directives of a section those count that stand in an `<If>`; where the printed file's own do not, all in a
-    /// `<Location>`. `None`: it is a section of the printed file.
+    /// Of the directives of a section those count that stand in an `<If>`; where the printed file's own do
+    /// not, all in a `<Location>`. `None`: it is a section of the printed file.
     fn effect(&self, index: usize, section: &Directive) -> Option<Effect> {
         let all_count = section.name().starts_with("<location") && !self.has_last_word();
         let lines = self.blocks.iter().filter(|(own, _)| {
