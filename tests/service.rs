@@ -20,7 +20,7 @@ use support::scene::Scene;
 /// Prints the two units, for the program in the sandbox, into a directory of their own.
 fn write_units(scene: &Scene, more: &[&str]) -> (PathBuf, PathBuf) {
     let program = gate::program_for(&scene.sandbox).display().to_string();
-    // The web server's own account, whoever runs the tests: no group is guessed then.
+    // The web server's own account, whichever account runs the tests: no group is guessed then.
     let user = if more.contains(&"--user") { &[][..] } else { &["--user", "www-data"][..] };
     let more = [&["--program", &program], user, more].concat();
     let write = |kind: &str, name: &str| {

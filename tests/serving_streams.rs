@@ -125,7 +125,7 @@ async fn a_client_that_does_not_close_gives_its_place_to_a_newcomer() {
     running.end().await;
 }
 
-/// Whoever watches a film holds a place for as long as it takes.
+/// A visitor who watches a film holds a place for as long as it takes.
 #[tokio::test]
 async fn files_that_are_sent_for_long_take_no_places() {
     let running = start(Limits { max_connections: 2, write_timeout: 100 * PATIENCE, ..LIMITS });

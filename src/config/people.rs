@@ -11,7 +11,7 @@ use crate::accounts::{self, Account};
 /// The usual one of PHP and of web servers on Debian.
 const USUAL: &str = "www-data";
 
-/// Who runs the gate, and who may write to its socket.
+/// The account that the gate runs as, and the group that may write to its socket.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct People {
     /// PHP's account, and the gate's with it.

@@ -100,7 +100,7 @@ impl Engine {
             }
         };
         match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
-            // It answers, and whoever asks it next waits for a connection.
+            // It answers, and the next statement waits for a connection.
             Ok(Err(error)) if has_no_place(&error) => Ok(()),
             Ok(outcome) => outcome.map_err(DatabaseError::from),
             Err(_) => Err(DatabaseError::timeout(CONNECT_TIMEOUT)),

@@ -179,7 +179,7 @@ impl<C: Open + Send + 'static> Lease<'_, C> {
     /// The answer was read to its end: the connection can be used again.
     pub(super) fn give_back(self) {
         let Lease { pool, _place, connection } = self;
-        // Whoever waits for a place opens a connection of its own.
+        // A statement that waits for a place opens a connection of its own.
         if pool.is_single.load(Ordering::Relaxed) {
             tokio::spawn(connection.close());
             return;

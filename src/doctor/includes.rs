@@ -68,7 +68,8 @@ fn included(line: &str) -> Option<&str> {
     let is_include =
         ["include", "includeoptional", "import"].iter().any(|known| word.eq_ignore_ascii_case(known));
     let name = name.trim().trim_end_matches(';').trim_end().trim_matches(['"', '\'']);
-    let is_plain = !name.is_empty() && !name.contains(['"', '\'', ';', '$', '{']);
+    // Two stars would be a walk through all directories below; to the servers they are one.
+    let is_plain = !name.is_empty() && !name.contains(['"', '\'', ';', '$', '{']) && !name.contains("**");
     (is_include && is_plain).then_some(name)
 }
 
@@ -97,6 +98,7 @@ mod tests {
             ("include \"conf-enabled/99-piwigo-gate.conf\"", Some("conf-enabled/99-piwigo-gate.conf")),
             ("include /etc/nginx/sites-enabled/*;", Some("/etc/nginx/sites-enabled/*")),
             ("include a; include b;", None),
+            ("include /**/*.conf;", None),
             ("# include a;", None),
             ("include_shell \"x\"", None),
             ("include", None),

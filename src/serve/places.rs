@@ -135,7 +135,7 @@ impl Connections {
             slots[index] = Some(Entry { state: State::Busy, close: close.clone() });
             return Place::Taken(index, close);
         }
-        // One at a time: whoever looks again meanwhile closes no second one.
+        // One at a time: a newcomer that looks again meanwhile closes no second one.
         if slots.iter().flatten().any(|entry| entry.state == State::Leaving) {
             return Place::Later(None);
         }

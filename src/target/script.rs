@@ -112,10 +112,12 @@ impl Target {
         let mut halves = uri.splitn(2, |&byte| byte == b'?');
         let path = halves.next().unwrap_or_default();
         let query = halves.next().unwrap_or_default();
-        let is_i_php = decode_once(path).is_ok_and(|path| {
-            let path = path.strip_prefix(&layout.url_prefix).and_then(|path| path.strip_prefix('/'));
-            path.is_some_and(|path| matches!(path.split('/').next(), Some("i.php" | "i")))
-        });
+        let is_i_php = || {
+            decode_once(path).is_ok_and(|path| {
+                let path = path.strip_prefix(&layout.url_prefix).and_then(|path| path.strip_prefix('/'));
+                path.is_some_and(|path| matches!(path.split('/').next(), Some("i.php" | "i")))
+            })
+        };
         // Of two parameters with one name, PHP keeps the last.
         let said = query.rsplit(|&byte| byte == b'&').find_map(|parameter| {
             let mut halves = parameter.splitn(2, |&byte| byte == b'=');
@@ -124,7 +126,8 @@ impl Target {
             let blanks = name.iter().take_while(|&&byte| byte == b'+').count();
             (&name[blanks..] == b"ajaxload").then_some(value)
         });
-        is_i_php && said.is_some_and(|value| decode(value).is_ok_and(|value| value == "true"))
+        // The query first: hardly a request has this parameter, and then its path is not decoded once more.
+        said.is_some_and(|value| decode(value).is_ok_and(|value| value == "true")) && is_i_php()
     }
 }
 
