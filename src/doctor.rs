@@ -3,6 +3,7 @@
 
 mod address;
 mod charset;
+mod consequences;
 mod database;
 mod findings;
 mod grants;
@@ -31,7 +32,7 @@ pub use text::write;
 use crate::accounts::Account;
 use crate::send::Tree;
 use crate::settings::{self, Options, Settings, SettingsError};
-use findings::{Findings, some};
+use findings::{Findings, Without, some};
 use prefixes::Guarded;
 
 /// Bytes of a server's configuration file that are read.
@@ -95,7 +96,11 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
     let mut inspection = None;
     let mut opened = None;
     match &settings {
-        None => findings.not_examined("database", "the configuration must be understood first"),
+        None => findings.not_examined_without(
+            Without::Configuration,
+            "database",
+            "the configuration must be understood first",
+        ),
         Some(settings) => inspection = database::reach(settings, &mut findings).await,
     }
     if let (Some(settings), Some(inspection)) = (&settings, &inspection) {
@@ -118,7 +123,7 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
             }
         }
     } else if settings.is_some() {
-        findings.not_examined("schema", "the database must answer first");
+        findings.not_examined_without(Without::Database, "schema", "the database must answer first");
     }
 
     let listen = settings.as_ref().and_then(|settings| settings.listen.as_ref());
@@ -166,6 +171,7 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
             "say --url with the gallery's address, such as --url https://photos.example.org/",
         ),
     }
+    consequences::mark(&mut findings.0);
     Ok(Report {
         version: env!("CARGO_PKG_VERSION"),
         gallery: root.display().to_string(),

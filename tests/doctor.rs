@@ -364,6 +364,15 @@ fn wrong_nginx_without_the_guard() {
     report.says("outside-format", "problem", "comes to everybody");
     // It makes its own page for each, and an open picture comes with a cache's headers.
     report.says("outside-cache", "problem", "max-age=2592000");
+    report.says("outside-guard", "problem", "the web server asks the gate for nothing");
+    report.follow_from(
+        "outside-guard",
+        &["outside-original", "outside-derivative", "outside-i-php", "outside-format", "outside-cache"],
+    );
+    let output = setting.run(&[]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (_, end) = text.split_once("\ncause    outside-guard ").unwrap();
+    assert!(end.contains("from it follows: ") && !end.contains("\nproblem"), "{text}");
 }
 
 /// The guard asks for the raw address: a frequent mistake.
@@ -529,6 +538,7 @@ fn wrong_server_that_answers_its_first_page_and_no_picture() {
     let report = setting.report(&[]);
     report.says("outside-requests", "problem", "the server answers, but not for pictures: ");
     report.says("outside-original", "note", "there was no answer");
+    report.follow_from("outside-requests", &["outside-original"]);
 }
 
 #[test]
@@ -550,12 +560,14 @@ fn wrong_gate_not_running() {
     let report = setting.report(&[]);
     report.says("outside-gate", "problem", "503");
     report.says("socket", "problem", "does not run");
+    report.follow_from("socket", &["outside-gate", "outside-original"]);
     // A socket that nobody listens to.
     let address = SockAddr::unix(setting.sandbox().gate_socket()).unwrap();
     Socket::new(Domain::UNIX, Type::STREAM, None).unwrap().bind(&address).unwrap();
     setting.sandbox().hand_over(&setting.sandbox().gate_socket());
     let report = setting.report(&[]);
     report.says("gate", "problem", "nobody answers");
+    report.follow_from("gate", &["outside-gate", "outside-original"]);
 }
 
 #[test]
@@ -580,6 +592,7 @@ fn wrong_password_and_a_table_that_may_not_be_read() {
     let report = setting.report(&[]);
     report.says("database", "problem", "Access denied");
     report.says("outside-original", "note", "not examined");
+    report.follow_from("database", &["schema", "outside-original"]);
     // What needs no database is examined all the same.
     report.says("outside-config", "ok", "closed");
     fs::write(&path, right).unwrap();

@@ -40,6 +40,23 @@ pub struct Finding {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
+    /// The id of the finding that is the cause of this one: with that corrected, this one should be gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub follows_from: Option<&'static str>,
+    /// What was missing, where this could not be examined.
+    #[serde(skip)]
+    pub(super) without: Option<Without>,
+}
+
+/// What a part of the examination needs and did not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Without {
+    /// Settings that the gate can use.
+    Configuration,
+    /// A database that answers.
+    Database,
+    /// An answer from the web server that is no trouble of its own.
+    Answer,
 }
 
 /// All findings, in the order in which they were made.
@@ -72,8 +89,16 @@ impl Findings {
         self.push(id, Level::Note, format!("not examined: {why}"), None);
     }
 
+    /// The same, with what was missing: a finding that says why it was missing is the cause of this one.
+    pub(super) fn not_examined_without(&mut self, without: Without, id: &'static str, why: &str) {
+        self.not_examined(id, why);
+        if let Some(finding) = self.0.last_mut() {
+            finding.without = Some(without);
+        }
+    }
+
     fn push(&mut self, id: &'static str, level: Level, what: String, remedy: Option<String>) {
-        self.0.push(Finding { id, level, what, remedy });
+        self.0.push(Finding { id, level, what, remedy, follows_from: None, without: None });
     }
 }
 

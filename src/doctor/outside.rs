@@ -24,7 +24,7 @@ mod tries;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::findings::{Findings, shown, some};
+use super::findings::{Findings, Without, shown, some};
 use super::prefixes::Guarded;
 use crate::database::Inspection;
 use crate::gate::Gate;
@@ -148,9 +148,9 @@ pub(super) async fn examine(outside: &Outside, known: &Known<'_>, findings: &mut
         }
     } else {
         let why = "which picture is private is known only when configuration and database are in order";
-        tries.findings.not_examined("outside-original", why);
+        tries.findings.not_examined_without(Without::Database, "outside-original", why);
         if outside.cookies.is_some() {
-            tries.findings.not_examined("outside-session", why);
+            tries.findings.not_examined_without(Without::Database, "outside-session", why);
         }
     }
     tries.conclude();
@@ -310,10 +310,12 @@ impl Tries<'_> {
         } else if let Some(trouble) = trouble {
             // Some servers stumble over an odd spelling; only where nothing else comes is the gate away.
             self.trouble.get_or_insert(trouble);
-            self.findings.not_examined(id, &format!("{what}: the server was in trouble"));
+            let why = format!("{what}: the server was in trouble");
+            self.findings.not_examined_without(Without::Answer, id, &why);
         } else {
             self.silent |= id == "outside-original";
-            self.findings.not_examined(id, &format!("{what}: there was no answer"));
+            let why = format!("{what}: there was no answer");
+            self.findings.not_examined_without(Without::Answer, id, &why);
         }
     }
 

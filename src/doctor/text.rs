@@ -1,9 +1,11 @@
-//! A report as text for a person: one line a finding, what to do indented below it, a count at the end.
+//! A report as text for a person: one line a finding, what to do indented below it, a count at the end. What
+//! follows from another finding names that one instead of what to do, and the causes are repeated before the
+//! count.
 
 use std::fmt::{self, Write};
 
 use super::Report;
-use super::findings::Level;
+use super::findings::{Finding, Level, some};
 use crate::check::Colour;
 
 /// Where the sentences begin.
@@ -17,9 +19,14 @@ pub fn write(report: &Report, colour: Colour, out: &mut impl Write) -> fmt::Resu
     for finding in &report.findings {
         let word = format!("{:<9}", finding.level.word());
         writeln!(out, "{}{:<24}{}", paint(colour, finding.level, &word), finding.id, finding.what)?;
-        if let Some(remedy) = &finding.remedy {
-            writeln!(out, "{:INDENT$}-> {remedy}", "")?;
+        match (finding.follows_from, &finding.remedy) {
+            (Some(cause), _) => writeln!(out, "{:INDENT$}(follows from {cause})", "")?,
+            (None, Some(remedy)) => writeln!(out, "{:INDENT$}-> {remedy}", "")?,
+            (None, None) => {}
         }
+    }
+    for cause in report.findings.iter().filter(|finding| finding.level == Level::Problem) {
+        write_cause(report, cause, colour, out)?;
     }
     let count = |level| report.findings.iter().filter(|finding| finding.level == level).count();
     let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
@@ -28,6 +35,28 @@ pub fn write(report: &Report, colour: Colour, out: &mut impl Write) -> fmt::Resu
         format!("{}, {}", plural(count(Level::Problem), "problem"), plural(count(Level::Warning), "warning"));
     let rest = format!("{}, {} ok", plural(count(Level::Note), "note"), count(Level::Ok));
     writeln!(out, "{}, {rest}", paint(colour, worst, &verdict))
+}
+
+/// Writes what follows from this finding, and what to do about it, if anything follows.
+fn write_cause(report: &Report, cause: &Finding, colour: Colour, out: &mut impl Write) -> fmt::Result {
+    let mut following: Vec<String> = Vec::new();
+    for finding in report.findings.iter().filter(|finding| finding.follows_from == Some(cause.id)) {
+        if !following.iter().any(|id| id == finding.id) {
+            following.push(finding.id.to_owned());
+        }
+    }
+    let is_first = report
+        .findings
+        .iter()
+        .find(|finding| finding.id == cause.id && finding.level == Level::Problem)
+        .is_some_and(|first| std::ptr::eq(first, cause));
+    if following.is_empty() || !is_first {
+        return Ok(());
+    }
+    let word = paint(colour, Level::Problem, &format!("{:<9}", "cause"));
+    writeln!(out, "{word}{:<24}{}", cause.id, cause.what)?;
+    writeln!(out, "{:INDENT$}correct this first; from it follows: {}", "", some(&following))?;
+    cause.remedy.iter().try_for_each(|remedy| writeln!(out, "{:INDENT$}-> {remedy}", ""))
 }
 
 fn paint(colour: Colour, level: Level, text: &str) -> String {
@@ -43,7 +72,35 @@ fn paint(colour: Colour, level: Level, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doctor::consequences;
     use crate::doctor::findings::Findings;
+
+    #[test]
+    fn the_cause_of_several_findings_is_the_last_word() {
+        let mut findings = Findings::default();
+        findings.problem("gate", "nobody answers", "start it");
+        findings.problem("outside-gate", "the server answers 502", "start the gate");
+        findings.problem("permissions", "open to all", "chmod o-r");
+        consequences::mark(&mut findings.0);
+        let report = Report { version: "1", gallery: "/srv".into(), findings: findings.0 };
+        let mut text = String::new();
+        write(&report, Colour::Off, &mut text).unwrap();
+        assert_eq!(
+            text,
+            "\
+problem  gate                    nobody answers
+                                 -> start it
+problem  outside-gate            the server answers 502
+                                 (follows from gate)
+problem  permissions             open to all
+                                 -> chmod o-r
+cause    gate                    nobody answers
+                                 correct this first; from it follows: outside-gate
+                                 -> start it
+3 problems, 0 warnings, 0 notes, 0 ok
+"
+        );
+    }
 
     #[test]
     fn a_line_each_and_what_to_do_below() {

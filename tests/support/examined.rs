@@ -144,6 +144,8 @@ pub struct Report {
     pub text: String,
     /// By id: level and words, the worst level of each.
     pub findings: BTreeMap<String, Vec<(String, String)>>,
+    /// Which finding follows from which, by id.
+    pub causes: BTreeMap<String, String>,
 }
 
 impl Report {
@@ -153,15 +155,19 @@ impl Report {
         let json: serde_json::Value =
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}{errors}"));
         let mut findings: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+        let mut causes = BTreeMap::new();
         for finding in json["findings"].as_array().expect("a list") {
             let word = |key: &str| finding[key].as_str().unwrap_or_default().to_owned();
             assert!(
                 matches!(&*word("level"), "ok" | "note") || !word("remedy").is_empty(),
                 "nothing to do about it: {finding}"
             );
+            if finding["follows_from"].is_string() {
+                causes.insert(word("id"), word("follows_from"));
+            }
             findings.entry(word("id")).or_default().push((word("level"), word("what")));
         }
-        Report { code: output.status.code(), text, findings }
+        Report { code: output.status.code(), text, findings, causes }
     }
 
     /// Whether one of the findings of this name has this level and these words.
@@ -175,6 +181,15 @@ impl Report {
         );
         let expected = i32::from(!self.all("problem").is_empty());
         assert_eq!(self.code, Some(expected), "{}", self.text);
+    }
+
+    /// Whether each of these findings is marked as one that follows from `cause`, and `cause` as none.
+    #[track_caller]
+    pub fn follow_from(&self, cause: &str, ids: &[&str]) {
+        for id in ids {
+            assert_eq!(self.causes.get(*id).map(String::as_str), Some(cause), "{id}: {}", self.text);
+        }
+        assert_eq!(self.causes.get(cause), None, "{}", self.text);
     }
 
     /// The names of all findings of this level.

@@ -2,7 +2,7 @@
 
 use super::curl::Method;
 use super::leak::{Answer, Sample};
-use super::{Findings, Tries};
+use super::{Findings, Tries, Without};
 
 impl Tries<'_> {
     pub(super) async fn open_picture(&mut self, sample: &Sample) {
@@ -10,9 +10,11 @@ impl Tries<'_> {
         let Some(answer) = self.ask(Method::Get, &target, &[]).await else { return };
         if matches!(answer.status, 500 | 502 | 503 | 504) {
             self.trouble.get_or_insert((target, answer.status));
-            return self
-                .findings
-                .not_examined("outside-allowed", "an open picture: the server was in trouble");
+            return self.findings.not_examined_without(
+                Without::Answer,
+                "outside-allowed",
+                "an open picture: the server was in trouble",
+            );
         }
         if answer.status != 200 || !sample.is_in(&answer.body) {
             self.nothing_comes = true;

@@ -6,7 +6,7 @@ use super::closed::{face, unknown};
 use super::curl::Cookies;
 use super::leak::{Answer, Gist, Sample};
 use super::samples::{Chooser, Granted};
-use super::{Tries, shown, some};
+use super::{Tries, Without, shown, some};
 use crate::database::DatabaseError;
 use crate::piwigo::session;
 use crate::session_files::DEFAULT_COOKIE;
@@ -199,7 +199,8 @@ impl Tries<'_> {
     fn told(&mut self, taken: &Taken, who: &str) {
         match taken {
             Taken { came, refused } if came.is_empty() && refused.is_empty() && self.trouble.is_some() => {
-                self.findings.not_examined(ALLOWED, &format!("what {who} may see: the server was in trouble"));
+                let why = format!("what {who} may see: the server was in trouble");
+                self.findings.not_examined_without(Without::Answer, ALLOWED, &why);
             }
             Taken { came, refused } if came.is_empty() && refused.is_empty() => self.findings.not_examined(
                 ALLOWED,
@@ -267,7 +268,8 @@ impl Tries<'_> {
                  own before it",
             );
         } else if same.is_empty() {
-            self.findings.not_examined(DENIED, "what this visitor must not see: the server was in trouble");
+            let why = "what this visitor must not see: the server was in trouble";
+            self.findings.not_examined_without(Without::Answer, DENIED, why);
         } else {
             self.findings.ok(
                 DENIED,
