@@ -3,6 +3,7 @@
 
 mod address;
 mod charset;
+mod confinement;
 mod consequences;
 mod database;
 mod findings;
@@ -139,6 +140,7 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
     setup::secrets(&root, file.as_deref(), reader, &mut findings);
     let allow_from = settings.as_ref().and_then(|settings| settings.allow_from.as_ref());
     socket::examine(listen, allow_from, web.as_ref(), &mut findings);
+    confinement::examine(&mut findings);
     let symlinks = settings.as_ref().map(|settings| settings.symlinks.clone()).unwrap_or_default();
     let sites = gallery.map_or(&[][..], |gallery| &gallery.layout.parent_sites);
     tree::examine(&Tree::new(&root, symlinks, sites), &guarded, outside.is_some(), &mut findings);
