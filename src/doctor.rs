@@ -154,7 +154,8 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
         &mut findings,
     );
     let is_bound = gallery.is_none_or(|gallery| gallery.session_use_ip_address);
-    address::examine(&root, is_bound, &server_text, &mut findings);
+    let session_address = settings.as_ref().map(|settings| settings.session_address).unwrap_or_default();
+    address::examine(&root, is_bound, session_address, &server_text, &mut findings);
     match &outside {
         Some(outside) => {
             let known = outside::Known {

@@ -10,7 +10,7 @@ use crate::database::{Database, DatabaseError, Trouble};
 use crate::plugins::{self, Plugins};
 use crate::send::{LinksTold, Tree};
 use crate::settings::gallery::{ConfigRows, Gallery, SITE};
-use crate::settings::{ActionPhp, Settings, SettingsError, Symlinks};
+use crate::settings::{ActionPhp, SessionAddress, Settings, SettingsError, Symlinks};
 
 /// Age at which Piwigo's settings in the config table are read again (DESIGN.md, Database access).
 const SETTINGS_AGE: Duration = Duration::from_secs(1);
@@ -71,7 +71,7 @@ impl Readiness {
     /// would not help.
     pub async fn open(settings: Arc<Settings>) -> Result<Self, SettingsError> {
         // What the files say must make sense now, not when the database comes.
-        resolve(&settings, &[])?;
+        tell_of_address(&settings, &resolve(&settings, &[])?);
         let readiness = Readiness {
             settings,
             ready: RwLock::default(),
@@ -310,6 +310,20 @@ fn resolve(settings: &Settings, rows: &ConfigRows) -> Result<Gallery, SettingsEr
             Err(SettingsError::SessionsElsewhere(handler.clone()))
         }
         _ => Ok(gallery),
+    }
+}
+
+/// Says at the start what `doctor` says of settings files that change the visitor's address for PHP alone.
+fn tell_of_address(settings: &Settings, gallery: &Gallery) {
+    let is_followed = settings.session_address == SessionAddress::XForwardedFor;
+    if let Some((file, line)) = settings.piwigo.address_changed_at()
+        && gallery.session_use_ip_address
+        && !is_followed
+    {
+        tracing::warn!(
+            "{file}, line {line}, changes $_SERVER['REMOTE_ADDR'] for PHP alone, and Piwigo binds sessions to it: visitors who have \
+             signed in may be guests here. Let the web server find the address for both (docs/servers.md) and take that line out"
+        );
     }
 }
 

@@ -97,6 +97,8 @@ pub struct Request<'a> {
     pub remote_user: Option<&'a [u8]>,
     /// The header `X-PIWIGO-API`.
     pub api_key: Option<&'a [u8]>,
+    /// The header `X-Forwarded-For`, which a client may have written. It counts with the setting `session_address` only.
+    pub forwarded_for: Option<&'a [u8]>,
     /// `Sec-Fetch-Dest: document`: a person opens the address itself, it is no picture of a page.
     pub is_navigation: bool,
     /// `Range` of something behind the first byte: a player that seeks, or a download that goes on.
@@ -162,6 +164,7 @@ impl<'a> Request<'a> {
             url_prefix: None,
             remote_user: None,
             api_key: None,
+            forwarded_for: None,
             is_navigation: false,
             is_continuation: false,
             is_piwigos_own: false,
@@ -188,6 +191,7 @@ impl<'a> Request<'a> {
         let mut url_prefix: &[u8] = b"";
         let (mut user, mut redirect_user, mut user_is_verified) = (None, None, false);
         let mut api_key = None;
+        let mut forwarded_for = None;
         let mut is_navigation = false;
         let mut is_continuation = false;
         let (mut server_addr, mut user_agent): (&[u8], &[u8]) = (b"", b"");
@@ -211,6 +215,7 @@ impl<'a> Request<'a> {
                 b"REDIRECT_REMOTE_USER" => redirect_user = Some(value),
                 b"GATE_REMOTE_USER" => user_is_verified = value == b"verified",
                 b"HTTP_X_PIWIGO_API" => api_key = Some(value),
+                b"HTTP_X_FORWARDED_FOR" => forwarded_for = Some(value),
                 b"HTTP_RANGE" => {
                     is_continuation = !value.starts_with(b"bytes=0-") && !value.is_empty();
                     conditions.range = given(value);
@@ -262,6 +267,7 @@ impl<'a> Request<'a> {
             url_prefix,
             remote_user,
             api_key,
+            forwarded_for,
             is_navigation,
             is_continuation,
             is_piwigos_own: user_agent == b"Piwigo"

@@ -7,8 +7,10 @@
 use crate::database::{IDS, UserInfos, UserRow};
 use crate::piwigo::auth_key::{self, AuthKey};
 use crate::piwigo::remember_me::RememberMe;
+use crate::piwigo::session::BoundTo;
 use crate::piwigo::{cookie, session};
 use crate::request::Request;
+use crate::settings::SessionAddress;
 use crate::settings::gallery::Gallery;
 
 /// `user_infos.status`.
@@ -131,9 +133,23 @@ pub struct KeysFrom {
 impl Evidence {
     /// Reads the cookies, the query and what the server says; `now` in seconds since 1970 (PHP's clock, not the
     /// database's: Piwigo compares the remember-me cookie's time with it).
-    pub fn read(request: &Request<'_>, gallery: &Gallery, keys: KeysFrom, now: u64) -> Self {
+    ///
+    /// A header X-Forwarded-For that is not UTF-8 names no session.
+    pub fn read(
+        request: &Request<'_>,
+        gallery: &Gallery,
+        keys: KeysFrom,
+        address: SessionAddress,
+        now: u64,
+    ) -> Self {
+        let bound_to = match (address, request.forwarded_for) {
+            (SessionAddress::XForwardedFor, Some(value)) => {
+                BoundTo::ForwardedFor(std::str::from_utf8(value).unwrap_or_default())
+            }
+            _ => BoundTo::RemoteAddr(request.remote_addr),
+        };
         let session_row_id = session::session_id(&request.cookies, &gallery.session_name)
-            .and_then(|id| session::session_row_id(gallery.session_use_ip_address, request.remote_addr, &id));
+            .and_then(|id| session::session_row_id(gallery.session_use_ip_address, bound_to, &id));
         let remember_me = cookie::cookie_value(&request.cookies, &gallery.remember_me_name)
             .and_then(|value| RememberMe::parse(&value))
             .filter(|cookie| cookie.is_current(now, gallery.remember_me_length));
@@ -411,21 +427,34 @@ mod tests {
             api_key: Some(api.as_bytes()),
             ..Request::new(uri.as_bytes(), "127.0.0.1")
         };
-        let evidence = Evidence::read(&request, &plain, all, 1000);
+        let evidence = Evidence::read(&request, &plain, all, SessionAddress::RemoteAddr, 1000);
         assert_eq!(evidence.session_row_id.as_deref(), Some("7F00jtovfh7e4j5ba84nc25hca04tj"));
         assert_eq!(evidence.remember_me.map(|cookie| cookie.user), Some(5));
         assert_eq!(evidence.remote_user, None, "Piwigo does not go by it");
         assert_eq!(evidence.key, AuthKey::parse(key.as_bytes()));
-        let evidence = Evidence::read(&request, &apache, KeysFrom { query: false, header: true }, 999);
+        let evidence = Evidence::read(
+            &request,
+            &apache,
+            KeysFrom { query: false, header: true },
+            SessionAddress::RemoteAddr,
+            999,
+        );
         assert_eq!(evidence.remember_me, None, "from the future");
         assert_eq!(evidence.remote_user.as_deref(), Some("bob"));
         assert_eq!(evidence.key, AuthKey::parse(api.as_bytes()));
-        assert_eq!(Evidence::read(&request, &apache, none, 999).key, None);
+        assert_eq!(Evidence::read(&request, &apache, none, SessionAddress::RemoteAddr, 999).key, None);
         let unnamed = Request { remote_user: Some(b"bob\xff"), ..Request::new(b"/", "127.0.0.1") };
-        assert_eq!(Evidence::read(&unnamed, &apache, none, 999).remote_user.as_deref(), Some(""));
+        assert_eq!(
+            Evidence::read(&unnamed, &apache, none, SessionAddress::RemoteAddr, 999).remote_user.as_deref(),
+            Some("")
+        );
         let request =
             Request { api_key: Some(key.as_bytes()), ..Request::new(b"/upload/a.jpg", "127.0.0.1") };
-        assert_eq!(Evidence::read(&request, &plain, all, 0).key, None, "the header is for API keys");
+        assert_eq!(
+            Evidence::read(&request, &plain, all, SessionAddress::RemoteAddr, 0).key,
+            None,
+            "the header is for API keys"
+        );
     }
 
     #[test]

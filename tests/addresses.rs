@@ -67,8 +67,35 @@ fn nginx_on_a_unix_socket() {
     }
 }
 
+/// As Piwigo's pull request 2116 does it, on a server that tells no address of its own.
 #[test]
-fn doctor_finds_an_address_that_php_alone_knows() {
+fn sessions_bound_to_the_first_forwarded_address() {
+    let scene = Scene::start();
+    let arguments = ["--session-address", "x-forwarded-for"];
+    let _gate = Gate::start(&scene.sandbox, &arguments, &[]);
+    let socket = scene.sandbox.path().join("run/web.sock");
+    let guard = nginx::gallery(&scene.sandbox, &nginx::fill_in(&scene.sandbox, nginx::ACCEL));
+    let _web = Nginx::start(&scene.sandbox, &format!("listen unix:{};\n{guard}", socket.display()));
+    scene.sandbox.hand_over(&socket);
+    let closed = scene.world.private_image("bob").original().to_owned();
+    // It was opened from 127.0.0.1.
+    let cookie = scene.world.session("bob").cookie_header();
+    for (forwarded, expected) in [
+        ("127.0.0.1", 200),
+        ("127.0.9.9, 10.0.0.5", 200),
+        ("10.0.0.5, 127.0.0.1", 403),
+        ("unknown, 127.0.0.1", 403),
+        ("127.0.0.1, 2001:db8::1", 403),
+        ("127.0", 403),
+    ] {
+        assert_eq!(status(&socket, &closed, &cookie, forwarded), expected, "{forwarded}");
+    }
+    let report = Report::read(&doctor(&scene.sandbox, &[&arguments[..], &["--json"]].concat()));
+    report.says("address", "note", "x-forwarded-for");
+}
+
+#[test]
+fn doctor_and_the_log_find_an_address_that_php_alone_knows() {
     let scene = Scene::start();
     let assignment = "$_SERVER['REMOTE_ADDR'] = $_SERVER['HTTP_X_FORWARDED_FOR'];";
     let unbound = format!("$conf['session_use_ip_address'] = false; {assignment}");
@@ -78,6 +105,8 @@ fn doctor_finds_an_address_that_php_alone_knows() {
         (unbound.as_str(), Some("note")),
         ("$conf['x'] = $_SERVER['REMOTE_ADDR'];", None),
     ];
+    // The gates of one sandbox write to one log.
+    let mut expected = 0;
     for (code, level) in table {
         scene.sandbox.write("gallery/local/config/config.inc.php", format!("<?php\n{code}\n"));
         let report = Report::read(&doctor(&scene.sandbox, &["--json"]));
@@ -85,5 +114,9 @@ fn doctor_finds_an_address_that_php_alone_knows() {
             Some(level) => report.says("address", level, "config.inc.php, line 2"),
             None => assert!(!report.findings.contains_key("address"), "{}", report.text),
         }
+        let gate = Gate::start(&scene.sandbox, &[], &[]);
+        let lines = gate.log_text().matches("config.inc.php, line 2, changes").count();
+        expected += usize::from(level == Some("problem"));
+        assert_eq!(lines, expected, "{code}: {}", gate.log_text());
     }
 }

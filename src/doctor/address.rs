@@ -6,6 +6,7 @@ use std::path::Path;
 use super::findings::Findings;
 use super::read_start;
 use crate::piwigo::php_remote_addr::assignment_of_remote_addr;
+use crate::settings::SessionAddress;
 
 /// Largest settings file of Piwigo's, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -15,14 +16,30 @@ const FILES: [&str; 2] = ["local/config/config.inc.php", "local/config/database.
 /// Words with which a web server's configuration finds the visitor's address behind a proxy.
 const BY_THE_SERVER: [&str; 4] = ["set_real_ip_from", "RemoteIPHeader", "extforward.", "trusted_proxies"];
 
-/// `is_bound`: sessions are bound to the address (Piwigo: `session_use_ip_address`). `server_text`: the web
-/// server's configuration, as far as it was given.
-pub(super) fn examine(root: &Path, is_bound: bool, server_text: &str, findings: &mut Findings) {
+/// `is_bound`: sessions are bound to the address (Piwigo: `session_use_ip_address`). `session_address`: to which
+/// one, for the gate. `server_text`: the web server's configuration, as far as it was given.
+pub(super) fn examine(
+    root: &Path,
+    is_bound: bool,
+    session_address: SessionAddress,
+    server_text: &str,
+    findings: &mut Findings,
+) {
+    let is_forwarded = session_address == SessionAddress::XForwardedFor;
     for name in FILES {
         let Ok(text) = read_start(&root.join(name), MAX_FILE) else { continue };
         if let Some(line) = assignment_of_remote_addr(text.as_bytes()) {
-            by_php_alone(name, line, is_bound, server_text, findings);
+            let is_agreed = !is_bound || is_forwarded;
+            by_php_alone(name, line, is_agreed, server_text, findings);
         }
+    }
+    if is_forwarded && is_bound {
+        findings.advise(
+            "address",
+            "session_address = \"x-forwarded-for\": the gate binds sessions to the first address of that header, which is right only \
+             where Piwigo was changed to do so",
+            "let the front end overwrite the header: otherwise a client writes what it likes into it",
+        );
     }
     if is_unix_without_real_ip(server_text) {
         findings.warn(
@@ -34,15 +51,16 @@ pub(super) fn examine(root: &Path, is_bound: bool, server_text: &str, findings: 
     }
 }
 
-fn by_php_alone(file: &str, line: u32, is_bound: bool, server_text: &str, findings: &mut Findings) {
+/// `is_agreed`: the gate finds sessions all the same.
+fn by_php_alone(file: &str, line: u32, is_agreed: bool, server_text: &str, findings: &mut Findings) {
     let what = format!("{file}, line {line}, changes $_SERVER['REMOTE_ADDR'] for PHP alone");
     let remedy = "let the web server find the address, for PHP and for the gate, and take that line out: nginx: set_real_ip_from \
                   ADDRESS-OF-THE-PROXY; real_ip_header X-Forwarded-For; Apache: RemoteIPHeader X-Forwarded-For and \
                   RemoteIPInternalProxy ADDRESS-OF-THE-PROXY (docs/servers.md)";
-    if !is_bound {
+    if is_agreed {
         findings.advise(
             "address",
-            format!("{what}; sessions are not bound to it (session_use_ip_address)"),
+            format!("{what}; the gate does not bind sessions to REMOTE_ADDR (session_use_ip_address, session_address)"),
             remedy,
         );
     } else if BY_THE_SERVER.iter().any(|word| server_text.contains(word)) {

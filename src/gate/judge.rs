@@ -55,7 +55,7 @@ impl Gate {
             header: self.settings.api_key_header,
         };
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        let evidence = Evidence::read(request, gallery, keys, now);
+        let evidence = Evidence::read(request, gallery, keys, self.settings.session_address, now);
         let remembered = evidence.remember_me.is_some();
         let guess = if as_user.is_none() { self.guess(&evidence, gallery) } else { None };
         let rights_by_guess = async {

@@ -25,14 +25,34 @@ pub fn session_id(cookie_header: &[u8], cookie_name: &str) -> Option<String> {
 /// The id of the session's row (Piwigo: `get_remote_addr_session_hash`): the session id behind a prefix made of the first
 /// two octets of an IPv4 address, if `use_ip_address` (`$conf['session_use_ip_address']`) says so.
 ///
-/// `remote_addr` is `REMOTE_ADDR` as PHP sees it; an address with a colon gives no prefix, and one that is neither kind
-/// gives no session at all. Compare the row's id byte for byte: the database ignores trailing spaces.
-pub fn session_row_id(use_ip_address: bool, remote_addr: &str, session_id: &str) -> Option<String> {
-    if !use_ip_address || remote_addr.contains(':') {
+/// An address with a colon gives no prefix, nor does one without any dot, such as the path of a socket (Piwigo: pull
+/// request 2463; without that change PHP 8 ends with an error there, and PHP 7 goes on without a prefix). Another one
+/// that is not IPv4 gives no session at all. Compare the row's id byte for byte: the database ignores trailing
+/// spaces.
+pub fn session_row_id(use_ip_address: bool, address: BoundTo<'_>, session_id: &str) -> Option<String> {
+    if !use_ip_address {
         return Some(session_id.to_owned());
     }
-    let [first, second, ..] = remote_addr.parse::<Ipv4Addr>().ok()?.octets();
+    let (text, address) = match address {
+        BoundTo::RemoteAddr(text) if !text.contains('.') => return Some(session_id.to_owned()),
+        BoundTo::RemoteAddr(text) => (text, text),
+        BoundTo::ForwardedFor(text) => (text, text.split(',').next().unwrap_or_default()),
+    };
+    // Looked for in all of the text: one IPv6 address in a list of several is enough.
+    if text.contains(':') {
+        return Some(session_id.to_owned());
+    }
+    let [first, second, ..] = address.parse::<Ipv4Addr>().ok()?.octets();
     Some(format!("{first:02X}{second:02X}{session_id}"))
+}
+
+/// The address to which a session is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BoundTo<'a> {
+    /// `REMOTE_ADDR`, as PHP sees it.
+    RemoteAddr(&'a str),
+    /// The value of the header X-Forwarded-For, of which the first address counts (Piwigo: pull request 2116).
+    ForwardedFor(&'a str),
 }
 
 /// What a session says of its visitor.
@@ -189,15 +209,40 @@ mod tests {
             ("2001:db8::1", Some("")),
             ("::ffff:1.2.3.4", Some("")),
             ("unix:", Some("")),
-            ("", None),
-            ("localhost", None),
+            ("/srv/mp/socket", Some("")),
+            ("localhost", Some("")),
+            ("/srv/mp.2/socket", None),
             ("1.2.3", None),
             ("1.2.3.4.5", None),
         ];
         for (addr, prefix) in table {
             let id = prefix.map(|prefix| format!("{prefix}jtovfh7e4j5ba84nc25hca04tj"));
-            assert_eq!(session_row_id(true, addr, "jtovfh7e4j5ba84nc25hca04tj"), id, "{addr}");
-            assert_eq!(session_row_id(false, addr, "x").as_deref(), Some("x"), "{addr}");
+            let addr = BoundTo::RemoteAddr(addr);
+            assert_eq!(session_row_id(true, addr, "jtovfh7e4j5ba84nc25hca04tj"), id, "{addr:?}");
+            assert_eq!(session_row_id(false, addr, "x").as_deref(), Some("x"), "{addr:?}");
+        }
+    }
+
+    /// As Piwigo's pull request 2116 computes it.
+    #[test]
+    fn of_forwarded_addresses_the_first_counts() {
+        let table = [
+            ("192.168.1.2", Some("C0A8")),
+            ("192.168.1.2, 10.0.0.5", Some("C0A8")),
+            ("192.168.1.2,10.0.0.5,127.0.0.1", Some("C0A8")),
+            ("2001:db8::1", Some("")),
+            ("192.168.1.2, 2001:db8::1", Some("")),
+            ("", None),
+            ("unknown", None),
+            ("unknown, 192.168.1.2", None),
+            (", 192.168.1.2", None),
+            ("192.168", None),
+        ];
+        for (text, prefix) in table {
+            let id = prefix.map(|prefix| format!("{prefix}jtovfh7e4j5ba84nc25hca04tj"));
+            let address = BoundTo::ForwardedFor(text);
+            assert_eq!(session_row_id(true, address, "jtovfh7e4j5ba84nc25hca04tj"), id, "{text}");
+            assert_eq!(session_row_id(false, address, "x").as_deref(), Some("x"), "{text}");
         }
     }
 
@@ -390,7 +435,8 @@ mod tests {
             let _ = sign_in(array.as_bytes());
             let _ = sign_in(binary.as_bytes());
             let _ = session_id(&data, "pwg_id");
-            let _ = session_row_id(true, &text, "id");
+            let _ = session_row_id(true, BoundTo::RemoteAddr(&text), "id");
+            let _ = session_row_id(true, BoundTo::ForwardedFor(&text), "id");
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod gallery;
 mod nearest;
 mod options;
 mod piwigo_files;
+mod session_address;
 mod symlinks;
 
 use std::io::Read as _;
@@ -23,6 +24,7 @@ use databases::Databases;
 pub use error::SettingsError;
 pub use options::{Deny, DerivativeQuality, Derivatives, LogFormat, LogLevel, Options};
 pub use piwigo_files::PiwigoFiles;
+pub use session_address::SessionAddress;
 pub use symlinks::Symlinks;
 
 use crate::access::{Admins, Policy};
@@ -66,6 +68,8 @@ pub struct Settings {
     pub policy: Policy,
     /// Whether `?auth=` counts on every address.
     pub auth_key_everywhere: bool,
+    /// Which address sessions are bound to.
+    pub session_address: SessionAddress,
     /// Whether `X-PIWIGO-API` signs a visitor in.
     pub api_key_header: bool,
     /// Who answers `action.php`, if the administrator says so; see [`ActionPhp::in_force`].
@@ -240,6 +244,7 @@ impl Settings {
             history: options.history.unwrap_or(false),
             deny_status: deny_status(options.deny_status.unwrap_or(403))?,
             deny: options.deny.unwrap_or_default(),
+            session_address: options.session_address.unwrap_or_default(),
             session_max_age: options.session_max_age.map(Duration::from_secs),
             session_files: session_files(&options)?,
             browser_cache: browser_cache(options.browser_cache.clone())?,

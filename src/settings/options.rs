@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{ActionPhp, SettingsError, nearest};
+use super::{ActionPhp, SessionAddress, SettingsError, nearest};
 use crate::access::Admins;
 use crate::reply::Deliver;
 
@@ -121,6 +121,10 @@ pub struct Options {
     /// Whether who may see an album may see the resized pictures of its cover [default: false]
     #[arg(long, env = "PIWIGO_GATE_COVERS", num_args = 0..=1, default_missing_value = "true")]
     pub covers: Option<bool>,
+    /// Which address Piwigo binds sessions to: what the web server says, or (for a changed Piwigo) the first one of
+    /// the header X-Forwarded-For [default: remote-addr]
+    #[arg(long, env = "PIWIGO_GATE_SESSION_ADDRESS")]
+    pub session_address: Option<SessionAddress>,
     /// Seconds after its last use at which a session counts no more [default: as Piwigo, while its row exists]
     #[arg(long, env = "PIWIGO_GATE_SESSION_MAX_AGE", value_name = "SECONDS")]
     pub session_max_age: Option<u64>,
@@ -326,6 +330,7 @@ impl Options {
             freshness: self.freshness.or(weaker.freshness),
             ignore_includes: self.ignore_includes.or(weaker.ignore_includes),
             auth_key_everywhere: self.auth_key_everywhere.or(weaker.auth_key_everywhere),
+            session_address: self.session_address.or(weaker.session_address),
             api_key_header: self.api_key_header.or(weaker.api_key_header),
             action_php: self.action_php.or(weaker.action_php),
             history: self.history.or(weaker.history),

@@ -9,6 +9,7 @@ use super::nearest::nearest;
 use super::{SettingsError, read_bytes};
 use crate::database::{Address, Tables};
 use crate::piwigo::php_config::{NotUnderstood, PhpConfig};
+use crate::piwigo::php_remote_addr::assignment_of_remote_addr;
 use crate::piwigo::php_value::{PhpArray, PhpKey, PhpValue};
 
 /// Largest settings file of Piwigo's, in bytes.
@@ -66,6 +67,7 @@ const KEYS: [&str; 44] = [
 pub struct PiwigoFiles {
     config: PhpConfig,
     overrides: BTreeMap<String, PhpValue>,
+    address_changed_at: Option<(String, u32)>,
 }
 
 impl PiwigoFiles {
@@ -78,11 +80,14 @@ impl PiwigoFiles {
         ignore_includes: bool,
     ) -> Result<Self, SettingsError> {
         let mut config = PhpConfig::default();
+        let mut address_changed_at = None;
         // The version's own defaults come first: `$conf['picture_ext'][] = 'heic';` adds to them.
         for name in ["include/config_default.inc.php", "local/config/config.inc.php"] {
             let path = gallery.join(name);
             if path.try_exists().map_err(|error| SettingsError::Unreadable { path: path.clone(), error })? {
-                config.read(name, &read_bytes(&path, MAX_FILE)?);
+                let text = read_bytes(&path, MAX_FILE)?;
+                config.read(name, &text);
+                note_address(name, &text, &mut address_changed_at);
             }
         }
         let mut overridden = BTreeMap::new();
@@ -96,13 +101,15 @@ impl PiwigoFiles {
             }
             overridden.insert(key.clone(), from_toml(key, value)?);
         }
-        let mut files = PiwigoFiles { config, overrides: overridden };
+        let mut files = PiwigoFiles { config, overrides: overridden, address_changed_at };
         // A gallery of a "multisite" install names its own folder, but config.inc.php is always read from here.
         let folder = files.constant_directory("PWG_LOCAL_DIR")?.unwrap_or_else(|| "local/".into());
         let name = format!("{folder}config/database.inc.php");
         let path = gallery.join(&name);
         if path.try_exists().unwrap_or(true) {
-            files.config.read(&name, &read_bytes(&path, MAX_FILE)?);
+            let text = read_bytes(&path, MAX_FILE)?;
+            files.config.read(&name, &text);
+            note_address(&name, &text, &mut files.address_changed_at);
         } else if !database_given {
             return Err(SettingsError::NotAGallery(gallery.to_owned()));
         }
@@ -119,7 +126,12 @@ impl PiwigoFiles {
         let mut config = PhpConfig::default();
         config.read("local/config/config.inc.php", local.as_bytes());
         config.read("local/config/database.inc.php", database.as_bytes());
-        PiwigoFiles { config, overrides: BTreeMap::new() }
+        PiwigoFiles { config, overrides: BTreeMap::new(), address_changed_at: None }
+    }
+
+    /// The file and the line in which the visitor's address is changed for PHP alone, if one does that.
+    pub fn address_changed_at(&self) -> Option<(&str, u32)> {
+        self.address_changed_at.as_ref().map(|(file, line)| (file.as_str(), *line))
     }
 
     /// What `gate.toml` says for a key of Piwigo's.
@@ -280,6 +292,13 @@ fn from_toml(key: &str, value: &toml::Value) -> Result<PhpValue, SettingsError> 
             });
         }
     })
+}
+
+/// Keeps the place of the first line that changes `$_SERVER['REMOTE_ADDR']`.
+fn note_address(name: &str, text: &[u8], place: &mut Option<(String, u32)>) {
+    if place.is_none() {
+        *place = assignment_of_remote_addr(text).map(|line| (name.to_owned(), line));
+    }
 }
 
 #[cfg(test)]
