@@ -23,6 +23,12 @@ impl PictureAddress {
         PictureAddress(format!("{}/{}", encode_path(prefix), encode_path(path)))
     }
 
+    /// The same with a key, as Piwigo writes it (`?auth=KEY`). `key`: letters, digits, `-` and `:`.
+    #[must_use]
+    pub fn with_key(self, key: &str) -> Self {
+        PictureAddress(format!("{}?auth={key}", self.0))
+    }
+
     /// `{"url":"…"}` with escaped slashes, as PHP's `json_encode` writes it. An encoded path holds no other
     /// character that JSON escapes.
     pub fn json(&self) -> String {
@@ -56,5 +62,7 @@ mod tests {
             let read: serde_json::Value = serde_json::from_str(&json).unwrap();
             assert_eq!(read["url"], format!("{}/{}", encode_path(prefix), encode_path(path)));
         }
+        let with_key = PictureAddress::of("", "upload/a.jpg").with_key("pkid-20260102-abc:def").json();
+        assert_eq!(with_key, r#"{"url":"\/upload\/a.jpg?auth=pkid-20260102-abc:def"}"#);
     }
 }

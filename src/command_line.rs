@@ -68,11 +68,14 @@ pub enum Command {
     /// settings of `serve`, too.
     #[command(after_help = example!("doctor --gallery /var/www/piwigo --url https://photos.example.org/"))]
     Doctor(Box<Doctor>),
-    /// Make the resized pictures that are missing or stale (exit code: 0 all there, 1 some failed, 2 nothing possible)
+    /// Make the resized pictures that are missing or stale (exit code: 0 all there, 1 some failed, 2 nothing possible, 3 some left to Piwigo)
     ///
     /// What is fresh is left alone: it can be ended at any time and started again. Run it as PHP's user, or as root: what
     /// root makes gets the owner of the directory that it is made in, so that Piwigo can delete it. Takes all settings of
     /// `serve`, too.
+    ///
+    /// Images that the gate cannot decode are left to Piwigo's i.php. Their sizes come at the first request, where the web
+    /// server can be sent there; with lighttpd, apache-proxy and stream they are 404.
     #[command(after_help = example!("derive --gallery /var/www/piwigo --types th,me --jobs 2"))]
     Derive(Box<Derive>),
     /// Print a web server's file, filled in for this gallery (`--list` names the kinds)

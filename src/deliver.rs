@@ -2,8 +2,12 @@
 //! disk or has just been made, or a hand-over to Piwigo's `i.php` for one that Piwigo is to make. Nothing is looked at on
 //! disk, and nothing made, before the verdict.
 
+mod log;
+
 use std::sync::Arc;
 use std::time::SystemTime;
+
+pub use log::Log;
 
 use crate::address::{self, PictureAddress};
 use crate::database::Database;
@@ -14,6 +18,7 @@ use crate::derivative::plan::{self, Picture};
 use crate::derivative::stored::{self, Stored};
 use crate::disk::Disk;
 use crate::image::{Claim, Image, Ownership};
+use crate::piwigo::auth_key::{self, AuthKey};
 use crate::ready::Ready;
 use crate::reply::{Deliver, Handover, Reply, fits_a_header};
 use crate::request::{Method, Request, Server};
@@ -150,7 +155,7 @@ impl Delivery<'_> {
         let on_disk = || self.settings.gallery.join(&path).to_string_lossy().into_owned();
         if self.how == Deliver::XSendfile {
             match trouble_with(&on_disk(), self.request.sendfile_is_raw) {
-                Some(HeaderTrouble::Percent) => return unsayable(),
+                Some(HeaderTrouble::Percent) => return self.unsayable(&path),
                 Some(HeaderTrouble::Blank) => return self.allowed(self.by_name(path)),
                 None => {}
             }
@@ -186,16 +191,38 @@ impl Delivery<'_> {
     /// Says where a derivative is to be asked for.
     fn derivative_address(&self, derivative: &str) -> Reply {
         let path = format!("{}{derivative}", self.ready.gallery.layout.derivative_dir);
-        address_at(self.url_prefix, &path)
+        self.address_at(self.url_prefix, &path)
+    }
+
+    /// The answer that names the URL of a file. `path`: relative to what lies at `prefix`. With a key that counts
+    /// on every address (setting `auth_key_everywhere`) the script asks for that URL by the same key: the visitor
+    /// may have nothing else that says who asks.
+    fn address_at(&self, prefix: &str, path: &str) -> Reply {
+        let query = self.request.uri.splitn(2, |&byte| byte == b'?').nth(1);
+        let key = query
+            .filter(|_| self.settings.auth_key_everywhere)
+            .and_then(auth_key::parameter)
+            .filter(|key| AuthKey::parse(key).is_some());
+        let address = match key.as_deref().and_then(|key| std::str::from_utf8(key).ok()) {
+            Some(key) => PictureAddress::of(prefix, path).with_key(key),
+            None => PictureAddress::of(prefix, path),
+        };
+        Reply::Allowed {
+            handover: Handover::Address(address),
+            cache: address::NOT_KEPT.to_owned(),
+            disposition: None,
+        }
     }
 
     /// The same for a size in whose place Piwigo shows the original.
     fn original_address(&self, original: &str, derivative: &str) -> Reply {
-        let Some(beside) = original.strip_prefix("../") else { return address_at(self.url_prefix, original) };
+        let Some(beside) = original.strip_prefix("../") else {
+            return self.address_at(self.url_prefix, original);
+        };
         // Browsers make `/ext/p.png` of `/piwigo/../ext/p.png`. In a gallery at the top of its site such a
         // file has no URL of its own; by the derivative's URL the gate sends the original, too.
         match self.url_prefix.rsplit_once('/') {
-            Some((above, _)) => address_at(above, beside),
+            Some((above, _)) => self.address_at(above, beside),
             None => self.derivative_address(derivative),
         }
     }
@@ -231,19 +258,17 @@ impl Delivery<'_> {
 
     async fn file(&self, path: &str) -> Reply {
         if self.is_out_of_reach(path) {
-            tracing::info!("a file beside the gallery's directory cannot be sent in this way: refused");
+            self.ready.unsent.beside(path);
             return self.settings.refusal();
         }
         if self.could_be_run(path) {
-            tracing::info!(
-                "refused: a part of the file's name is an extension of programs, and the web server could run it (AddHandler)"
-            );
+            self.ready.unsent.program(path);
             return self.settings.refusal();
         }
         match self.how {
             Deliver::Stream => self.stream(path).await,
             Deliver::Authorize if self.request.names_file && !fits_a_header(path) => {
-                tracing::info!("an allowed file cannot be sent: its name begins or ends with a blank");
+                self.ready.unsent.blank(path);
                 Reply::Missing
             }
             Deliver::XSendfile | Deliver::XSendfileEncoded => {
@@ -257,7 +282,7 @@ impl Delivery<'_> {
                             None => self.allowed(Handover::Sendfile { path, length, modified }),
                             // The gate can send its bytes all the same.
                             Some(HeaderTrouble::Blank) => self.stream(of_gallery).await,
-                            Some(HeaderTrouble::Percent) => unsayable(),
+                            Some(HeaderTrouble::Percent) => self.unsayable(&path),
                         }
                     }
                     Some(Err(reason)) => self.unsendable(&reason),
@@ -275,16 +300,15 @@ impl Delivery<'_> {
         }
     }
 
-    /// The answer to a visitor who may have a file that is not there, or not to be reached. A link that is
-    /// not followed is told once, whatever number of files lies behind it.
+    /// The answer to a visitor who may have a file that is not there, or not to be reached.
     fn unsendable(&self, reason: &Unsendable) -> Reply {
-        match reason {
-            Unsendable::Link { link, .. } if self.ready.links_told.is_new(link) => {
-                tracing::warn!(%reason, "an allowed file is not sent; this is said once for each link");
-            }
-            Unsendable::Link { .. } => tracing::debug!(%reason, "an allowed file is not sent"),
-            _ => tracing::info!(%reason, "an allowed file cannot be sent"),
-        }
+        self.ready.unsent.unsendable(reason);
+        Reply::Missing
+    }
+
+    /// The answer to a file that `X-Sendfile` cannot name to this server.
+    fn unsayable(&self, path: &str) -> Reply {
+        self.ready.unsent.percent(path);
         Reply::Missing
     }
 
@@ -346,11 +370,7 @@ impl Delivery<'_> {
             (_, Deliver::Authorize) => self.file(&place).await,
             (Derivatives::Existing, _) => Reply::Missing,
             _ if !hands_over => {
-                tracing::info!(
-                    derivative,
-                    file = source,
-                    "not found: this resized picture is left to Piwigo, and the web server cannot ask its i.php"
-                );
+                self.ready.unsent.left_to_piwigo(source, &derivative);
                 Reply::Missing
             }
             (_, Deliver::XAccelRedirect) => {
@@ -374,10 +394,7 @@ impl Delivery<'_> {
         let found =
             self.disk.look(move || stored::strange_source(&directory, &derivative, &token, &sizes)).await;
         if let Some(Some(path)) = &found {
-            tracing::warn!(
-                ?path,
-                "Piwigo would make a derivative from this file of another picture: not made"
-            );
+            self.ready.unsent.strange_source(path);
         }
         !matches!(found, Some(None))
     }
@@ -425,21 +442,6 @@ fn trouble_with(path: &str, is_raw: bool) -> Option<HeaderTrouble> {
     } else {
         None
     }
-}
-
-/// The answer that names the URL of a file. `path`: relative to what lies at `prefix`.
-fn address_at(prefix: &str, path: &str) -> Reply {
-    let handover = Handover::Address(PictureAddress::of(prefix, path));
-    Reply::Allowed { handover, cache: address::NOT_KEPT.to_owned(), disposition: None }
-}
-
-/// The answer to a file that `X-Sendfile` cannot name to this server.
-fn unsayable() -> Reply {
-    tracing::warn!(
-        "an allowed file is not sent: its path holds a %, and the web server's file does not say by GATE_XSENDFILE that the \
-         server takes X-Sendfile as it stands. Print that file anew (piwigo-gate config)"
-    );
-    Reply::Missing
 }
 
 /// The picture of a claim as the maker needs it.

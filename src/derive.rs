@@ -79,10 +79,27 @@ pub struct Summary {
     pub stopped: Option<String>,
 }
 
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All that was wanted is there now.
+    Complete,
+    /// The same, but for images that the gate cannot decode.
+    LeftToPiwigo,
+    /// Something failed, or the run ended early.
+    Incomplete,
+}
+
 impl Summary {
-    /// Whether all that was wanted is there now.
-    pub fn is_complete(&self) -> bool {
-        self.failed.is_empty() && self.stopped.is_none()
+    /// How the run ended.
+    pub fn outcome(&self) -> Outcome {
+        if !self.failed.is_empty() || self.stopped.is_some() {
+            Outcome::Incomplete
+        } else if self.left > 0 {
+            Outcome::LeftToPiwigo
+        } else {
+            Outcome::Complete
+        }
     }
 
     /// The same in one line.

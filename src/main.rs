@@ -17,7 +17,7 @@ use piwigo_gate::config;
 use piwigo_gate::database::Which;
 #[cfg(feature = "demo")]
 use piwigo_gate::demo;
-use piwigo_gate::derive::{self, Meter, Wanted};
+use piwigo_gate::derive::{self, Meter, Outcome, Wanted};
 use piwigo_gate::doctor;
 use piwigo_gate::gate::{Gate, Replaceable};
 use piwigo_gate::listen::{self, Listen, Peers};
@@ -41,6 +41,10 @@ mod manual;
 
 /// Exit code for a usage or set-up error.
 const SETUP_ERROR: u8 = 2;
+
+/// Exit code of `derive` where nothing failed and some images are Piwigo's to make: whether visitors get them
+/// depends on the web server, which `derive` does not know.
+const LEFT_TO_PIWIGO: u8 = 3;
 
 /// Threads that answer requests. One would do, and takes a fifth less processor time per request; the second goes on when
 /// a disk lets the first one wait.
@@ -147,8 +151,7 @@ fn main() -> ExitCode {
             Err(error) => setup_error(&*error),
         },
         Command::Derive(asked) => match runtime.block_on(derivatives(*asked)) {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => ExitCode::FAILURE,
+            Ok(code) => code,
             Err(error) => setup_error(&*error),
         },
         #[cfg(feature = "manuals")]
@@ -336,7 +339,7 @@ async fn examine(asked: Doctor) -> Result<bool, Box<dyn std::error::Error>> {
 }
 
 /// Makes derivatives until all are there or somebody ends it; false if some are not.
-async fn derivatives(asked: Derive) -> Result<bool, Box<dyn std::error::Error>> {
+async fn derivatives(asked: Derive) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let which = match asked.album {
         None => Which::All,
         Some(id) if asked.recursive => Which::AlbumAndBelow(id),
@@ -360,7 +363,11 @@ async fn derivatives(asked: Derive) -> Result<bool, Box<dyn std::error::Error>> 
     let summary = derive::run(settings, &wanted, stopping, |progress| meter.hear(progress)).await?;
     meter.end();
     writeln!(std::io::stdout(), "{}", summary.told(wanted.dry_run))?;
-    Ok(summary.is_complete())
+    Ok(match summary.outcome() {
+        Outcome::Complete => ExitCode::SUCCESS,
+        Outcome::Incomplete => ExitCode::FAILURE,
+        Outcome::LeftToPiwigo => ExitCode::from(LEFT_TO_PIWIGO),
+    })
 }
 
 /// What `--cookie` says; `-` keeps it out of the list of processes.

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::database::{Database, DatabaseError, Trouble};
+use crate::deliver;
 use crate::plugins::{self, Plugins};
-use crate::send::{LinksTold, Tree};
+use crate::send::Tree;
 use crate::settings::gallery::{ConfigRows, Gallery, SITE};
 use crate::settings::{ActionPhp, SessionAddress, Settings, SettingsError, Symlinks};
 
@@ -30,8 +31,8 @@ pub struct Ready {
     pub unchecked: Arc<Tree>,
     /// Piwigo's active plugins.
     pub plugins: Plugins,
-    /// Links that are not followed, and that the log has heard of.
-    pub links_told: Arc<LinksTold>,
+    /// What the log has heard of allowed files that are not sent.
+    pub unsent: Arc<deliver::Log>,
     config: Vec<(String, Vec<u8>)>,
     read_at: Instant,
 }
@@ -206,8 +207,8 @@ impl Readiness {
         let (tree, unchecked) = self.trees(&gallery);
         let gallery = Arc::new(gallery);
         let database = Arc::new(database);
-        let links_told = Arc::default();
-        let ready = Ready { database, gallery, tree, unchecked, plugins, links_told, config, read_at };
+        let unsent = Arc::default();
+        let ready = Ready { database, gallery, tree, unchecked, plugins, unsent, config, read_at };
         self.tell_plugins(&ready);
         Ok(ready)
     }
@@ -236,8 +237,8 @@ impl Readiness {
             (Arc::new(gallery), tree, unchecked)
         };
         let database = ready.database.clone();
-        let links_told = ready.links_told.clone();
-        Ok(Ready { database, gallery, tree, unchecked, plugins, links_told, config, read_at })
+        let unsent = ready.unsent.clone();
+        Ok(Ready { database, gallery, tree, unchecked, plugins, unsent, config, read_at })
     }
 
     /// Says in the log what the active plugins mean for files, once for each of them.

@@ -449,7 +449,7 @@ fn lighttpd_with_a_sites_own_lines() {
         },
         Case {
             own: "ssi.extension = ( \".shtml\" )",
-            warnings: &[LINES],
+            problems: &[LINES],
             words: "ssi.extension",
             ..HARMLESS
         },

@@ -187,6 +187,23 @@ fn a_mailed_key_counts_for_ordinary_accounts_until_it_expires() {
     assert_eq!(status(MAILED), 200);
     assert_eq!(status(&MAILED.to_lowercase()), 403, "the database folds case, the gate does not");
     assert_eq!(status(&format!("{MAILED}&auth={MAILED}")), 403, "given twice");
+    // A script that asks by the key where a size lies is told an address with the key.
+    let derivative = setting.scene.world.private_image("bob").derivative("th").unwrap();
+    let script = format!("/i.php?{}&ajaxload=true", http::url(derivative.strip_prefix("_data/i").unwrap()));
+    let told = |query: &str, headers: &[(&str, &str)]| {
+        let answer = http::request(setting.nginx.address(), "GET", format!("{script}{query}"), headers);
+        let json = serde_json::from_slice::<serde_json::Value>(&answer.body).ok();
+        (answer.status, json.and_then(|json| Some(json["url"].as_str()?.to_owned())))
+    };
+    let with_key = format!("{}?auth={MAILED}", http::url(&derivative));
+    assert_eq!(told(&format!("&auth={MAILED}"), &[]), (200, Some(with_key.clone())));
+    assert_eq!(http::get(setting.nginx.address(), &with_key).status, 200);
+    assert_eq!(http::get(setting.nginx.address(), http::url(&derivative)).status, 403);
+    assert_eq!(told("", &[]), (403, None));
+    let bobs = setting.scene.world.session("bob").cookie_header();
+    assert_eq!(told("", &[("Cookie", &bobs)]), (200, Some(http::url(&derivative))));
+    let odd = "&auth=%22%3E%3Cscript%3E";
+    assert_eq!(told(odd, &[("Cookie", &bobs)]), (200, Some(http::url(&derivative))), "what is no key");
     let alice = setting.scene.world.session("alice").cookie_header();
     assert_eq!(
         setting.status(&format!("?auth={MAILED}"), &[("Cookie", &alice)]),
@@ -207,6 +224,13 @@ fn a_mailed_key_counts_for_ordinary_accounts_until_it_expires() {
          VALUES ('{MAILED}', {bob}, NOW(), NOW() + INTERVAL 1 HOUR)"
     ));
     assert_eq!(elsewhere.status(&format!("?auth={MAILED}"), &[]), 403, "on action.php only, unless set");
+    let answer = http::request(
+        elsewhere.nginx.address(),
+        "GET",
+        format!("{script}&auth={MAILED}"),
+        &[("Cookie", &bobs)],
+    );
+    assert!(answer.status == 200 && !answer.text().contains("auth="), "{}", answer.text());
     let image = elsewhere.scene.world.private_image("bob").id;
     for (key, expected) in [(MAILED, 200), ("", 403)] {
         let target = format!("/action.php?id={image}&part=e&auth={key}");

@@ -448,6 +448,25 @@ fn a_flood_of_refusals_is_counted_where_it_is_not_written() {
     assert!(left_out.is_some_and(|line| line.contains("count=")), "{left_out:?}");
 }
 
+/// A visitor may ask for the same file of the gallery that is gone as often as he likes.
+#[test]
+fn a_flood_of_files_that_cannot_be_sent_is_one_line() {
+    let scene = Scene::start();
+    let gate = Gate::start(&scene.sandbox, &["--deliver", "stream"], &[]);
+    let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
+    let (url, text, cookie) = private_picture(&scene.world);
+    assert_eq!(get(nginx.address(), &url, &cookie).text(), text);
+    let image = scene.world.images.iter().find(|image| http::url(image.original()) == url).unwrap();
+    std::fs::remove_file(scene.sandbox.gallery().join(image.original())).unwrap();
+    for _ in 0..20 {
+        assert_eq!(get(nginx.address(), &url, &cookie).status, 404);
+    }
+    let log = gate.log_text();
+    let lines: Vec<&str> =
+        log.lines().filter(|line| line.contains("an allowed file cannot be sent")).collect();
+    assert!(matches!(lines[..], [line] if line.contains("count=1")), "{log}");
+}
+
 /// It is tried again twenty times a second.
 #[test]
 fn a_gate_that_can_accept_nobody_says_so_once_and_goes_on_when_it_can() {

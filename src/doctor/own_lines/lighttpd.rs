@@ -5,9 +5,21 @@ use std::path::Path;
 
 use super::{Found, Place};
 
-/// Settings that let pages or clients read files without the gate, with the values that switch them off.
-const READERS: [(&str, &[&str]); 2] =
-    [("ssi.extension", &["()", "( )"]), ("webdav.activate", &["\"disable\""])];
+/// Settings that let pages or clients read files without the gate.
+const READERS: [Reader; 2] = [
+    // `<!--#include file=…-->` and `virtual=…` put any file of the site into the page (mod_ssi).
+    Reader { name: "ssi.extension", off: &["()", "( )"], opens: true },
+    // The gate answers requests of WebDAV for guarded addresses; what else leads to a file is up to the site.
+    Reader { name: "webdav.activate", off: &["\"disable\""], opens: false },
+];
+
+struct Reader {
+    name: &'static str,
+    /// The values that switch it off.
+    off: &'static [&'static str],
+    /// It opens files wherever a page can be written, and not only perhaps.
+    opens: bool,
+}
 
 pub(super) fn examine(text: &str, place: &Place<'_>) -> Found {
     let mut found = Found { known: text.contains("x-sendfile-encoded"), ..Found::default() };
@@ -22,9 +34,10 @@ pub(super) fn examine(text: &str, place: &Place<'_>) -> Found {
             .open
             .extend(second.map(|second| format!("alias.url \"{url}\" => \"{directory}\" ({second}/…)")));
     }
-    for (name, off) in READERS {
+    for Reader { name, off, opens } in READERS {
         let is_on = settings(text, name).any(|value| !off.iter().any(|off| value.starts_with(off)));
-        found.doubtful.extend(is_on.then(|| format!("{name}, by which files are read without the gate")));
+        let list = if opens { &mut found.open } else { &mut found.doubtful };
+        list.extend(is_on.then(|| format!("{name}, by which files are read without the gate")));
     }
     found
 }
@@ -63,7 +76,8 @@ mod tests {
             ("alias.url = ( \"/other\" => \"/var/www/piwigo\" )", "o"),
             ("alias.url += (\n\"/a\" => \"/srv/\",\n\"/logs/\" => \"/var/www/piwigo/_data/logs/\"\n)", "o"),
             ("alias.url += ( \"/a\" => \"/srv/\", \"/themes\" => \"/var/www/piwigo/themes\" )", ""),
-            ("ssi.extension = ( \".shtml\" )", "?"),
+            ("ssi.extension = ( \".shtml\" )", "o"),
+            ("ssi.extension += ( \".htm\" )", "o"),
             ("ssi.extension = ()", ""),
             ("webdav.activate = \"enable\"", "?"),
             ("webdav.activate = \"disable\"", ""),

@@ -1,0 +1,97 @@
+//! What the log hears of allowed files that are not sent: the first of each kind, then one line a minute with the
+//! number of all, because any visitor can ask for the same file as often as he likes. At `debug` there is a line
+//! for each.
+
+use std::path::Path;
+
+use crate::send::{LinksTold, Unsendable};
+use crate::throttle::Throttle;
+
+/// Counts what is not sent, by kind. One for all requests.
+#[derive(Debug, Default)]
+pub struct Log {
+    links: LinksTold,
+    unreachable: Throttle,
+    beside: Throttle,
+    program: Throttle,
+    blank: Throttle,
+    percent: Throttle,
+    left_to_piwigo: Throttle,
+    strange_source: Throttle,
+}
+
+/// Writes a line now and then: `$throttle` says when, `$level` is the macro of a line that is written. The
+/// last literal is the text.
+macro_rules! tell {
+    ($throttle:expr, $level:ident, $($field:tt)*) => {
+        match $throttle.count() {
+            Some(count) => tracing::$level!(count, $($field)*),
+            None => tracing::debug!($($field)*),
+        }
+    };
+}
+
+impl Log {
+    /// The file is not there, or not to be reached. A link that is not followed is told once, whatever number of
+    /// files lies behind it.
+    pub(super) fn unsendable(&self, reason: &Unsendable) {
+        match reason {
+            Unsendable::Link { link, .. } if self.links.is_new(link) => {
+                tracing::warn!(%reason, "an allowed file is not sent; this is said once for each link");
+            }
+            Unsendable::Link { .. } => tracing::debug!(%reason, "an allowed file is not sent"),
+            _ => tell!(self.unreachable, info, %reason, "an allowed file cannot be sent"),
+        }
+    }
+
+    pub(super) fn beside(&self, file: &str) {
+        tell!(
+            self.beside,
+            info,
+            file,
+            "a file beside the gallery's directory cannot be sent in this way: refused"
+        );
+    }
+
+    pub(super) fn program(&self, file: &str) {
+        tell!(
+            self.program,
+            info,
+            file,
+            "refused: a part of the file's name is an extension of programs, and the web server could run it (AddHandler)"
+        );
+    }
+
+    pub(super) fn blank(&self, file: &str) {
+        tell!(self.blank, info, file, "an allowed file cannot be sent: its name begins or ends with a blank");
+    }
+
+    pub(super) fn percent(&self, file: &str) {
+        tell!(
+            self.percent,
+            warn,
+            file,
+            "an allowed file is not sent: its path holds a %, and the web server's file does not say by GATE_XSENDFILE that the \
+             server takes X-Sendfile as it stands. Print that file anew (piwigo-gate config)"
+        );
+    }
+
+    pub(super) fn left_to_piwigo(&self, file: &str, derivative: &str) {
+        tell!(
+            self.left_to_piwigo,
+            info,
+            derivative,
+            file,
+            "not found: this resized picture is left to Piwigo, and the web server cannot ask its i.php"
+        );
+    }
+
+    pub(super) fn strange_source(&self, path: &Path) {
+        tell!(
+            self.strange_source,
+            warn,
+            ?path,
+            "Piwigo would make a derivative from this file of another picture: not made"
+        );
+    }
+}
