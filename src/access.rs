@@ -188,12 +188,22 @@ fn is_open(album: Album, visitor: &Visitor) -> bool {
     (!album.private || album.granted) && (!album.locked || visitor.status.is_admin())
 }
 
+/// Whether this format is the better version of a film that the plugin `VideoJS` plays beside it: `x.hd.mp4` of
+/// `x.mp4`. The film itself, as the original of what is no picture, needs no right to originals; nor does this one.
+fn is_hd_version(claim: &Claim, gallery: &GalleryState<'_>) -> bool {
+    let original = claim.image.path.rsplit_once('.').map(|(_, extension)| extension);
+    !claim.image.is_picture(gallery.picture_extensions)
+        && original
+            .and_then(|extension| claim.file.strip_suffix(extension))
+            .is_some_and(|rest| rest.ends_with(".hd."))
+}
+
 /// Whether only a visitor with `enabled_high` may have this file (PIWIGO.md §4.1).
 fn needs_high(claim: &Claim, derivative: Option<Kind>, gallery: &GalleryState<'_>, policy: &Policy) -> bool {
     let image = &claim.image;
     match claim.ownership {
         Ownership::Representative | Ownership::Companion => false,
-        Ownership::Format => policy.formats_need_high,
+        Ownership::Format => policy.formats_need_high && !is_hd_version(claim, gallery),
         Ownership::Original if !image.is_picture(gallery.picture_extensions) => false,
         Ownership::Original => {
             // A derivative that Piwigo would answer with the source itself is the source.
@@ -427,6 +437,28 @@ mod tests {
                 expected,
                 "{path} {ownership:?} {kind:?}"
             );
+        }
+    }
+
+    #[test]
+    fn the_hd_version_of_a_film_needs_what_the_film_needs() {
+        let public = [album(1, false, false, false)];
+        let hidden = [album(1, true, false, false)];
+        let low = visitor(Status::Normal, 0, false);
+        for (path, file, albums, expected) in [
+            ("upload/a.mp4", "upload/pwg_format/a.hd.mp4", &public, true),
+            ("upload/a.WebM", "upload/pwg_format/a.hd.WebM", &public, true),
+            ("upload/a.mp4", "upload/pwg_format/a.hd.mp4", &hidden, false),
+            // Another format of the film, and one of a picture.
+            ("upload/a.mp4", "upload/pwg_format/a.hd.webm", &public, false),
+            ("upload/a.mp4", "upload/pwg_format/a.mp4", &public, false),
+            ("upload/a.mp4", "upload/pwg_format/a.uhd.mp4", &public, false),
+            ("upload/a.mp4", "upload/pwg_format/a.mov", &public, false),
+            ("upload/a.jpg", "upload/pwg_format/a.hd.jpg", &public, false),
+            ("upload/a.jpg", "upload/pwg_format/a.hd.mp4", &public, false),
+        ] {
+            let claims = [Claim { file: file.into(), ..claim(path, 0, albums, Ownership::Format) }];
+            assert_eq!(opens(verdict(&low, &claims, None, &ALL)), expected, "{file} of {path}");
         }
     }
 

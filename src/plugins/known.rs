@@ -54,9 +54,10 @@ pub const KNOWN: &[Known] = &[
     advised(
         "piwigo-videojs",
         Stance::Handled,
-        "shows videos, with other encodings, subtitles and pictures of the time line that have no record of their own",
-        "name those files in the setting companions, such as \"pwg_representative/{stem}.webm\", \
-         \"pwg_representative/{stem}.vtt\", \"pwg_representative/{stem}-th_*.jpg\"",
+        "shows videos, with other encodings, subtitles and pictures of the time line that have no record of their own, and an HD \
+         version (the format hd.mp4), which the gate gives to each visitor who may see the video",
+        "set companions = \"videojs\" in gate.toml. The HD version needs no right to originals, as the video itself needs none; other \
+         formats do (formats_need_high)",
     ),
     advised(
         "UserCollections",
