@@ -4,6 +4,7 @@
 
 mod expressions;
 mod kinds;
+mod links;
 mod people;
 mod php;
 mod public;
@@ -21,6 +22,7 @@ use crate::settings::gallery::Gallery;
 use crate::settings::{ActionPhp, Settings, SettingsError};
 
 pub use kinds::{KINDS, Kind};
+pub(crate) use public::folders as public_folders;
 pub(crate) use values::below_the_root;
 pub use values::{Asked, Listening, Values};
 
@@ -229,6 +231,37 @@ mod tests {
     fn every_kind_is_listed_once() {
         for kind in KINDS {
             assert_eq!(list().matches(&format!("\n  {} ", kind.name)).count(), 1, "{}", kind.name);
+        }
+    }
+
+    /// A file for a link that the server's own check would refuse has no such check, and says why.
+    #[test]
+    fn a_link_that_the_server_would_refuse_leaves_the_look_to_the_gate() {
+        let link = Some("galleries/nas".to_owned());
+        for kind in KINDS {
+            let example = || Values { gate: kind.example_gate(), ..Values::example() };
+            let strict = print(kind, &example()).unwrap();
+            let looks =
+                ["disable_symlinks if_not_owner", "-FollowSymLinks +SymLinksIfOwnerMatch", "GATE_SYMLINKS"];
+            // A comment proposes it, for an administrator to decide.
+            let has_look = |text: &str| {
+                let mut lines = text.lines().filter(|line| !line.starts_with('#'));
+                lines.any(|line| looks.iter().any(|look| line.contains(look)))
+            };
+            let values = match kind.name {
+                "haproxy-files" => Values { public_links_beyond: link.clone(), ..example() },
+                _ => Values { links_beyond: link.clone(), ..example() },
+            };
+            let loose = print(kind, &values).unwrap();
+            assert!(!has_look(&loose), "{}", kind.name);
+            assert_eq!(loose.contains("would refuse `galleries/nas`"), has_look(&strict), "{}", kind.name);
+            // With another setting the gate looks in any case, and no comment names a link.
+            let other = print(kind, &Values { same_owner_links: false, ..values }).unwrap();
+            assert!(!has_look(&other) && !other.contains("galleries/nas"), "{}", kind.name);
+            // Apache knows no comment at the end of a line.
+            let mut options =
+                other.lines().chain(loose.lines()).filter(|line| line.trim().starts_with("Options"));
+            assert!(options.all(|line| !line.contains('#')), "{}", kind.name);
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod address;
 mod charset;
+mod closed;
 mod confinement;
 mod consequences;
 mod database;
@@ -15,6 +16,7 @@ mod plugins;
 mod prefixes;
 mod program_names;
 mod sendfile;
+mod server_links;
 mod setup;
 mod shared_host;
 mod socket;
@@ -31,7 +33,7 @@ pub use outside::{Cookies, CookiesError, Outside};
 pub use text::write;
 
 use crate::accounts::Account;
-use crate::send::Tree;
+use crate::send::{Tree, links};
 use crate::settings::{self, Options, Settings, SettingsError};
 use findings::{Findings, Without, some};
 use prefixes::Guarded;
@@ -143,10 +145,21 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
     confinement::examine(&mut findings);
     let symlinks = settings.as_ref().map(|settings| settings.symlinks.clone()).unwrap_or_default();
     let sites = gallery.map_or(&[][..], |gallery| &gallery.layout.parent_sites);
-    tree::examine(&Tree::new(&root, symlinks, sites), &guarded, outside.is_some(), &mut findings);
+    let tree = Tree::new(&root, symlinks, sites);
+    // Root may do everything, and is not the gate.
+    let gate = Some(setup::gate_account(socket.as_deref())).filter(|gate| gate.uid != 0);
+    let seen = tree::examine(&tree, &guarded, outside.is_some(), gate.as_ref(), &mut findings);
     shared_host::examine(&root, &guarded, &mut findings);
     plugins::doors(&root, &guarded.originals, &mut findings);
     let server_text = server_file(&guarded, &server_files, &mut findings);
+    let public = public_links(&tree, &guarded.data);
+    let own = read_start(&root.join(".htaccess"), tree::MAX_HTACCESS).unwrap_or_default() + &seen.htaccess;
+    let links = server_links::Links {
+        guarded: &seen.beyond_servers,
+        public: &public,
+        directories: &guarded.directories(),
+    };
+    server_links::examine(links, &server_text, &own, &mut findings);
     let prefix = settings.as_ref().map_or("", |settings| &*settings.url_prefix);
     own_lines::examine(
         &server_text,
@@ -220,6 +233,17 @@ fn server_file(guarded: &Guarded, files: &[PathBuf], findings: &mut Findings) ->
         );
     }
     text
+}
+
+/// The names of links on the way to public folders that a web server refuses by comparing owners.
+fn public_links(tree: &Tree, data: &str) -> Vec<String> {
+    let folders = crate::config::public_folders(data);
+    let links = folders.iter().flat_map(|folder| links::on_the_way(tree, tree.root(), folder));
+    let name =
+        |link: links::Link| link.path.strip_prefix(tree.root()).unwrap_or(&link.path).display().to_string();
+    let mut names: Vec<String> = links.filter(links::Link::is_refused_by_servers).map(name).collect();
+    names.dedup();
+    names
 }
 
 /// Whether Caddy's directive `templates` stands in `text` without a matcher.

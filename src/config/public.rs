@@ -50,14 +50,19 @@ fn tail_segment() -> String {
     format!("/([{PLAIN}-]|{ENCODED})([{PLAIN}.-]|{ENCODED})*")
 }
 
+/// The public folders of a gallery, relative to it.
+pub(crate) fn folders(data: &str) -> Vec<String> {
+    let combined = format!("{data}/{COMBINED}");
+    FOLDERS.iter().map(|&folder| folder.to_owned()).chain([combined]).collect()
+}
+
 /// What the templates of front ends know besides. `_raw`: as it stands in a request, percent-encoded.
 pub(super) fn values(prefix: &str, data: &str, guarded: &[String]) -> Vec<(&'static str, Value)> {
     let text = |text: String| Value::String(text);
     let list = |items: Vec<String>| Value::List(items.into_iter().map(Value::String).collect());
     let raw = |path: &str| encode_path(path).to_string();
     let below_the_prefix = |path: &String| raw(&format!("{prefix}/{path}"));
-    let combined = format!("{data}/{COMBINED}");
-    let folders: Vec<String> = FOLDERS.iter().map(|&folder| folder.to_owned()).chain([combined]).collect();
+    let folders = folders(data);
     vec![
         ("prefix_raw", text(raw(prefix))),
         ("guarded_raw", list(guarded.iter().map(below_the_prefix).collect())),

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use upon::Value;
 
 use super::expressions::{alternatives, escaped, spelled, spelled_with_slashes, spellings, with_a_letter};
+use super::links::BeyondServers;
 use super::people::People;
 use super::php;
 use super::{ConfigError, public};
 use crate::listen::Listen;
+use crate::send::Tree;
 use crate::settings::gallery::Gallery;
 use crate::settings::{ActionPhp, Settings, Symlinks};
 
@@ -77,6 +79,11 @@ pub struct Values {
     pub needs: Needs,
     /// What the server may do with symbolic links: follow those of the target's own owner only.
     pub same_owner_links: bool,
+    /// A link in a guarded directory, or on the way to one, that the gate follows and that the server would
+    /// refuse by `same_owner_links`: then only the gate looks. A name relative to the root, for a comment.
+    pub links_beyond: Option<String>,
+    /// The same for the public folders, whose files no gate judges.
+    pub public_links_beyond: Option<String>,
     /// Whether Piwigo's own `action.php` answers downloads, and not the gate.
     pub downloads_by_piwigo: bool,
 }
@@ -158,6 +165,8 @@ impl Values {
             allow_from: None,
             needs: Needs::default(),
             same_owner_links: true,
+            links_beyond: None,
+            public_links_beyond: None,
             downloads_by_piwigo: false,
         }
     }
@@ -217,6 +226,10 @@ impl Values {
             .chain(settings.database.path().map(Path::to_owned))
             .chain(asked.settings_file.clone())
             .collect();
+        let tree = Tree::new(root, settings.symlinks.clone(), &gallery.layout.parent_sites);
+        let beyond = BeyondServers { tree: &tree };
+        let links_beyond = beyond.in_guarded(originals.iter().chain([&derivatives]), &beside);
+        let public_links_beyond = beyond.in_public(&data);
         Values {
             root: text(&settings.gallery),
             prefix: settings.url_prefix.clone(),
@@ -238,6 +251,8 @@ impl Values {
             allow_from: settings.allow_from.as_ref().filter(|_| asked.allow_from).map(ToString::to_string),
             needs: Needs::of(used.iter().map(PathBuf::as_path)),
             same_owner_links: settings.symlinks == Symlinks::SameOwner,
+            links_beyond,
+            public_links_beyond,
             downloads_by_piwigo: action_php == ActionPhp::Piwigo,
         }
     }
@@ -374,6 +389,8 @@ impl Values {
             Listening::Unix(_) => (String::new(), String::new()),
             Listening::Tcp(host, port) => (host.clone(), port.to_string()),
         };
+        let beyond =
+            if kind == "haproxy-files" { &self.public_links_beyond } else { &self.links_beyond }.as_ref();
         let listen = if self.socket_activated { "systemd".to_owned() } else { self.gate.word() };
         // Of a socket in a directory of its own in /run, systemd makes that directory.
         let runtime = match Path::new(&unix).strip_prefix("/run").map(Path::parent) {
@@ -433,7 +450,9 @@ impl Values {
             ("guarded", list(&guarded)),
             ("data", text(&self.data)),
             ("beside", list(&self.beside)),
-            ("same_owner_links", Value::Bool(self.same_owner_links)),
+            ("same_owner_links", Value::Bool(self.same_owner_links && beyond.is_none())),
+            ("link_beyond", text(beyond.map_or("", String::as_str))),
+            ("has_link_beyond", Value::Bool(self.same_owner_links && beyond.is_some())),
             ("judges_urls_only", Value::Bool(kind == "caddy-forward-auth")),
             // Where the server only asks, `action.php` stays with PHP in any case.
             ("downloads_by_piwigo", Value::Bool(self.downloads_by_piwigo || kind == "caddy-forward-auth")),

@@ -123,6 +123,21 @@ fn is_reachable(path: &Path) -> bool {
         .all(|place| fs::metadata(place).is_ok_and(|metadata| metadata.mode() & 0o001 != 0))
 }
 
+/// The owner of the gate's socket, which is the account that made it: the gate's, whichever account runs
+/// `doctor`.
+fn socket_owner(socket: Option<&Path>) -> Option<u32> {
+    socket.and_then(|path| fs::metadata(path).ok()).map(|metadata| metadata.uid())
+}
+
+/// The account that the gate runs as: its socket's owner, else the account that runs `doctor`.
+pub(super) fn gate_account(socket: Option<&Path>) -> Account {
+    let mine = Account::mine();
+    match socket_owner(socket) {
+        Some(uid) if uid != mine.uid => Account::numbered(uid),
+        _ => mine,
+    }
+}
+
 /// The gate's user against PHP's, and whether it can read and write what it must.
 pub(super) fn user(
     root: &Path,
@@ -131,13 +146,8 @@ pub(super) fn user(
     socket: Option<&Path>,
     findings: &mut Findings,
 ) {
-    let mine = Account::mine();
-    // Who owns the socket made it: that is the gate, whoever asks here.
-    let by_socket = socket.and_then(|path| fs::metadata(path).ok()).map(|metadata| metadata.uid());
-    let gate = match by_socket {
-        Some(uid) if uid != mine.uid => Account::numbered(uid),
-        _ => mine,
-    };
+    let by_socket = socket_owner(socket);
+    let gate = gate_account(socket);
     let data = gallery.map_or_else(|| "_data/".to_owned(), |gallery| gallery.layout.data_dir.clone());
     let php = [data.as_str(), "local/config/database.inc.php", "upload"]
         .iter()
@@ -196,6 +206,8 @@ pub(super) fn user(
     let place = derivatives.ancestors().find(|place| place.exists()).unwrap_or(root);
     match gate.may(Right::Write, place) {
         _ if !generates => {}
+        // That is told with the guarded directories.
+        Err(_) if gate.may(Right::Enter, place).is_err() => {}
         Ok(()) => findings.ok("derivatives", format!("{} may write below {}", gate.name, place.display())),
         Err(stop) => findings.warn(
             "derivatives",

@@ -6,11 +6,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::closed;
 use super::findings::{Findings, some};
 use super::prefixes::Guarded;
 use super::read_start;
-use crate::accounts::name_of;
+use crate::accounts::{Account, name_of};
 use crate::send::Tree;
+use crate::send::links::{self, Link};
 use crate::settings::Symlinks;
 
 /// Names that are looked at, at most.
@@ -32,44 +34,14 @@ struct Met {
     unreadable: Vec<PathBuf>,
 }
 
-/// A symbolic link.
-#[derive(Debug)]
-struct Link {
-    path: PathBuf,
-    owner: u32,
-    /// What it leads to, without links, and that one's owner; `None`: it leads nowhere.
-    target: Option<(PathBuf, u32)>,
-}
-
-impl Link {
-    fn read(path: &Path) -> Option<Self> {
-        let owner = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_symlink)?.uid();
-        let target = path.canonicalize().ok().zip(fs::metadata(path).ok().map(|metadata| metadata.uid()));
-        Some(Link { path: path.to_owned(), owner, target })
-    }
-
-    /// Whether it is followed in this gallery, by its setting.
-    fn is_followed(&self, tree: &Tree) -> bool {
-        let Some((target, owner)) = &self.target else { return true };
-        match tree.symlinks() {
-            Symlinks::SameOwner => *owner == self.owner,
-            Symlinks::All | Symlinks::Inside | Symlinks::Roots(_) => tree.holds(target),
-        }
-    }
-}
-
-fn walk(root: &Path, directories: &[String]) -> Met {
+fn walk(tree: &Tree, directories: &[String]) -> Met {
     let mut met = Met::default();
     let begun = Instant::now();
     let mut waiting = Vec::new();
     for directory in directories {
         // The way there may lead through a link, too: `_data` on another disk.
-        let mut path = root.to_owned();
-        for part in directory.split('/') {
-            path.push(part);
-            met.links.extend(Link::read(&path));
-        }
-        waiting.push(path);
+        met.links.extend(links::on_the_way(tree, tree.root(), directory));
+        waiting.push(tree.root().join(directory));
     }
     while let Some(directory) = waiting.pop() {
         let entries = match fs::read_dir(&directory) {
@@ -93,7 +65,7 @@ fn walk(root: &Path, directories: &[String]) -> Met {
                 continue;
             }
             if kind.is_symlink() {
-                met.links.extend(Link::read(&entry.path()));
+                met.links.extend(Link::read(tree, &entry.path()));
             }
             if entry.file_name() == ".htaccess" {
                 met.htaccess.push(entry.path());
@@ -103,55 +75,42 @@ fn walk(root: &Path, directories: &[String]) -> Met {
     met
 }
 
-/// Looks at the guarded directories. `tried_outside`: other spellings are asked for from outside as well.
-pub(super) fn examine(tree: &Tree, guarded: &Guarded, tried_outside: bool, findings: &mut Findings) {
+/// What was met that others examine further.
+pub(super) struct Seen {
+    /// Names of links that the gate follows and a web server that compares owners refuses.
+    pub(super) beyond_servers: Vec<String>,
+    /// The text of the `.htaccess` files that are there.
+    pub(super) htaccess: String,
+}
+
+/// Looks at the guarded directories. `tried_outside`: other spellings are asked for from outside as well;
+/// `gate`: the account that the gate runs as, where it is known.
+pub(super) fn examine(
+    tree: &Tree,
+    guarded: &Guarded,
+    tried_outside: bool,
+    gate: Option<&Account>,
+    findings: &mut Findings,
+) -> Seen {
     let root = tree.root();
     let directories = guarded.directories();
-    let met = walk(root, &directories);
+    let mut met = walk(tree, &directories);
     let name = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
-    ways(&met, tree, &directories, name, findings);
+    // What closes a whole directory is one problem, and nothing besides.
+    let told = closed::examine(tree, &directories, gate, findings);
+    met.links.retain(|link| !told.contains(&link.path));
+    met.unreadable.retain(|directory| !told.contains(directory));
     links(&met, tree, name, findings);
     htaccess(&met, name, findings);
     case(root, &directories, tried_outside, findings);
-}
-
-/// Links on the way to a guarded directory that are not followed: nobody gets anything below.
-fn ways(
-    met: &Met,
-    tree: &Tree,
-    directories: &[String],
-    name: impl Fn(&Path) -> String,
-    findings: &mut Findings,
-) {
-    let is_way =
-        |link: &Link| directories.iter().any(|directory| tree.root().join(directory).starts_with(&link.path));
-    for link in met.links.iter().filter(|link| is_way(link) && !link.is_followed(tree)) {
-        let Some((target, owner)) = &link.target else { continue };
-        let (link_name, target) = (name(&link.path), target.display());
-        let (theirs, its) = (name_of(*owner), name_of(link.owner));
-        let same_owner = if *tree.symlinks() == Symlinks::SameOwner {
-            format!(", or give the link the owner of its target: chown -h {theirs} {}", link.path.display())
-        } else {
-            String::new()
-        };
-        findings.problem(
-            "symlinks",
-            format!(
-                "{link_name} is a link of {its}'s to {target}, which belongs to {theirs}, and is not followed (symlinks is {}): \
-                 everything below is answered 404",
-                tree.symlinks().name()
-            ),
-            format!(
-                "symlinks = \"{target}\" in gate.toml, and print the web server's file anew{same_owner}"
-            ),
-        );
-    }
+    let beyond = met.links.iter().filter(|link| link.is_refused_by_servers()).map(|link| name(&link.path));
+    let read = |path: &PathBuf| read_start(path, MAX_HTACCESS).unwrap_or_default();
+    Seen { beyond_servers: beyond.collect(), htaccess: met.htaccess.iter().map(read).collect() }
 }
 
 fn links(met: &Met, tree: &Tree, name: impl Fn(&Path) -> String, findings: &mut Findings) {
     let symlinks = tree.symlinks();
-    let (followed, strangers): (Vec<&Link>, Vec<&Link>) =
-        met.links.iter().partition(|link| link.is_followed(tree));
+    let (followed, strangers): (Vec<&Link>, Vec<&Link>) = met.links.iter().partition(|link| link.is_followed);
     if !strangers.is_empty() {
         let told = |link: &&Link| match &link.target {
             Some((_, owner)) if *symlinks == Symlinks::SameOwner => {
@@ -283,29 +242,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn which_links_are_followed() {
-        let nas = || Symlinks::Roots(vec!["/mnt/nas".into()]);
-        let table = [
-            (Symlinks::SameOwner, 1, Some(("/mnt/nas/a", 1)), true),
-            (Symlinks::SameOwner, 1, Some(("/mnt/nas/a", 2)), false),
-            (Symlinks::SameOwner, 0, Some(("/srv/piwigo/upload/a", 1)), false),
-            (Symlinks::SameOwner, 1, None, true),
-            (Symlinks::Inside, 1, Some(("/srv/piwigo/upload/a", 2)), true),
-            (Symlinks::Inside, 1, Some(("/srv/photos/a", 2)), true),
-            (Symlinks::Inside, 1, Some(("/srv/piwigo2/upload/a", 1)), false),
-            (nas(), 1, Some(("/mnt/nas/a", 2)), true),
-            (nas(), 1, Some(("/mnt/other", 1)), false),
-            (Symlinks::All, 1, Some(("/etc/hostname", 0)), true),
-        ];
-        for (symlinks, owner, target, followed) in table {
-            let target = target.map(|(path, owner)| (PathBuf::from(path), owner));
-            let link = Link { path: PathBuf::new(), owner, target };
-            let tree = Tree::new(Path::new("/srv/piwigo"), symlinks, &["photos".to_owned()]);
-            assert_eq!(link.is_followed(&tree), followed, "{:?} {link:?}", tree.symlinks());
-        }
-    }
-
-    #[test]
     fn a_walk_follows_no_link_and_meets_those_on_its_way() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
@@ -315,7 +251,8 @@ mod tests {
         std::os::unix::fs::symlink("disk", root.join("_data")).unwrap();
         std::os::unix::fs::symlink("..", root.join("upload/x/up")).unwrap();
         std::os::unix::fs::symlink("nowhere", root.join("upload/gone")).unwrap();
-        let met = walk(root, &["upload".into(), "galleries".into(), "_data/i".into()]);
+        let tree = Tree::new(root, Symlinks::SameOwner, &[]);
+        let met = walk(&tree, &["upload".into(), "galleries".into(), "_data/i".into()]);
         let mut links: Vec<_> = met
             .links
             .iter()

@@ -5,6 +5,7 @@
 //! | part | in → out | I/O |
 //! |---|---|---|
 //! | [`tree`] | a path below the gallery → the file, or why not | files |
+//! | `links` | a directory → its links, and whether the gate and web servers follow them | files |
 //! | [`told`] | links that are not followed → whether the log has heard of them | none |
 //! | `walk` | the way to it, segment by segment | files |
 //! | [`media`] | a file's name → what a browser may take it for | none |
@@ -17,6 +18,7 @@
 pub mod answer;
 pub mod body;
 pub mod conditional;
+pub(crate) mod links;
 pub mod media;
 pub mod range;
 pub mod told;

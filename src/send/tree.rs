@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -80,8 +80,9 @@ impl Unsendable {
 fn why(symlinks: &Symlinks) -> &'static str {
     match symlinks {
         Symlinks::SameOwner => {
-            "does not belong to the owner of what it leads to: give it to them (chown -h), or change the setting \
-             symlinks (now same-owner)"
+            "belongs neither to the owner of what it leads to, nor to root, nor to the owner of the gallery's directory \
+             (or it has a second name, by a hard link): give it to one of them (chown -h), or change the setting symlinks \
+             (now same-owner)"
         }
         Symlinks::Inside => {
             "leads out of the gallery: add where it leads to the setting symlinks (now inside)"
@@ -123,6 +124,30 @@ impl Tree {
         self.bounds.as_ref().is_none_or(|bounds| bounds.iter().any(|bound| directory.starts_with(bound)))
     }
 
+    /// Whether a link is followed because of its owner alone: root, or the owner of the gallery's directory.
+    /// Both may say `symlinks = "all"`. `link` describes the link itself.
+    ///
+    /// A link that has a second name is not trusted: where the kernel allows it (`fs.protected_hardlinks=0`),
+    /// a user who may write to a directory of the gallery can give root's link to `/etc` a name there
+    /// (`link(2)`).
+    pub(crate) fn trusts(&self, link: &Stat) -> bool {
+        let is_owner = || fs::metadata(&self.root).is_ok_and(|root| root.uid() == link.st_uid);
+        link.st_nlink <= 1 && (link.st_uid == 0 || is_owner())
+    }
+
+    /// Whether each link on the way to `path` and at its end has an owner that is trusted: an absolute path
+    /// below the root, or below the root's parent. The way may end for another reason, such as at a
+    /// directory.
+    pub(crate) fn trusts_all(&self, path: &Path) -> bool {
+        let beside = || {
+            let below = path.strip_prefix(self.root.parent()?).ok()?.to_str()?;
+            Some(format!("../{below}"))
+        };
+        let below = || path.strip_prefix(&self.root).ok()?.to_str().map(str::to_owned);
+        let Some(path) = below().or_else(beside) else { return false };
+        !matches!(self.arrive(&path, unopened), Err(Unsendable::Link { .. }))
+    }
+
     /// Looks at a file without opening it: below the root, or beside it if `path` begins with `../`.
     ///
     /// # Errors
@@ -134,13 +159,7 @@ impl Tree {
             let missing = |error| Unsendable::missing(path, error);
             return self.sendable_by(path, &fs::metadata(base.join(below)).map_err(missing)?);
         }
-        let ((), stat) = self.arrive(path, |directory, name| {
-            let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
-            if FileType::from_raw_mode(stat.st_mode).is_symlink() {
-                return Err(Errno::LOOP);
-            }
-            Ok(((), stat))
-        })?;
+        let ((), stat) = self.arrive(path, unopened)?;
         self.sendable(path, length(&stat), modified(&stat))
     }
 
@@ -214,6 +233,15 @@ impl Tree {
             }
         })
     }
+}
+
+/// Looks at what is there without opening it, and follows no link.
+fn unopened(directory: BorrowedFd<'_>, name: &OsStr) -> Result<((), Stat), Errno> {
+    let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    if FileType::from_raw_mode(stat.st_mode).is_symlink() {
+        return Err(Errno::LOOP);
+    }
+    Ok(((), stat))
 }
 
 fn length(stat: &Stat) -> u64 {
@@ -347,6 +375,7 @@ mod tests {
         let tree = Tree::new(&base.join("gallery"), Symlinks::SameOwner, &[]);
         let everybodys = Tree::new(&base.join("gallery"), Symlinks::All, &[]);
         let upload = base.join("gallery/upload");
+        // A third user's: root is the owner here, too.
         lchown(upload.join("near.jpg"), Some(65534), None).unwrap();
         lchown(upload.join("chain2.jpg"), Some(65534), None).unwrap();
         lchown(upload.join("nas"), Some(65534), None).unwrap();

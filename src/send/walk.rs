@@ -174,7 +174,7 @@ impl<'a> Walk<'a> {
         }
         let target = PathBuf::from(OsString::from_vec(readlinkat(&link, "", Vec::new())?.into_bytes()));
         let link = self.at.join(name);
-        if *self.tree.symlinks() == Symlinks::SameOwner {
+        if *self.tree.symlinks() == Symlinks::SameOwner && !self.tree.trusts(&stat) {
             self.todo.push(Step::Belongs { owner: stat.st_uid, link: link.clone() });
         }
         self.link.get_or_insert(link);

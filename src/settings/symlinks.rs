@@ -7,7 +7,8 @@ use super::SettingsError;
 /// Which symbolic links lead to files that may be served.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Symlinks {
-    /// Those that belong to the owner of what they lead to, wherever that is.
+    /// Those that belong to the owner of what they lead to, to root, or to the owner of the gallery's
+    /// directory, wherever they lead.
     #[default]
     SameOwner,
     /// Those that do not lead out of the gallery (and of the directories of its sites beside it).

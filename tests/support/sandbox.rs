@@ -155,6 +155,16 @@ impl Sandbox {
         }
     }
 
+    /// Gives a symbolic link itself to an account that is neither root nor the servers'; whether that was
+    /// possible: only root can.
+    pub fn give_link_to_a_third_user(&self, path: &Path) -> bool {
+        const THIRD: u32 = 4_000_002;
+        if self.account.is_some() {
+            lchown(path, Some(THIRD), Some(THIRD)).expect("root may change owners");
+        }
+        self.account.is_some()
+    }
+
     /// Gives a whole tree to the servers' account, for tests in which they write. Links are not followed.
     pub fn hand_over_tree(&self, path: &Path) {
         if fs::symlink_metadata(path).expect("path exists").is_symlink() {
