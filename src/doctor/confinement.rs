@@ -55,11 +55,14 @@ mod tests {
     use super::*;
     use crate::doctor::findings::Level;
 
+    /// Paths below the root, each with its text.
+    type Files<'a> = &'a [(&'a str, &'a str)];
+
     #[test]
     fn which_of_them_is_on() {
         let (enforce, enabled) = ("sys/fs/selinux/enforce", "sys/module/apparmor/parameters/enabled");
         let own = "proc/self/attr/current";
-        let table: [(&[(&str, &str)], Level, &str); 7] = [
+        let table: [(Files<'_>, Level, &str); 7] = [
             (&[], Level::Ok, "neither"),
             (&[(enforce, "1")], Level::Note, "SELinux is on and enforces:"),
             (
