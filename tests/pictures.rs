@@ -142,22 +142,43 @@ fn reference(file: &[u8], size: (u32, u32)) -> Picture {
     Picture { pixels: target.into_vec(), width: size.0, height: size.1, channels: Channels::Rgb }
 }
 
+/// Each value with its neighbours, by a bell of about 1.2 pixels: what an eye sees of single pixels.
+fn from_afar(picture: &Picture) -> Vec<u8> {
+    let (width, height) = (picture.width as usize, picture.height as usize);
+    let mut values: Vec<f64> = picture.pixels.iter().copied().map(f64::from).collect();
+    let at = |values: &[f64], x: usize, y: usize, i: usize| {
+        values[(y.min(height - 1) * width + x.min(width - 1)) * 3 + i]
+    };
+    for (right, down) in [(1, 0), (0, 1)].repeat(3) {
+        let before = values.clone();
+        for (place, value) in values.iter_mut().enumerate() {
+            let (x, y, i) = (place / 3 % width, place / 3 / width, place % 3);
+            let (left, above) = (x.saturating_sub(right), y.saturating_sub(down));
+            let beside = at(&before, left, above, i) + at(&before, x + right, y + down, i);
+            *value = beside / 4.0 + *value / 2.0;
+        }
+    }
+    #[allow(clippy::cast_sign_loss)]
+    values.into_iter().map(|value| value.round() as u8).collect()
+}
+
 #[test]
 fn colours_are_as_near_to_the_picture_as_the_format_allows() {
-    // The mean difference at most. With the chroma of one pixel for four it was 2.86 and 2.44.
-    let table = [("chroma-flower.jpg", 2.2), ("chroma-edges.jpg", 1.3), ("palette.gif", 0.4)];
-    for (name, most) in table {
+    // The mean difference at most, of single pixels and from afar. Of the flower, with quality 95: libjpeg
+    // keeps the reference itself to 2.30 and 1.04 with halved chroma, to 1.29 and 0.29 without. With the
+    // chroma of one pixel for four the gate had 2.86 (flower) and 2.44 (edges).
+    let table =
+        [("chroma-flower.jpg", 1.96, 0.73), ("chroma-edges.jpg", 0.75, 0.36), ("palette.gif", 0.01, 0.01)];
+    for (name, most, most_from_afar) in table {
         let file = read(name);
         let (kind, sizing) = (Kind::Square, SizingParams::square(120));
         let params = DerivativeParams { kind, last_mod_time: 0, sizing, sharpen: 0 };
-        let start = std::time::Instant::now();
         let order = Order::plain(&params, name.rsplit_once('.').unwrap().1);
-        let made = render(&file, &Order { rotation: Some(0), ..order }).unwrap();
-        let took = start.elapsed();
-        let made = decode(&made);
+        let made = decode(&render(&file, &Order { rotation: Some(0), ..order }).unwrap());
         let expected = reference(&file, made.size());
         let difference = colour::mean_difference(&made.pixels, &expected.pixels);
-        println!("{name}: {difference:.2}, {took:?}");
-        assert!(difference <= most, "{name}: {difference}");
+        let seen = colour::mean_difference(&from_afar(&made), &from_afar(&expected));
+        println!("{name}: {difference:.2}, from afar {seen:.2}");
+        assert!(difference <= most && seen <= most_from_afar, "{name}: {difference} {seen}");
     }
 }

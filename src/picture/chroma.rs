@@ -2,7 +2,7 @@
 //!
 //! One sample of chroma stands for four pixels. It is their mean, and in small pictures it is then corrected
 //! by what a decoder's interpolation between samples would miss, so that colours keep their edges: of a small
-//! drawing the mean ΔE2000 falls from 1.65 to less than 1. (The chroma of one of the four pixels, unaltered,
+//! drawing the mean ΔE2000 falls from 1.65 to 0.7. (The chroma of one of the four pixels, unaltered,
 //! gave 2.44.)
 
 use jpeg_encoder::{ImageBuffer, JpegColorType, rgb_to_ycbcr};
@@ -12,6 +12,9 @@ use super::Picture;
 /// Pixels of the largest picture that is corrected: squares and thumbs. It costs two per cent of bytes, and
 /// in a larger picture less of it is to be seen.
 const LARGEST_CORRECTED: u32 = 25_000;
+
+/// How often the means are corrected. The second time takes one per cent of bytes; a third hardly helps.
+const CORRECTIONS: usize = 2;
 
 /// An RGB picture as luma and halved chroma.
 pub struct Planes {
@@ -114,9 +117,15 @@ impl Halved {
         if !corrects {
             return self.samples.into_iter().map(byte).collect();
         }
-        let missed =
-            Self::means(size, |x, y| f32::from(plane[y * size.0 + x]) - self.interpolated(x, y)).samples;
-        self.samples.iter().zip(missed).map(|(sample, missed)| byte(sample + missed)).collect()
+        let mut corrected = self;
+        for _ in 0..CORRECTIONS {
+            let missed =
+                Self::means(size, |x, y| f32::from(plane[y * size.0 + x]) - corrected.interpolated(x, y));
+            for (sample, missed) in corrected.samples.iter_mut().zip(missed.samples) {
+                *sample = (*sample + missed).clamp(0.0, 255.0);
+            }
+        }
+        corrected.samples.into_iter().map(byte).collect()
     }
 }
 
