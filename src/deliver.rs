@@ -130,7 +130,16 @@ impl Delivery<'_> {
         };
         let (tree, gallery) = (self.ready.tree.clone(), self.ready.gallery.clone());
         let (keep_animation, quality) = (self.settings.gif_animation, self.settings.derivative_quality);
-        let commission = Commission { tree, gallery, picture, params, keep_animation, quality, ordered };
+        let commission = Commission {
+            tree,
+            gallery,
+            picture,
+            params,
+            keep_animation,
+            refuse_animated_webp: self.asks_piwigo(),
+            quality,
+            ordered,
+        };
         match maker.make(commission).await {
             Ok(()) => Made::Now,
             // Piwigo may write there, its libraries may read what the gate's decoders do not, and it may have
@@ -354,6 +363,17 @@ impl Delivery<'_> {
         }
     }
 
+    /// Whether Piwigo's `i.php` is asked for what the gate does not make: by the gate's answer, or by a server
+    /// that only asks and does so itself. A server that gets the bytes from the gate cannot be sent there.
+    fn asks_piwigo(&self) -> bool {
+        match self.how {
+            Deliver::Stream | Deliver::XSendfileEncoded => false,
+            Deliver::Authorize => true,
+            // Only Apache, by mod_fcgid, and Caddy follow a `Location` themselves.
+            Deliver::XAccelRedirect | Deliver::Location | Deliver::XSendfile => self.request.hands_over,
+        }
+    }
+
     async fn hand_to_piwigo(&self, source: &str, derivative: String) -> Reply {
         // It follows every link, to what it reads and to what lies there already.
         let place = format!("{}{derivative}", self.ready.gallery.layout.derivative_dir);
@@ -362,14 +382,11 @@ impl Delivery<'_> {
                 return answer;
             }
         }
-        // Only Apache, by mod_fcgid, and Caddy follow a `Location` themselves; who gets the bytes from the gate gets these, too.
-        let hands_over =
-            self.request.hands_over && !matches!(self.how, Deliver::Stream | Deliver::XSendfileEncoded);
         match (self.settings.derivatives, self.how) {
             // The server looks by itself whether there is one.
             (_, Deliver::Authorize) => self.file(&place).await,
             (Derivatives::Existing, _) => Reply::Missing,
-            _ if !hands_over => {
+            _ if !self.asks_piwigo() => {
                 self.ready.unsent.left_to_piwigo(source, &derivative);
                 Reply::Missing
             }

@@ -312,8 +312,18 @@ impl OneImage<'_> {
                     let keep_animation = self.settings.gif_animation;
                     let quality = self.settings.derivative_quality;
                     let picture = picture.clone();
-                    let commission =
-                        Commission { tree, gallery, picture, params, keep_animation, quality, ordered };
+                    // Whether the web server can ask Piwigo is not known here.
+                    let refuse_animated_webp = true;
+                    let commission = Commission {
+                        tree,
+                        gallery,
+                        picture,
+                        params,
+                        keep_animation,
+                        refuse_animated_webp,
+                        quality,
+                        ordered,
+                    };
                     match self.maker.make(commission).await {
                         Ok(()) => done.made += 1,
                         Err(why) => {

@@ -252,6 +252,39 @@ fn what_the_gate_cannot_decode_is_not_found_where_piwigo_cannot_be_asked() {
     assert!(log.contains("the web server cannot ask its i.php") && log.contains(image.original()), "{log}");
 }
 
+/// A gallery with an animated WebP that everybody may see; its derivative of a size is at the second's URL.
+fn animated() -> (Scene, fn(&str) -> String) {
+    let scene = Scene::start();
+    scene.database.sql(
+        "INSERT INTO piwigo_images (id, file, path, level, width, height, rotation) \
+         VALUES (960, 'film.webp', './upload/film.webp', 0, 400, 400, 0); \
+         INSERT INTO piwigo_image_category (image_id, category_id) VALUES (960, 1)",
+    );
+    pictures::write(&scene.sandbox, "upload/film.webp", &unreadable("animated.webp"));
+    (scene, |token| format!("/_data/i/upload/film-{token}.webp"))
+}
+
+#[test]
+fn an_animated_webp_is_left_to_piwigo_where_piwigo_can_be_asked_and_else_becomes_a_still() {
+    for server in [nginx::ACCEL, nginx::AUTH_REQUEST] {
+        let (scene, url) = animated();
+        let _php = PhpFcgi::start(&scene.sandbox);
+        let gate = Gate::start(&scene.sandbox, &[], &[]);
+        let nginx = Nginx::start_gallery(&scene.sandbox, server);
+        for token in ["th", "th", "sq"] {
+            let answer = http::get(nginx.address(), url(token));
+            assert!(answer.text().starts_with("made by i.php: "), "{token}: {}", gate.log_text());
+        }
+        assert!(gate.log_text().contains("animated WebP"), "{}", gate.log_text());
+    }
+    let (scene, url) = animated();
+    let gate = Gate::start(&scene.sandbox, &[], &[]);
+    let front = Front::start(&scene.sandbox, Kind::Nginx);
+    let answer = http::get(front.address(), url("th"));
+    let is_still = answer.body.starts_with(b"RIFF") && !answer.body.windows(4).any(|part| part == b"ANIM");
+    assert!(answer.status == 200 && is_still, "{} {}", answer.status, gate.log_text());
+}
+
 #[test]
 fn a_full_disk_is_a_503_and_leaves_nothing_behind() {
     let scene = Scene::start();

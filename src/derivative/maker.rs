@@ -65,6 +65,8 @@ pub struct Commission {
     pub params: DerivativeParams,
     /// Keep the frames of an animated GIF; else its first is taken, as Piwigo does.
     pub keep_animation: bool,
+    /// Refuse an animated WebP, which Piwigo can keep moving; else its first frame is taken.
+    pub refuse_animated_webp: bool,
     /// How fine JPEG and WebP files are written.
     pub quality: DerivativeQuality,
     /// When this was ordered: settings and row were read a moment before.
@@ -429,6 +431,7 @@ mod tests {
                 picture: Picture::original("u/a.jpg".into(), (Some(400), Some(300)), Some(0), None),
                 params: self.gallery.derivatives.params(kind).unwrap(),
                 keep_animation: false,
+                refuse_animated_webp: false,
                 quality: DerivativeQuality::Source,
                 ordered: SystemTime::now(),
             }

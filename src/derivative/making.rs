@@ -148,6 +148,7 @@ fn rendered(
         strip_below: gallery.strip_metadata_below,
         extension: &extension,
         keep_animation: *keep_animation,
+        refuse_animated_webp: commission.refuse_animated_webp,
         limits: Limits { pixels, decoded_bytes: share.decoded_bytes, memory: share.memory },
     };
     let made = catch_unwind(AssertUnwindSafe(|| render::render(source, &order)));

@@ -39,6 +39,8 @@ pub struct Order<'a> {
     pub extension: &'a str,
     /// Keep the frames of an animated GIF; otherwise the first is taken, as Piwigo does.
     pub keep_animation: bool,
+    /// Refuse an animated WebP that is to stay a WebP; otherwise its first frame is taken.
+    pub refuse_animated_webp: bool,
     /// Bounds, checked before anything is decoded.
     pub limits: Limits,
 }
@@ -57,6 +59,7 @@ impl<'a> Order<'a> {
             strip_below: 256_000,
             extension,
             keep_animation: false,
+            refuse_animated_webp: false,
             limits: Limits::default(),
         }
     }
@@ -121,6 +124,9 @@ pub fn render(source: &[u8], order: &Order<'_>) -> Result<Vec<u8>, RenderError> 
     let format = Format::named(order.extension)
         .ok_or_else(|| RenderError::Encode(format!("no format is called {:?}", order.extension)))?;
     let source = Opened::open(source, &order.limits)?;
+    if order.refuse_animated_webp && format == Format::WebP && source.is_animated_webp() {
+        return Err(RenderError::Broken("it is an animated WebP".to_owned()));
+    }
     let job = Job::new(&source, order, format)?;
     let quality = match format {
         _ if !order.quality_of_source => Quality::exactly(order.quality),

@@ -42,6 +42,11 @@ impl<'a> Opened<'a> {
         }
     }
 
+    /// Whether it is a WebP of several frames, which the gate cannot write.
+    pub fn is_animated_webp(&self) -> bool {
+        matches!(self, Opened::WebP(webp) if webp.is_animated())
+    }
+
     /// Quarter turns counter-clockwise that show the picture upright; only JPEG says so, as in Piwigo.
     pub fn quarter_turns(&self) -> u8 {
         match self {

@@ -32,6 +32,10 @@ impl<'a> OpenedWebP<'a> {
         self.decoder.dimensions()
     }
 
+    pub fn is_animated(&self) -> bool {
+        self.decoder.is_animated()
+    }
+
     pub fn decode(mut self) -> Result<Decoded, RenderError> {
         let (width, height) = self.size();
         let mut pixels = vec![0; decoded_bytes((width, height), self.channels) as usize];
