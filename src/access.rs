@@ -1,6 +1,6 @@
 //! The only place that decides. A visitor, the rows that own the requested file, and the gallery's state in; a
-//! [`Verdict`] with its reason out. Pure, and meant to be checked against PIWIGO.md §0, §2.3 and §4.1 by
-//! someone who has never seen Rust.
+//! [`Verdict`] with its reason out. Pure, and meant to be checked against docs/spec/piwigo.md §3.2 and §5.1
+//! by someone who has never seen Rust.
 
 mod downloads;
 mod explain;
@@ -14,7 +14,7 @@ use crate::image::{Album, Claim, Image, Ownership};
 use crate::piwigo::derivative_config::DerivativeConfig;
 use crate::visitor::Visitor;
 
-/// What an administrator of the gallery may choose about the rules (DESIGN.md, Policy choices).
+/// What an administrator of the gallery may choose about the rules (docs/design.md §4).
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// Whether admins and webmasters see every file that has a record (`all`) or are judged like anybody
@@ -102,7 +102,7 @@ pub enum Denial {
 
 /// Decides whether `visitor` may have the file that each of `claims` says it owns, in the form `derivative` (or
 /// as it is, if `None`). One claim that passes every test by itself is enough: several rows may share a file
-/// (PIWIGO.md §3.6, rules 1 to 3).
+/// (docs/spec/piwigo.md §4.7).
 pub fn decide(
     visitor: &Visitor,
     claims: &[Claim],
@@ -167,8 +167,8 @@ fn opening(
     })
 }
 
-/// Piwigo shows an album's cover without regard to the albums that the cover lies in (PIWIGO.md §2.7). Resized pictures
-/// only, and none that is the source in another guise.
+/// Piwigo shows an album's cover without regard to the albums that the cover lies in
+/// (docs/spec/piwigo.md §3.6). Resized pictures only, and none that is the source in another guise.
 fn shows_covers(
     claim: &Claim,
     derivative: Option<Kind>,
@@ -183,7 +183,7 @@ fn shows_covers(
         })
 }
 
-/// Each album is judged by its own row: Piwigo inherits nothing when it checks (PIWIGO.md §2.1).
+/// Each album is judged by its own row: Piwigo inherits nothing when it checks (docs/spec/piwigo.md §3.1).
 fn is_open(album: Album, visitor: &Visitor) -> bool {
     (!album.private || album.granted) && (!album.locked || visitor.status.is_admin())
 }
@@ -198,7 +198,7 @@ fn is_hd_version(claim: &Claim, gallery: &GalleryState<'_>) -> bool {
             .is_some_and(|rest| rest.ends_with(".hd."))
 }
 
-/// Whether only a visitor with `enabled_high` may have this file (PIWIGO.md §4.1).
+/// Whether only a visitor with `enabled_high` may have this file (docs/spec/piwigo.md §5.1).
 fn needs_high(claim: &Claim, derivative: Option<Kind>, gallery: &GalleryState<'_>, policy: &Policy) -> bool {
     let image = &claim.image;
     match claim.ownership {
@@ -223,8 +223,9 @@ pub fn is_same_as_source(kind: Kind, image: &Image, gallery: &GalleryState<'_>) 
     })
 }
 
-/// Whether a custom size would be all the pixels of the original, turned or marked (PIWIGO.md §9.3, rule 18): it makes
-/// the picture no smaller, and no named size shows it as large. Named sizes are Piwigo's to give to everybody.
+/// Whether a custom size would be all the pixels of the original, turned or marked
+/// (docs/spec/piwigo.md §5.4): it makes the picture no smaller, and no named size shows it as large. Named
+/// sizes are Piwigo's to give to everybody.
 fn is_as_large_as_source(kind: Kind, image: &Image, gallery: &GalleryState<'_>) -> bool {
     let Some(params) = gallery.derivatives.params(kind).filter(|_| matches!(kind, Kind::Custom(_))) else {
         return false;
@@ -312,7 +313,8 @@ mod tests {
         matches!(verdict, Verdict::Allow { .. })
     }
 
-    /// PIWIGO.md §2.4: rows are visitors, columns are images 1 to 7; `adm` and `webmaster` as without a token.
+    /// docs/spec/piwigo.md §3.3: rows are visitors, columns are images 1 to 7; `adm` and `webmaster` as
+    /// without a token.
     #[test]
     fn the_worked_example() {
         const PUBLIC: u32 = 1;
@@ -391,7 +393,7 @@ mod tests {
         assert!(opens(decide_with(&visitor(Status::Generic, 0, true), &claims, None, false, false, &ALL)));
     }
 
-    /// PIWIGO.md §4.1: which originals a visitor without the right to originals gets all the same.
+    /// docs/spec/piwigo.md §5.1: which originals a visitor without the right to originals gets all the same.
     #[test]
     fn originals_without_enabled_high() {
         let table = [
@@ -484,7 +486,7 @@ mod tests {
         }
     }
 
-    /// PIWIGO.md §9.3, rule 18: turned, marked or of unknown size, it is still the original.
+    /// docs/spec/piwigo.md §5.4: turned, marked or of unknown size, it is still the original.
     #[test]
     fn no_custom_size_shows_the_whole_original_without_the_right() {
         let size = |key| CustomSize::from_key(key).unwrap();

@@ -1,5 +1,5 @@
 //! The path of an allowed picture in, the answer for a script that asks only for the picture's address out
-//! (`ajaxload=true`, PIWIGO.md §4.3, rule 11).
+//! (`ajaxload=true`, docs/spec/piwigo.md §5.3, step 7).
 
 use std::fmt::Write as _;
 

@@ -308,7 +308,7 @@ impl Gate {
         Reply::Allowed { handover, cache: String::new(), disposition: None }
     }
 
-    /// How this server is told to send a file (DESIGN.md, `auto`); where nothing says how, the gate sends it.
+    /// How this server is told to send a file (docs/design.md §3); where nothing says how, the gate sends it.
     fn deliver(&self, request: &Request<'_>) -> Deliver {
         // What only asks can be told nothing else, whatever gate.toml says.
         if request.role == Role::Authorizer || request.deliver == Some(Deliver::Authorize) {

@@ -74,8 +74,8 @@ pub struct Claim {
 }
 
 impl Image {
-    /// Whether Piwigo shows the file itself as a picture (PIWIGO.md §3.4): its extension, in lower case, is one
-    /// of `picture_extensions`.
+    /// Whether Piwigo shows the file itself as a picture (docs/spec/piwigo.md §4.4): its extension, in lower
+    /// case, is one of `picture_extensions`.
     pub fn is_picture(&self, picture_extensions: &[String]) -> bool {
         self.path.rsplit_once('.').is_some_and(|(_, extension)| {
             picture_extensions.iter().any(|picture| picture.eq_ignore_ascii_case(extension))
@@ -127,7 +127,7 @@ impl Image {
         Some(Claim { ownership, file, image: self, name: None, cover_of: Vec::new() })
     }
 
-    /// The path of a file that belongs to this row's (PIWIGO.md §3.4), relative to the root.
+    /// The path of a file that belongs to this row's (docs/spec/piwigo.md §4.4), relative to the root.
     pub(crate) fn belonging(&self, folder: Folder, extension: &str) -> Option<String> {
         let (directory, file_name) = match self.path.rsplit_once('/') {
             Some((directory, file_name)) => (format!("{directory}/"), file_name),
@@ -147,8 +147,9 @@ impl Folder {
     }
 }
 
-/// What a file of the root and its name may look like in `images.path` (PIWIGO.md §3.2): with `./`, bare where
-/// `upload_dir` has no dot, and with `../` where a derivative may belong to a gallery beside the root.
+/// What a file of the root and its name may look like in `images.path` (docs/spec/piwigo.md §4.2): with `./`,
+/// bare where `upload_dir` has no dot, and with `../` where a derivative may belong to a gallery beside the
+/// root.
 fn spellings_of(source: &Source, path: &str, of_derivative: bool) -> Vec<String> {
     if source.beside_the_root { vec![format!("../{path}")] } else { spellings(path, of_derivative) }
 }
@@ -311,7 +312,8 @@ pub async fn find(
             claims.push(claim);
         }
     }
-    // `./x` and `../x` share the derivative's name; the row below the root owns it (PIWIGO.md §3.6, rule 4).
+    // `./x` and `../x` share the derivative's name; the row below the root owns it
+    // (docs/spec/piwigo.md §4.6, step 5).
     if source.beside_the_root {
         claims.retain(|claim| claim.file.starts_with("../"));
     } else if claims.iter().any(|claim| !claim.file.starts_with("../")) {

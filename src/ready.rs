@@ -13,7 +13,7 @@ use crate::send::Tree;
 use crate::settings::gallery::{ConfigRows, Gallery, SITE};
 use crate::settings::{ActionPhp, SessionAddress, Settings, SettingsError, Symlinks};
 
-/// Age at which Piwigo's settings in the config table are read again (DESIGN.md, Database access).
+/// Age at which Piwigo's settings in the config table are read again (docs/design.md §6).
 const SETTINGS_AGE: Duration = Duration::from_secs(1);
 
 /// After the database was found away, nobody tries again before this.

@@ -1,6 +1,6 @@
 //! A [`Reply`] in, the CGI header block and body for one web server out (RFC 3875 §6). Two rules hold here and
 //! nowhere else has to remember them: a redirect header goes out only with an explicit `Status: 200` and
-//! alone, and every refusal is the same bytes whatever its reason (SERVERS.md §0, rules 1 to 4).
+//! alone, and every refusal is the same bytes whatever its reason (docs/spec/servers.md §1.1 to §1.4).
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode};
 use std::fmt::Write as _;
@@ -27,7 +27,7 @@ pub const ACCEL_ACTION_PHP: &str = "/_gate/action.php";
 /// `X-Accel-Redirect`, too. To a server that only asks it names the judged file.
 pub const JUDGED_FILE: &str = "X-Piwigo-Gate-File";
 
-/// Everything but what a path may hold unencoded on every server (SERVERS.md rule 8).
+/// Everything but what a path may hold unencoded on every server (docs/spec/servers.md §1.7).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// What no query can hold in a header. All else stays as the visitor sent it.
@@ -247,7 +247,8 @@ impl Reply {
                 encode_refusal(status.line(), status.extra(), "image/png", REFUSED_PNG.len(), head);
                 return if head_only { b"" } else { REFUSED_PNG };
             }
-            // Never a local redirect: those have status 200 or none (RFC 3875 §6.2.2, SERVERS.md §B2).
+            // Never a local redirect: those have status 200 or none (RFC 3875 §6.2.2,
+            // docs/spec/servers.md §3.2).
             Reply::SignIn { location } => {
                 let location = format!("Location: {location}\r\n");
                 encode_refusal("302 Found", &location, PLAIN_TEXT, SIGN_IN.len(), head);
@@ -377,7 +378,8 @@ fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, 
         Handover::Sendfile { path, length, modified } => {
             let _ = write!(text, "X-Sendfile: {path}\r\n");
             must_be_saved = push_type(path, &mut text);
-            // mod_xsendfile would otherwise answer conditionals with the validators of the gate's own file (SERVERS.md §B3).
+            // mod_xsendfile would otherwise answer conditionals with the validators of the gate's own file
+            // (docs/spec/servers.md §3.3).
             Validators::of(*length, *modified).write(&mut text);
         }
         Handover::SendfileEncoded { path } => {

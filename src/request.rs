@@ -65,7 +65,7 @@ pub struct Request<'a> {
     pub uri: &'a [u8],
     /// `HTTP_COOKIE`, all lines joined with `; `.
     pub cookies: Cow<'a, [u8]>,
-    /// `REMOTE_ADDR` as text: it must be the one that PHP sees (PIWIGO.md §1.2).
+    /// `REMOTE_ADDR` as text: it must be the one that PHP sees (docs/spec/piwigo.md §2.2).
     pub remote_addr: &'a str,
     /// `SERVER_SOFTWARE`.
     pub server: Server,
@@ -196,7 +196,7 @@ impl<'a> Request<'a> {
         let mut is_continuation = false;
         let (mut server_addr, mut user_agent): (&[u8], &[u8]) = (b"", b"");
         let mut conditions = Conditions::default();
-        // One pass; a name that comes twice overwrites, so the last one wins (SERVERS.md rule 6).
+        // One pass; a name that comes twice overwrites, so the last one wins (docs/spec/servers.md §1.6).
         for (name, value) in params {
             match name {
                 b"REQUEST_METHOD" => method = Method::named(value),
@@ -286,7 +286,8 @@ pub enum Question {
     Which,
     /// Whether it may send one: it understands no status but 200, 403 and 503.
     Whether,
-    /// Whether it may, and who is asking: without a name `mod_authnz_fcgi` takes a yes for an error (SERVERS.md §B5).
+    /// Whether it may, and who is asking: without a name `mod_authnz_fcgi` takes a yes for an error
+    /// (docs/spec/servers.md §3.5).
     Who,
 }
 

@@ -1,6 +1,7 @@
 //! Sessions that PHP itself keeps, as files (`$conf['session_save_handler']` other than `db`): the request's cookie in,
 //! what the session says of its visitor out. Read-only, and no file but a session of PHP's is ever opened: the rules are
-//! those of PHP's own handler `files`, and there is no prefix made of the visitor's address (PIWIGO.md §1.1).
+//! those of PHP's own handler `files`, and there is no prefix made of the visitor's address
+//! (docs/spec/piwigo.md §2.1).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};

@@ -1,5 +1,5 @@
 //! Cookies, keys, the client's address and the server's own user in, a [`Visitor`] out: who Piwigo would say is asking
-//! (PIWIGO.md §1.8). Anything that is not certain is the guest, or nobody.
+//! (docs/spec/piwigo.md §2.7). Anything that is not certain is the guest, or nobody.
 //!
 //! Three steps, so that the database is asked in two rounds: [`Evidence`] is what a request brings, [`Named`] the
 //! accounts that it names, [`Named::choose`] says whose word counts.
@@ -48,7 +48,7 @@ impl Status {
         matches!(self, Status::Webmaster | Status::Admin)
     }
 
-    /// Whether this status reaches Piwigo's access level GUEST (PIWIGO.md §1.9).
+    /// Whether this status reaches Piwigo's access level GUEST (docs/spec/piwigo.md §2.9).
     pub fn may_enter(self, guest_access: bool) -> bool {
         match self {
             Status::Guest => guest_access,
@@ -373,7 +373,7 @@ mod tests {
         }
     }
 
-    /// PIWIGO.md §1.8: the order in which identities count.
+    /// docs/spec/piwigo.md §2.7: the order in which identities count.
     #[test]
     fn whose_word_counts() {
         let gallery = gallery("<?php");

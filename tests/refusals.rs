@@ -177,7 +177,7 @@ fn where_a_server_only_asks_nobody_is_sent_anywhere() {
     }
 }
 
-/// An album's cover may lie in an album that the visitor may not see (PIWIGO.md §2.7).
+/// An album's cover may lie in an album that the visitor may not see (docs/spec/piwigo.md §3.6).
 #[test]
 fn a_cover_is_shown_resized_to_who_may_see_its_album() {
     for (covers, expected) in [("true", 200), ("false", 403)] {

@@ -1,4 +1,4 @@
-//! From a URL to the rows that own its file: the table of PIWIGO.md §8.2, on SQLite.
+//! From a URL to the rows that own its file: the table of docs/spec/piwigo.md §4.8, on SQLite.
 
 mod support;
 

@@ -93,7 +93,7 @@ async fn every_verdict_with_an_index_by_user() {
     }
 }
 
-/// DESIGN.md, `auto`: the role, then the gate's own setting, then the server's file, then the server itself.
+/// docs/design.md §3: the role, then the gate's own setting, then the server's file, then the server itself.
 #[tokio::test]
 async fn how_each_server_is_told_to_send_an_allowed_file() {
     use Deliver::{Authorize, Location, Stream, XAccelRedirect, XSendfile};

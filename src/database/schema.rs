@@ -1,5 +1,6 @@
 //! What this Piwigo's tables hold, looked up once when the database is opened: versions 2.7 to 17 differ in a few
-//! tables and columns (PIWIGO.md §6.4). What every version has must be there; what came later switches a feature on.
+//! tables and columns (docs/spec/piwigo.md §7.4). What every version has must be there; what came later
+//! switches a feature on.
 
 use std::collections::BTreeMap;
 

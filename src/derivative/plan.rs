@@ -1,5 +1,6 @@
 //! A picture and a size in, the ways to make the one of the other out, the best first: from a larger derivative that may
-//! lie on disk already, at last from the picture itself (PIWIGO.md §5.6). Pure: whether a file exists is asked elsewhere.
+//! lie on disk already, at last from the picture itself (docs/spec/piwigo.md §6.5). Pure: whether a file
+//! exists is asked elsewhere.
 
 use super::name::Kind;
 use super::params::DerivativeParams;
@@ -60,7 +61,7 @@ pub fn extension(file: &str) -> Option<String> {
 }
 
 /// The quality of a size where the gallery's setting is applied. (Piwigo 16 means the same and never sets it:
-/// PIWIGO.md §5.6.)
+/// docs/spec/piwigo.md §6.9.)
 pub fn quality(kind: Kind, configured: u8) -> u8 {
     match kind {
         Kind::ThreeXLarge | Kind::FourXLarge => configured.min(QUALITY_OF_THE_LARGEST),

@@ -1,5 +1,6 @@
-//! One derivative: a source picture's bytes and an order in, the bytes of the finished file out (PIWIGO.md §5.6). Pure:
-//! no file, no clock, no settings; what it may cost is bounded before it is spent.
+//! One derivative: a source picture's bytes and an order in, the bytes of the finished file out
+//! (docs/spec/piwigo.md §6.5). Pure: no file, no clock, no settings; what it may cost is bounded before it is
+//! spent.
 
 use super::params::{DerivativeParams, Watermark};
 use super::size::{CenterOfInterest, Crop, Sizing};

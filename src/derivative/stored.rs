@@ -1,5 +1,5 @@
 //! What lies on disk for a derivative: whether it exists and is newer than its source and than its type's last
-//! change (PIWIGO.md §4.3, step 5).
+//! change (docs/spec/piwigo.md §6.10).
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};

@@ -336,7 +336,7 @@ impl Decoder {
     }
 
     /// Hands the active request out once all its streams have ended, or its body is not needed. An authorizer
-    /// has no STDIN (§6.3).
+    /// has no STDIN (FastCGI 1.0 §6.3).
     fn complete(&mut self) -> Option<Event> {
         let active = self.active.as_ref()?;
         let Judged { params, needs_no_body } = active.state?;

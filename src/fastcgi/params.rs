@@ -112,7 +112,7 @@ mod tests {
     /// Encoded bytes in parts, name, value.
     type Row<'a> = (&'a [&'a [u8]], &'a [u8], &'a [u8]);
 
-    /// Every combination of short and long lengths (§3.4 names them 11, 14, 41 and 44).
+    /// Every combination of short and long lengths (FastCGI 1.0 §3.4 names them 11, 14, 41 and 44).
     #[test]
     fn pairs_read_as_the_specification_lays_them_out() {
         let long_name = [b'n'; 128];

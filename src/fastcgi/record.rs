@@ -9,10 +9,11 @@ pub const RECORD_CONTENT_MAX: usize = u16::MAX as usize;
 /// The only version there is (`FCGI_VERSION_1`).
 pub(super) const VERSION: u8 = 1;
 
-/// The id of management records; a request never has it (`FCGI_NULL_REQUEST_ID`, §3.3).
+/// The id of management records; a request never has it (`FCGI_NULL_REQUEST_ID`, FastCGI 1.0 §3.3).
 pub(super) const NULL_ID: u16 = 0;
 
-// Record types (§8). DATA (8) and the types that only an application sends are of no use to a receiver.
+// Record types (FastCGI 1.0 §8). DATA (8) and the types that only an application sends are of no use to a
+// receiver.
 pub(super) const BEGIN_REQUEST: u8 = 1;
 pub(super) const ABORT_REQUEST: u8 = 2;
 pub(super) const END_REQUEST: u8 = 3;
@@ -23,15 +24,16 @@ pub(super) const GET_VALUES: u8 = 9;
 pub(super) const GET_VALUES_RESULT: u8 = 10;
 pub(super) const UNKNOWN_TYPE: u8 = 11;
 
-/// Flag of `BEGIN_REQUEST`: the application must not close the connection after its reply (§5.1).
+/// Flag of `BEGIN_REQUEST`: the application must not close the connection after its reply (FastCGI 1.0 §5.1).
 pub(super) const KEEP_CONN: u8 = 1;
 
 /// What the web server wants of a request (FastCGI 1.0 §6). Filters (role 3) are refused by the decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Role 1: produces an answer, as a CGI program does (§6.2).
+    /// Role 1: produces an answer, as a CGI program does (FastCGI 1.0 §6.2).
     Responder,
-    /// Role 2: says whether the server may go on with a request (§6.3). Such a request has no STDIN.
+    /// Role 2: says whether the server may go on with a request (FastCGI 1.0 §6.3). Such a request has no
+    /// STDIN.
     Authorizer,
 }
 
@@ -70,7 +72,8 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// A header of this application's own records: version 1, no padding (§3.3 makes padding optional).
+    /// A header of this application's own records: version 1, no padding (FastCGI 1.0 §3.3 makes padding
+    /// optional).
     pub(super) fn new(kind: u8, id: u16, content_len: u16) -> Self {
         Self { version: VERSION, kind, id, content_len, padding_len: 0 }
     }

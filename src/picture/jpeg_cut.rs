@@ -247,7 +247,7 @@ impl Parsed {
     }
 }
 
-/// A Huffman table (JPEG §F.2.2.3).
+/// A Huffman table (ITU-T T.81 §F.2.2.3).
 #[derive(Clone)]
 struct Table {
     values: Vec<u8>,

@@ -1,5 +1,5 @@
 //! Quarter turns counter-clockwise, 0 to 3: what a camera's EXIF orientation asks for, of a rectangle, of pixels.
-//! Mirroring is ignored, as in Piwigo (PIWIGO.md §5.6).
+//! Mirroring is ignored, as in Piwigo (docs/spec/piwigo.md §6.6).
 
 use super::Picture;
 use crate::derivative::size::Crop;

@@ -1,4 +1,4 @@
-//! Piwigo's sharpening: one 3x3 kernel whose centre grows with the amount (PIWIGO.md §5.6).
+//! Piwigo's sharpening: one 3x3 kernel whose centre grows with the amount (docs/spec/piwigo.md §6.7).
 
 use super::{Channels, Picture};
 

@@ -1,4 +1,4 @@
-//! Lays a mark over a picture: where Piwigo puts it, as often, as strongly (PIWIGO.md §5.6).
+//! Lays a mark over a picture: where Piwigo puts it, as often, as strongly (docs/spec/piwigo.md §6.8).
 
 use super::resample::{Part, resample};
 use super::{Channels, Picture};

@@ -52,7 +52,7 @@ fn portable(password: &[u8], stored: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    /// PIWIGO.md §8.1, computed by PHP.
+    /// docs/spec/piwigo.md §9.2, computed by PHP.
     #[test]
     fn hashes_that_php_made() {
         let long = "0123456789".repeat(4);

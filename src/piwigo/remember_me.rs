@@ -82,7 +82,7 @@ mod tests {
     const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef01234567";
     const HASH: &str = "$P$GABCDEFGHIJKLMNOPQRSTUVWXYZ0123";
 
-    /// PIWIGO.md §8.1, computed by PHP.
+    /// docs/spec/piwigo.md §9.1, computed by PHP.
     #[test]
     fn cookies_that_piwigo_signed() {
         let md5 = "5f4dcc3b5aa765d61d8327deb882cf99";

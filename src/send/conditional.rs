@@ -9,7 +9,7 @@ use super::validators::Validators;
 const MAX_HEADER: usize = 4096;
 
 /// By its date a file is known only once the second is over in which it was written (RFC 9110 §8.8.2.2). That the visitor's copy is
-/// of the end of that second, the visitor must know (§13.1.5).
+/// of the end of that second, the visitor must know (RFC 9110 §13.1.5).
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// What a request says about its wishes: header values as they came.

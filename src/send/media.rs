@@ -71,7 +71,7 @@ pub fn content_type(path: &str) -> Option<&'static str> {
     TYPES.iter().find(|(_, extensions)| extensions.contains(&&*extension)).map(|(kind, _)| *kind)
 }
 
-/// What could run as a page in the gallery's own origin (PIWIGO.md §9.3, rule 7): an attachment, whoever
+/// What could run as a page in the gallery's own origin (docs/spec/piwigo.md §5.5): an attachment, whoever
 /// sends it. Browsers show any XML as a page, with the scripts in it.
 pub fn is_active(path: &str) -> bool {
     matches!(

@@ -1,5 +1,5 @@
 //! Piwigo's own settings as a verdict needs them: `gate.toml`'s `[piwigo]` table over the config table over
-//! Piwigo's files over Piwigo's defaults (PIWIGO.md §6.1, §6.3).
+//! Piwigo's files over Piwigo's defaults (docs/spec/piwigo.md §7.1 and §7.3).
 
 use super::{PiwigoFiles, SettingsError};
 use crate::access::GalleryState;

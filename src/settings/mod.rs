@@ -2,7 +2,7 @@
 //! the start or at SIGHUP, never per request.
 //!
 //! Two structs: [`Settings`] needs only files; [`gallery::Gallery`] needs the config table as well, because that
-//! table wins over Piwigo's files (PIWIGO.md §6.1).
+//! table wins over Piwigo's files (docs/spec/piwigo.md §7.1).
 
 mod action_php;
 mod databases;

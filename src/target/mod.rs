@@ -1,8 +1,9 @@
-//! A raw `REQUEST_URI` in, the one file it names out, or a reason to refuse (PIWIGO.md §3.6). Pure: no file and
-//! no database is asked here, and no path in a [`Target`] is ever handed to the web server; it only finds rows.
+//! A raw `REQUEST_URI` in, the one file it names out, or a reason to refuse (docs/spec/piwigo.md §4.6). Pure:
+//! no file and no database is asked here, and no path in a [`Target`] is ever handed to the web server; it
+//! only finds rows.
 //!
 //! Every server passes `REQUEST_URI` raw, so only spellings that are already canonical pass: what is judged here
-//! and what the server would serve for the same request are then the same file (DESIGN.md, Paths).
+//! and what the server would serve for the same request are then the same file (docs/design.md §5).
 
 mod script;
 
@@ -24,7 +25,7 @@ pub struct Layout {
     /// Piwigo's data directory with its trailing slash: `_data/`.
     pub data_dir: String,
     /// Directories beside the gallery's own, each with a trailing slash: `photos/` for the site `../photos/`
-    /// (PIWIGO.md §3.5, multi-root). Empty unless the setting `parent_sites` is on.
+    /// (docs/spec/piwigo.md §4.5). Empty unless the setting `parent_sites` is on.
     pub parent_sites: Vec<String>,
 }
 
@@ -71,7 +72,7 @@ pub enum Target {
     Record(Record),
 }
 
-/// What a request for `action.php` asks for (PIWIGO.md §4.2).
+/// What a request for `action.php` asks for (docs/spec/piwigo.md §5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
     /// Which file of which row.
@@ -110,7 +111,7 @@ pub struct Source {
     pub beside_the_root: bool,
 }
 
-/// A file that belongs to a row through its folder and stem (PIWIGO.md §3.4).
+/// A file that belongs to a row through its folder and stem (docs/spec/piwigo.md §4.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// `pwg_representative` or `pwg_format`.

@@ -7,8 +7,8 @@ pub(super) fn is_script(first_segment: &str) -> bool {
     matches!(first_segment, "i.php" | "i" | "action.php")
 }
 
-/// The derivative that a request for `i.php` or `i` names, in its four spellings (PIWIGO.md §3.5, §4.3), or
-/// `None` where the path is not that script's.
+/// The derivative that a request for `i.php` or `i` names, in its four spellings
+/// (docs/spec/piwigo.md §4.5 and §5.3), or `None` where the path is not that script's.
 pub(super) fn i_php_request(path: &str, query: &[u8]) -> Result<Option<String>, Refusal> {
     let (script, tail) = match path.split_once('/') {
         Some((script, tail)) => (script, Some(tail)),
@@ -50,8 +50,8 @@ pub(super) fn i_php_request(path: &str, query: &[u8]) -> Result<Option<String>, 
 /// The directory of the plugin piwigo-privacy, whose links stay good after it was removed.
 const PRIVACY_PLUGIN: &str = "plugins/piwigo_privacy/";
 
-/// The row and the path, or `i.php?/` and a derivative's name, in a link that piwigo-privacy has made (PIWIGO.md §3.5),
-/// or `None` where it is not one.
+/// The row and the path, or `i.php?/` and a derivative's name, in a link that piwigo-privacy has made
+/// (docs/spec/piwigo.md §4.5), or `None` where it is not one.
 pub(super) fn privacy_request(
     path: &str,
     query: &[u8],
@@ -107,7 +107,8 @@ impl Target {
 
 impl Target {
     /// Whether `uri` is for `i.php` or `i`, and its query has `ajaxload=true`: a script of Piwigo's pages
-    /// asks where the size lies (PIWIGO.md §4.3, rule 11). The query is read as PHP reads it into `$_GET`.
+    /// asks where the size lies (docs/spec/piwigo.md §5.3, step 7). The query is read as PHP reads it into
+    /// `$_GET`.
     pub fn asks_for_address(uri: &[u8], layout: &Layout) -> bool {
         let mut halves = uri.splitn(2, |&byte| byte == b'?');
         let path = halves.next().unwrap_or_default();
