@@ -20,7 +20,7 @@ use crate::disk::Disk;
 use crate::image::{Claim, Image, Ownership};
 use crate::piwigo::auth_key::{self, AuthKey};
 use crate::ready::Ready;
-use crate::reply::{Deliver, Handover, Reply, fits_a_header};
+use crate::reply::{Cache, Deliver, Handover, Reply, fits_a_header};
 use crate::request::{Method, Request, Server};
 use crate::send::{Sendable, Streamed, Tree, Unsendable};
 use crate::settings::{Derivatives, Settings, Symlinks};
@@ -218,7 +218,7 @@ impl Delivery<'_> {
         };
         Reply::Allowed {
             handover: Handover::Address(address),
-            cache: address::NOT_KEPT.to_owned(),
+            cache: address::NOT_KEPT.into(),
             disposition: None,
         }
     }
@@ -420,11 +420,16 @@ impl Delivery<'_> {
     fn handed_over(&self, handover: Handover) -> Reply {
         let cache =
             if self.asks_for_address { address::NOT_KEPT } else { self.settings.browser_cache.as_str() };
-        Reply::Allowed { handover, cache: cache.to_owned(), disposition: None }
+        Reply::Allowed { handover, cache: self.cache(cache), disposition: None }
     }
 
     fn allowed(&self, handover: Handover) -> Reply {
-        Reply::Allowed { handover, cache: self.settings.browser_cache.clone(), disposition: None }
+        let cache = self.cache(&self.settings.browser_cache);
+        Reply::Allowed { handover, cache, disposition: None }
+    }
+
+    fn cache(&self, control: &str) -> Cache {
+        Cache { control: control.to_owned(), is_apart: self.request.cache_apart }
     }
 
     /// What lies on disk for a derivative.

@@ -305,7 +305,7 @@ impl Gate {
             let layout = considered.ready.gallery.layout.mounted_at(request.url_prefix);
             Handover::LocalActionPhp { prefix: layout.url_prefix.clone(), query }
         };
-        Reply::Allowed { handover, cache: String::new(), disposition: None }
+        Reply::Allowed { handover, cache: "".into(), disposition: None }
     }
 
     /// How this server is told to send a file (docs/design.md §3); where nothing says how, the gate sends it.

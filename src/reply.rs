@@ -27,6 +27,9 @@ pub const ACCEL_ACTION_PHP: &str = "/_gate/action.php";
 /// `X-Accel-Redirect`, too. To a server that only asks it names the judged file.
 pub const JUDGED_FILE: &str = "X-Piwigo-Gate-File";
 
+/// The header by which nginx's file is told what browsers may keep (`GATE_CACHE=apart`).
+pub const CACHE: &str = "X-Piwigo-Gate-Cache";
+
 /// Everything but what a path may hold unencoded on every server (docs/spec/servers.md §1.7).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
@@ -192,6 +195,21 @@ pub enum Handover {
     Address(PictureAddress),
 }
 
+/// What browsers may keep of an allowed file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cache {
+    /// The value of `Cache-Control`.
+    pub control: String,
+    /// nginx's file is told by [`CACHE`] and says it itself, of a file and not of an error.
+    pub is_apart: bool,
+}
+
+impl From<&str> for Cache {
+    fn from(control: &str) -> Self {
+        Self { control: control.to_owned(), is_apart: false }
+    }
+}
+
 /// One answer. What is not an [`Reply::Allowed`] carries no path and no redirect header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -200,7 +218,7 @@ pub enum Reply {
         /// How the bytes are to be sent.
         handover: Handover,
         /// The `Cache-Control` value for the visitor's browser.
-        cache: String,
+        cache: Cache,
         /// Under which name the browser is to keep it, where that is not the URL's last part.
         disposition: Option<Disposition>,
     },
@@ -343,7 +361,7 @@ fn encode_refusal(status: &str, extra: &str, content_type: &str, length: usize, 
     head.extend_from_slice(text.as_bytes());
 }
 
-fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, head: &mut Vec<u8>) {
+fn encode_allowed(handover: &Handover, cache: &Cache, name: Option<&Disposition>, head: &mut Vec<u8>) {
     let mut text = String::with_capacity(320);
     // Only one `Content-Disposition` may go out: browsers refuse an answer with two different ones.
     let mut must_be_saved = false;
@@ -432,7 +450,10 @@ fn encode_allowed(handover: &Handover, cache: &str, name: Option<&Disposition>, 
         None if must_be_saved => text.push_str("Content-Disposition: attachment\r\n"),
         None => {}
     }
-    let _ = write!(text, "Cache-Control: {cache}\r\nVary: Cookie\r\nX-Content-Type-Options: nosniff\r\n\r\n");
+    let is_accel = matches!(handover, Handover::AccelFile { .. } | Handover::AccelIPhp { .. });
+    let header = if is_accel && cache.is_apart { CACHE } else { "Cache-Control" };
+    let control = &cache.control;
+    let _ = write!(text, "{header}: {control}\r\nVary: Cookie\r\nX-Content-Type-Options: nosniff\r\n\r\n");
     head.extend_from_slice(text.as_bytes());
 }
 
@@ -613,6 +634,24 @@ mod tests {
         }
         for reply in every_refusal() {
             assert!(!header_block(&reply).contains(head), "{reply:?}");
+        }
+    }
+
+    /// `Cache-Control` of a hand-over would come with an error of PHP's as well.
+    #[test]
+    fn nginx_is_told_apart_what_browsers_may_keep_where_it_says_it_itself() {
+        let cache = Cache { control: "private, max-age=600".into(), is_apart: true };
+        let (own, usual) = ("\r\nX-Piwigo-Gate-Cache: private, max-age=600", "\r\nCache-Control: private");
+        let i_php = Handover::AccelIPhp { derivative: "upload/a-th.jpg".into(), asks_for_address: false };
+        for (handover, is_apart) in [
+            (Handover::AccelFile { path: "upload/a.jpg".into() }, true),
+            (i_php, true),
+            (Handover::Authorized { file: None }, false),
+            (Handover::LocalFile { prefix: String::new(), path: "upload/a.jpg".into() }, false),
+        ] {
+            let reply = Reply::Allowed { handover, cache: cache.clone(), disposition: None };
+            let text = header_block(&reply);
+            assert_eq!((text.contains(own), text.contains(usual)), (is_apart, !is_apart), "{text}");
         }
     }
 

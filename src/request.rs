@@ -83,6 +83,9 @@ pub struct Request<'a> {
     /// `GATE_NAMES_FILE=yes`, set by nginx's file where it only asks: nginx serves the file that the yes
     /// names.
     pub names_file: bool,
+    /// `GATE_CACHE=apart`, set by nginx's file: what browsers may keep is said in a header of its own. nginx
+    /// would show the gate's `Cache-Control` with errors that come after the yes, too.
+    pub cache_apart: bool,
     /// `GATE_SYMLINKS=same-owner`, set by nginx's file where it says `disable_symlinks if_not_owner`.
     pub server_looks_at_links: bool,
     /// `GATE_XSENDFILE=raw`, set by the server's own file: the server takes the path in `X-Sendfile` as it stands. Some versions
@@ -159,6 +162,7 @@ impl<'a> Request<'a> {
             hands_over: true,
             hands_over_downloads: false,
             names_file: false,
+            cache_apart: false,
             server_looks_at_links: false,
             sendfile_is_raw: false,
             url_prefix: None,
@@ -185,6 +189,7 @@ impl<'a> Request<'a> {
         let mut hands_over = true;
         let mut hands_over_downloads = false;
         let mut names_file = false;
+        let mut cache_apart = false;
         let mut server_looks_at_links = false;
         let mut sendfile_is_raw = false;
         let mut by_apache_role = false;
@@ -208,6 +213,7 @@ impl<'a> Request<'a> {
                 b"GATE_ACTION_PHP" => hands_over_downloads = value == b"hand-over",
                 b"FCGI_APACHE_ROLE" => by_apache_role = true,
                 b"GATE_NAMES_FILE" => names_file = value == b"yes",
+                b"GATE_CACHE" => cache_apart = value == b"apart",
                 b"GATE_SYMLINKS" => server_looks_at_links = value == b"same-owner",
                 b"GATE_XSENDFILE" => sendfile_is_raw = value == b"raw",
                 b"GATE_URL_PREFIX" => url_prefix = value,
@@ -262,6 +268,7 @@ impl<'a> Request<'a> {
             hands_over,
             hands_over_downloads,
             names_file,
+            cache_apart,
             server_looks_at_links,
             sendfile_is_raw,
             url_prefix,
@@ -475,6 +482,18 @@ mod tests {
             let params = Params::parse(&bytes).unwrap();
             let request = Request::from_params(Role::Responder, &params).unwrap();
             assert_eq!(request.names_file, expected, "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn what_browsers_may_keep_is_said_apart_where_the_servers_own_file_says_so() {
+        for (name, value, expected) in
+            [("GATE_CACHE", "apart", true), ("GATE_CACHE", "", false), ("HTTP_GATE_CACHE", "apart", false)]
+        {
+            let bytes = encode(&with(&[(name, value)]));
+            let params = Params::parse(&bytes).unwrap();
+            let request = Request::from_params(Role::Responder, &params).unwrap();
+            assert_eq!(request.cache_apart, expected, "{name}={value}");
         }
     }
 

@@ -177,6 +177,7 @@ pub(super) const PARTS: &[(&str, &str)] = &[
     ("apache-as-file", include_str!("templates/part-apache-as-file.conf")),
     ("apache-closed", include_str!("templates/part-apache-closed.conf")),
     ("apache-firm", include_str!("templates/part-apache-firm.conf")),
+    ("apache-made", include_str!("templates/part-apache-made.conf")),
     ("apache-no-part", include_str!("templates/part-apache-no-part.conf")),
     ("apache-own", include_str!("templates/part-apache-own.conf")),
     ("apache-sendfile", include_str!("templates/part-apache-sendfile.conf")),
