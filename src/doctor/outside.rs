@@ -15,6 +15,7 @@ mod kept;
 mod leak;
 mod open;
 mod percent;
+mod php;
 mod samples;
 mod session;
 mod shut;

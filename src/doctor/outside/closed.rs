@@ -63,6 +63,7 @@ impl Tries<'_> {
                     self.links_to_resized(uri, sample.as_ref(), style).await;
                 }
                 self.percent_signs(chooser, None).await?;
+                self.made_by_piwigo(chooser).await?;
             }
             None => self.findings.advise(
                 "outside-allowed",

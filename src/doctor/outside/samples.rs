@@ -11,12 +11,15 @@ use super::curl::Cookies;
 use super::leak::Sample;
 use crate::access::Verdict;
 use crate::database::{self, DatabaseError, Inspection, Sort};
-use crate::derivative::name;
+use crate::derivative::params::DerivativeParams;
+use crate::derivative::{name, plan, size};
 use crate::gate::Gate;
 use crate::image::Image;
+use crate::picture::format::Format;
 use crate::ready::Ready;
 use crate::reply::encode_path;
 use crate::request::Request;
+use crate::settings::Derivatives;
 use crate::settings::gallery::Gallery;
 use crate::target::Folder;
 use crate::visitor::Identity;
@@ -187,6 +190,49 @@ impl Chooser<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// The URL's paths of up to `most` resized pictures that do not exist, that a guest may see and that the gate
+    /// leaves to Piwigo: all, by its settings, or those of a picture that it cannot read.
+    pub(super) async fn left_to_piwigo(&self, most: usize) -> Result<Vec<String>, DatabaseError> {
+        let mut found = Vec::new();
+        let makes = match self.gate.settings().derivatives {
+            Derivatives::Existing => return Ok(found),
+            Derivatives::Piwigo => false,
+            Derivatives::Generate => true,
+        };
+        let watermark = &self.ready.gallery.derivatives.watermark;
+        for candidate in self.candidates(Sort::Open, "").await? {
+            let image = candidate.image;
+            let Some(source) = image.clone().source_picture(&self.ready.gallery) else { continue };
+            let Some(file) = on_disk(self.root, &source.file) else { continue };
+            if makes && plan::can_make(&source.file) && Format::of(&file.start).is_some() {
+                continue;
+            }
+            // In the place of such a size the picture itself is sent.
+            let is_source = |params: &DerivativeParams| {
+                size::same_as_source(params, watermark, image.width, image.height, image.rotation)
+            };
+            if found.len() < most
+                && let Some(uri) = self.missing(&source.file, |params| !is_source(params))
+                && self.is_open(&uri, None).await? == Some(true)
+            {
+                found.push(uri);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The URL's path of a wanted size of `source` that does not lie on disk.
+    fn missing(&self, source: &str, is_wanted: impl Fn(&DerivativeParams) -> bool) -> Option<String> {
+        let gallery: &Gallery = &self.ready.gallery;
+        let wanted = gallery.derivatives.enabled.iter().filter(|params| is_wanted(params));
+        let mut paths = wanted.filter_map(|params| {
+            let path = String::from_utf8(name::derivative_path(source.as_bytes(), params.kind)?).ok()?;
+            Some(format!("{}{path}", gallery.layout.derivative_dir))
+        });
+        let path = paths.find(|path| on_disk(self.root, path).is_none())?;
+        Some(format!("/{}", encode_path(&path)))
     }
 
     /// Up to `most` files with a percent sign in their paths that `account` may have: originals, or else resized pictures. First
