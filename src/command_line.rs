@@ -217,7 +217,9 @@ pub struct Doctor {
     pub web_user: Option<String>,
     /// A file of the web server's configuration, to see what it does not guard; may be given again
     ///
-    /// Files that it includes by a line for one file are read as well. With --url, a private picture is asked
+    /// Files that it includes are read as well, as far as this user may read them. `-` reads standard input: for
+    /// nginx `sudo nginx -T | piwigo-gate doctor --server-file - …` shows all sites of the server, for Apache
+    /// `apache2ctl -t -D DUMP_INCLUDES | piwigo-gate doctor --server-file - …`. With --url, a private picture is asked
     /// for below the paths that stand in it (`Alias /other …`, `handle_path /other/*`).
     #[arg(long, value_name = "FILE")]
     pub server_file: Vec<PathBuf>,

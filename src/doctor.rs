@@ -7,6 +7,7 @@ mod closed;
 mod confinement;
 mod consequences;
 mod database;
+mod dump;
 mod findings;
 mod grants;
 mod includes;
@@ -40,6 +41,12 @@ use prefixes::Guarded;
 
 /// Bytes of a server's configuration file that are read.
 const MAX_SERVER_FILE: u64 = 4 * 1024 * 1024;
+
+/// Bytes of a whole configuration in one text.
+const MAX_DUMP: u64 = 16 * 1024 * 1024;
+
+/// In the place of a file's name.
+pub const STANDARD_INPUT: &str = "-";
 
 /// What is to be examined.
 #[derive(Debug, Default)]
@@ -199,9 +206,9 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
 fn server_file(guarded: &Guarded, files: &[PathBuf], findings: &mut Findings) -> String {
     let mut text = String::new();
     for path in files {
-        match read_start(path, MAX_SERVER_FILE) {
+        match configuration(path) {
             Ok(part) => {
-                text.push_str(&includes::with_included(&part, path));
+                text.push_str(&part);
                 text.push('\n');
             }
             Err(error) => {
@@ -211,6 +218,12 @@ fn server_file(guarded: &Guarded, files: &[PathBuf], findings: &mut Findings) ->
         }
     }
     if files.is_empty() {
+        findings.advise(
+            "server-file",
+            "not examined: what the web server's configuration guards",
+            "nginx: sudo nginx -T | piwigo-gate doctor --server-file - …; Apache: apache2ctl -t -D DUMP_INCLUDES in the place of \
+             nginx -T; Caddy: --server-file /etc/caddy/Caddyfile; lighttpd: --server-file /etc/lighttpd/lighttpd.conf",
+        );
         return text;
     }
     sendfile::examine(&text, findings);
@@ -221,8 +234,8 @@ fn server_file(guarded: &Guarded, files: &[PathBuf], findings: &mut Findings) ->
         findings.problem(
             "server-file",
             format!("the server's configuration never mentions {}", some(&missing)),
-            "guard them as the shipped file does; where they stand in a file that this one includes, give that with another \
-             --server-file",
+            "guard them as the shipped file does; where they stand in a file that this one includes, give the whole configuration \
+             (sudo nginx -T | piwigo-gate doctor --server-file - …)",
         );
     }
     if has_templates(&text) {
@@ -246,6 +259,23 @@ fn public_links(tree: &Tree, data: &str) -> Vec<String> {
     names
 }
 
+/// The configuration that begins in the file at `path`, with what it includes; `-` is standard input. A file
+/// may hold what `nginx -T` or `apache2ctl -t -D DUMP_INCLUDES` prints.
+fn configuration(path: &Path) -> std::io::Result<String> {
+    let text = if path == Path::new(STANDARD_INPUT) {
+        from_start(std::io::stdin().lock(), MAX_DUMP)?
+    } else {
+        read_start(path, MAX_DUMP)?
+    };
+    if let Some(files) = dump::Files::of_nginx(&text) {
+        return Ok(files.whole());
+    }
+    match dump::first_of_apache(&text) {
+        Some(first) => Ok(includes::with_included(&read_start(&first, MAX_SERVER_FILE)?, &first)),
+        None => Ok(includes::with_included(&text, path)),
+    }
+}
+
 /// Whether Caddy's directive `templates` stands in `text` without a matcher.
 fn has_templates(text: &str) -> bool {
     prefixes::without_comments(text).lines().any(|line| {
@@ -259,8 +289,12 @@ fn read_start(path: &Path, limit: u64) -> std::io::Result<String> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a file"));
     }
+    from_start(std::fs::File::open(path)?, limit)
+}
+
+fn from_start(from: impl std::io::Read, limit: u64) -> std::io::Result<String> {
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    from.take(limit).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -316,6 +316,13 @@ fn unwritten(file: &std::path::Path, error: &std::io::Error) -> String {
 /// Prints the report of `doctor`; false if there is a problem.
 async fn examine(asked: Doctor) -> Result<bool, Box<dyn std::error::Error>> {
     let (insecure, resolve) = (asked.insecure, asked.resolve);
+    let is_dash = |file: &std::path::PathBuf| file.as_os_str() == doctor::STANDARD_INPUT;
+    if asked.cookie.as_deref() == Some("-") && asked.server_file.iter().any(is_dash) {
+        return Err(
+            "standard input holds either the cookies or the configuration: write one of them to a file"
+                .into(),
+        );
+    }
     let given = asked.cookie.map(cookies).transpose()?;
     let cookies = given.map(doctor::Cookies::new).transpose()?;
     let report = Box::pin(doctor::examine(doctor::Asked {

@@ -72,12 +72,6 @@ impl Case<'_> {
     }
 }
 
-/// The gallery's and the sandbox's directory in the place of `ROOT` and `BOX`.
-fn filled(text: &str, sandbox: &Sandbox) -> String {
-    let text = text.replace("ROOT", &sandbox.gallery().display().to_string());
-    text.replace("BOX", &sandbox.path().display().to_string())
-}
-
 fn with_files(setting: &Setting, files: &[&Path], url: &str) -> Report {
     let files: Vec<&str> = files.iter().map(|file| file.to_str().expect("UTF-8")).collect();
     let mut arguments: Vec<&str> = files.iter().flat_map(|file| ["--server-file", file]).collect();
@@ -88,7 +82,7 @@ fn with_files(setting: &Setting, files: &[&Path], url: &str) -> Report {
 /// nginx with `guard` and a site's own lines, examined with the file in which they are.
 fn behind_nginx(setting: &Setting, guard: &str, own: &str) -> (Report, Nginx) {
     let sandbox = setting.sandbox();
-    let server = nginx::gallery(sandbox, &format!("{guard}\n{}", filled(own, sandbox)));
+    let server = nginx::gallery(sandbox, &format!("{guard}\n{}", sandbox.filled(own)));
     let conf = sandbox.write("site.conf", format!("server {{\n{server}\n}}\n"));
     let nginx = Nginx::start(sandbox, &server);
     (with_files(setting, &[&conf], &format!("http://{}/", nginx.address())), nginx)
@@ -227,7 +221,7 @@ fn nginx_with_the_printed_file_included() {
             Case { problems: &["outside-aliases", LINES], words: "(/second/…)", ..HARMLESS },
         ),
     ] {
-        let (default, own) = (filled(default, sandbox), filled(own, sandbox));
+        let (default, own) = (sandbox.filled(default), sandbox.filled(own));
         let server = format!("{included}\n{own}");
         // Where the included file cannot be found, it is given with an option of its own.
         let shown = if is_elsewhere { &unread } else { &included };
@@ -271,7 +265,7 @@ fn behind_apache(setup: Setup, cases: &[Case]) {
         let host = format!(
             "{}\n{}\n<Directory {}>\nOptions FollowSymLinks\nRequire all granted\n</Directory>\n",
             case.changed(&host),
-            filled(case.own, sandbox),
+            sandbox.filled(case.own),
             sandbox.path().display()
         );
         let conf = sandbox.write("site.conf", &host);
@@ -460,7 +454,7 @@ fn lighttpd_with_a_sites_own_lines() {
             ..HARMLESS
         },
     ] {
-        let site = format!("{}\n{}", filled(case.own, sandbox), lighttpd::gallery(sandbox, &guard));
+        let site = format!("{}\n{}", sandbox.filled(case.own), lighttpd::gallery(sandbox, &guard));
         let conf = sandbox.write("site.conf", &site);
         let lighttpd = Lighttpd::start_with(sandbox, &site, &["mod_setenv", "mod_fastcgi", "mod_ssi"]);
         let is_part =
@@ -478,7 +472,7 @@ fn caddy_with_a_sites_own_lines() {
         let guard = config::print(setting.sandbox(), kind, &[]);
         let look = |setting: &Setting, own: &str| {
             let sandbox = setting.sandbox();
-            let site = format!("{}\n{}", filled(own, sandbox), caddy::gallery(sandbox, &guard));
+            let site = format!("{}\n{}", sandbox.filled(own), caddy::gallery(sandbox, &guard));
             let conf = sandbox.write("Caddyfile-of-the-site", &site);
             let caddy = Caddy::start(sandbox, &site);
             with_files(setting, &[&conf], &format!("http://{}/", caddy.address()))

@@ -8,38 +8,84 @@ use super::{MAX_SERVER_FILE, read_start};
 /// Files that one file may include, and those the next, and so on.
 const MAX_DEPTH: usize = 4;
 
-/// Included files that are read, at most.
-const MAX_FILES: usize = 64;
+/// Included files that are read, at most. Debian's Apache includes a hundred small ones.
+const MAX_FILES: usize = 512;
+
+/// Bytes of all files together.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// Directories above the file in which an included one is looked for: nginx and Apache look from their own
 /// directory (`/etc/nginx`), the file may stand in `/etc/nginx/sites-available`.
 const MAX_ABOVE: usize = 3;
 
 /// As the servers match: a pattern does not stand for names that begin with a dot.
-const HIDDEN_STAY_OUT: glob::MatchOptions = glob::MatchOptions {
+pub(super) const HIDDEN_STAY_OUT: glob::MatchOptions = glob::MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
     require_literal_leading_dot: true,
 };
 
+/// Where included files come from.
+pub(super) trait Source {
+    /// The files of which the path matches, in the order in which a server reads them.
+    fn matching(&self, pattern: &str) -> Vec<PathBuf>;
+
+    /// The text of one; `None`: it cannot be read.
+    fn text(&self, path: &Path) -> Option<String>;
+
+    /// There are no other files: a line that names none includes nothing.
+    fn is_complete(&self) -> bool;
+}
+
+/// The files of this machine.
+struct Disk;
+
+impl Source for Disk {
+    fn matching(&self, pattern: &str) -> Vec<PathBuf> {
+        let found = glob::glob_with(pattern, HIDDEN_STAY_OUT).into_iter().flatten().flatten();
+        found.filter(|path| path.is_file()).take(MAX_FILES).collect()
+    }
+
+    fn text(&self, path: &Path) -> Option<String> {
+        read_start(path, MAX_SERVER_FILE).ok()
+    }
+
+    fn is_complete(&self) -> bool {
+        false
+    }
+}
+
+/// What may still be read.
+struct Left {
+    files: usize,
+    bytes: usize,
+}
+
 /// Puts the text of each included file (`include`, `Include`, `IncludeOptional`, `import`) into the place of
 /// the line that names it, by itself or by a pattern (`sites-enabled/*`). A line that names none that can be
 /// read stays as it is.
 pub(super) fn with_included(text: &str, file: &Path) -> String {
-    let mut left = MAX_FILES;
-    filled_in(text, file, MAX_DEPTH, &mut left)
+    with_included_from(&Disk, text, file)
 }
 
-fn filled_in(text: &str, file: &Path, depth: usize, left: &mut usize) -> String {
+/// The same with files from `source`.
+pub(super) fn with_included_from(source: &impl Source, text: &str, file: &Path) -> String {
+    filled_in(source, text, file, MAX_DEPTH, &mut Left { files: MAX_FILES, bytes: MAX_BYTES })
+}
+
+fn filled_in(source: &impl Source, text: &str, file: &Path, depth: usize, left: &mut Left) -> String {
     let mut whole = String::with_capacity(text.len());
     for line in text.lines() {
-        let named = included(line).filter(|_| depth > 0).map_or_else(Vec::new, |name| files(name, file));
-        let mut is_read = false;
-        for path in named {
-            let Some(fewer) = left.checked_sub(1) else { break };
-            let Ok(text) = read_start(&path, MAX_SERVER_FILE) else { continue };
-            (*left, is_read) = (fewer, true);
-            whole.push_str(&filled_in(&text, &path, depth - 1, left));
+        let name = included(line).filter(|_| depth > 0);
+        let mut is_read = name.is_some() && source.is_complete();
+        for path in name.map_or_else(Vec::new, |name| files(source, name, file)) {
+            let Some(fewer) = left.files.checked_sub(1) else { break };
+            let Some(text) = source.text(&path) else { continue };
+            let Some(bytes) = left.bytes.checked_sub(text.len()) else { continue };
+            (*left, is_read) = (Left { files: fewer, bytes }, true);
+            // nginx looks from the directory of the first file.
+            let from = if source.is_complete() { file } else { &path };
+            whole.push_str(&filled_in(source, &text, from, depth - 1, left));
         }
         if !is_read {
             whole.push_str(line);
@@ -49,17 +95,10 @@ fn filled_in(text: &str, file: &Path, depth: usize, left: &mut usize) -> String 
     whole
 }
 
-/// The files that a line of `file` names, in the order in which a server reads them: those of the first
-/// directory that has any.
-fn files(name: &str, file: &Path) -> Vec<PathBuf> {
-    candidates(name, file)
-        .into_iter()
-        .map(|pattern| {
-            let found = glob::glob_with(&pattern, HIDDEN_STAY_OUT).into_iter().flatten().flatten();
-            found.filter(|path| path.is_file()).take(MAX_FILES).collect::<Vec<_>>()
-        })
-        .find(|found| !found.is_empty())
-        .unwrap_or_default()
+/// The files that a line of `file` names: those of the first directory that has any.
+fn files(source: &impl Source, name: &str, file: &Path) -> Vec<PathBuf> {
+    let mut found = candidates(name, file).into_iter().map(|pattern| source.matching(&pattern));
+    found.find(|found| !found.is_empty()).unwrap_or_default()
 }
 
 /// The file that a line includes, or the pattern of several.

@@ -24,6 +24,8 @@ const ID: &str = "server-file-lines";
 struct Found {
     /// It is such a server's configuration, with the gate in it.
     known: bool,
+    /// What the server does not take: it goes on with what it has read before.
+    refused: Vec<String>,
     /// Where the printed file lacks a lock.
     old: Vec<String>,
     /// Lines that open something.
@@ -37,6 +39,17 @@ pub(super) fn examine(text: &str, place: &Place<'_>, findings: &mut Findings) {
     let text = without_comments(text);
     let readers = [nginx::examine, apache::examine, caddy::examine, lighttpd::examine];
     for found in readers.map(|read| read(&text, place)).into_iter().filter(|found| found.known) {
+        if !found.refused.is_empty() {
+            findings.problem(
+                ID,
+                format!(
+                    "nginx refuses this configuration, and goes on with the one that it has read before: the gate's file has {} as well",
+                    some(&found.refused)
+                ),
+                "take these locations of your own out; what else they say (client_max_body_size and the like) can stand in the \
+                 server's block, and how long browsers keep a picture is the gate's to say (browser_cache). Then nginx -t",
+            );
+        }
         if !found.old.is_empty() {
             findings.problem(
                 ID,
@@ -98,9 +111,9 @@ mod tests {
     ) -> (String, String) {
         let found = read(&without_comments(text), &Place { root, prefix, guarded: &Guarded::default() });
         assert!(found.known, "{text}");
-        let signs = [("-", &found.old), ("o", &found.open), ("?", &found.doubtful)];
+        let signs = [("x", &found.refused), ("-", &found.old), ("o", &found.open), ("?", &found.doubtful)];
         let signs = signs.map(|(sign, lines)| sign.repeat(lines.len())).concat();
-        (signs, [found.old, found.open, found.doubtful].concat().join("; "))
+        (signs, [found.refused, found.old, found.open, found.doubtful].concat().join("; "))
     }
 
     #[test]

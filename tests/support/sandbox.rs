@@ -126,6 +126,13 @@ impl Sandbox {
         path
     }
 
+    /// A text of a server's configuration with the gallery's and the sandbox's directory in the place of `ROOT`
+    /// and `BOX`.
+    pub fn filled(&self, text: &str) -> String {
+        let text = text.replace("ROOT", &self.gallery().display().to_string());
+        text.replace("BOX", &self.path().display().to_string())
+    }
+
     /// Writes a script that can be run at once, by another process for the reason of [`copy_program`](super::gate::copy_program).
     pub fn write_program(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.root.join(name);

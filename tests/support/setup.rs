@@ -147,13 +147,6 @@ pub struct Own<'a> {
     pub modules: &'a [&'a str],
 }
 
-impl Own<'_> {
-    fn filled(text: &str, sandbox: &Sandbox) -> String {
-        let text = text.replace("ROOT", &sandbox.gallery().display().to_string());
-        text.replace("BOX", &sandbox.path().display().to_string())
-    }
-}
-
 /// What Apache is started with.
 pub struct ApacheSite {
     /// Text outside of the virtual host.
@@ -224,7 +217,7 @@ impl Setup {
     /// The same with lines of the site's own; those are for nginx and Apache.
     pub fn start_with(self, scene: &Scene, settings: &[&str], own: &Own) -> Running {
         let sandbox = &scene.sandbox;
-        let (outside_too, site_too) = (Own::filled(own.outside, sandbox), Own::filled(own.site, sandbox));
+        let (outside_too, site_too) = (sandbox.filled(own.outside), sandbox.filled(own.site));
         sandbox.write("gallery/local/config/gate.toml", settings.join("\n"));
         match self {
             Self::Nginx | Self::NginxAuthRequest | Self::NginxAuthCache => {
@@ -283,7 +276,7 @@ impl Setup {
                 if !own.htaccess.is_empty() {
                     let file = sandbox.gallery().join(".htaccess");
                     let printed = std::fs::read_to_string(file).unwrap_or_default();
-                    let text = format!("{printed}\n{}", Own::filled(own.htaccess, sandbox));
+                    let text = format!("{printed}\n{}", sandbox.filled(own.htaccess));
                     sandbox.write("gallery/.htaccess", text);
                 }
                 let (outside, host) = (format!("{outside}\n{outside_too}"), format!("{host}\n{site_too}"));

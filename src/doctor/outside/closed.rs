@@ -8,8 +8,9 @@ use crate::database::DatabaseError;
 use crate::reply::encode_path;
 use crate::settings::ActionPhp;
 
-const GUARD: &str = "put the shipped file for your server first into the gallery's part of its configuration; --server-file \
-                     says what that does not guard";
+const GUARD: &str = "put the shipped file for your server first into the gallery's part of its configuration, and take blocks of your \
+                     own for the same paths out of it (nginx refuses a configuration with two of the same path and goes on with \
+                     the former one); --server-file says what that does not guard";
 
 impl Tries<'_> {
     /// A private picture, its forms, and an open one.

@@ -90,9 +90,13 @@ pub(super) fn examine(text: &str, place: &Place<'_>) -> Found {
     }
     for (index, directive) in blocks.iter() {
         found.old.extend(site.without_the_gates_word(index, directive));
-        found.open.extend(site.longer_path(index, directive));
         found.open.extend(site.second_url(index, directive));
         found.open.extend(site.site_without_the_gate(index, directive));
+        if site.is_another_site(index) {
+            continue;
+        }
+        found.refused.extend(site.twice(index, directive));
+        found.open.extend(site.longer_path(index, directive));
         let error_pages =
             [site.early_error(index, directive), site.error_of_what_is_closed(index, directive)];
         for (certain, line) in error_pages.into_iter().flatten() {
@@ -122,6 +126,28 @@ impl<'a> Site<'a> {
             Some(index) => self.blocks.inside(index).any(is_gates),
             None => self.blocks.iter().any(|(_, directive)| is_gates(directive)),
         }
+    }
+
+    /// Whether the directive at `index` stands in a `server { }` that the gate's file is not in.
+    fn is_another_site(&self, index: usize) -> bool {
+        let mut around = self.blocks.around(index);
+        around
+            .find(|(_, block)| block.words == ["server"])
+            .is_some_and(|(server, _)| !self.is_guarded(Some(server)))
+    }
+
+    /// A location for a path that the server's block has a location for already.
+    fn twice(&self, index: usize, directive: &Directive) -> Option<String> {
+        let same = |directive: &Directive| {
+            path_location(directive).map(|(modifier, path)| (modifier == "=", path.to_owned()))
+        };
+        let own = same(directive)?;
+        let (block, around) = self.blocks.around(index).next()?;
+        let mut others = self.blocks.children(Some(block)).filter(|other| same(other).as_ref() == Some(&own));
+        let is_first = others.next().is_some_and(|first| std::ptr::eq(first, directive));
+        // Both are told of once, in words that name the path.
+        (around.words == ["server"] && is_first && others.next().is_some())
+            .then(|| format!("location {}{}", if own.0 { "= " } else { "" }, own.1))
     }
 
     fn child(&self, index: usize, name: &str) -> Option<&'a Directive> {
@@ -215,7 +241,6 @@ impl<'a> Site<'a> {
             return None;
         }
         let may_be_it = |path: &String| !HARMLESS.iter().any(|known| path.contains(known));
-        let mut inside = self.blocks.inside(index);
         let includes = self
             .blocks
             .inside(index)
@@ -223,6 +248,7 @@ impl<'a> Site<'a> {
         if includes || self.child(index, "return").is_some() {
             return None;
         }
+        let mut inside = self.blocks.inside(index).chain(self.in_force(index, "root"));
         let shows = inside.find(|line| {
             matches!((line.name(), line.values()), ("root" | "alias", [path])
                 if self.place.leads_there(Path::new(path.trim_end_matches('/'))))
@@ -333,6 +359,47 @@ mod tests {
                 let (found, what) = found(examine, &text, Path::new(ROOT), prefix);
                 assert!(found == signs && what.contains(words), "{kind} {line}: {found} {what}");
             }
+        }
+    }
+
+    #[test]
+    fn the_same_path_twice_is_refused_by_nginx() {
+        for (line, signs) in [
+            ("location ^~ /piwigo/upload/ { }", "x"),
+            ("location /piwigo/upload { expires 30d; }", "x"),
+            ("location = /piwigo/i.php { }", "x"),
+            ("location = /piwigo/upload/ { }", ""),
+            ("location ^~ /piwigo/ { location ^~ /piwigo/x/ { } }", ""),
+            ("location ^~ /upload/ { }", ""),
+            ("location ~* \\.(jpg|png)$ { expires 30d; }", ""),
+            ("location ^~ /x/ { location ~* jpg { } location ~* jpg { } }", ""),
+        ] {
+            let text = format!("server {{\n{line}\n{}\n}}", printed("nginx", "/piwigo"));
+            let (found, what) = found(examine, &text, Path::new(ROOT), "/piwigo");
+            assert!(
+                found == signs && (signs.is_empty() || what.contains("/piwigo/")),
+                "{line}: {found} {what}"
+            );
+        }
+    }
+
+    /// The whole configuration of a server has sites that have nothing to do with the gallery.
+    #[test]
+    fn lines_of_another_site_do_not_count() {
+        let file = printed("nginx", "");
+        for (outside, signs) in [
+            (
+                "server { root /srv; location ^~ /upload/2024/ { } error_page 400 = @x; location @x { try_files $uri =404; } }",
+                "",
+            ),
+            ("server { root /srv; location /a { } location /a { } }", ""),
+            ("error_page 400 = @x;", "?"),
+            ("root /var/www; server { server_name _; }", "o"),
+            ("root /var/www; server { root /srv; }", ""),
+        ] {
+            let text = format!("http {{ {outside}\nserver {{ root /var/www/piwigo;\n{file}\n}} }}");
+            let (found, what) = found(examine, &text, Path::new(ROOT), "");
+            assert!(found == signs, "{outside}: {found} {what}");
         }
     }
 
