@@ -17,7 +17,6 @@ use support::http;
 use support::lighttpd::{self, Lighttpd};
 use support::nginx::{self, Nginx};
 use support::php;
-use support::sandbox::Sandbox;
 use support::scene::Scene;
 use support::setup::{ApacheSite, Setup};
 
