@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 use piwigo_gate::fastcgi::{self, Decoder, Event, Head};
 use piwigo_gate::listen::Listen;
 use piwigo_gate::piwigo::derivative_config::DerivativeConfig;
+use piwigo_gate::piwigo::layout::Layout;
 use piwigo_gate::reply::{Handover, Reply};
 use piwigo_gate::request::Request;
 use piwigo_gate::serve::{Handler, serve};
 use piwigo_gate::settings::Limits;
-use piwigo_gate::target::{Layout, Target};
+use piwigo_gate::target::Target;
 
 const REQUEST: &[u8] = include_bytes!("../tests/data/captures/nginx-1.22.1-get-keepconn.bin");
 const FILE: &str = "_data/i/upload/2024/01/02/20240102030405-0123abcd-th.jpg";

@@ -10,9 +10,10 @@ pub use explain::{AlbumRule, ClaimRules, Explanation, HighRule, explain};
 
 use crate::derivative::name::Kind;
 use crate::derivative::size;
-use crate::image::{Album, Claim, Image, Ownership};
 use crate::piwigo::derivative_config::DerivativeConfig;
-use crate::visitor::Visitor;
+use crate::piwigo::gallery::Gallery;
+use crate::piwigo::records::{Album, Claim, Image, Ownership};
+use crate::piwigo::visitor::Visitor;
 
 /// What an administrator of the gallery may choose about the rules (docs/design.md §4).
 #[derive(Clone, Debug)]
@@ -47,6 +48,18 @@ pub struct GalleryState<'a> {
     pub picture_extensions: &'a [String],
     /// The enabled sizes.
     pub derivatives: &'a DerivativeConfig,
+}
+
+impl Gallery {
+    /// What a verdict depends on beside visitor and image; `locked` is read anew for each request.
+    pub fn state(&self, locked: bool) -> GalleryState<'_> {
+        GalleryState {
+            locked,
+            guest_access: self.guest_access,
+            picture_extensions: &self.picture_extensions,
+            derivatives: &self.derivatives,
+        }
+    }
 }
 
 /// The answer. Only [`Verdict::Allow`] leads to bytes.
@@ -254,7 +267,7 @@ fn a_page_shows_the_original(image: &Image, gallery: &GalleryState<'_>) -> bool 
 mod tests {
     use super::*;
     use crate::derivative::name::CustomSize;
-    use crate::visitor::{Identity, Status};
+    use crate::piwigo::visitor::{Identity, Status};
 
     pub(super) const ALL: Policy = Policy { admins: Admins::All, formats_need_high: true, covers: false };
     pub(super) const STRICT: Policy = Policy { admins: Admins::Strict, ..ALL };

@@ -20,7 +20,7 @@ use crate::derivative::maker::{Commission, Maker, Unmade};
 use crate::derivative::name::{self, Kind};
 use crate::derivative::plan::{self, Picture};
 use crate::derivative::stored::{self, Stored};
-use crate::image::Ownership;
+use crate::piwigo::records::Ownership;
 use crate::ready::{Readiness, Ready};
 use crate::settings::{Settings, SettingsError};
 

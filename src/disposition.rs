@@ -3,7 +3,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::image::{Claim, Ownership};
+use crate::piwigo::records::{Claim, Ownership};
 
 /// Longest name that is sent, in bytes: with a path of 255 characters, both percent-encoded, the header still fits the
 /// 4 KiB that nginx has for it.
@@ -98,7 +98,7 @@ fn bounded(name: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::Image;
+    use crate::piwigo::records::Image;
 
     fn claim(file: &str, name: Option<&str>, ownership: Ownership) -> Claim {
         let image = Image {

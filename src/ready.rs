@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::database::{Database, DatabaseError, Trouble};
 use crate::deliver;
+use crate::piwigo::gallery::{ConfigRows, Gallery, SITE};
 use crate::plugins::{self, Plugins};
 use crate::send::Tree;
-use crate::settings::gallery::{ConfigRows, Gallery, SITE};
 use crate::settings::{ActionPhp, SessionAddress, Settings, SettingsError, Symlinks};
 
 /// Age at which Piwigo's settings in the config table are read again (docs/design.md §6).

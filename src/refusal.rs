@@ -13,10 +13,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::access::Denial;
 use crate::deliver::derivative_path;
+use crate::piwigo::layout::Layout;
+use crate::piwigo::visitor::Visitor;
 use crate::reply::encode_path;
 use crate::request::Request;
-use crate::target::{self, Layout, Target};
-use crate::visitor::Visitor;
+use crate::target::{self, Target};
 
 /// Why a request for a file is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -6,9 +6,9 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use crate::fastcgi::{Params, Role};
+use crate::piwigo::layout;
 use crate::reply::Deliver;
 use crate::send::Conditions;
-use crate::settings;
 
 /// Longest accepted `REQUEST_URI`, in bytes. Piwigo's longest path is 255 characters; the rest is query.
 pub const MAX_URI: usize = 8 * 1024;
@@ -253,7 +253,7 @@ impl<'a> Request<'a> {
             None | Some(b"") => None,
             Some(word) => Some(Deliver::from_param(word).ok_or(Malformed::UnknownDeliver)?),
         };
-        let url_prefix = std::str::from_utf8(url_prefix).ok().and_then(settings::url_prefix);
+        let url_prefix = std::str::from_utf8(url_prefix).ok().and_then(layout::url_prefix);
         let url_prefix = Some(url_prefix.ok_or(Malformed::UrlPrefix)?).filter(|prefix| !prefix.is_empty());
         let remote_user =
             if user_is_verified { user.or(redirect_user).filter(|user| !user.is_empty()) } else { None };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use piwigo_gate::database::{Address, Database, Tables};
 use piwigo_gate::image;
-use piwigo_gate::settings::gallery::Gallery;
+use piwigo_gate::piwigo::gallery::Gallery;
 use piwigo_gate::settings::{Options, Settings};
 use piwigo_gate::target::{Refusal, Target};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
@@ -250,7 +250,8 @@ async fn ids(
 async fn a_prefix_is_part_of_every_url() {
     let sandbox = Sandbox::new();
     let (_, gallery) = world(&sandbox).await;
-    let layout = piwigo_gate::target::Layout { url_prefix: "/piwigo".into(), ..gallery.layout.clone() };
+    let layout =
+        piwigo_gate::piwigo::layout::Layout { url_prefix: "/piwigo".into(), ..gallery.layout.clone() };
     let read = |url: &str| Target::read(url.as_bytes(), &layout, &gallery.derivatives);
     assert!(read("/piwigo/galleries/x/pic.jpg").is_ok());
     for url in

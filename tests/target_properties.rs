@@ -5,7 +5,8 @@ use percent_encoding::percent_decode;
 use piwigo_gate::companion::{self, Pattern};
 use piwigo_gate::derivative::name;
 use piwigo_gate::piwigo::derivative_config::DerivativeConfig;
-use piwigo_gate::target::{Layout, Part, Target};
+use piwigo_gate::piwigo::layout::Layout;
+use piwigo_gate::target::{Part, Target};
 use proptest::prelude::*;
 
 fn layout() -> Layout {

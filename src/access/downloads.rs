@@ -2,8 +2,8 @@
 //! originals be downloaded out. Pure.
 
 use super::is_open;
-use crate::image::Image;
-use crate::visitor::Visitor;
+use crate::piwigo::records::Image;
+use crate::piwigo::visitor::Visitor;
 
 /// The rule of the plugin Download Permissions, which takes the right to originals away in `action.php` and
 /// on the picture's page: one album that is open to the visitor and allows downloads is enough (Piwigo:
@@ -18,8 +18,8 @@ mod tests {
     use super::super::tests::{ALL, STRICT, album, claim, opens, picture, verdict, visitor};
     use super::super::{Denial, Policy, Verdict};
     use crate::derivative::name::Kind;
-    use crate::image::{Album, Ownership};
-    use crate::visitor::{Identity, Status, Visitor};
+    use crate::piwigo::records::{Album, Ownership};
+    use crate::piwigo::visitor::{Identity, Status, Visitor};
 
     /// By the plugin Download Permissions.
     #[test]

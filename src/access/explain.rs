@@ -6,8 +6,8 @@ use super::{
     shows_covers,
 };
 use crate::derivative::name::Kind;
-use crate::image::{Album, Claim};
-use crate::visitor::Visitor;
+use crate::piwigo::records::{Album, Claim};
+use crate::piwigo::visitor::Visitor;
 
 /// Every rule that bears on a verdict, with what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,9 +174,9 @@ mod tests {
     use super::*;
     use crate::access::{decide, is_open};
     use crate::derivative::name::CustomSize;
-    use crate::image::{Image, Ownership};
     use crate::piwigo::derivative_config::DerivativeConfig;
-    use crate::visitor::{Identity, Status};
+    use crate::piwigo::records::{Image, Ownership};
+    use crate::piwigo::visitor::{Identity, Status};
     use proptest::prelude::*;
 
     fn statuses() -> impl Strategy<Value = Status> {

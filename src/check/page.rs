@@ -5,9 +5,10 @@ use crate::database::DatabaseError;
 use crate::derivative::name;
 use crate::gate::Gate;
 use crate::image;
+use crate::piwigo::records::Folder;
 use crate::reply::encode_path;
 use crate::request::Request;
-use crate::target::{Folder, Part, Record, Target};
+use crate::target::{Part, Record, Target};
 
 /// The photo's number, if this path and query (without scheme and host) are the address of its page:
 /// `picture.php?/62/…`, `picture/62-name/…` or `admin.php?page=photo-62…`. `prefix`: where the gallery is

@@ -6,13 +6,13 @@ use super::{CheckError, Who};
 use crate::access::{self, AlbumRule, Grant, HighRule, Verdict};
 use crate::derivative::name::{self, Kind};
 use crate::gate::{Considered, Gate, Judgement};
-use crate::image::Ownership;
+use crate::piwigo::records::Ownership;
+use crate::piwigo::visitor::{Identity, Status};
 use crate::refusal;
 use crate::reply::{Deliver, Handover, Reply};
 use crate::request::{Request, Server};
 use crate::settings::Deny;
 use crate::target::{Part, Target};
-use crate::visitor::{Identity, Status};
 
 /// One URL, one visitor, one verdict.
 #[derive(Debug, Serialize)]
@@ -355,7 +355,7 @@ fn person(who: &Who, judgement: &Judgement) -> Person {
     }
 }
 
-fn record(claim: &crate::image::Claim, rules: &access::ClaimRules) -> Record {
+fn record(claim: &crate::piwigo::records::Claim, rules: &access::ClaimRules) -> Record {
     let told = |albums: &[(u32, AlbumRule)]| {
         albums.iter().map(|&(album, rule)| Rule { album, opens: rule.opens(), why: why(rule) }).collect()
     };

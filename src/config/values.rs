@@ -11,8 +11,8 @@ use super::people::People;
 use super::php;
 use super::{ConfigError, public};
 use crate::listen::Listen;
+use crate::piwigo::gallery::Gallery;
 use crate::send::Tree;
-use crate::settings::gallery::Gallery;
 use crate::settings::{ActionPhp, Settings, Symlinks};
 
 /// What cannot be found out from the gallery.
@@ -173,7 +173,7 @@ impl Values {
 
     /// The same gallery at another place in its site.
     pub fn example_at(url_prefix: &str) -> Option<Self> {
-        Some(Values { prefix: crate::settings::url_prefix(url_prefix)?.to_owned(), ..Self::example() })
+        Some(Values { prefix: crate::piwigo::layout::url_prefix(url_prefix)?.to_owned(), ..Self::example() })
     }
 
     /// Those of a gallery. `sites`: the directories that Piwigo synchronises with, as its table has them; `None`: they are

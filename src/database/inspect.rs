@@ -8,7 +8,7 @@ use super::engine::{Dialect, Engine, Row, Value};
 use super::rows::image;
 use super::statements::{Tables, quoted};
 use super::{Address, DatabaseError};
-use crate::image::Image;
+use crate::piwigo::records::Image;
 use crate::target::PROGRAMS;
 
 /// Longest wait for one answer: some of these statements read a whole table.

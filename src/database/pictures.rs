@@ -8,7 +8,7 @@ use super::rows::image;
 use super::statements::{Tables, quoted};
 use super::{Database, DatabaseError, Value};
 use crate::derivative::size::CenterOfInterest;
-use crate::image::Image;
+use crate::piwigo::records::Image;
 
 /// Rows of one answer of [`Database::pictures_after`].
 const ROWS: usize = 256;

@@ -2,7 +2,7 @@
 
 use super::engine::Row;
 use super::statements::MAX_PLUGINS;
-use crate::image::{Album, Image};
+use crate::piwigo::records::{Album, Image};
 use crate::piwigo::session;
 use crate::plugins::Active;
 

@@ -22,9 +22,9 @@ use super::params::DerivativeParams;
 use super::plan::Picture;
 use super::store::{self, Place, Stamp, StoreError};
 use super::stored::{self, Stored};
+use crate::piwigo::gallery::Gallery;
 use crate::send::{Tree, Unsendable};
 use crate::settings::DerivativeQuality;
-use crate::settings::gallery::Gallery;
 
 /// What an ordinary making may take: 60 megapixels, about.
 const ORDINARY: Share = Share { source_bytes: 64 << 20, decoded_bytes: 192 << 20, memory: u64::MAX };

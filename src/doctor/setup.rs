@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::findings::{Findings, shown, some};
 use super::read_start;
 use crate::accounts::{Account, Right, group_name_of, name_of};
-use crate::settings::gallery::Gallery;
+use crate::piwigo::gallery::Gallery;
 use crate::settings::{Derivatives, Settings, SettingsError};
 
 /// Bytes of `constants.php` that are read.

@@ -7,14 +7,16 @@ use std::time::SystemTime;
 use super::Gate;
 use crate::access::{self, Denial, Grant, Verdict};
 use crate::database::{Database, DatabaseError, DoorAndSession, GrantRow, IDS, Rows, UserRow};
-use crate::image::{self, Album, Claim};
+use crate::image;
 use crate::piwigo::auth_key::AuthKey;
+use crate::piwigo::gallery::Gallery;
+use crate::piwigo::records::{Album, Claim};
 use crate::piwigo::session::SignIn;
+use crate::piwigo::visitor::{Identity, Visitor};
 use crate::ready::Ready;
 use crate::request::Request;
-use crate::settings::gallery::Gallery;
 use crate::target::Target;
-use crate::visitor::{Evidence, Identity, KeysFrom, Named, Visitor};
+use crate::visitor::{Evidence, KeysFrom, Named};
 
 /// What was found out about one request for a file with a row, and what follows from it.
 #[derive(Debug)]

@@ -4,13 +4,17 @@
 pub mod auth_key;
 pub mod cookie;
 pub mod derivative_config;
+pub mod gallery;
+pub mod layout;
 pub mod php_config;
 pub mod php_remote_addr;
 pub mod php_unserialize;
 pub mod php_value;
 pub mod phpass;
+pub mod records;
 pub mod remember_me;
 pub mod session;
+pub mod visitor;
 
 mod php_expression;
 mod php_literal;

@@ -7,10 +7,10 @@
 mod action_php;
 mod databases;
 mod error;
-pub mod gallery;
 mod nearest;
 mod options;
 mod piwigo_files;
+mod piwigo_settings;
 mod session_address;
 mod symlinks;
 
@@ -31,6 +31,7 @@ use crate::access::{Admins, Policy};
 use crate::companion::{MAX_PATTERNS, Pattern, VIDEOJS, VIDEOJS_WORD};
 use crate::database::{Address, Replicas, Tables};
 use crate::listen::{Listen, ListenError, Networks};
+use crate::piwigo::layout;
 use crate::reply::{Deliver, DenyStatus, Reply};
 use crate::session_files::{self, SessionFiles};
 
@@ -362,25 +363,11 @@ fn freshness(text: &str) -> Result<Duration, SettingsError> {
 }
 
 fn mounted_at(text: &str) -> Result<String, SettingsError> {
-    url_prefix(text).map(str::to_owned).ok_or_else(|| SettingsError::Value {
+    layout::url_prefix(text).map(str::to_owned).ok_or_else(|| SettingsError::Value {
         setting: "url_prefix",
         value: text.to_owned(),
         expected: "a path such as /piwigo, or nothing",
     })
-}
-
-/// Where a gallery may be mounted: nothing, or a path such as `/piwigo`; a slash at its end is taken off.
-pub fn url_prefix(text: &str) -> Option<&str> {
-    let trimmed = text.trim_end_matches('/');
-    let segment = |segment: &str| {
-        !segment.is_empty()
-            && !segment.starts_with('.')
-            && !segment.contains(|c: char| c.is_control() || matches!(c, '\\' | '?' | '#' | '%'))
-    };
-    match trimmed.strip_prefix('/') {
-        None => trimmed.is_empty().then_some(trimmed),
-        Some(path) => path.split('/').all(segment).then_some(trimmed),
-    }
 }
 
 fn companions(patterns: &[String]) -> Result<Vec<Pattern>, SettingsError> {
@@ -459,25 +446,6 @@ fn browser_cache(value: Option<String>) -> Result<String, SettingsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn url_prefixes() {
-        let table = [
-            ("", Some("")),
-            ("/", Some("")),
-            ("/piwigo", Some("/piwigo")),
-            ("/piwigo/", Some("/piwigo")),
-            ("/a/b", Some("/a/b")),
-            ("piwigo", None),
-            ("/a//b", None),
-            ("/../x", None),
-            ("/a%20b", None),
-            ("/a\r\nX: y", None),
-        ];
-        for (text, expected) in table {
-            assert_eq!(url_prefix(text), expected, "{text:?}");
-        }
-    }
 
     #[test]
     fn a_cache_value_is_one_header_line_and_never_public() {

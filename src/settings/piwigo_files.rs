@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::gallery::relative_directory;
 use super::nearest::nearest;
+use super::piwigo_settings::relative_directory;
 use super::{SettingsError, read_bytes};
 use crate::database::{Address, Tables};
 use crate::piwigo::php_config::{NotUnderstood, PhpConfig};

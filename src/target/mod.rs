@@ -7,52 +7,13 @@
 
 mod script;
 
-use std::borrow::Cow;
-
 use crate::derivative::name::{self, Kind, NotADerivative};
 use crate::piwigo::derivative_config::DerivativeConfig;
+use crate::piwigo::layout::Layout;
+use crate::piwigo::records::Folder;
 
 /// Longest path that can be a row of `images`, in bytes: the column holds 255 characters of up to 4 bytes.
 pub const MAX_PATH: usize = 1024;
-
-/// What the reading of a URI needs to know of the gallery.
-#[derive(Clone, Debug)]
-pub struct Layout {
-    /// Where the gallery is mounted: empty, or `/piwigo`.
-    pub url_prefix: String,
-    /// Piwigo's derivative directory with its trailing slash: `_data/i/`.
-    pub derivative_dir: String,
-    /// Piwigo's data directory with its trailing slash: `_data/`.
-    pub data_dir: String,
-    /// Directories beside the gallery's own, each with a trailing slash: `photos/` for the site `../photos/`
-    /// (docs/spec/piwigo.md §4.5). Empty unless the setting `parent_sites` is on.
-    pub parent_sites: Vec<String>,
-}
-
-impl Layout {
-    /// This layout, but mounted at `url_prefix` if it does not say itself where.
-    pub fn mounted_at(&self, url_prefix: Option<&str>) -> Cow<'_, Self> {
-        match url_prefix {
-            Some(url_prefix) if self.url_prefix.is_empty() => {
-                Cow::Owned(Layout { url_prefix: url_prefix.to_owned(), ..self.clone() })
-            }
-            _ => Cow::Borrowed(self),
-        }
-    }
-
-    /// Whether a path relative to the root's parent is in a directory that Piwigo synchronises.
-    pub fn is_in_parent_site(&self, path: &str) -> bool {
-        self.parent_sites.iter().any(|site| path.starts_with(site))
-    }
-
-    /// The path relative to the root's parent, of a URL's path that is in such a directory: browsers make `/ext/p.png` of
-    /// Piwigo's `/piwigo/../ext/p.png`.
-    fn beside_the_root<'a>(&self, path: &'a str) -> Option<&'a str> {
-        let (above, _) = self.url_prefix.rsplit_once('/')?;
-        let path = path.strip_prefix(above)?.strip_prefix('/')?;
-        self.is_in_parent_site(path).then_some(path)
-    }
-}
 
 /// The file that a request names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,15 +83,6 @@ pub struct Owner {
     pub stem: String,
     /// The extension of this file: the row's `representative_ext`, or its format's `ext`.
     pub extension: String,
-}
-
-/// Piwigo's folders for files that belong to another file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Folder {
-    /// `pwg_representative/`: the picture that stands for a video or document.
-    Representative,
-    /// `pwg_format/`: the same photo as RAW, TIFF and so on.
-    Format,
 }
 
 /// A derivative of a file-type icon: `themes/default/icon/mimetypes/pdf.png` as a thumb, say.

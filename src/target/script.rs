@@ -1,7 +1,8 @@
 //! Addresses that name a file by a script: `i.php`, `action.php`, and the links that the plugin piwigo-privacy has put
 //! into pages. One request names one file: a second path or a doubled parameter is refused.
 
-use super::{Layout, Part, Record, Refusal, Target, canonical, decode, decode_once};
+use super::{Part, Record, Refusal, Target, canonical, decode, decode_once};
+use crate::piwigo::layout::Layout;
 
 pub(super) fn is_script(first_segment: &str) -> bool {
     matches!(first_segment, "i.php" | "i" | "action.php")

@@ -14,15 +14,15 @@ use crate::database::{self, DatabaseError, Inspection, Sort};
 use crate::derivative::params::DerivativeParams;
 use crate::derivative::{name, plan, size};
 use crate::gate::Gate;
-use crate::image::Image;
 use crate::picture::format::Format;
+use crate::piwigo::gallery::Gallery;
+use crate::piwigo::records::Folder;
+use crate::piwigo::records::Image;
+use crate::piwigo::visitor::Identity;
 use crate::ready::Ready;
 use crate::reply::encode_path;
 use crate::request::Request;
 use crate::settings::Derivatives;
-use crate::settings::gallery::Gallery;
-use crate::target::Folder;
-use crate::visitor::Identity;
 
 /// Bytes by which a file is recognised.
 const START: u64 = 64 * 1024;
