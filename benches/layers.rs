@@ -18,7 +18,7 @@ use piwigo_gate::piwigo::layout::Layout;
 use piwigo_gate::reply::{Handover, Reply};
 use piwigo_gate::request::Request;
 use piwigo_gate::serve::{Handler, serve};
-use piwigo_gate::settings::Limits;
+use piwigo_gate::server::limits::Limits;
 use piwigo_gate::target::Target;
 
 const REQUEST: &[u8] = include_bytes!("../tests/data/captures/nginx-1.22.1-get-keepconn.bin");

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use piwigo_gate::derivative::name::Kind;
 use piwigo_gate::derivative::params::DerivativeParams;
-use piwigo_gate::derivative::render::{Order, render};
+use piwigo_gate::derivative::render::{RenderOptions, render};
 use piwigo_gate::derivative::size::SizingParams;
 
 const ROUNDS: usize = 9;
@@ -115,7 +115,7 @@ fn make(file: &[u8], width: u32, height: u32) -> Vec<u8> {
 
 fn render_as(file: &[u8], sizing: SizingParams) -> Vec<u8> {
     let params = DerivativeParams { kind: Kind::Medium, last_mod_time: 0, sizing, sharpen: 0 };
-    render(file, &Order::plain(&params, "jpg")).unwrap()
+    render(file, &RenderOptions::plain(&params, "jpg")).unwrap()
 }
 
 /// Runs this program for one picture; its peak of memory in MB.

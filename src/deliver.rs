@@ -11,8 +11,9 @@ pub use log::Log;
 
 use crate::address::{self, PictureAddress};
 use crate::database::Database;
-use crate::derivative::maker::{Commission, Maker, Unmade};
+use crate::derivative::maker::Maker;
 use crate::derivative::name::{self, Kind};
+use crate::derivative::order::{MakeError, Order};
 use crate::derivative::params::DerivativeParams;
 use crate::derivative::plan::{self, Picture};
 use crate::derivative::stored::{self, Stored};
@@ -130,7 +131,7 @@ impl Delivery<'_> {
         };
         let (tree, gallery) = (self.ready.tree.clone(), self.ready.gallery.clone());
         let (keep_animation, quality) = (self.settings.gif_animation, self.settings.derivative_quality);
-        let commission = Commission {
+        let commission = Order {
             tree,
             gallery,
             picture,
@@ -144,11 +145,11 @@ impl Delivery<'_> {
             Ok(()) => Made::Now,
             // Piwigo may write there, its libraries may read what the gate's decoders do not, and it may have
             // more memory.
-            Err(Unmade::Denied(_) | Unmade::Source(_) | Unmade::Memory(_) | Unmade::Settings(_)) => {
-                Made::ByPiwigo
-            }
-            Err(Unmade::Disk(_) | Unmade::Busy) => Made::Not(Reply::Unavailable),
-            Err(Unmade::NoSource(_) | Unmade::Place(_)) => Made::Not(Reply::Missing),
+            Err(
+                MakeError::Denied(_) | MakeError::Source(_) | MakeError::Memory(_) | MakeError::Settings(_),
+            ) => Made::ByPiwigo,
+            Err(MakeError::Disk(_) | MakeError::Busy) => Made::Not(Reply::Unavailable),
+            Err(MakeError::NoSource(_) | MakeError::Place(_)) => Made::Not(Reply::Missing),
         }
     }
 

@@ -16,8 +16,9 @@ pub use meter::Meter;
 
 use crate::access;
 use crate::database::{DatabaseError, PictureRow, Which};
-use crate::derivative::maker::{Commission, Maker, Unmade};
+use crate::derivative::maker::Maker;
 use crate::derivative::name::{self, Kind};
+use crate::derivative::order::{MakeError, Order};
 use crate::derivative::plan::{self, Picture};
 use crate::derivative::stored::{self, Stored};
 use crate::piwigo::records::Ownership;
@@ -125,9 +126,9 @@ pub enum Progress<'a> {
     /// One more image is done.
     Image(&'a Summary),
     /// Something could not be made of this file.
-    Failed(&'a str, &'a Unmade),
+    Failed(&'a str, &'a MakeError),
     /// The gate cannot decode this file, and Piwigo is asked for its sizes.
-    Left(&'a str, &'a Unmade),
+    Left(&'a str, &'a MakeError),
 }
 
 /// Makes what is missing; ends early, and cleanly, when `stop` turns true.
@@ -182,7 +183,7 @@ pub async fn run(
         summary.fresh += done.fresh;
         summary.others += u64::from(done.other);
         match done.failed {
-            Some(why @ (Unmade::Source(_) | Unmade::Memory(_))) => {
+            Some(why @ (MakeError::Source(_) | MakeError::Memory(_))) => {
                 summary.left += 1;
                 progress(Progress::Left(&done.file, &why));
             }
@@ -190,7 +191,7 @@ pub async fn run(
                 *summary.failed.entry(class(&why)).or_default() += 1;
                 progress(Progress::Failed(&done.file, &why));
                 // It would be the same for all others.
-                if matches!(why, Unmade::Disk(_) | Unmade::Denied(_)) {
+                if matches!(why, MakeError::Disk(_) | MakeError::Denied(_)) {
                     summary.stopped.get_or_insert_with(|| why.to_string());
                 }
             }
@@ -249,15 +250,15 @@ fn kinds(types: &[String], ready: &Ready) -> Result<Vec<Kind>, DeriveError> {
     Ok(kinds)
 }
 
-fn class(why: &Unmade) -> &'static str {
+fn class(why: &MakeError) -> &'static str {
     match why {
-        Unmade::NoSource(_) => "file missing",
-        Unmade::Source(_) | Unmade::Memory(_) => "left to Piwigo",
-        Unmade::Settings(_) => "watermark or format",
-        Unmade::Place(_) => "no place for it below the derivatives' directory",
-        Unmade::Denied(_) => "not allowed to write",
-        Unmade::Disk(_) => "disk full or failing",
-        Unmade::Busy => "took too long",
+        MakeError::NoSource(_) => "file missing",
+        MakeError::Source(_) | MakeError::Memory(_) => "left to Piwigo",
+        MakeError::Settings(_) => "watermark or format",
+        MakeError::Place(_) => "no place for it below the derivatives' directory",
+        MakeError::Denied(_) => "not allowed to write",
+        MakeError::Disk(_) => "disk full or failing",
+        MakeError::Busy => "took too long",
     }
 }
 
@@ -268,7 +269,7 @@ struct Done {
     made: u64,
     fresh: u64,
     other: bool,
-    failed: Option<Unmade>,
+    failed: Option<MakeError>,
 }
 
 struct OneImage<'a> {
@@ -302,7 +303,7 @@ impl OneImage<'_> {
             match self.look(&claim.file, kind, params.last_mod_time).await {
                 Some(Stored::Fresh) => done.fresh += 1,
                 Some(Stored::NoSource | Stored::Refused) => {
-                    done.failed = Some(Unmade::NoSource(claim.file.clone()));
+                    done.failed = Some(MakeError::NoSource(claim.file.clone()));
                     return done;
                 }
                 _ if access::is_same_as_source(kind, image, &state) => done.fresh += 1,
@@ -314,7 +315,7 @@ impl OneImage<'_> {
                     let picture = picture.clone();
                     // Whether the web server can ask Piwigo is not known here.
                     let refuse_animated_webp = true;
-                    let commission = Commission {
+                    let commission = Order {
                         tree,
                         gallery,
                         picture,

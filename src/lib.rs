@@ -82,6 +82,7 @@ pub mod reply;
 pub mod request;
 pub mod send;
 pub mod serve;
+pub mod server;
 pub mod session_files;
 pub mod settings;
 pub mod target;

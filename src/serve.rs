@@ -20,7 +20,7 @@ use crate::listen::{Listener, Stream};
 use crate::reply::Reply;
 use crate::request::{self, Method, Question, Request};
 use crate::send::Body;
-use crate::settings::Limits;
+use crate::server::limits::Limits;
 use crate::throttle::Throttle;
 
 use self::places::{Connections, FIRST_BYTE, Slot};

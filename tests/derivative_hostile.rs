@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use piwigo_gate::derivative::name::Kind;
 use piwigo_gate::derivative::params::{DerivativeParams, Watermark};
-use piwigo_gate::derivative::render::{Limits, Order, RenderError, render};
+use piwigo_gate::derivative::render::{RenderOptions, render};
 use piwigo_gate::derivative::size::SizingParams;
 use piwigo_gate::picture::encode::encode;
 use piwigo_gate::picture::format::Format;
+use piwigo_gate::picture::limits::{Limits, PictureError};
 use piwigo_gate::picture::opened::Opened;
 use piwigo_gate::picture::{Channels, Picture};
 
@@ -22,12 +23,12 @@ const PARAMS: DerivativeParams = DerivativeParams {
     sharpen: 0,
 };
 
-fn order(extension: &str) -> Order<'_> {
-    Order { keep_animation: true, ..Order::plain(&PARAMS, extension) }
+fn order(extension: &str) -> RenderOptions<'_> {
+    RenderOptions { keep_animation: true, ..RenderOptions::plain(&PARAMS, extension) }
 }
 
 /// Renders, and fails the test if that takes too long.
-fn quickly(file: &[u8], order: &Order<'_>) -> Result<Vec<u8>, RenderError> {
+fn quickly(file: &[u8], order: &RenderOptions<'_>) -> Result<Vec<u8>, PictureError> {
     let start = Instant::now();
     let result = render(file, order);
     let taken = start.elapsed();
@@ -107,7 +108,7 @@ fn what_is_no_picture_is_unknown() {
     for file in
         [&b""[..], b"\xFF\xD8", b"GIF", b"<svg/>", b"RIFF\0\0\0\0WAVE", b"<?php", b"%PDF-1.7", &[0; 100]]
     {
-        assert_eq!(quickly(file, &order("jpg")), Err(RenderError::UnknownFormat), "{file:?}");
+        assert_eq!(quickly(file, &order("jpg")), Err(PictureError::UnknownFormat), "{file:?}");
     }
 }
 
@@ -115,18 +116,18 @@ fn what_is_no_picture_is_unknown() {
 fn dimensions_beyond_the_limits_are_refused_by_the_header() {
     for format in [Format::Jpeg, Format::Png, Format::Gif] {
         let result = quickly(&claiming(format, 50_000, 50_000), &order("jpg"));
-        assert!(matches!(result, Err(RenderError::TooLarge(_))), "{format:?} {result:?}");
+        assert!(matches!(result, Err(PictureError::TooLarge(_))), "{format:?} {result:?}");
     }
     let limits = Limits { pixels: 29_999, ..Limits::default() };
     for format in [Format::Jpeg, Format::Png, Format::Gif, Format::WebP] {
-        let result = quickly(&file(format), &Order { limits, ..order("jpg") });
-        assert!(matches!(result, Err(RenderError::TooLarge(_))), "{format:?} {result:?}");
+        let result = quickly(&file(format), &RenderOptions { limits, ..order("jpg") });
+        assert!(matches!(result, Err(PictureError::TooLarge(_))), "{format:?} {result:?}");
         let limits = Limits { pixels: 30_000, ..Limits::default() };
-        assert!(quickly(&file(format), &Order { limits, ..order("jpg") }).is_ok(), "{format:?}");
+        assert!(quickly(&file(format), &RenderOptions { limits, ..order("jpg") }).is_ok(), "{format:?}");
         let limits = Limits { decoded_bytes: 20_000, ..Limits::default() };
-        let result = quickly(&file(format), &Order { limits, ..order("jpg") });
+        let result = quickly(&file(format), &RenderOptions { limits, ..order("jpg") });
         assert!(
-            matches!(result, Err(RenderError::TooLarge(_) | RenderError::Broken(_))),
+            matches!(result, Err(PictureError::TooLarge(_) | PictureError::Broken(_))),
             "{format:?} {result:?}"
         );
     }
@@ -155,7 +156,7 @@ fn a_png_or_webp_that_ends_too_early_is_refused() {
         let whole = file(format);
         for length in [whole.len() / 20, whole.len() / 2, whole.len() * 9 / 10, whole.len() - 40] {
             let result = quickly(&whole[..length], &order("jpg"));
-            let refused = matches!(result, Err(RenderError::Broken(_) | RenderError::UnknownFormat));
+            let refused = matches!(result, Err(PictureError::Broken(_) | PictureError::UnknownFormat));
             assert!(refused, "{format:?} {length} {result:?}");
         }
     }
@@ -168,7 +169,7 @@ fn a_jpeg_or_gif_of_which_nothing_is_there_is_refused() {
         for length in [4, 20, 200] {
             let result = quickly(&whole[..length], &order("jpg"));
             assert!(
-                matches!(result, Err(RenderError::Broken(_) | RenderError::UnknownFormat)),
+                matches!(result, Err(PictureError::Broken(_) | PictureError::UnknownFormat)),
                 "{format:?} {length} {result:?}"
             );
         }
@@ -189,7 +190,7 @@ fn a_jpeg_of_280_megapixels_is_decoded_smaller() {
     file[frame + 5..frame + 9].copy_from_slice(&sides);
     file.resize(600_000, 0);
     let limits = Limits { decoded_bytes: 64 << 20, ..Limits::default() };
-    let made = quickly(&file, &Order { limits, ..order("jpg") }).unwrap();
+    let made = quickly(&file, &RenderOptions { limits, ..order("jpg") }).unwrap();
     assert_eq!(Opened::open(&made, &Limits::default()).unwrap().size(), (144, 100));
 }
 
@@ -208,7 +209,7 @@ fn a_jpeg_of_a_thousand_scans_is_refused() {
     let end = whole.len() - 2;
     let last = whole[..end].windows(2).rposition(|window| window == [0xFF, 0xDA]).unwrap();
     let bomb = [&whole[..scan], &whole[last..end].repeat(1000), &whole[scan..]].concat();
-    assert!(matches!(quickly(&bomb, &order("jpg")), Err(RenderError::TooLarge(_))));
+    assert!(matches!(quickly(&bomb, &order("jpg")), Err(PictureError::TooLarge(_))));
     // Baseline: as often as there are components.
     let whole = include_bytes!("derivatives/sources/08_gray_2000x1500.jpg");
     let (scan, end) = (find(whole, &[0xFF, 0xDA]), whole.len() - 2);
@@ -225,7 +226,7 @@ fn compressed_text_and_profiles_that_grow_without_end_are_not_unpacked() {
     let text = png_with(*b"zTXt", &[b"Comment\0\0", &zeros[..]].concat());
     assert!(quickly(&text, &order("png")).is_ok(), "text is not read");
     let profile = png_with(*b"iCCP", &[b"icc\0\0", &zeros[..]].concat());
-    let made = quickly(&profile, &Order { strip_below: 0, ..order("png") });
+    let made = quickly(&profile, &RenderOptions { strip_below: 0, ..order("png") });
     assert!(made.as_ref().is_ok_and(|file| file.len() < 100_000) || made.is_err());
 }
 
@@ -236,8 +237,8 @@ fn a_gif_of_many_frames_is_cut_off_by_the_limit() {
     let head = b"GIF89a\xF4\x01\xF4\x01\x80\0\0\0\0\0\xFF\xFF\xFF";
     let bomb = [&head[..], &frame.repeat(10_000), b";"].concat();
     let limits = Limits { pixels: 600_000, ..Limits::default() };
-    let result = quickly(&bomb, &Order { limits, ..order("gif") });
-    assert!(matches!(result, Err(RenderError::TooLarge(_))), "{result:?}");
+    let result = quickly(&bomb, &RenderOptions { limits, ..order("gif") });
+    assert!(matches!(result, Err(PictureError::TooLarge(_))), "{result:?}");
     let small = [&b"GIF89a\x0A\0\x0A\0\x80\0\0\0\0\0\xFF\xFF\xFF"[..], &frame.repeat(3), b";"].concat();
     assert!(quickly(&small, &order("gif")).is_ok());
     assert!(quickly(b"GIF89a\x0A\0\x0A\0\x80\0\0\0\0\0\xFF\xFF\xFF;", &order("gif")).is_err(), "no frame");
@@ -250,8 +251,8 @@ fn a_gifs_frame_beyond_its_canvas_is_within_the_limits_too() {
     let bomb = [&b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xFF\xFF\xFF"[..], frame, b";"].concat();
     for keep_animation in [false, true] {
         let limits = Limits { decoded_bytes: 192 << 20, ..Limits::default() };
-        let result = quickly(&bomb, &Order { keep_animation, limits, ..order("gif") });
-        assert!(matches!(result, Err(RenderError::TooLarge(_))), "{result:?}");
+        let result = quickly(&bomb, &RenderOptions { keep_animation, limits, ..order("gif") });
+        assert!(matches!(result, Err(PictureError::TooLarge(_))), "{result:?}");
     }
 }
 
@@ -264,15 +265,15 @@ fn a_gifs_frames_are_kept_or_the_first_is_taken() {
     let gif = [&head[..], &frame(0), &frame(1), &frame(250), b";"].concat();
     let frames = |file: &[u8]| file.windows(4).filter(|window| *window == b"\x21\xF9\x04\x09").count();
     let kept = quickly(&gif, &order("gif")).unwrap();
-    let first = quickly(&gif, &Order { keep_animation: false, ..order("gif") }).unwrap();
+    let first = quickly(&gif, &RenderOptions { keep_animation: false, ..order("gif") }).unwrap();
     assert_eq!((frames(&kept), frames(&first)), (3, 1));
 }
 
 #[test]
 fn a_watermark_that_is_no_picture_is_told_apart() {
     let watermark = Watermark { file: b"wm.png".to_vec(), min_size: (1, 1), ..Watermark::default() };
-    let order = Order { watermark: Some((&watermark, b"no picture")), ..order("jpg") };
-    assert!(matches!(quickly(&file(Format::Png), &order), Err(RenderError::Watermark(_))));
+    let order = RenderOptions { watermark: Some((&watermark, b"no picture")), ..order("jpg") };
+    assert!(matches!(quickly(&file(Format::Png), &order), Err(PictureError::Watermark(_))));
 }
 
 #[test]
@@ -289,7 +290,7 @@ fn damaged_files_never_panic() {
             }
             let _ = render(
                 &damaged,
-                &Order { limits: Limits { pixels: 1_000_000, ..Limits::default() }, ..order("gif") },
+                &RenderOptions { limits: Limits { pixels: 1_000_000, ..Limits::default() }, ..order("gif") },
             );
         }
     }

@@ -9,10 +9,11 @@ use std::path::PathBuf;
 
 use piwigo_gate::derivative::name::{CustomSize, Kind};
 use piwigo_gate::derivative::params::{DerivativeParams, Watermark};
-use piwigo_gate::derivative::render::{Limits, Order, RenderError, render};
+use piwigo_gate::derivative::render::{RenderOptions, render};
 use piwigo_gate::derivative::size::{CenterOfInterest, SizingParams};
 use piwigo_gate::picture::encode::encode;
 use piwigo_gate::picture::format::Format;
+use piwigo_gate::picture::limits::{Limits, PictureError};
 use piwigo_gate::picture::opened::Opened;
 use piwigo_gate::picture::profile::to_srgb;
 use piwigo_gate::picture::{Channels, Picture};
@@ -78,7 +79,13 @@ fn made_with(name: &str, size: &str, set: &str, quality_of_source: bool) -> Vec<
     let sharpen = set.strip_prefix("sharpen").map_or(0, |amount| amount.parse().unwrap());
     let watermark = watermark.as_ref().map(|watermark| (watermark, &mark[..]));
     let extension = name.rsplit_once('.').unwrap().1;
-    let order = Order { coi, sharpen, watermark, quality_of_source, ..Order::plain(&params, extension) };
+    let order = RenderOptions {
+        coi,
+        sharpen,
+        watermark,
+        quality_of_source,
+        ..RenderOptions::plain(&params, extension)
+    };
     render(&source(name), &order).unwrap()
 }
 
@@ -185,7 +192,8 @@ fn by_default_jpegs_have_no_more_bytes_than_imagicks_and_are_as_near_to_the_pict
     for (name, size) in table {
         let path = format!("{}__base__{size}.jpg", name.strip_suffix(".jpg").unwrap());
         let params = params(size);
-        let order = |quality_of_source| Order { quality_of_source, ..Order::plain(&params, "jpg") };
+        let order =
+            |quality_of_source| RenderOptions { quality_of_source, ..RenderOptions::plain(&params, "jpg") };
         let files = [
             data(&format!("imagick/{path}")).expect(&path),
             render(&source(name), &order(true)).unwrap(),
@@ -228,7 +236,8 @@ fn where_only_one_of_the_libraries_obeys_the_settings_it_is_the_model() {
 fn opacity_is_kept_where_the_format_can_and_becomes_white_where_it_cannot() {
     let params = params("sq");
     let file = source("06_alpha_1400x1000.png");
-    let channels = |extension| decode(&render(&file, &Order::plain(&params, extension)).unwrap()).channels;
+    let channels =
+        |extension| decode(&render(&file, &RenderOptions::plain(&params, extension)).unwrap()).channels;
     for (extension, expected) in
         [("png", Channels::Rgba), ("webp", Channels::Rgba), ("gif", Channels::Rgba), ("jpg", Channels::Rgb)]
     {
@@ -243,7 +252,7 @@ fn a_picture_that_fits_is_not_enlarged_and_a_thin_one_keeps_a_pixel() {
     let thin = Picture { pixels: vec![90; 5000], width: 1, height: 5000, channels: Channels::Gray };
     let thin = encode(thin, None, Format::Png, 95);
     let params = params("th");
-    let out = decode(&render(&thin.unwrap(), &Order::plain(&params, "png")).unwrap());
+    let out = decode(&render(&thin.unwrap(), &RenderOptions::plain(&params, "png")).unwrap());
     assert_eq!(out.size(), (1, 144));
 }
 
@@ -254,7 +263,7 @@ fn the_rotation_of_the_database_wins_over_the_cameras() {
     for (rotation, size) in
         [(None, (108, 144)), (Some(3), (108, 144)), (Some(0), (144, 108)), (Some(4), (144, 108))]
     {
-        let out = render(&file, &Order { rotation, ..Order::plain(&params, "jpg") }).unwrap();
+        let out = render(&file, &RenderOptions { rotation, ..RenderOptions::plain(&params, "jpg") }).unwrap();
         assert_eq!(decode(&out).size(), size, "{rotation:?}");
     }
 }
@@ -262,7 +271,7 @@ fn the_rotation_of_the_database_wins_over_the_cameras() {
 #[test]
 fn jpegs_are_progressive_and_carry_no_exif() {
     let params = params("xx");
-    let out = render(&source("04_exif6_4000x3000.jpg"), &Order::plain(&params, "jpg")).unwrap();
+    let out = render(&source("04_exif6_4000x3000.jpg"), &RenderOptions::plain(&params, "jpg")).unwrap();
     let has = |bytes: &[u8]| out.windows(bytes.len()).any(|window| window == bytes);
     assert!(has(&[0xFF, 0xC2]) && !has(b"Exif"));
 }
@@ -278,11 +287,11 @@ fn every_format_is_written_and_others_are_refused() {
         ("gif", b"GIF89a"),
         ("webp", b"RIFF"),
     ] {
-        let out = render(&file, &Order::plain(&params, extension)).unwrap();
+        let out = render(&file, &RenderOptions::plain(&params, extension)).unwrap();
         assert!(out.starts_with(start), "{extension}");
         assert_eq!(decode(&out).size(), (100, 80), "{extension}");
     }
-    assert!(matches!(render(&file, &Order::plain(&params, "tiff")), Err(RenderError::Encode(_))));
+    assert!(matches!(render(&file, &RenderOptions::plain(&params, "tiff")), Err(PictureError::Encode(_))));
 }
 
 #[test]
@@ -296,7 +305,9 @@ fn a_profile_is_kept_in_large_results_and_its_colours_are_converted_in_small_one
     {
         let file = encode(red.clone(), Some(&profile), format, 95).unwrap();
         for strip_below in [144 * 108, 144 * 108 + 1] {
-            let out = render(&file, &Order { strip_below, ..Order::plain(&params, extension) }).unwrap();
+            let out =
+                render(&file, &RenderOptions { strip_below, ..RenderOptions::plain(&params, extension) })
+                    .unwrap();
             let decoded = Opened::open(&out, &Limits::default()).unwrap().decode(1).unwrap();
             let is_kept = strip_below == 144 * 108 && extension != "gif";
             assert_eq!(decoded.profile.as_ref() == Some(&profile), is_kept, "{extension} {strip_below}");

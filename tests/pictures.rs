@@ -3,8 +3,9 @@
 
 use piwigo_gate::derivative::name::Kind;
 use piwigo_gate::derivative::params::DerivativeParams;
-use piwigo_gate::derivative::render::{Limits, Order, RenderError, render};
+use piwigo_gate::derivative::render::{RenderOptions, render};
 use piwigo_gate::derivative::size::SizingParams;
+use piwigo_gate::picture::limits::{Limits, PictureError};
 use piwigo_gate::picture::opened::Opened;
 use piwigo_gate::picture::profile::to_srgb;
 use piwigo_gate::picture::{Channels, Picture};
@@ -17,10 +18,10 @@ fn read(name: &str) -> Vec<u8> {
     std::fs::read(path).expect(name)
 }
 
-fn made_of(file: &[u8], extension: &str) -> Result<Vec<u8>, RenderError> {
+fn made_of(file: &[u8], extension: &str) -> Result<Vec<u8>, PictureError> {
     let sizing = SizingParams::classic(144, 144);
     let params = DerivativeParams { kind: Kind::Thumb, last_mod_time: 0, sizing, sharpen: 0 };
-    render(file, &Order::plain(&params, extension))
+    render(file, &RenderOptions::plain(&params, extension))
 }
 
 fn decode(file: &[u8]) -> Picture {
@@ -61,7 +62,10 @@ fn every_picture_is_made_or_left_to_piwigo() {
         let made = made_of(&read(name), name.rsplit_once('.').unwrap().1);
         match (&made, &expected) {
             (Ok(file), Made(width, height)) => assert_eq!(decode(file).size(), (*width, *height), "{name}"),
-            (Err(RenderError::Broken(_) | RenderError::UnknownFormat | RenderError::TooLarge(_)), Left) => {}
+            (
+                Err(PictureError::Broken(_) | PictureError::UnknownFormat | PictureError::TooLarge(_)),
+                Left,
+            ) => {}
             _ => panic!("{name}: {:?}", made.map(|file| decode(&file).size())),
         }
         if let Err(error) = made {
@@ -173,8 +177,8 @@ fn colours_are_as_near_to_the_picture_as_the_format_allows() {
         let file = read(name);
         let (kind, sizing) = (Kind::Square, SizingParams::square(120));
         let params = DerivativeParams { kind, last_mod_time: 0, sizing, sharpen: 0 };
-        let order = Order::plain(&params, name.rsplit_once('.').unwrap().1);
-        let made = decode(&render(&file, &Order { rotation: Some(0), ..order }).unwrap());
+        let order = RenderOptions::plain(&params, name.rsplit_once('.').unwrap().1);
+        let made = decode(&render(&file, &RenderOptions { rotation: Some(0), ..order }).unwrap());
         let expected = reference(&file, made.size());
         let difference = colour::mean_difference(&made.pixels, &expected.pixels);
         let seen = colour::mean_difference(&from_afar(&made), &from_afar(&expected));

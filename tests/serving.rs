@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fastcgi_client::{Client, Params, Request as ClientRequest, io};
-use piwigo_gate::settings::Limits;
+use piwigo_gate::server::limits::Limits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::time::timeout;

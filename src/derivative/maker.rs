@@ -17,14 +17,10 @@ use tokio::time::timeout;
 
 use super::making::{Attempt, Share, at, from_any, mark_file, whole_seconds};
 use super::memory;
-use super::name;
-use super::params::DerivativeParams;
-use super::plan::Picture;
-use super::store::{self, Place, Stamp, StoreError};
+use super::order::{MakeError, Order};
+use super::store::{self, Place, Stamp};
 use super::stored::{self, Stored};
-use crate::piwigo::gallery::Gallery;
-use crate::send::{Tree, Unsendable};
-use crate::settings::DerivativeQuality;
+use crate::send::Tree;
 
 /// What an ordinary making may take: 60 megapixels, about.
 const ORDINARY: Share = Share { source_bytes: 64 << 20, decoded_bytes: 192 << 20, memory: u64::MAX };
@@ -52,82 +48,7 @@ const SWEPT_FOR: Duration = Duration::from_mins(10);
 /// changes while it waits and is made is then newer than it.
 const LOOKED_BEFORE: Duration = Duration::from_secs(2);
 
-/// An order for one derivative.
-#[derive(Clone, Debug)]
-pub struct Commission {
-    /// The gallery's files.
-    pub tree: Arc<Tree>,
-    /// Its settings, at most a second old.
-    pub gallery: Arc<Gallery>,
-    /// What it is made from.
-    pub picture: Picture,
-    /// Which size, as the settings have it.
-    pub params: DerivativeParams,
-    /// Keep the frames of an animated GIF; else its first is taken, as Piwigo does.
-    pub keep_animation: bool,
-    /// Refuse an animated WebP, which Piwigo can keep moving; else its first frame is taken.
-    pub refuse_animated_webp: bool,
-    /// How fine JPEG and WebP files are written.
-    pub quality: DerivativeQuality,
-    /// When this was ordered: settings and row were read a moment before.
-    pub ordered: SystemTime,
-}
-
-impl Commission {
-    /// Its path below the derivatives' directory.
-    fn derivative(&self) -> Option<String> {
-        let path = name::derivative_path(self.picture.file.as_bytes(), self.params.kind)?;
-        String::from_utf8(path).ok()
-    }
-}
-
-/// Why there is no derivative.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unmade {
-    /// The source is missing, or reached through a link that is not followed.
-    #[error("the source is missing: {0}")]
-    NoSource(String),
-    /// The gate's decoders cannot read the source, or it needs more memory than there is. Piwigo's may.
-    #[error("the source cannot be used: {0}")]
-    Source(String),
-    /// Making it needs more memory than this process may have. Piwigo may have more.
-    #[error("there is not enough memory: {0}")]
-    Memory(String),
-    /// The settings name a watermark that cannot be used, or ask for what the format does not have.
-    #[error("it cannot be made: {0}")]
-    Settings(String),
-    /// Where it belongs is no directory of the gallery's own, or its name is too long for a file.
-    #[error("it cannot be kept: {0}")]
-    Place(String),
-    /// This user may not write there.
-    #[error("this user may not write derivatives: {0}")]
-    Denied(String),
-    /// The disk is full, or fails.
-    #[error("it cannot be written: {0}")]
-    Disk(String),
-    /// Too many are being made, or this one took too long.
-    #[error("too many derivatives are being made")]
-    Busy,
-}
-
-impl From<Unsendable> for Unmade {
-    fn from(error: Unsendable) -> Self {
-        Unmade::NoSource(error.to_string())
-    }
-}
-
-impl From<StoreError> for Unmade {
-    fn from(error: StoreError) -> Self {
-        let text = error.to_string();
-        match error {
-            StoreError::Denied { .. } => Unmade::Denied(text),
-            StoreError::Link(_) | StoreError::Name => Unmade::Place(text),
-            StoreError::Disk { .. } => Unmade::Disk(text),
-        }
-    }
-}
-
-type Outcome = Result<(), Unmade>;
+type Outcome = Result<(), MakeError>;
 
 /// Makes derivatives, a few at a time.
 pub struct Maker {
@@ -149,7 +70,7 @@ struct Failure {
     /// The source's path, or the derivative's where the source is not to blame.
     of: String,
     files: Files,
-    why: Unmade,
+    why: MakeError,
     /// When it is tried again even so.
     until: Option<Instant>,
 }
@@ -180,31 +101,31 @@ impl Maker {
     /// Makes a derivative that is missing or stale; one that is fresh by now is left as it is.
     ///
     /// # Errors
-    /// [`Unmade`].
-    pub async fn make(self: &Arc<Self>, commission: Commission) -> Result<(), Unmade> {
+    /// [`MakeError`].
+    pub async fn make(self: &Arc<Self>, commission: Order) -> Result<(), MakeError> {
         let Some(derivative) = commission.derivative() else {
-            return Err(Unmade::Source("its name has no extension".into()));
+            return Err(MakeError::Source("its name has no extension".into()));
         };
-        let Ok(_place) = self.waiting.try_acquire() else { return Err(Unmade::Busy) };
+        let Ok(_place) = self.waiting.try_acquire() else { return Err(MakeError::Busy) };
         let mut outcome = self.join_or_start(derivative, commission)?;
         match timeout(self.patience, outcome.wait_for(Option::is_some)).await {
-            Ok(Ok(outcome)) => outcome.clone().unwrap_or(Err(Unmade::Busy)),
-            Ok(Err(_)) | Err(_) => Err(Unmade::Busy),
+            Ok(Ok(outcome)) => outcome.clone().unwrap_or(Err(MakeError::Busy)),
+            Ok(Err(_)) | Err(_) => Err(MakeError::Busy),
         }
     }
 
     fn join_or_start(
         self: &Arc<Self>,
         derivative: String,
-        commission: Commission,
-    ) -> Result<watch::Receiver<Option<Outcome>>, Unmade> {
+        commission: Order,
+    ) -> Result<watch::Receiver<Option<Outcome>>, MakeError> {
         let mut under_way = locked(&self.under_way);
         // One whose task is gone has no outcome.
         if let Some(outcome) = under_way.get(&derivative).filter(|outcome| outcome.has_changed().is_ok()) {
             return Ok(outcome.clone());
         }
         if under_way.len() >= MAX_UNDER_WAY {
-            return Err(Unmade::Busy);
+            return Err(MakeError::Busy);
         }
         let (done, outcome) = watch::channel(None);
         under_way.insert(derivative.clone(), outcome.clone());
@@ -219,7 +140,7 @@ impl Maker {
         Ok(outcome)
     }
 
-    async fn carry_out(self: &Arc<Self>, derivative: &str, commission: Arc<Commission>) -> Outcome {
+    async fn carry_out(self: &Arc<Self>, derivative: &str, commission: Arc<Order>) -> Outcome {
         let looked_at = {
             let commission = commission.clone();
             blocking(move || files(&commission)).await?
@@ -237,13 +158,13 @@ impl Maker {
         }
         let why = match made {
             Ok(()) => return Ok(()),
-            Err(Attempt::TooLarge(why)) => Unmade::Source(format!("too large: {why}")),
-            Err(Attempt::Memory(why)) => Unmade::Memory(why),
+            Err(Attempt::TooLarge(why)) => MakeError::Source(format!("too large: {why}")),
+            Err(Attempt::Memory(why)) => MakeError::Memory(why),
             Err(Attempt::Failed(why)) => why,
         };
         let of = match &why {
-            Unmade::Source(_) | Unmade::Memory(_) => commission.picture.file.clone(),
-            Unmade::Settings(_) => derivative.to_owned(),
+            MakeError::Source(_) | MakeError::Memory(_) => commission.picture.file.clone(),
+            MakeError::Settings(_) => derivative.to_owned(),
             _ => return Err(why),
         };
         tracing::warn!(
@@ -256,7 +177,7 @@ impl Maker {
         if failures.len() >= MAX_FAILURES {
             failures.pop_front();
         }
-        let until = matches!(why, Unmade::Memory(_)).then(|| Instant::now() + SHORT_OF_MEMORY);
+        let until = matches!(why, MakeError::Memory(_)).then(|| Instant::now() + SHORT_OF_MEMORY);
         failures.push_back(Failure { of, files: looked_at, why: why.clone(), until });
         Err(why)
     }
@@ -266,7 +187,7 @@ impl Maker {
         share: Share,
         parts: u32,
         derivative: &str,
-        commission: &Arc<Commission>,
+        commission: &Arc<Order>,
     ) -> Result<(), Attempt> {
         let (maker, derivative, commission) = (self.clone(), derivative.to_owned(), commission.clone());
         blocking(move || {
@@ -278,8 +199,8 @@ impl Maker {
     }
 
     /// Blocks, for as long as reading, decoding and writing take.
-    fn make_now(&self, share: Share, derivative: &str, commission: &Commission) -> Result<(), Attempt> {
-        let Commission { tree, gallery, picture, params, ordered, .. } = commission;
+    fn make_now(&self, share: Share, derivative: &str, commission: &Order) -> Result<(), Attempt> {
+        let Order { tree, gallery, picture, params, ordered, .. } = commission;
         let base = &gallery.layout.derivative_dir;
         let began = SystemTime::now();
         let path = format!("{base}{derivative}");
@@ -287,12 +208,12 @@ impl Maker {
         match stored::look(tree, &path, &picture.file, params.last_mod_time) {
             Stored::Fresh => return Ok(()),
             Stored::NoSource | Stored::Refused => {
-                return Err(Unmade::NoSource(picture.file.clone()).into());
+                return Err(MakeError::NoSource(picture.file.clone()).into());
             }
             Stored::Absent => {}
         }
-        let source = store::stamp(tree, &picture.file).map_err(Unmade::from)?;
-        let place = Place::make(tree, base, derivative).map_err(Unmade::from)?;
+        let source = store::stamp(tree, &picture.file).map_err(MakeError::from)?;
+        let place = Place::make(tree, base, derivative).map_err(MakeError::from)?;
         self.sweep(tree, &place, began);
 
         let (bytes, from) = from_any(share, commission, &place, source)?;
@@ -303,7 +224,7 @@ impl Maker {
             at(params.last_mod_time),
         ];
         let dated = dated.into_iter().flatten().max().unwrap_or(*ordered);
-        place.write(&bytes, dated).map_err(Unmade::from)?;
+        place.write(&bytes, dated).map_err(MakeError::from)?;
         let took = began.elapsed().unwrap_or_default().as_millis();
         tracing::debug!(derivative, from, bytes = bytes.len(), milliseconds = %took, "made");
         Ok(())
@@ -325,13 +246,13 @@ impl Maker {
         place.sweep(now);
     }
 
-    fn known_failure(&self, derivative: &str, source: &str, files: Files) -> Option<Unmade> {
+    fn known_failure(&self, derivative: &str, source: &str, files: Files) -> Option<MakeError> {
         let mut failures = locked(&self.failures);
         let at = failures.iter().position(|failure| failure.of == source || failure.of == derivative)?;
         let failure = &failures[at];
         // The mark is no part of what is wrong with a source.
         let unchanged = match failure.why {
-            Unmade::Source(_) | Unmade::Memory(_) => failure.files.source == files.source,
+            MakeError::Source(_) | MakeError::Memory(_) => failure.files.source == files.source,
             _ => failure.files == files,
         };
         if unchanged && failure.until.is_none_or(|until| Instant::now() < until) {
@@ -349,7 +270,7 @@ impl Maker {
                     tracing::warn!("derivatives can be written again");
                 }
             }
-            Err(why @ (Unmade::Disk(_) | Unmade::Denied(_) | Unmade::Place(_))) => {
+            Err(why @ (MakeError::Disk(_) | MakeError::Denied(_) | MakeError::Place(_))) => {
                 if !self.trouble.swap(true, Ordering::Relaxed) {
                     tracing::error!(
                         derivative,
@@ -364,7 +285,7 @@ impl Maker {
 }
 
 /// What a derivative is made from, as it is now.
-fn files(commission: &Commission) -> Result<Files, Unmade> {
+fn files(commission: &Order) -> Result<Files, MakeError> {
     let source = store::stamp(&commission.tree, &commission.picture.file)?;
     let mark = match mark_file(commission) {
         Some(path) => store::stamp(&commission.tree, &path).ok(),
@@ -375,11 +296,11 @@ fn files(commission: &Commission) -> Result<Files, Unmade> {
 
 /// Runs what takes its time where that is no harm.
 async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Unmade> + Send + 'static,
-) -> Result<T, Unmade> {
+    work: impl FnOnce() -> Result<T, MakeError> + Send + 'static,
+) -> Result<T, MakeError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(_) => Err(Unmade::Busy),
+        Err(_) => Err(MakeError::Busy),
     }
 }
 
@@ -390,12 +311,15 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use super::*;
     use crate::derivative::name::Kind;
+    use crate::derivative::order::DerivativeQuality;
     use crate::derivative::params::Watermark;
+    use crate::derivative::plan::Picture;
+    use crate::piwigo::gallery::Gallery;
     use crate::settings::{PiwigoFiles, Symlinks};
-    use std::path::Path;
 
     /// A gallery with one picture of 400 × 300, `u/a.jpg`, as old as the epoch.
     struct Scene {
@@ -424,8 +348,8 @@ mod tests {
             fs::File::options().append(true).open(&path).unwrap().set_modified(time).unwrap();
         }
 
-        fn order(&self, kind: Kind) -> Commission {
-            Commission {
+        fn order(&self, kind: Kind) -> Order {
+            Order {
                 tree: Arc::new(Tree::new(self.root(), Symlinks::SameOwner, &[])),
                 gallery: self.gallery.clone(),
                 picture: Picture::original("u/a.jpg".into(), (Some(400), Some(300)), Some(0), None),
@@ -464,7 +388,7 @@ mod tests {
         // A newer source makes the larger one stale.
         scene.write("u/a.jpg", b"no picture", 4_000_000_000);
         let failed = maker().make(scene.order(Kind::Thumb)).await;
-        assert!(matches!(failed, Err(Unmade::Source(_))), "{failed:?}");
+        assert!(matches!(failed, Err(MakeError::Source(_))), "{failed:?}");
         // Half a larger one is none.
         let scene = Scene::new();
         scene.write("_data/i/u/a-2s.jpg", &jpeg()[..100], 1000);
@@ -490,7 +414,7 @@ mod tests {
         scene.write("u/a.gif", &film, 0);
         for (keep_animation, frames) in [(false, 1), (true, 2)] {
             let picture = Picture::original("u/a.gif".into(), (Some(400), Some(300)), Some(0), None);
-            maker().make(Commission { picture, keep_animation, ..scene.order(Kind::Thumb) }).await.unwrap();
+            maker().make(Order { picture, keep_animation, ..scene.order(Kind::Thumb) }).await.unwrap();
             let path = scene.root().join("_data/i/u/a-th.gif");
             let made = fs::read(&path).unwrap();
             fs::remove_file(path).unwrap();
@@ -525,7 +449,7 @@ mod tests {
             Arc::get_mut(&mut scene.gallery).unwrap().derivatives.watermark = mark;
             for _ in 0..2 {
                 let failed = maker.make(scene.order(Kind::XSmall)).await;
-                assert!(matches!(failed, Err(Unmade::Settings(_))), "{file}: {failed:?}");
+                assert!(matches!(failed, Err(MakeError::Settings(_))), "{file}: {failed:?}");
             }
             locked(&maker.failures).clear();
         }
@@ -540,7 +464,7 @@ mod tests {
         let turn = maker.turns.acquire().await.unwrap();
         let (first, second) =
             tokio::join!(maker.make(scene.order(Kind::Thumb)), maker.make(scene.order(Kind::Square)));
-        assert_eq!((first, second), (Err(Unmade::Busy), Err(Unmade::Busy)));
+        assert_eq!((first, second), (Err(MakeError::Busy), Err(MakeError::Busy)));
         drop(turn);
         // Who waited has gone; what they asked for is made all the same.
         let start = Instant::now();

@@ -4,13 +4,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, SystemTime};
 
-use super::maker::{Commission, Unmade};
 use super::name;
+use super::order::{MakeError, Order};
 use super::plan::{self, Step};
-use super::render::{self, Limits, Order, RenderError};
+use super::render::{self, RenderOptions};
 use super::store::{self, Place, Stamp};
+use crate::derivative::order::DerivativeQuality;
+use crate::picture::limits::{Limits, PictureError};
 use crate::send::Tree;
-use crate::settings::DerivativeQuality;
 
 /// Largest watermark file, in bytes.
 const MAX_MARK: u64 = 16 << 20;
@@ -47,11 +48,11 @@ pub(super) enum Attempt {
     TooLarge(String),
     /// It needs more memory than the process may have now.
     Memory(String),
-    Failed(Unmade),
+    Failed(MakeError),
 }
 
-impl From<Unmade> for Attempt {
-    fn from(why: Unmade) -> Self {
+impl From<MakeError> for Attempt {
+    fn from(why: MakeError) -> Self {
         Attempt::Failed(why)
     }
 }
@@ -59,11 +60,11 @@ impl From<Unmade> for Attempt {
 /// Makes the derivative's bytes in the first way that works; the second part names what it was made from.
 pub(super) fn from_any(
     share: Share,
-    commission: &Commission,
+    commission: &Order,
     place: &Place,
     source: Stamp,
 ) -> Result<(Vec<u8>, String), Attempt> {
-    let Commission { tree, gallery, picture, params, .. } = commission;
+    let Order { tree, gallery, picture, params, .. } = commission;
     let steps = plan::steps(params, &gallery.derivatives, picture);
     for step in &steps {
         let Some((kind, since)) = step.from else { continue };
@@ -74,7 +75,7 @@ pub(super) fn from_any(
         // Piwigo's own files are there before they are whole.
         tracing::debug!(size = kind.token(), file = picture.file, "a larger derivative is of no use");
     }
-    let Some(last) = steps.last() else { return Err(Unmade::Busy.into()) };
+    let Some(last) = steps.last() else { return Err(MakeError::Busy.into()) };
     let mark = match mark_file(commission).filter(|_| last.watermark) {
         Some(file) => Some(mark(tree, &file)?),
         None => None,
@@ -85,7 +86,7 @@ pub(super) fn from_any(
             return Err(Attempt::Memory(format!("a file of {} bytes", source.length)));
         }
         Ok(None) => return Err(Attempt::TooLarge(format!("more than {} bytes", share.source_bytes))),
-        Err(error) => return Err(Unmade::from(error).into()),
+        Err(error) => return Err(MakeError::from(error).into()),
     };
     let made = rendered(share, commission, last, &bytes, mark.as_deref())?;
     Ok((made, "source".to_owned()))
@@ -93,7 +94,7 @@ pub(super) fn from_any(
 
 /// A larger derivative of the same picture, if it is fresh.
 fn larger(
-    commission: &Commission,
+    commission: &Order,
     place: &Place,
     kind: name::Kind,
     since: i64,
@@ -108,8 +109,8 @@ fn larger(
     (Some(modified) >= needed).then_some(bytes)
 }
 
-fn mark(tree: &Tree, file: &str) -> Result<Vec<u8>, Unmade> {
-    let unusable = |why: String| Unmade::Settings(format!("the watermark {file} cannot be used: {why}"));
+fn mark(tree: &Tree, file: &str) -> Result<Vec<u8>, MakeError> {
+    let unusable = |why: String| MakeError::Settings(format!("the watermark {file} cannot be used: {why}"));
     let plain = |segment: &str| !segment.is_empty() && !segment.starts_with('.');
     if !file.split('/').all(plain) {
         return Err(unusable("it is not below the gallery's root".into()));
@@ -124,17 +125,17 @@ fn mark(tree: &Tree, file: &str) -> Result<Vec<u8>, Unmade> {
 /// One rendering; what a decoder does to itself stays in here.
 fn rendered(
     share: Share,
-    commission: &Commission,
+    commission: &Order,
     step: &Step,
     source: &[u8],
     mark: Option<&[u8]>,
 ) -> Result<Vec<u8>, Attempt> {
-    let Commission { gallery, picture, params, keep_animation, quality, .. } = commission;
+    let Order { gallery, picture, params, keep_animation, quality, .. } = commission;
     let config = &gallery.derivatives;
     let extension = plan::extension(&picture.file).unwrap_or_default();
     let moves = *keep_animation && extension == "gif";
     let pixels = if moves { MAX_MOVING_PIXELS } else { Limits::default().pixels };
-    let order = Order {
+    let order = RenderOptions {
         params,
         quality: match quality {
             DerivativeQuality::Source => config.quality,
@@ -154,16 +155,16 @@ fn rendered(
     let made = catch_unwind(AssertUnwindSafe(|| render::render(source, &order)));
     match made {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(RenderError::TooLarge(why))) => Err(Attempt::TooLarge(why)),
-        Ok(Err(error @ RenderError::Memory(..))) => Err(Attempt::Memory(error.to_string())),
-        Ok(Err(RenderError::Resources(_))) => Err(Unmade::Busy.into()),
-        Ok(Err(error @ (RenderError::Watermark(_) | RenderError::Encode(_)))) => {
-            Err(Unmade::Settings(error.to_string()).into())
+        Ok(Err(PictureError::TooLarge(why))) => Err(Attempt::TooLarge(why)),
+        Ok(Err(error @ PictureError::Memory(..))) => Err(Attempt::Memory(error.to_string())),
+        Ok(Err(PictureError::Resources(_))) => Err(MakeError::Busy.into()),
+        Ok(Err(error @ (PictureError::Watermark(_) | PictureError::Encode(_)))) => {
+            Err(MakeError::Settings(error.to_string()).into())
         }
-        Ok(Err(error @ (RenderError::UnknownFormat | RenderError::Broken(_)))) => {
-            Err(Unmade::Source(error.to_string()).into())
+        Ok(Err(error @ (PictureError::UnknownFormat | PictureError::Broken(_)))) => {
+            Err(MakeError::Source(error.to_string()).into())
         }
-        Err(_) => Err(Unmade::Source("the decoder failed".into()).into()),
+        Err(_) => Err(MakeError::Source("the decoder failed".into()).into()),
     }
 }
 
@@ -181,7 +182,7 @@ pub(super) fn at(seconds: i64) -> Option<SystemTime> {
 }
 
 /// Where the watermark's file is, if this size is meant to carry it: relative to the root, as Piwigo stores it.
-pub(super) fn mark_file(commission: &Commission) -> Option<String> {
+pub(super) fn mark_file(commission: &Order) -> Option<String> {
     let watermark = &commission.gallery.derivatives.watermark;
     watermark.is_used_by(&commission.params).then(|| {
         let file = String::from_utf8_lossy(&watermark.file).into_owned();

@@ -9,6 +9,7 @@ pub mod maker;
 mod making;
 mod memory;
 pub mod name;
+pub mod order;
 pub mod params;
 pub mod plan;
 pub mod render;

@@ -7,6 +7,8 @@ use super::size::{CenterOfInterest, Crop, Sizing};
 use crate::picture::encode::encode_as;
 use crate::picture::format::Format;
 use crate::picture::gif::{Frames, Writer};
+use crate::picture::limits::Limits;
+use crate::picture::limits::PictureError;
 use crate::picture::opened::{Decoded, Opened};
 use crate::picture::orientation::{before_turning, turn, turned_size};
 use crate::picture::profile::{LARGEST_KEPT, describes, to_srgb};
@@ -18,7 +20,7 @@ use crate::picture::{Channels, Picture};
 
 /// What is to be made of a source picture.
 #[derive(Clone, Copy, Debug)]
-pub struct Order<'a> {
+pub struct RenderOptions<'a> {
     /// The size.
     pub params: &'a DerivativeParams,
     /// Quality of JPEG and WebP, 1 to 100.
@@ -46,10 +48,10 @@ pub struct Order<'a> {
     pub limits: Limits,
 }
 
-impl<'a> Order<'a> {
+impl<'a> RenderOptions<'a> {
     /// An order by Piwigo's own defaults: the size's own sharpening, no watermark, turned as EXIF says.
     pub fn plain(params: &'a DerivativeParams, extension: &'a str) -> Self {
-        Order {
+        RenderOptions {
             params,
             quality: 95,
             quality_of_source: false,
@@ -66,67 +68,24 @@ impl<'a> Order<'a> {
     }
 }
 
-/// What one source may cost.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Pixels of the source, at most.
-    pub pixels: u64,
-    /// Bytes that decoding may take, at most.
-    pub decoded_bytes: u64,
-    /// Bytes that decoding may take as long as the process's own limits are as narrow as they are now.
-    pub memory: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { pixels: 1_000_000_000, decoded_bytes: 1 << 30, memory: u64::MAX }
-    }
-}
-
-/// Why no derivative was made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RenderError {
-    /// No format that is known here.
-    #[error("not a picture in a format that is known here")]
-    UnknownFormat,
-    /// Its dimensions or what decoding would take are beyond the limits.
-    #[error("too large: {0}")]
-    TooLarge(String),
-    /// It may be made where this process may have more memory.
-    #[error("decoding takes {0} bytes, and this process may have {1} more")]
-    Memory(u64, u64),
-    /// The file is broken or uses something the decoder does not know.
-    #[error("cannot be decoded: {0}")]
-    Broken(String),
-    /// The machine is short of something: it may work later.
-    #[error("not now: {0}")]
-    Resources(String),
-    /// The watermark's file cannot be used.
-    #[error("the watermark cannot be used: {0}")]
-    Watermark(String),
-    /// The result cannot be written in this format.
-    #[error("cannot be encoded: {0}")]
-    Encode(String),
-}
-
 /// Pixels that a JPEG is decoded to for one of the result, in each direction, at least. With 2 the results are hardly nearer
 /// to Piwigo's (SSIM 0.9688 against 0.9687), and large ones take half as long again.
 const OVERSAMPLING: f64 = 1.5;
 
 /// Makes the derivative. Its dimensions are exactly Piwigo's ([`super::size`]); it is never larger than the source.
 ///
-/// Of the metadata only the ICC profile is kept, from [`Order::strip_below`] pixels on. Where it is not, the colours are
+/// Of the metadata only the ICC profile is kept, from [`RenderOptions::strip_below`] pixels on. Where it is not, the colours are
 /// converted to sRGB first. EXIF is never kept: it may say where and by whom a photo was taken, and it holds a small copy
 /// of the whole picture; the orientation has been applied.
 ///
 /// # Errors
 /// When the source cannot be used, or is larger than the limits allow.
-pub fn render(source: &[u8], order: &Order<'_>) -> Result<Vec<u8>, RenderError> {
+pub fn render(source: &[u8], order: &RenderOptions<'_>) -> Result<Vec<u8>, PictureError> {
     let format = Format::named(order.extension)
-        .ok_or_else(|| RenderError::Encode(format!("no format is called {:?}", order.extension)))?;
+        .ok_or_else(|| PictureError::Encode(format!("no format is called {:?}", order.extension)))?;
     let source = Opened::open(source, &order.limits)?;
     if order.refuse_animated_webp && format == Format::WebP && source.is_animated_webp() {
-        return Err(RenderError::Broken("it is an animated WebP".to_owned()));
+        return Err(PictureError::Broken("it is an animated WebP".to_owned()));
     }
     let job = Job::new(&source, order, format)?;
     let quality = match format {
@@ -161,7 +120,7 @@ struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    fn new(source: &Opened<'_>, order: &Order<'a>, format: Format) -> Result<Self, RenderError> {
+    fn new(source: &Opened<'_>, order: &RenderOptions<'a>, format: Format) -> Result<Self, PictureError> {
         let stored = source.size();
         let turns = order.rotation.unwrap_or_else(|| source.quarter_turns()) % 4;
         let size = turned_size(stored, turns);
@@ -202,7 +161,7 @@ impl<'a> Job<'a> {
         picture: Picture,
         shrink: u32,
         profile: Option<Vec<u8>>,
-    ) -> Result<(Picture, Option<Vec<u8>>), RenderError> {
+    ) -> Result<(Picture, Option<Vec<u8>>), PictureError> {
         let scale = f64::from(shrink);
         let part = Part {
             left: f64::from(self.part.left) / scale,
@@ -232,7 +191,7 @@ impl<'a> Job<'a> {
     }
 
     /// All frames of an animation, each finished like a picture.
-    fn animate(&self, mut frames: Frames<'_>) -> Result<Vec<u8>, RenderError> {
+    fn animate(&self, mut frames: Frames<'_>) -> Result<Vec<u8>, PictureError> {
         let mut writer = Writer::new(turned_size(self.scaled, self.turns), Some(frames.repeat()))?;
         let mut is_empty = true;
         while let (Some(frame), delay) = frames.next()? {
@@ -240,17 +199,17 @@ impl<'a> Job<'a> {
             is_empty = false;
         }
         if is_empty {
-            return Err(RenderError::Broken("it has no frame".to_owned()));
+            return Err(PictureError::Broken("it has no frame".to_owned()));
         }
         writer.finish()
     }
 }
 
-fn decode_mark(file: &[u8], limits: &Limits) -> Result<Picture, RenderError> {
+fn decode_mark(file: &[u8], limits: &Limits) -> Result<Picture, PictureError> {
     let decoded = Opened::open(file, limits).and_then(|opened| opened.decode(1));
     let Decoded { picture, profile, .. } = decoded.map_err(|error| match error {
-        RenderError::Memory(..) | RenderError::Resources(_) => error,
-        error => RenderError::Watermark(error.to_string()),
+        PictureError::Memory(..) | PictureError::Resources(_) => error,
+        error => PictureError::Watermark(error.to_string()),
     })?;
     Ok(to_srgb(picture, profile.as_deref()))
 }

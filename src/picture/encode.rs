@@ -4,7 +4,7 @@ use super::format::Format;
 use super::gif::Writer;
 use super::quality::Quality;
 use super::{Picture, jpeg, png, webp};
-use crate::derivative::render::RenderError;
+use crate::picture::limits::PictureError;
 
 /// Writes a file. `quality`, 1 to 100, is for JPEG and WebP. `profile` describes the colours; GIF cannot carry it. What
 /// is transparent becomes white in a JPEG.
@@ -16,7 +16,7 @@ pub fn encode(
     profile: Option<&[u8]>,
     format: Format,
     quality: u8,
-) -> Result<Vec<u8>, RenderError> {
+) -> Result<Vec<u8>, PictureError> {
     encode_as(picture, profile, format, Quality::exactly(quality))
 }
 
@@ -29,7 +29,7 @@ pub fn encode_as(
     profile: Option<&[u8]>,
     format: Format,
     quality: Quality,
-) -> Result<Vec<u8>, RenderError> {
+) -> Result<Vec<u8>, PictureError> {
     match format {
         Format::Jpeg => jpeg::encode(&picture.on_white(), profile, quality),
         Format::Png => png::encode(&picture, profile),

@@ -6,9 +6,9 @@ use gif::{
     ColorOutput, DecodeOptions, Decoder, DecodingError, DisposalMethod, Encoder, Frame, MemoryLimit, Repeat,
 };
 
-use super::opened::{check_limits, decoded_bytes};
+use super::limits::{check_limits, decoded_bytes};
 use super::{Channels, Picture};
-use crate::derivative::render::{Limits, RenderError};
+use crate::picture::limits::{Limits, PictureError};
 
 /// Pixels of a frame for which the search for its 256 colours looks at every pixel; of a larger one it looks
 /// at some.
@@ -27,12 +27,12 @@ pub struct OpenedGif<'a> {
 }
 
 impl<'a> OpenedGif<'a> {
-    pub fn open(file: &'a [u8], limits: &Limits) -> Result<Self, RenderError> {
+    pub fn open(file: &'a [u8], limits: &Limits) -> Result<Self, PictureError> {
         let mut options = DecodeOptions::new();
         options.set_color_output(ColorOutput::RGBA);
         options.set_memory_limit(match NonZeroU64::new(limits.decoded_bytes) {
             Some(most) => MemoryLimit::Bytes(most),
-            None => return Err(RenderError::TooLarge("no memory is allowed".to_owned())),
+            None => return Err(PictureError::TooLarge("no memory is allowed".to_owned())),
         });
         let decoder = options.read_info(file).map_err(broken)?;
         let size = (u32::from(decoder.width()), u32::from(decoder.height()));
@@ -45,12 +45,12 @@ impl<'a> OpenedGif<'a> {
     }
 
     /// The first frame.
-    pub fn decode(self) -> Result<Picture, RenderError> {
+    pub fn decode(self) -> Result<Picture, PictureError> {
         let mut frames = self.frames();
         frames
             .next()
             .map(|(picture, _)| picture)?
-            .ok_or_else(|| RenderError::Broken("it has no frame".to_owned()))
+            .ok_or_else(|| PictureError::Broken("it has no frame".to_owned()))
     }
 
     /// All frames.
@@ -88,7 +88,7 @@ impl Frames<'_> {
     }
 
     /// The next frame and how long it is shown, in hundredths of a second.
-    pub fn next(&mut self) -> Result<(Option<Picture>, u16), RenderError> {
+    pub fn next(&mut self) -> Result<(Option<Picture>, u16), PictureError> {
         let info = match self.decoder.next_frame_info() {
             // A file that was cut short between two frames.
             Err(DecodingError::UnexpectedEof) if self.has_frame => None,
@@ -102,7 +102,7 @@ impl Frames<'_> {
         self.left = self
             .left
             .checked_sub(cost.min(self.left + 1))
-            .ok_or_else(|| RenderError::TooLarge("its frames have too many pixels in all".to_owned()))?;
+            .ok_or_else(|| PictureError::TooLarge("its frames have too many pixels in all".to_owned()))?;
         // A frame may be larger than the canvas, which it then exceeds, and the decoder's own limit is not for buffers that
         // it is given. Beside it there are the canvas, and what was on it before.
         let bytes = self.decoder.buffer_size() as u64 + self.canvas.pixels.len() as u64 * 2;
@@ -168,8 +168,8 @@ impl Placed {
 }
 
 #[allow(clippy::needless_pass_by_value)] // for map_err
-fn broken(error: DecodingError) -> RenderError {
-    RenderError::Broken(error.to_string())
+fn broken(error: DecodingError) -> PictureError {
+    PictureError::Broken(error.to_string())
 }
 
 /// Writes a GIF frame by frame; each has its own 256 colours.
@@ -179,7 +179,7 @@ pub struct Writer {
 
 impl Writer {
     /// A GIF of `size`; `repeat` is how often it runs, for a picture of one frame `None`.
-    pub fn new(size: (u32, u32), repeat: Option<Repeat>) -> Result<Self, RenderError> {
+    pub fn new(size: (u32, u32), repeat: Option<Repeat>) -> Result<Self, PictureError> {
         let (width, height) = sides(size)?;
         let mut encoder = Encoder::new(Vec::new(), width, height, &[]).map_err(|error| failed(&error))?;
         if let Some(repeat) = repeat {
@@ -189,7 +189,7 @@ impl Writer {
     }
 
     /// Adds a frame of the whole size, shown for `delay` hundredths of a second.
-    pub fn add(&mut self, picture: Picture, delay: u16) -> Result<(), RenderError> {
+    pub fn add(&mut self, picture: Picture, delay: u16) -> Result<(), PictureError> {
         let (width, height) = sides(picture.size())?;
         let speed = palette_speed(picture.size());
         let mut frame = match picture.in_color() {
@@ -212,18 +212,18 @@ impl Writer {
     }
 
     /// The finished file.
-    pub fn finish(self) -> Result<Vec<u8>, RenderError> {
+    pub fn finish(self) -> Result<Vec<u8>, PictureError> {
         self.encoder.into_inner().map_err(|error| failed(&error))
     }
 }
 
-fn sides((width, height): (u32, u32)) -> Result<(u16, u16), RenderError> {
+fn sides((width, height): (u32, u32)) -> Result<(u16, u16), PictureError> {
     match (u16::try_from(width), u16::try_from(height)) {
         (Ok(width), Ok(height)) => Ok((width, height)),
-        _ => Err(RenderError::Encode(format!("a GIF is not {width} x {height} pixels"))),
+        _ => Err(PictureError::Encode(format!("a GIF is not {width} x {height} pixels"))),
     }
 }
 
-fn failed(error: &gif::EncodingError) -> RenderError {
-    RenderError::Encode(error.to_string())
+fn failed(error: &gif::EncodingError) -> PictureError {
+    PictureError::Encode(error.to_string())
 }

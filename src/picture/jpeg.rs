@@ -9,11 +9,12 @@ use memchr::memchr;
 
 use super::chroma::Planes;
 use super::jpeg_cut::{self, Completed, Whole};
-use super::opened::{Decoded, check_limits, check_memory};
+use super::limits::{check_limits, check_memory};
+use super::opened::Decoded;
 use super::orientation::quarter_turns_of_exif;
 use super::quality::{self, Quality};
 use super::{Channels, Picture};
-use crate::derivative::render::{Limits, RenderError};
+use crate::picture::limits::{Limits, PictureError};
 
 /// Scans of a progressive picture, at most: encoders write about 10. Each costs time, but needs next to no bytes.
 const MOST_SCANS: usize = 50;
@@ -40,30 +41,30 @@ pub struct OpenedJpeg<'a> {
 }
 
 impl<'a> OpenedJpeg<'a> {
-    pub fn open(file: &'a [u8], limits: &Limits) -> Result<Self, RenderError> {
+    pub fn open(file: &'a [u8], limits: &Limits) -> Result<Self, PictureError> {
         let structure = Structure::of(file);
         let (completed, whole) = if structure.is_complete {
             (Completed::as_it_is(file), None)
         } else {
             jpeg_cut::complete(file)
-                .ok_or_else(|| RenderError::Broken("the file ends too early".to_owned()))?
+                .ok_or_else(|| PictureError::Broken("the file ends too early".to_owned()))?
         };
         let mut decoder = Decoder::new(completed);
         decoder.read_info().map_err(broken)?;
-        let info = decoder.info().ok_or_else(|| RenderError::Broken("it has no frame".to_owned()))?;
+        let info = decoder.info().ok_or_else(|| PictureError::Broken("it has no frame".to_owned()))?;
         let size = (u32::from(info.width), u32::from(info.height));
         check_limits(size, 0, limits)?;
         let is_progressive = info.coding_process == CodingProcess::DctProgressive;
         let most = if is_progressive { MOST_SCANS } else { MOST_BASELINE_SCANS };
         if structure.scans > most {
-            return Err(RenderError::TooLarge(format!(
+            return Err(PictureError::TooLarge(format!(
                 "{} scans, where {most} are the limit",
                 structure.scans
             )));
         }
         // Every block of 8x8 pixels takes a bit at least; a decoder would fill in what is not there.
         if (file.len() as u64) * 8 < u64::from(size.0) * u64::from(size.1) / 64 {
-            return Err(RenderError::Broken("the file is too short for its dimensions".to_owned()));
+            return Err(PictureError::Broken("the file is too short for its dimensions".to_owned()));
         }
         let (format, is_adobe) = (info.pixel_format, structure.is_adobe);
         let quality = structure.table_sum.map(quality::of_table);
@@ -94,7 +95,7 @@ impl<'a> OpenedJpeg<'a> {
         self.decoder.exif_data().map_or(0, quarter_turns_of_exif)
     }
 
-    pub fn decode(mut self, shrink: u32) -> Result<Decoded, RenderError> {
+    pub fn decode(mut self, shrink: u32) -> Result<Decoded, PictureError> {
         let shrink = [8, 4, 2].into_iter().find(|&factor| factor <= shrink).unwrap_or(1);
         self.check_memory(shrink)?;
         // The decoder stops at the first side that is large enough, so only the longer one is named.
@@ -128,7 +129,7 @@ impl<'a> OpenedJpeg<'a> {
 
     /// The decoder holds the planes and the picture made of them; a progressive JPEG's coefficients as well,
     /// whole. Its threads have queues without a bound: at the worst all coefficients are in them, once more.
-    fn check_memory(&self, shrink: u32) -> Result<(), RenderError> {
+    fn check_memory(&self, shrink: u32) -> Result<(), PictureError> {
         let pixels = u64::from(self.size.0) * u64::from(self.size.1);
         let (picture, planes) = (pixels * self.format.pixel_bytes() as u64, pixels * self.planes / 100);
         let decoded = (picture + planes) / u64::from(shrink * shrink);
@@ -140,13 +141,13 @@ impl<'a> OpenedJpeg<'a> {
 }
 
 #[allow(clippy::needless_pass_by_value)] // for map_err
-fn broken(error: jpeg_decoder::Error) -> RenderError {
+fn broken(error: jpeg_decoder::Error) -> PictureError {
     match error {
         // The file is in memory and can only end: the rest is of the threads that the decoder starts.
         jpeg_decoder::Error::Io(error) if error.kind() != ErrorKind::UnexpectedEof => {
-            RenderError::Resources(error.to_string())
+            PictureError::Resources(error.to_string())
         }
-        error => RenderError::Broken(error.to_string()),
+        error => PictureError::Broken(error.to_string()),
     }
 }
 
@@ -210,8 +211,8 @@ fn samples_of_100(frame: &[u8]) -> Option<u64> {
 }
 
 /// Writes a progressive JPEG of gray or RGB pixels, chroma halved in both directions, as Piwigo with Imagick does.
-pub fn encode(picture: &Picture, profile: Option<&[u8]>, quality: Quality) -> Result<Vec<u8>, RenderError> {
-    let failed = |error: jpeg_encoder::EncodingError| RenderError::Encode(error.to_string());
+pub fn encode(picture: &Picture, profile: Option<&[u8]>, quality: Quality) -> Result<Vec<u8>, PictureError> {
+    let failed = |error: jpeg_encoder::EncodingError| PictureError::Encode(error.to_string());
     let color = match picture.channels {
         Channels::Gray => ColorType::Luma,
         Channels::Rgb => ColorType::Rgb,
@@ -219,7 +220,7 @@ pub fn encode(picture: &Picture, profile: Option<&[u8]>, quality: Quality) -> Re
         Channels::Cmyk => ColorType::Cmyk,
     };
     let side = |side: u32| {
-        u16::try_from(side).map_err(|_| RenderError::Encode(format!("a JPEG has no sides of {side} pixels")))
+        u16::try_from(side).map_err(|_| PictureError::Encode(format!("a JPEG has no sides of {side} pixels")))
     };
     let mut file = Vec::new();
     let mut encoder = Encoder::new(&mut file, quality.number());
@@ -282,8 +283,8 @@ mod tests {
     #[test]
     fn a_thread_that_cannot_be_started_is_no_fault_of_the_picture() {
         let io = |kind: ErrorKind| broken(jpeg_decoder::Error::Io(kind.into()));
-        assert!(matches!(io(ErrorKind::WouldBlock), RenderError::Resources(_)));
-        assert!(matches!(io(ErrorKind::UnexpectedEof), RenderError::Broken(_)));
+        assert!(matches!(io(ErrorKind::WouldBlock), PictureError::Resources(_)));
+        assert!(matches!(io(ErrorKind::UnexpectedEof), PictureError::Broken(_)));
     }
 
     #[test]

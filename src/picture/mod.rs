@@ -21,6 +21,7 @@ pub mod format;
 pub(crate) mod gif;
 mod jpeg;
 mod jpeg_cut;
+pub mod limits;
 pub mod opened;
 pub mod orientation;
 mod png;

@@ -1,13 +1,13 @@
 //! A source picture whose header was read and found within the limits, and which can now be decoded. Nothing of a
 //! picture's size is allocated before this has been checked.
 
+use super::Picture;
 use super::format::Format;
 use super::gif::OpenedGif;
 use super::jpeg::OpenedJpeg;
 use super::png::OpenedPng;
 use super::webp::OpenedWebP;
-use super::{Channels, Picture};
-use crate::derivative::render::{Limits, RenderError};
+use crate::picture::limits::{Limits, PictureError};
 
 /// A source picture, not yet decoded.
 pub enum Opened<'a> {
@@ -23,8 +23,8 @@ pub enum Opened<'a> {
 
 impl<'a> Opened<'a> {
     /// Reads the header of a file and checks it.
-    pub fn open(file: &'a [u8], limits: &Limits) -> Result<Self, RenderError> {
-        match Format::of(file).ok_or(RenderError::UnknownFormat)? {
+    pub fn open(file: &'a [u8], limits: &Limits) -> Result<Self, PictureError> {
+        match Format::of(file).ok_or(PictureError::UnknownFormat)? {
             Format::Jpeg => OpenedJpeg::open(file, limits).map(Box::new).map(Opened::Jpeg),
             Format::Png => OpenedPng::open(file, limits).map(Box::new).map(Opened::Png),
             Format::Gif => OpenedGif::open(file, limits).map(Box::new).map(Opened::Gif),
@@ -65,7 +65,7 @@ impl<'a> Opened<'a> {
 
     /// The pixels. A picture of several frames gives the first. A JPEG may come smaller, by a factor of at most `shrink`
     /// (1: as it is), which saves most of the work.
-    pub fn decode(self, shrink: u32) -> Result<Decoded, RenderError> {
+    pub fn decode(self, shrink: u32) -> Result<Decoded, PictureError> {
         match self {
             Opened::Jpeg(jpeg) => jpeg.decode(shrink),
             Opened::Png(png) => png.decode(),
@@ -83,42 +83,4 @@ pub struct Decoded {
     pub shrink: u32,
     /// The ICC profile that the file carries.
     pub profile: Option<Vec<u8>>,
-}
-
-/// Refuses a picture that has no pixels, too many, or that would take too much memory: `bytes` is what its decoding takes.
-pub(super) fn check_limits(
-    (width, height): (u32, u32),
-    bytes: u64,
-    limits: &Limits,
-) -> Result<(), RenderError> {
-    if width == 0 || height == 0 {
-        return Err(RenderError::Broken("it has no pixels".to_owned()));
-    }
-    if u64::from(width) * u64::from(height) > limits.pixels {
-        let most = limits.pixels;
-        return Err(RenderError::TooLarge(format!(
-            "{width} x {height} pixels, where {most} in all are the limit"
-        )));
-    }
-    if bytes > limits.decoded_bytes {
-        let most = limits.decoded_bytes;
-        return Err(RenderError::TooLarge(format!(
-            "decoding takes {bytes} bytes, where {most} are the limit"
-        )));
-    }
-    check_memory(bytes, limits)
-}
-
-/// Refuses a picture for which the process may not have enough memory. An allocation beyond the process's
-/// limits would end it.
-pub(super) fn check_memory(bytes: u64, limits: &Limits) -> Result<(), RenderError> {
-    if bytes > limits.memory {
-        return Err(RenderError::Memory(bytes, limits.memory));
-    }
-    Ok(())
-}
-
-/// Bytes of a picture in memory.
-pub(super) fn decoded_bytes((width, height): (u32, u32), channels: Channels) -> u64 {
-    u64::from(width) * u64::from(height) * channels.count() as u64
 }

@@ -5,9 +5,10 @@ use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Decoder, Encoder, Info, Limits as PngLimits, Reader, Transformations};
 
-use super::opened::{Decoded, check_limits};
+use super::limits::check_limits;
+use super::opened::Decoded;
 use super::{Channels, Picture};
-use crate::derivative::render::{Limits, RenderError};
+use crate::picture::limits::{Limits, PictureError};
 
 /// What the decoder may allocate beside two rows: its window, and the chunks that are kept, which is the ICC profile.
 const WORKSPACE: usize = 8 << 20;
@@ -20,12 +21,12 @@ pub struct OpenedPng<'a> {
 }
 
 impl<'a> OpenedPng<'a> {
-    pub fn open(file: &'a [u8], limits: &Limits) -> Result<Self, RenderError> {
+    pub fn open(file: &'a [u8], limits: &Limits) -> Result<Self, PictureError> {
         // Signature, length and name of the first chunk, then width and height: looked at before the decoder
         // does. Apple's tools write another chunk before the header, and what follows is no PNG for other
         // programs.
         if file.get(12..16).is_some_and(|name| name != b"IHDR") {
-            return Err(RenderError::Broken(
+            return Err(PictureError::Broken(
                 "its first chunk is not the header (CgBI, of Apple's tools?)".to_owned(),
             ));
         }
@@ -33,7 +34,7 @@ impl<'a> OpenedPng<'a> {
             file.get(at..at + 4).and_then(|bytes| Some(u32::from_be_bytes(bytes.try_into().ok()?)))
         };
         let (Some(width), Some(height)) = (side(16), side(20)) else {
-            return Err(RenderError::Broken("the file ends too early".to_owned()));
+            return Err(PictureError::Broken("the file ends too early".to_owned()));
         };
         check_limits((width, height), 0, limits)?;
         let row = usize::try_from(width).unwrap_or(usize::MAX).saturating_mul(8);
@@ -54,11 +55,11 @@ impl<'a> OpenedPng<'a> {
         self.size
     }
 
-    pub fn decode(mut self) -> Result<Decoded, RenderError> {
+    pub fn decode(mut self) -> Result<Decoded, PictureError> {
         let mut pixels = vec![0; self.bytes];
         let info = self.reader.next_frame(&mut pixels).map_err(broken)?;
         if (info.width, info.height) != self.size {
-            return Err(RenderError::Broken("the first frame is not the whole picture".to_owned()));
+            return Err(PictureError::Broken("the first frame is not the whole picture".to_owned()));
         }
         let (pixels, channels) = match info.color_type {
             ColorType::Grayscale => (pixels, Channels::Gray),
@@ -68,7 +69,7 @@ impl<'a> OpenedPng<'a> {
             }
             ColorType::Rgb => (pixels, Channels::Rgb),
             ColorType::Rgba => (pixels, Channels::Rgba),
-            ColorType::Indexed => return Err(RenderError::Broken("its palette is missing".to_owned())),
+            ColorType::Indexed => return Err(PictureError::Broken("its palette is missing".to_owned())),
         };
         let profile = self.reader.info().icc_profile.as_ref().map(|profile| profile.to_vec());
         let picture = Picture { pixels, width: self.size.0, height: self.size.1, channels };
@@ -76,10 +77,10 @@ impl<'a> OpenedPng<'a> {
     }
 }
 
-fn broken(error: png::DecodingError) -> RenderError {
+fn broken(error: png::DecodingError) -> PictureError {
     match error {
-        png::DecodingError::LimitsExceeded => RenderError::TooLarge("the file's other contents".to_owned()),
-        error => RenderError::Broken(with_chunk_names(&error.to_string())),
+        png::DecodingError::LimitsExceeded => PictureError::TooLarge("the file's other contents".to_owned()),
+        error => PictureError::Broken(with_chunk_names(&error.to_string())),
     }
 }
 
@@ -93,15 +94,15 @@ fn with_chunk_names(message: &str) -> String {
 }
 
 /// Writes gray, RGB or RGBA pixels.
-pub fn encode(picture: &Picture, profile: Option<&[u8]>) -> Result<Vec<u8>, RenderError> {
-    let failed = |error: png::EncodingError| RenderError::Encode(error.to_string());
+pub fn encode(picture: &Picture, profile: Option<&[u8]>) -> Result<Vec<u8>, PictureError> {
+    let failed = |error: png::EncodingError| PictureError::Encode(error.to_string());
     let mut info = Info::with_size(picture.width, picture.height);
     info.bit_depth = BitDepth::Eight;
     info.color_type = match picture.channels {
         Channels::Gray => ColorType::Grayscale,
         Channels::Rgb => ColorType::Rgb,
         Channels::Rgba => ColorType::Rgba,
-        Channels::Cmyk => return Err(RenderError::Encode("a PNG has no ink".to_owned())),
+        Channels::Cmyk => return Err(PictureError::Encode("a PNG has no ink".to_owned())),
     };
     info.icc_profile = profile.map(Cow::Borrowed);
     let mut file = Vec::new();

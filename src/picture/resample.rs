@@ -5,7 +5,7 @@ use fast_image_resize::pixels::{U8, U8x3, U8x4};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 use super::{Channels, Picture};
-use crate::derivative::render::RenderError;
+use crate::picture::limits::PictureError;
 
 /// A rectangle of a picture in fractions of pixels, since a picture may have been decoded smaller than it is stored.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,7 +24,7 @@ pub struct Part {
 ///
 /// # Errors
 /// If `part` does not lie within the picture.
-pub fn resample(picture: Picture, part: Part, size: (u32, u32)) -> Result<Picture, RenderError> {
+pub fn resample(picture: Picture, part: Part, size: (u32, u32)) -> Result<Picture, PictureError> {
     let (cut, part) = cut_out(&picture, part);
     let picture = cut.unwrap_or(picture);
     let options = ResizeOptions::new()
@@ -44,8 +44,8 @@ fn scale<P: PixelTrait>(
     mut picture: Picture,
     size: (u32, u32),
     options: &ResizeOptions,
-) -> Result<Picture, RenderError> {
-    let failed = |error: &dyn std::fmt::Display| RenderError::Broken(error.to_string());
+) -> Result<Picture, PictureError> {
+    let failed = |error: &dyn std::fmt::Display| PictureError::Broken(error.to_string());
     let (width, height) = size;
     let mut pixels = vec![0; width as usize * height as usize * picture.channels.count()];
     let source = TypedImage::<P>::from_buffer(picture.width, picture.height, &mut picture.pixels);

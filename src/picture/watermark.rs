@@ -3,15 +3,15 @@
 use super::resample::{Part, resample};
 use super::{Channels, Picture};
 use crate::derivative::params::Watermark;
-use crate::derivative::render::RenderError;
 use crate::derivative::size::SizingParams;
+use crate::picture::limits::PictureError;
 
 /// Draws `mark` on a picture as `params` says; a mark that is larger than the picture is scaled to fit. A gray picture
 /// comes back in colour.
 ///
 /// # Errors
 /// If the mark cannot be scaled.
-pub fn draw(picture: Picture, mark: &Picture, params: &Watermark) -> Result<Picture, RenderError> {
+pub fn draw(picture: Picture, mark: &Picture, params: &Watermark) -> Result<Picture, PictureError> {
     let size = picture.size();
     let mark = in_rgba(fitting(mark, size)?);
     let mut picture = picture.in_color();
@@ -25,7 +25,7 @@ pub fn draw(picture: Picture, mark: &Picture, params: &Watermark) -> Result<Pict
 }
 
 /// The mark, no larger than the picture.
-fn fitting(mark: &Picture, (width, height): (u32, u32)) -> Result<Picture, RenderError> {
+fn fitting(mark: &Picture, (width, height): (u32, u32)) -> Result<Picture, PictureError> {
     match SizingParams::classic(width, height).compute(mark.size(), None).scaled {
         Some(size) => {
             let (width, height) = (f64::from(mark.width), f64::from(mark.height));

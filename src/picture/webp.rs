@@ -5,9 +5,10 @@ use std::io::Cursor;
 
 use image_webp::WebPDecoder;
 
-use super::opened::{Decoded, check_limits, check_memory, decoded_bytes};
+use super::limits::{check_limits, check_memory, decoded_bytes};
+use super::opened::Decoded;
 use super::{Channels, Picture};
-use crate::derivative::render::{Limits, RenderError};
+use crate::picture::limits::{Limits, PictureError};
 
 /// A WebP whose header has been read.
 pub struct OpenedWebP<'a> {
@@ -16,7 +17,7 @@ pub struct OpenedWebP<'a> {
 }
 
 impl<'a> OpenedWebP<'a> {
-    pub fn open(file: &'a [u8], limits: &Limits) -> Result<Self, RenderError> {
+    pub fn open(file: &'a [u8], limits: &Limits) -> Result<Self, PictureError> {
         let mut decoder = WebPDecoder::new(Cursor::new(file)).map_err(broken)?;
         let channels = if decoder.has_alpha() { Channels::Rgba } else { Channels::Rgb };
         let size = decoder.dimensions();
@@ -36,7 +37,7 @@ impl<'a> OpenedWebP<'a> {
         self.decoder.is_animated()
     }
 
-    pub fn decode(mut self) -> Result<Decoded, RenderError> {
+    pub fn decode(mut self) -> Result<Decoded, PictureError> {
         let (width, height) = self.size();
         let mut pixels = vec![0; decoded_bytes((width, height), self.channels) as usize];
         if self.decoder.is_animated() {
@@ -53,17 +54,17 @@ impl<'a> OpenedWebP<'a> {
     }
 }
 
-fn broken(error: image_webp::DecodingError) -> RenderError {
+fn broken(error: image_webp::DecodingError) -> PictureError {
     match error {
         image_webp::DecodingError::MemoryLimitExceeded => {
-            RenderError::TooLarge("the file's contents".to_owned())
+            PictureError::TooLarge("the file's contents".to_owned())
         }
-        error => RenderError::Broken(error.to_string()),
+        error => PictureError::Broken(error.to_string()),
     }
 }
 
 /// Writes gray, RGB or RGBA pixels, lossy.
-pub fn encode(picture: Picture, profile: Option<&[u8]>, quality: u8) -> Result<Vec<u8>, RenderError> {
+pub fn encode(picture: Picture, profile: Option<&[u8]>, quality: u8) -> Result<Vec<u8>, PictureError> {
     let picture = picture.in_color();
     let (width, height) = picture.size();
     let encoder = match picture.channels {
@@ -72,7 +73,7 @@ pub fn encode(picture: Picture, profile: Option<&[u8]>, quality: u8) -> Result<V
     };
     let file = encoder
         .encode_simple(false, f32::from(quality.clamp(1, 100)))
-        .map_err(|error| RenderError::Encode(format!("{error:?}")))?;
+        .map_err(|error| PictureError::Encode(format!("{error:?}")))?;
     Ok(match profile {
         Some(profile) => with_profile(&file, profile, &picture),
         None => file.to_vec(),

@@ -7,6 +7,8 @@
 mod action_php;
 mod databases;
 mod error;
+mod limits;
+mod listen;
 mod nearest;
 mod options;
 mod piwigo_files;
@@ -22,7 +24,7 @@ use std::time::Duration;
 pub use action_php::ActionPhp;
 use databases::Databases;
 pub use error::SettingsError;
-pub use options::{Deny, DerivativeQuality, Derivatives, LogFormat, LogLevel, Options};
+pub use options::{Deny, Derivatives, LogFormat, LogLevel, Options};
 pub use piwigo_files::PiwigoFiles;
 pub use session_address::SessionAddress;
 pub use symlinks::Symlinks;
@@ -30,9 +32,11 @@ pub use symlinks::Symlinks;
 use crate::access::{Admins, Policy};
 use crate::companion::{MAX_PATTERNS, Pattern, VIDEOJS, VIDEOJS_WORD};
 use crate::database::{Address, Replicas, Tables};
+use crate::derivative::order::DerivativeQuality;
 use crate::listen::{Listen, ListenError, Networks};
 use crate::piwigo::layout;
 use crate::reply::{Deliver, DenyStatus, Reply};
+use crate::server::limits::Limits;
 use crate::session_files::{self, SessionFiles};
 
 /// Everything that files, flags and the environment decide.
@@ -103,62 +107,6 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Piwigo's own files, read; the config table is still to be laid over them.
     pub piwigo: PiwigoFiles,
-}
-
-/// Numbers and times that bound what a peer can use up.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Open connections.
-    pub max_connections: usize,
-    /// From a request's first byte to its last.
-    pub header_timeout: Duration,
-    /// Between requests.
-    pub idle_timeout: Duration,
-    /// For one answer to be taken; of a file that the gate sends itself, for the next piece of it.
-    pub write_timeout: Duration,
-    /// For requests under way when the process is asked to end; a file that the gate sends itself gets less.
-    pub drain_timeout: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            max_connections: 512,
-            header_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_mins(1),
-            write_timeout: Duration::from_secs(10),
-            drain_timeout: Duration::from_secs(30),
-        }
-    }
-}
-
-impl Limits {
-    fn resolve(options: &Options) -> Result<Self, SettingsError> {
-        let default = Limits::default();
-        let seconds = |setting, value: Option<u64>, default: Duration| {
-            within(
-                setting,
-                value,
-                default.as_secs(),
-                1..=86_400,
-                "a number of seconds from 1 to 86400 (a day)",
-            )
-            .map(Duration::from_secs)
-        };
-        Ok(Limits {
-            max_connections: within(
-                "max_connections",
-                options.max_connections,
-                default.max_connections,
-                1..=65_536,
-                "a number from 1 to 65536",
-            )?,
-            header_timeout: seconds("header_timeout", options.header_timeout, default.header_timeout)?,
-            idle_timeout: seconds("idle_timeout", options.idle_timeout, default.idle_timeout)?,
-            write_timeout: seconds("write_timeout", options.write_timeout, default.write_timeout)?,
-            drain_timeout: seconds("drain_timeout", options.drain_timeout, default.drain_timeout)?,
-        })
-    }
 }
 
 /// A right that was taken away may count for so long at most, if an administrator wants it so.
@@ -453,26 +401,6 @@ mod tests {
             assert!(browser_cache(Some(bad.into())).is_err(), "{bad:?}");
         }
         assert_eq!(browser_cache(None).unwrap(), "private, max-age=600");
-    }
-
-    #[test]
-    fn a_limit_of_nothing_or_of_more_than_a_machine_has_is_an_error() {
-        let table = [
-            ("", true),
-            ("max_connections = 1\nheader_timeout = 1", true),
-            ("max_connections = 65536\nidle_timeout = 86400", true),
-            ("max_connections = 0", false),
-            ("max_connections = 1000000000000", false),
-            ("header_timeout = 0", false),
-            ("idle_timeout = 9223372036854775807", false),
-            ("write_timeout = 86401", false),
-            ("drain_timeout = 1", true),
-            ("drain_timeout = 0", false),
-        ];
-        for (text, good) in table {
-            let options: Options = toml::from_str(text).unwrap();
-            assert_eq!(Limits::resolve(&options).is_ok(), good, "{text}");
-        }
     }
 
     #[test]

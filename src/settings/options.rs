@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{ActionPhp, SessionAddress, SettingsError, nearest};
 use crate::access::Admins;
+use crate::derivative::order::DerivativeQuality;
 use crate::reply::Deliver;
 
 /// Largest `gate.toml`, in bytes.
@@ -213,16 +214,6 @@ pub enum Derivatives {
     Piwigo,
     /// Only what exists is served.
     Existing,
-}
-
-/// The `derivative_quality` setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DerivativeQuality {
-    /// As fine as the picture itself and no finer than Piwigo's setting; a WebP 75 at most.
-    Source,
-    /// By Piwigo's setting.
-    Configured,
 }
 
 /// The `deny` setting: what a refusal looks like, beside its status.

@@ -16,7 +16,7 @@ use piwigo_gate::reply::{DenyStatus, Handover, Reply};
 use piwigo_gate::request::{Method, Request};
 use piwigo_gate::send::{Conditions, Sendable, Streamed};
 use piwigo_gate::serve::{Handler, serve};
-use piwigo_gate::settings::Limits;
+use piwigo_gate::server::limits::Limits;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, watch};

@@ -1,0 +1,3 @@
+//! The side towards the web server: sockets, connections, their number and their times.
+
+pub mod limits;
