@@ -1,7 +1,8 @@
 //! Files without a row of their own that lie beside a video's: subtitles, other encodings, pictures of a player's time
 //! line. Patterns of the setting `companions` and a path in; the videos it may belong to out.
 
-use crate::target;
+use crate::database::MAX_STEMS;
+use crate::piwigo::program_names;
 
 /// Patterns in the setting, at most.
 pub const MAX_PATTERNS: usize = 16;
@@ -32,9 +33,6 @@ pub const VIDEOJS: [&str; 15] = [
 
 /// Longest pattern, in bytes.
 const MAX_PATTERN: usize = 128;
-
-/// Owners that are looked for, for one file: more than one only where a `*` can be read in several ways.
-pub const MAX_STEMS: usize = 4;
 
 const STEM: &str = "{stem}";
 
@@ -97,8 +95,8 @@ impl Pattern {
         if ending.contains('*') || ending.rsplit_once('.').is_none_or(|(_, extension)| extension.is_empty()) {
             return Err("it may have one *, and must end in an extension");
         }
-        if target::could_be_executed(&format!("x{before}x{}", after.as_deref().unwrap_or_default()))
-            || target::could_be_executed(&format!("x{before}{}", after.as_deref().unwrap_or_default()))
+        if program_names::could_be_executed(&format!("x{before}x{}", after.as_deref().unwrap_or_default()))
+            || program_names::could_be_executed(&format!("x{before}{}", after.as_deref().unwrap_or_default()))
         {
             return Err("a file type that a server could execute is never served");
         }

@@ -19,13 +19,14 @@ use crate::derivative::plan::{self, Picture};
 use crate::derivative::stored::{self, Stored};
 use crate::disk::Disk;
 use crate::piwigo::auth_key::{self, AuthKey};
+use crate::piwigo::program_names;
 use crate::piwigo::records::{Claim, Image, Ownership};
 use crate::ready::Ready;
 use crate::reply::{Cache, Deliver, Handover, Reply, fits_a_header};
 use crate::request::{Method, Request, Server};
 use crate::send::{Sendable, Streamed, Tree, Unsendable};
 use crate::settings::{Derivatives, Settings, Symlinks};
-use crate::target::{self, Icon};
+use crate::target::Icon;
 
 /// How files of one gallery go to one web server.
 pub struct Delivery<'a> {
@@ -263,7 +264,7 @@ impl Delivery<'_> {
                 false
             }
         };
-        chooses_a_handler && target::could_be_executed(path.rsplit('/').next().unwrap_or(path))
+        chooses_a_handler && program_names::could_be_executed(path.rsplit('/').next().unwrap_or(path))
     }
 
     async fn file(&self, path: &str) -> Reply {

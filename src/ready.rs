@@ -169,7 +169,7 @@ impl Readiness {
                 refresh.failed_at = Some(Instant::now());
                 Err(match error {
                     Opening::Database(error) => error,
-                    Opening::Settings(error) => DatabaseError::settings(&error),
+                    Opening::Settings(error) => DatabaseError::settings(error.to_string()),
                 })
             }
         }

@@ -3,6 +3,7 @@
 
 use percent_encoding::percent_decode;
 use piwigo_gate::companion::{self, Pattern};
+use piwigo_gate::database;
 use piwigo_gate::derivative::name;
 use piwigo_gate::piwigo::derivative_config::DerivativeConfig;
 use piwigo_gate::piwigo::layout::Layout;
@@ -138,7 +139,7 @@ proptest! {
             .map(|text| Pattern::parse(text).unwrap())
             .collect();
         let found = companion::candidates(&patterns, &path);
-        prop_assert!(found.len() <= companion::MAX_STEMS);
+        prop_assert!(found.len() <= database::MAX_STEMS);
         for found in found {
             prop_assert_eq!(format!("{}{}{}{}", found.directory, found.folder, found.stem, found.rest), path.clone());
         }

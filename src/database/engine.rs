@@ -254,8 +254,8 @@ impl DatabaseError {
     }
 
     /// The config table holds a setting that cannot be used.
-    pub(crate) fn settings(error: &crate::settings::SettingsError) -> Self {
-        DatabaseError { message: error.to_string(), trouble: Trouble::Away }
+    pub(crate) fn settings(message: String) -> Self {
+        DatabaseError { message, trouble: Trouble::Away }
     }
 
     pub(super) fn no_answer() -> Self {

@@ -8,8 +8,8 @@ use super::engine::{Dialect, Engine, Row, Value};
 use super::rows::image;
 use super::statements::{Tables, quoted};
 use super::{Address, DatabaseError};
+use crate::piwigo::program_names::PROGRAMS;
 use crate::piwigo::records::Image;
-use crate::target::PROGRAMS;
 
 /// Longest wait for one answer: some of these statements read a whole table.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -28,7 +28,7 @@ pub use rows::{
     AuthKeyRow, CoverRow, Credentials, DoorAndSession, GrantRow, ImageRow, SessionRow, UserInfos, UserRow,
 };
 pub use schema::{Charset, Schema};
-pub use statements::Tables;
+pub use statements::{MAX_STEMS, Tables};
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -112,8 +112,11 @@ const SOME_SESSIONS: usize = 16;
 /// Active plugins that are looked at, at most; a gallery has some twenty.
 pub(super) const MAX_PLUGINS: usize = 1024;
 
+/// Owners that are looked for, for one file: more than one only where a `*` can be read in several ways.
+pub const MAX_STEMS: usize = 4;
+
 /// Beginnings of paths in one statement: each stem of a companion's owners in its two spellings.
-pub(super) const MAX_STEM_PREFIXES: usize = 2 * crate::companion::MAX_STEMS;
+pub(super) const MAX_STEM_PREFIXES: usize = 2 * MAX_STEMS;
 
 /// Largest number of images whose covers are asked for at once; a power of two.
 const MAX_IMAGES: usize = 64;

@@ -3,7 +3,7 @@
 
 use crate::database::Inspection;
 use crate::doctor::findings::{Findings, some};
-use crate::target;
+use crate::piwigo::program_names;
 
 /// Counts the rows of such photos.
 pub(super) async fn examine(inspection: &Inspection, findings: &mut Findings) {
@@ -17,7 +17,7 @@ pub(super) async fn examine(inspection: &Inspection, findings: &mut Findings) {
 fn report(id: &'static str, paths: &[String], findings: &mut Findings) {
     let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
     let (never, others): (Vec<String>, Vec<String>) =
-        paths.iter().cloned().partition(|path| target::names_a_program(&name(path)));
+        paths.iter().cloned().partition(|path| program_names::names_a_program(&name(path)));
     if !never.is_empty() {
         findings.warn(
             id,
@@ -30,7 +30,7 @@ fn report(id: &'static str, paths: &[String], findings: &mut Findings) {
         );
     }
     let some_servers: Vec<String> =
-        others.into_iter().filter(|path| target::could_be_executed(&name(path))).collect();
+        others.into_iter().filter(|path| program_names::could_be_executed(&name(path))).collect();
     if !some_servers.is_empty() {
         findings.note(
             id,

@@ -11,6 +11,7 @@ pub mod php_remote_addr;
 pub mod php_unserialize;
 pub mod php_value;
 pub mod phpass;
+pub mod program_names;
 pub mod records;
 pub mod remember_me;
 pub mod session;

@@ -10,6 +10,7 @@ mod script;
 use crate::derivative::name::{self, Kind, NotADerivative};
 use crate::piwigo::derivative_config::DerivativeConfig;
 use crate::piwigo::layout::Layout;
+use crate::piwigo::program_names::names_a_program;
 use crate::piwigo::records::Folder;
 
 /// Longest path that can be a row of `images`, in bytes: the column holds 255 characters of up to 4 bytes.
@@ -295,29 +296,6 @@ fn owners(directory: &str, file_name: &str) -> Vec<Owner> {
     };
     std::iter::once(last_dot).chain(dot_before).map(owner).collect()
 }
-
-/// Whether a name ends as a program's does. No server is told to send such a file.
-pub fn names_a_program(file_name: &str) -> bool {
-    // Blanks and dots at the end are none of the name on some disks, and no extension for Apache.
-    let name = file_name.trim_end_matches(['.', ' ']);
-    name.rsplit_once('.').is_some_and(|(_, extension)| is_of_programs(extension))
-}
-
-/// Whether any part of the name is an extension of programs. Apache's `mod_mime` (`AddHandler`) looks at
-/// every extension, so that `a.php.jpg` counts, and `allegro.pl.jpg`.
-pub fn could_be_executed(file_name: &str) -> bool {
-    file_name.split('.').skip(1).any(is_of_programs)
-}
-
-fn is_of_programs(extension: &str) -> bool {
-    let extension = extension.trim_end_matches(' ').to_ascii_lowercase();
-    let php = extension.strip_prefix("php").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
-    php || PROGRAMS.contains(&extension.as_str())
-}
-
-/// Extensions of programs besides `php` and `php5`.
-pub const PROGRAMS: [&str; 14] =
-    ["phtml", "pht", "phar", "phps", "inc", "cgi", "fcgi", "pl", "py", "rb", "sh", "asp", "aspx", "jsp"];
 
 /// Percent-decodes a raw path once. An encoded slash is refused: servers disagree on whether it separates.
 fn decode_once(raw: &[u8]) -> Result<String, Refusal> {
