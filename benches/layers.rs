@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use piwigo_gate::fastcgi::{self, Decoder, Event, Head};
 use piwigo_gate::listen::Listen;
-use piwigo_gate::piwigo::derivative_config::DerivativeConfig;
 use piwigo_gate::piwigo::layout::Layout;
+use piwigo_gate::piwigo::sizes::stored::DerivativeConfig;
 use piwigo_gate::reply::{Handover, Reply};
 use piwigo_gate::request::Request;
 use piwigo_gate::serve::{Handler, serve};

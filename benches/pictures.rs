@@ -12,10 +12,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
-use piwigo_gate::derivative::name::Kind;
-use piwigo_gate::derivative::params::DerivativeParams;
 use piwigo_gate::derivative::render::{RenderOptions, render};
-use piwigo_gate::derivative::size::SizingParams;
+use piwigo_gate::piwigo::sizes::definition::DerivativeParams;
+use piwigo_gate::piwigo::sizes::geometry::SizingParams;
+use piwigo_gate::piwigo::sizes::name::Kind;
 
 const ROUNDS: usize = 9;
 const SIZES: [(&str, u32, u32); 3] = [("thumb", 144, 144), ("medium", 792, 594), ("xlarge", 1224, 918)];

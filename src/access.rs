@@ -8,11 +8,11 @@ mod explain;
 use downloads::is_downloadable;
 pub use explain::{AlbumRule, ClaimRules, Explanation, HighRule, explain};
 
-use crate::derivative::name::Kind;
-use crate::derivative::size;
-use crate::piwigo::derivative_config::DerivativeConfig;
 use crate::piwigo::gallery::Gallery;
 use crate::piwigo::records::{Album, Claim, Image, Ownership};
+use crate::piwigo::sizes::geometry;
+use crate::piwigo::sizes::name::Kind;
+use crate::piwigo::sizes::stored::DerivativeConfig;
 use crate::piwigo::visitor::Visitor;
 
 /// What an administrator of the gallery may choose about the rules (docs/design.md §4).
@@ -232,7 +232,7 @@ fn needs_high(claim: &Claim, derivative: Option<Kind>, gallery: &GalleryState<'_
 pub fn is_same_as_source(kind: Kind, image: &Image, gallery: &GalleryState<'_>) -> bool {
     let watermark = &gallery.derivatives.watermark;
     gallery.derivatives.params(kind).is_some_and(|params| {
-        size::same_as_source(&params, watermark, image.width, image.height, image.rotation)
+        geometry::same_as_source(&params, watermark, image.width, image.height, image.rotation)
     })
 }
 
@@ -266,7 +266,7 @@ fn a_page_shows_the_original(image: &Image, gallery: &GalleryState<'_>) -> bool 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::derivative::name::CustomSize;
+    use crate::piwigo::sizes::name::CustomSize;
     use crate::piwigo::visitor::{Identity, Status};
 
     pub(super) const ALL: Policy = Policy { admins: Admins::All, formats_need_high: true, covers: false };

@@ -17,11 +17,12 @@ pub use meter::Meter;
 use crate::access;
 use crate::database::{DatabaseError, PictureRow, Which};
 use crate::derivative::maker::Maker;
-use crate::derivative::name::{self, Kind};
 use crate::derivative::order::{MakeError, Order};
 use crate::derivative::plan::{self, Picture};
 use crate::derivative::stored::{self, Stored};
 use crate::piwigo::records::Ownership;
+use crate::piwigo::sizes::name;
+use crate::piwigo::sizes::name::Kind;
 use crate::ready::{Readiness, Ready};
 use crate::settings::{Settings, SettingsError};
 

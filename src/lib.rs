@@ -75,7 +75,6 @@ pub mod names;
 pub mod notify;
 pub mod picture;
 pub mod piwigo;
-pub mod plugins;
 pub mod ready;
 pub mod refusal;
 pub mod reply;

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use crate::database::{Database, DatabaseError, Trouble};
 use crate::deliver;
 use crate::piwigo::gallery::{ConfigRows, Gallery, SITE};
-use crate::plugins::{self, Plugins};
+use crate::piwigo::plugins;
+use crate::piwigo::plugins::Plugins;
 use crate::send::Tree;
 use crate::settings::{ActionPhp, SessionAddress, Settings, SettingsError, Symlinks};
 

@@ -163,7 +163,7 @@ pub fn sign_in_page(target: &Target, layout: &Layout) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::piwigo::derivative_config::DerivativeConfig;
+    use crate::piwigo::sizes::stored::DerivativeConfig;
 
     #[test]
     fn a_path_in_the_log_is_one_harmless_word() {

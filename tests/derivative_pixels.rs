@@ -7,16 +7,16 @@
 
 use std::path::PathBuf;
 
-use piwigo_gate::derivative::name::{CustomSize, Kind};
-use piwigo_gate::derivative::params::{DerivativeParams, Watermark};
 use piwigo_gate::derivative::render::{RenderOptions, render};
-use piwigo_gate::derivative::size::{CenterOfInterest, SizingParams};
 use piwigo_gate::picture::encode::encode;
 use piwigo_gate::picture::format::Format;
 use piwigo_gate::picture::limits::{Limits, PictureError};
 use piwigo_gate::picture::opened::Opened;
 use piwigo_gate::picture::profile::to_srgb;
 use piwigo_gate::picture::{Channels, Picture};
+use piwigo_gate::piwigo::sizes::definition::{DerivativeParams, Watermark};
+use piwigo_gate::piwigo::sizes::geometry::{CenterOfInterest, SizingParams};
+use piwigo_gate::piwigo::sizes::name::{CustomSize, Kind};
 
 /// How much further than GD's a single picture may be from Imagick's; on average it may not be at all.
 const ALLOWANCE: f64 = 0.005;

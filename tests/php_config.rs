@@ -1,7 +1,7 @@
 //! Configuration files of galleries as their owners write them, and what can be known from them without PHP.
 
-use piwigo_gate::piwigo::php_config::{MAX_SOURCE_BYTES, PhpConfig};
-use piwigo_gate::piwigo::php_value::{PhpKey, PhpValue};
+use piwigo_gate::piwigo::php::config::{MAX_SOURCE_BYTES, PhpConfig};
+use piwigo_gate::piwigo::php::value::{PhpKey, PhpValue};
 use proptest::prelude::*;
 
 /// `<?php` and the code, read as a file called `config.inc.php` that follows Piwigo's defaults.

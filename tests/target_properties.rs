@@ -4,9 +4,9 @@
 use percent_encoding::percent_decode;
 use piwigo_gate::companion::{self, Pattern};
 use piwigo_gate::database;
-use piwigo_gate::derivative::name;
-use piwigo_gate::piwigo::derivative_config::DerivativeConfig;
 use piwigo_gate::piwigo::layout::Layout;
+use piwigo_gate::piwigo::sizes::name;
+use piwigo_gate::piwigo::sizes::stored::DerivativeConfig;
 use piwigo_gate::target::{Part, Target};
 use proptest::prelude::*;
 

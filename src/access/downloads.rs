@@ -17,8 +17,8 @@ pub(super) fn is_downloadable(image: &Image, visitor: &Visitor) -> bool {
 mod tests {
     use super::super::tests::{ALL, STRICT, album, claim, opens, picture, verdict, visitor};
     use super::super::{Denial, Policy, Verdict};
-    use crate::derivative::name::Kind;
     use crate::piwigo::records::{Album, Ownership};
+    use crate::piwigo::sizes::name::Kind;
     use crate::piwigo::visitor::{Identity, Status, Visitor};
 
     /// By the plugin Download Permissions.

@@ -5,8 +5,8 @@ use super::{
     Admins, Denial, GalleryState, Grant, Policy, Verdict, downloads::is_downloadable, needs_high,
     shows_covers,
 };
-use crate::derivative::name::Kind;
 use crate::piwigo::records::{Album, Claim};
+use crate::piwigo::sizes::name::Kind;
 use crate::piwigo::visitor::Visitor;
 
 /// Every rule that bears on a verdict, with what it says.
@@ -173,9 +173,9 @@ pub fn explain(
 mod tests {
     use super::*;
     use crate::access::{decide, is_open};
-    use crate::derivative::name::CustomSize;
-    use crate::piwigo::derivative_config::DerivativeConfig;
     use crate::piwigo::records::{Image, Ownership};
+    use crate::piwigo::sizes::name::CustomSize;
+    use crate::piwigo::sizes::stored::DerivativeConfig;
     use crate::piwigo::visitor::{Identity, Status};
     use proptest::prelude::*;
 

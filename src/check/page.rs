@@ -2,10 +2,10 @@
 //! administrator has in the browser is a page, not a file.
 
 use crate::database::DatabaseError;
-use crate::derivative::name;
 use crate::gate::Gate;
 use crate::image;
 use crate::piwigo::records::Folder;
+use crate::piwigo::sizes::name;
 use crate::reply::encode_path;
 use crate::request::Request;
 use crate::target::{Part, Record, Target};

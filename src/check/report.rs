@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use super::{CheckError, Who};
 use crate::access::{self, AlbumRule, Grant, HighRule, Verdict};
-use crate::derivative::name::{self, Kind};
 use crate::gate::{Considered, Gate, Judgement};
 use crate::piwigo::records::Ownership;
+use crate::piwigo::sizes::name;
+use crate::piwigo::sizes::name::Kind;
 use crate::piwigo::visitor::{Identity, Status};
 use crate::refusal;
 use crate::reply::{Deliver, Handover, Reply};

@@ -44,8 +44,8 @@ use replicas::Servers;
 use rows::{active_plugins, album, image_row};
 use statements::{MAX_STEM_PREFIXES, Statements};
 
+use crate::piwigo::plugins::Plugins;
 use crate::piwigo::session::{self, UnreadableSession};
-use crate::plugins::Plugins;
 
 /// Longest wait for one answer of the database before the request is answered 503.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);

@@ -7,8 +7,8 @@ use super::charset::Exact;
 use super::rows::image;
 use super::statements::{Tables, quoted};
 use super::{Database, DatabaseError, Value};
-use crate::derivative::size::CenterOfInterest;
 use crate::piwigo::records::Image;
+use crate::piwigo::sizes::geometry::CenterOfInterest;
 
 /// Rows of one answer of [`Database::pictures_after`].
 const ROWS: usize = 256;

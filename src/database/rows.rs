@@ -2,9 +2,9 @@
 
 use super::engine::Row;
 use super::statements::MAX_PLUGINS;
+use crate::piwigo::plugins::Active;
 use crate::piwigo::records::{Album, Image};
 use crate::piwigo::session;
-use crate::plugins::Active;
 
 /// A row of `images` with one of its albums and one of its formats.
 #[derive(Clone, Debug)]

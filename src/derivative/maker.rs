@@ -314,11 +314,11 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::derivative::name::Kind;
     use crate::derivative::order::DerivativeQuality;
-    use crate::derivative::params::Watermark;
     use crate::derivative::plan::Picture;
     use crate::piwigo::gallery::Gallery;
+    use crate::piwigo::sizes::definition::Watermark;
+    use crate::piwigo::sizes::name::Kind;
     use crate::settings::{PiwigoFiles, Symlinks};
 
     /// A gallery with one picture of 400 × 300, `u/a.jpg`, as old as the epoch.

@@ -4,13 +4,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, SystemTime};
 
-use super::name;
 use super::order::{MakeError, Order};
 use super::plan::{self, Step};
 use super::render::{self, RenderOptions};
 use super::store::{self, Place, Stamp};
 use crate::derivative::order::DerivativeQuality;
 use crate::picture::limits::{Limits, PictureError};
+use crate::piwigo::sizes::name;
 use crate::send::Tree;
 
 /// Largest watermark file, in bytes.

@@ -8,11 +8,8 @@
 pub mod maker;
 mod making;
 mod memory;
-pub mod name;
 pub mod order;
-pub mod params;
 pub mod plan;
 pub mod render;
-pub mod size;
 pub mod store;
 pub mod stored;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::name;
-use super::params::DerivativeParams;
 use super::plan::Picture;
 use super::store::StoreError;
 use crate::piwigo::gallery::Gallery;
+use crate::piwigo::sizes::definition::DerivativeParams;
+use crate::piwigo::sizes::name;
 use crate::send::{Tree, Unsendable};
 
 /// An order for one derivative.

@@ -2,10 +2,10 @@
 //! lie on disk already, at last from the picture itself (docs/spec/piwigo.md §6.5). Pure: whether a file
 //! exists is asked elsewhere.
 
-use super::name::Kind;
-use super::params::DerivativeParams;
-use super::size::CenterOfInterest;
-use crate::piwigo::derivative_config::DerivativeConfig;
+use crate::piwigo::sizes::definition::DerivativeParams;
+use crate::piwigo::sizes::geometry::CenterOfInterest;
+use crate::piwigo::sizes::name::Kind;
+use crate::piwigo::sizes::stored::DerivativeConfig;
 
 /// Quality of the two largest sizes, at most (Piwigo: `i.php`).
 const QUALITY_OF_THE_LARGEST: u8 = 75;
@@ -131,8 +131,8 @@ fn can_start_from(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::derivative::name::CustomSize;
-    use crate::derivative::params::Watermark;
+    use crate::piwigo::sizes::definition::Watermark;
+    use crate::piwigo::sizes::name::CustomSize;
 
     fn picture(size: Option<(u32, u32)>, rotation: Option<u32>) -> Picture {
         let (width, height) = size.unzip();

@@ -2,8 +2,6 @@
 //! (docs/spec/piwigo.md §6.5). Pure: no file, no clock, no settings; what it may cost is bounded before it is
 //! spent.
 
-use super::params::{DerivativeParams, Watermark};
-use super::size::{CenterOfInterest, Crop, Sizing};
 use crate::picture::encode::encode_as;
 use crate::picture::format::Format;
 use crate::picture::gif::{Frames, Writer};
@@ -17,6 +15,8 @@ use crate::picture::resample::{Part, resample};
 use crate::picture::sharpen::sharpen;
 use crate::picture::watermark::draw;
 use crate::picture::{Channels, Picture};
+use crate::piwigo::sizes::definition::{DerivativeParams, Watermark};
+use crate::piwigo::sizes::geometry::{CenterOfInterest, Crop, Sizing};
 
 /// What is to be made of a source picture.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +72,7 @@ impl<'a> RenderOptions<'a> {
 /// to Piwigo's (SSIM 0.9688 against 0.9687), and large ones take half as long again.
 const OVERSAMPLING: f64 = 1.5;
 
-/// Makes the derivative. Its dimensions are exactly Piwigo's ([`super::size`]); it is never larger than the source.
+/// Makes the derivative. Its dimensions are exactly Piwigo's ([`crate::piwigo::sizes::geometry`]); it is never larger than the source.
 ///
 /// Of the metadata only the ICC profile is kept, from [`RenderOptions::strip_below`] pixels on. Where it is not, the colours are
 /// converted to sRGB first. EXIF is never kept: it may say where and by whom a photo was taken, and it holds a small copy

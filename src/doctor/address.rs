@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::findings::Findings;
 use super::read_start;
-use crate::piwigo::php_remote_addr::assignment_of_remote_addr;
+use crate::piwigo::php::remote_addr::assignment_of_remote_addr;
 use crate::settings::SessionAddress;
 
 /// Largest settings file of Piwigo's, in bytes.

@@ -2,7 +2,7 @@
 //! Mirroring is ignored, as in Piwigo (docs/spec/piwigo.md §6.6).
 
 use super::Picture;
-use crate::derivative::size::Crop;
+use crate::piwigo::sizes::geometry::Crop;
 
 /// The turns that an EXIF block (a TIFF file, without the leading `Exif\0\0`) asks for; 0 where it is broken or says
 /// nothing. Only its first directory is read.

@@ -2,9 +2,9 @@
 
 use super::resample::{Part, resample};
 use super::{Channels, Picture};
-use crate::derivative::params::Watermark;
-use crate::derivative::size::SizingParams;
 use crate::picture::limits::PictureError;
+use crate::piwigo::sizes::definition::Watermark;
+use crate::piwigo::sizes::geometry::SizingParams;
 
 /// Draws `mark` on a picture as `params` says; a mark that is larger than the picture is scaled to fit. A gray picture
 /// comes back in colour.

@@ -1,7 +1,7 @@
 //! A gallery's own settings, resolved: what Piwigo's files and its config table say, as values.
 
-use super::derivative_config::DerivativeConfig;
 use super::layout::Layout;
+use super::sizes::stored::DerivativeConfig;
 use super::visitor::Status;
 
 /// A gallery's settings.

@@ -4,8 +4,8 @@
 use std::net::Ipv4Addr;
 
 use super::cookie::cookie_value;
-use super::php_unserialize::{Keep, Reader, UnserializeError};
-use super::php_value::PhpValue;
+use super::php::unserialize::{Keep, Reader, UnserializeError};
+use super::php::value::PhpValue;
 
 /// The column `sessions.data` is a MEDIUMTEXT: it cannot hold more. Reading takes time in proportion and no memory.
 const MAX_SESSION_BYTES: usize = 1 << 24;

@@ -8,9 +8,9 @@ use super::nearest::nearest;
 use super::piwigo_settings::relative_directory;
 use super::{SettingsError, read_bytes};
 use crate::database::{Address, Tables};
-use crate::piwigo::php_config::{NotUnderstood, PhpConfig};
-use crate::piwigo::php_remote_addr::assignment_of_remote_addr;
-use crate::piwigo::php_value::{PhpArray, PhpKey, PhpValue};
+use crate::piwigo::php::config::{NotUnderstood, PhpConfig};
+use crate::piwigo::php::remote_addr::assignment_of_remote_addr;
+use crate::piwigo::php::value::{PhpArray, PhpKey, PhpValue};
 
 /// Largest settings file of Piwigo's, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;

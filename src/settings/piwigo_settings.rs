@@ -2,10 +2,10 @@
 //! Piwigo's files over Piwigo's defaults (docs/spec/piwigo.md §7.1 and §7.3).
 
 use super::{PiwigoFiles, SettingsError};
-use crate::piwigo::derivative_config::{DerivativeConfig, DerivativeConfigProblem};
 use crate::piwigo::gallery::{ConfigRows, Gallery, History, SITE};
 use crate::piwigo::layout::Layout;
-use crate::piwigo::php_value::PhpValue;
+use crate::piwigo::php::value::PhpValue;
+use crate::piwigo::sizes::stored::{DerivativeConfig, DerivativeConfigProblem};
 
 impl Gallery {
     /// Resolves the settings; `rows` is the config table, empty before the database was asked.

@@ -7,11 +7,12 @@
 
 mod script;
 
-use crate::derivative::name::{self, Kind, NotADerivative};
-use crate::piwigo::derivative_config::DerivativeConfig;
 use crate::piwigo::layout::Layout;
 use crate::piwigo::program_names::names_a_program;
 use crate::piwigo::records::Folder;
+use crate::piwigo::sizes::name;
+use crate::piwigo::sizes::name::{Kind, NotADerivative};
+use crate::piwigo::sizes::stored::DerivativeConfig;
 
 /// Longest path that can be a row of `images`, in bytes: the column holds 255 characters of up to 4 bytes.
 pub const MAX_PATH: usize = 1024;

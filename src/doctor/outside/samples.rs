@@ -11,13 +11,14 @@ use super::curl::Cookies;
 use super::leak::Sample;
 use crate::access::Verdict;
 use crate::database::{self, DatabaseError, Inspection, Sort};
-use crate::derivative::params::DerivativeParams;
-use crate::derivative::{name, plan, size};
+use crate::derivative::plan;
 use crate::gate::Gate;
 use crate::picture::format::Format;
 use crate::piwigo::gallery::Gallery;
 use crate::piwigo::records::Folder;
 use crate::piwigo::records::Image;
+use crate::piwigo::sizes::definition::DerivativeParams;
+use crate::piwigo::sizes::{geometry, name};
 use crate::piwigo::visitor::Identity;
 use crate::ready::Ready;
 use crate::reply::encode_path;
@@ -211,7 +212,7 @@ impl Chooser<'_> {
             }
             // In the place of such a size the picture itself is sent.
             let is_source = |params: &DerivativeParams| {
-                size::same_as_source(params, watermark, image.width, image.height, image.rotation)
+                geometry::same_as_source(params, watermark, image.width, image.height, image.rotation)
             };
             if found.len() < most
                 && let Some(uri) = self.missing(&source.file, |params| !is_source(params))

@@ -1,7 +1,7 @@
 //! Reads what PHP's `serialize` wrote. Lengths are bytes, and nothing is allocated because a length claims it: memory
 //! follows the input.
 
-use super::php_value::{PhpArray, PhpKey, PhpValue};
+use super::value::{PhpArray, PhpKey, PhpValue};
 
 /// Arrays within arrays; Piwigo's own values need 5.
 const MAX_DEPTH: u32 = 64;
@@ -28,7 +28,7 @@ pub fn unserialize(input: &[u8]) -> Result<PhpValue, UnserializeError> {
 
 /// Whether a value is wanted or only has to be well-formed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keep {
+pub(crate) enum Keep {
     /// Build it.
     All,
     /// Check it, allocate nothing, give `Null`.
@@ -36,7 +36,7 @@ pub(super) enum Keep {
 }
 
 /// Reads serialized values one after the other. References may point at earlier values of the same input.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     input: &'a [u8],
     at: usize,
     /// Values read so far, the bound of what a reference may name.
@@ -46,17 +46,17 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Starts at the first byte.
-    pub(super) fn new(input: &'a [u8]) -> Self {
+    pub(crate) fn new(input: &'a [u8]) -> Self {
         Self { input, at: 0, values: 0, kept: 0 }
     }
 
     /// Whether all input has been read.
-    pub(super) fn at_end(&self) -> bool {
+    pub(crate) fn at_end(&self) -> bool {
         self.at == self.input.len()
     }
 
     /// What lies before the next `delimiter`, which is consumed; `None` if there is none.
-    pub(super) fn until(&mut self, delimiter: u8) -> Option<&'a [u8]> {
+    pub(crate) fn until(&mut self, delimiter: u8) -> Option<&'a [u8]> {
         let rest = self.input.get(self.at..)?;
         let length = rest.iter().position(|&b| b == delimiter)?;
         self.at += length + 1;
@@ -64,12 +64,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads one byte; `None` at the end.
-    pub(super) fn byte(&mut self) -> Option<u8> {
+    pub(crate) fn byte(&mut self) -> Option<u8> {
         self.next().ok()
     }
 
     /// Reads so many bytes; `None` if there are fewer.
-    pub(super) fn bytes(&mut self, length: usize) -> Option<&'a [u8]> {
+    pub(crate) fn bytes(&mut self, length: usize) -> Option<&'a [u8]> {
         let bytes = self.input.get(self.at..self.at.checked_add(length)?)?;
         self.at += length;
         Some(bytes)
@@ -77,7 +77,7 @@ impl<'a> Reader<'a> {
 
     /// Reads an array (`a:N:{key value …}`) whose values `each` reads, which gets their keys; an integer is
     /// no key's name.
-    pub(super) fn array(
+    pub(crate) fn array(
         &mut self,
         mut each: impl FnMut(&mut Self, &[u8]) -> Result<(), UnserializeError>,
     ) -> Result<(), UnserializeError> {
@@ -102,7 +102,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads one value.
-    pub(super) fn value(&mut self, keep: Keep) -> Result<PhpValue, UnserializeError> {
+    pub(crate) fn value(&mut self, keep: Keep) -> Result<PhpValue, UnserializeError> {
         self.nested(keep, 0)
     }
 

@@ -1,7 +1,7 @@
 //! The values of PHP's string and number literals.
 
-use super::php_token::begins_name;
-use super::php_value::PhpValue;
+use super::token::begins_name;
+use super::value::PhpValue;
 
 /// The value of a double-quoted string; `None` if a variable or a malformed escape is in it.
 pub(super) fn unescape(content: &[u8]) -> Option<Vec<u8>> {

@@ -1,9 +1,9 @@
 //! Finds in PHP code that is not evaluated what it may change: keys of `$conf`, `$prefixeTable`, constants. Better one
 //! setting too many than one too few: a setting that is named here cannot be read from the file any more.
 
-use super::php_expression::key_text;
-use super::php_token::{Token, TokenKind};
-use super::php_value::{PhpKey, PhpValue};
+use super::expression::key_text;
+use super::token::{Token, TokenKind};
+use super::value::{PhpKey, PhpValue};
 
 /// Something that skipped code may do.
 #[derive(Debug, Clone, PartialEq, Eq)]

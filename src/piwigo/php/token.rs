@@ -1,8 +1,8 @@
 //! Cuts PHP source text into tokens, as far as reading a configuration file needs it. What cannot be cut with certainty
 //! makes the whole file unreadable; PHP would mostly refuse it, too.
 
-use super::php_literal::{float, int, unescape};
-use super::php_value::PhpValue;
+use super::literal::{float, int, unescape};
+use super::value::PhpValue;
 
 /// A token and where it stands.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,11 +5,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::php_expression::{Index, Known, MAX_ELEMENTS, key_text};
-use super::php_skipped::Touched;
-use super::php_statement::FileReader;
-use super::php_token::tokenize;
-use super::php_value::{PhpArray, PhpKey, PhpValue};
+use super::expression::{Index, Known, MAX_ELEMENTS, key_text};
+use super::skipped::Touched;
+use super::statement::FileReader;
+use super::token::tokenize;
+use super::value::{PhpArray, PhpKey, PhpValue};
 
 /// A larger configuration file is not read: Piwigo's own default, comments and all, has 40 KiB.
 pub const MAX_SOURCE_BYTES: usize = 1 << 20;

@@ -1,7 +1,7 @@
 //! What one size of derivative is: its dimensions, sharpening, and the watermark that all sizes share.
 
+use super::geometry::SizingParams;
 use super::name::{CustomSize, Kind};
-use super::size::SizingParams;
 
 /// One size of derivative as the gallery defines it (Piwigo: `DerivativeParams`).
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -2,7 +2,7 @@
 //! rest is scaled to (Piwigo: `SizingParams`, `ImageRect`), and when no derivative is made because the picture is
 //! small enough.
 
-use super::params::{DerivativeParams, Watermark};
+use super::definition::{DerivativeParams, Watermark};
 
 /// Dimensions of one size of derivative (Piwigo: `SizingParams`).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -204,7 +204,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::derivative::name::Kind;
+    use crate::piwigo::sizes::name::Kind;
 
     /// Left, top, width, height.
     type CropRow = Option<(u32, u32, u32, u32)>;

@@ -4,11 +4,11 @@
 
 use std::collections::HashSet;
 
-use super::php_unserialize::{UnserializeError, unserialize};
-use super::php_value::{PhpArray, PhpKey, PhpValue};
-use crate::derivative::name::{CustomSize, Kind};
-use crate::derivative::params::{DerivativeParams, Watermark};
-use crate::derivative::size::{SizingParams, same_as_source};
+use crate::piwigo::php::unserialize::{UnserializeError, unserialize};
+use crate::piwigo::php::value::{PhpArray, PhpKey, PhpValue};
+use crate::piwigo::sizes::definition::{DerivativeParams, Watermark};
+use crate::piwigo::sizes::geometry::{SizingParams, same_as_source};
+use crate::piwigo::sizes::name::{CustomSize, Kind};
 
 /// Piwigo's JPEG quality where the settings say nothing.
 const DEFAULT_QUALITY: u8 = 95;
@@ -206,9 +206,9 @@ mod tests {
     use super::*;
 
     /// Written by Piwigo 16.4.0, with the default sizes and three custom ones.
-    const STORED: &[u8] = include_bytes!("../../tests/data/derivatives-16.4.txt");
+    const STORED: &[u8] = include_bytes!("../../../tests/data/derivatives-16.4.txt");
     /// The same with all named sizes, other customs and a repeated watermark.
-    const STORED_WITH_WATERMARK: &[u8] = include_bytes!("../../tests/data/derivatives-16.4-watermark.txt");
+    const STORED_WITH_WATERMARK: &[u8] = include_bytes!("../../../tests/data/derivatives-16.4-watermark.txt");
 
     fn custom(key: &str) -> CustomSize {
         CustomSize::from_key(key).unwrap()

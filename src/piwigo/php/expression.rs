@@ -1,8 +1,8 @@
 //! The value of a PHP expression that consists of literals, arrays and settings that are already known. Anything that
 //! would have to be run has no value here.
 
-use super::php_token::{Token, TokenKind};
-use super::php_value::{PhpArray, PhpKey, PhpValue};
+use super::token::{Token, TokenKind};
+use super::value::{PhpArray, PhpKey, PhpValue};
 
 /// Arrays, brackets and signs within each other.
 const MAX_DEPTH: u32 = 64;

@@ -4,11 +4,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::php_config::{PhpConfig, Place, Setting, Unknown};
-use super::php_expression::{Evaluator, Index};
-use super::php_skipped::{Touched, touches};
-use super::php_token::{Token, TokenKind};
-use super::php_value::PhpValue;
+use super::config::{PhpConfig, Place, Setting, Unknown};
+use super::expression::{Evaluator, Index};
+use super::skipped::{Touched, touches};
+use super::token::{Token, TokenKind};
+use super::value::PhpValue;
 
 /// `$conf` with that many indices is not assigned to.
 const MAX_INDICES: usize = 16;

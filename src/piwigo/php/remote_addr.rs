@@ -1,8 +1,8 @@
 //! Finds in a configuration file the assignments that change the visitor's address for PHP alone:
 //! `$_SERVER['REMOTE_ADDR'] = …`, as recipes for Piwigo behind a proxy have it.
 
-use super::php_token::{Token, TokenKind, tokenize};
-use super::php_value::PhpValue;
+use super::token::{Token, TokenKind, tokenize};
+use super::value::PhpValue;
 
 /// The line of the first such assignment, counted from 1; `None` too for a file that cannot be read at all.
 pub fn assignment_of_remote_addr(source: &[u8]) -> Option<u32> {
