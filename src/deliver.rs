@@ -15,7 +15,8 @@ use crate::derivative::maker::Maker;
 use crate::derivative::order::{MakeError, Order};
 use crate::derivative::plan::{self, Picture};
 use crate::derivative::stored::{self, Stored};
-use crate::disk::Disk;
+use crate::files::blocking::Disk;
+use crate::files::{Sendable, Tree, Unsendable};
 use crate::piwigo::auth_key::{self, AuthKey};
 use crate::piwigo::program_names;
 use crate::piwigo::records::{Claim, Image, Ownership};
@@ -25,7 +26,7 @@ use crate::piwigo::sizes::name::Kind;
 use crate::ready::Ready;
 use crate::reply::{Cache, Deliver, Handover, Reply, fits_a_header};
 use crate::request::{Method, Request, Server};
-use crate::send::{Sendable, Streamed, Tree, Unsendable};
+use crate::send::Streamed;
 use crate::settings::{Derivatives, Settings, Symlinks};
 use crate::target::Icon;
 

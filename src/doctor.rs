@@ -34,7 +34,8 @@ pub use outside::{Cookies, CookiesError, Outside};
 pub use text::write;
 
 use crate::accounts::Account;
-use crate::send::{Tree, links};
+use crate::files::Tree;
+use crate::files::links;
 use crate::settings::{self, Options, Settings, SettingsError};
 use findings::{Findings, Without, some};
 use prefixes::Guarded;

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use crate::database::{Database, DatabaseError, Trouble};
 use crate::deliver;
+use crate::files::Tree;
 use crate::piwigo::gallery::{ConfigRows, Gallery, SITE};
 use crate::piwigo::plugins;
 use crate::piwigo::plugins::Plugins;
-use crate::send::Tree;
 use crate::settings::{ActionPhp, SessionAddress, Settings, SettingsError, Symlinks};
 
 /// Age at which Piwigo's settings in the config table are read again (docs/design.md §6).

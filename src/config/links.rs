@@ -4,8 +4,9 @@
 use std::path::Path;
 
 use super::public;
-use crate::send::Tree;
-use crate::send::links::{self, Link};
+use crate::files::Tree;
+use crate::files::links;
+use crate::files::links::Link;
 use crate::settings::Symlinks;
 
 /// Letters of a link's name that a comment shows, at most.

@@ -10,9 +10,9 @@ use super::links::BeyondServers;
 use super::people::People;
 use super::php;
 use super::{ConfigError, public};
+use crate::files::Tree;
 use crate::listen::Listen;
 use crate::piwigo::gallery::Gallery;
-use crate::send::Tree;
 use crate::settings::{ActionPhp, Settings, Symlinks};
 
 /// What cannot be found out from the gallery.

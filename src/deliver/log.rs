@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use crate::send::{LinksTold, Unsendable};
+use crate::files::{LinksTold, Unsendable};
 use crate::throttle::Throttle;
 
 /// Counts what is not sent, by kind. One for all requests.

@@ -20,7 +20,7 @@ use super::memory;
 use super::order::{MakeError, Order};
 use super::store::{self, Place, Stamp};
 use super::stored::{self, Stored};
-use crate::send::Tree;
+use crate::files::Tree;
 
 /// What an ordinary making may take: 60 megapixels, about.
 const ORDINARY: Share = Share { source_bytes: 64 << 20, decoded_bytes: 192 << 20, memory: u64::MAX };

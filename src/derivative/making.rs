@@ -9,9 +9,9 @@ use super::plan::{self, Step};
 use super::render::{self, RenderOptions};
 use super::store::{self, Place, Stamp};
 use crate::derivative::order::DerivativeQuality;
+use crate::files::Tree;
 use crate::picture::limits::{Limits, PictureError};
 use crate::piwigo::sizes::name;
-use crate::send::Tree;
 
 /// Largest watermark file, in bytes.
 const MAX_MARK: u64 = 16 << 20;

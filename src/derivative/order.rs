@@ -5,10 +5,10 @@ use std::time::SystemTime;
 
 use super::plan::Picture;
 use super::store::StoreError;
+use crate::files::{Tree, Unsendable};
 use crate::piwigo::gallery::Gallery;
 use crate::piwigo::sizes::definition::DerivativeParams;
 use crate::piwigo::sizes::name;
-use crate::send::{Tree, Unsendable};
 
 /// An order for one derivative.
 #[derive(Clone, Debug)]

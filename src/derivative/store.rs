@@ -16,7 +16,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::send::{Lost, Tree, Unsendable};
+use crate::files::{Lost, Tree, Unsendable};
 
 /// Unfinished files begin and end like this. No URL names them: no part of a path may begin with a dot.
 const UNFINISHED: (&str, &str) = (".gate-", ".tmp");

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::send::{Tree, Unsendable};
+use crate::files::{Tree, Unsendable};
 
 /// The state of a derivative's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

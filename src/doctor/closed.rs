@@ -11,8 +11,9 @@ use rustix::io::Errno;
 
 use super::findings::{Findings, shown, some};
 use crate::accounts::{Account, Right, name_of};
-use crate::send::Tree;
-use crate::send::links::{self, Link};
+use crate::files::Tree;
+use crate::files::links;
+use crate::files::links::Link;
 use crate::settings::Symlinks;
 
 /// The name under which Linux keeps a file's access list.

@@ -11,8 +11,9 @@ use super::findings::{Findings, some};
 use super::prefixes::Guarded;
 use super::read_start;
 use crate::accounts::{Account, name_of};
-use crate::send::Tree;
-use crate::send::links::{self, Link};
+use crate::files::Tree;
+use crate::files::links;
+use crate::files::links::Link;
 use crate::settings::Symlinks;
 
 /// Names that are looked at, at most.

@@ -9,8 +9,8 @@ use super::body::Body;
 use super::conditional::{Conditions, Precondition};
 use super::media;
 use super::range::{self, Wanted};
-use super::tree::Sendable;
 use super::validators::Validators;
+use crate::files::tree::Sendable;
 
 /// An allowed file that the gate sends itself, or the reason why nothing of it need be sent.
 #[derive(Clone, Debug)]

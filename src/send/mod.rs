@@ -18,17 +18,10 @@
 pub mod answer;
 pub mod body;
 pub mod conditional;
-pub(crate) mod links;
 pub mod media;
 pub mod range;
-pub mod told;
-pub mod tree;
 pub mod validators;
-mod walk;
 
 pub use answer::Streamed;
 pub use body::Body;
 pub use conditional::Conditions;
-pub use told::LinksTold;
-pub use tree::{Sendable, Tree, Unsendable};
-pub(crate) use walk::Lost;

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::Tree;
+use crate::files::Tree;
 use crate::settings::Symlinks;
 
 /// Names that a search looks at, at most.
