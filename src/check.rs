@@ -13,7 +13,7 @@ pub use text::{Colour, write};
 
 use crate::database::DatabaseError;
 use crate::gate::Gate;
-use crate::request::{MAX_COOKIES, MAX_URI, Request};
+use crate::http::request::{MAX_COOKIES, MAX_URI, Request};
 
 /// In whose place the question is asked.
 #[derive(Clone)]

@@ -9,7 +9,6 @@ use std::time::SystemTime;
 
 pub use log::Log;
 
-use crate::address::{self, PictureAddress};
 use crate::database::Database;
 use crate::derivative::maker::Maker;
 use crate::derivative::order::{MakeError, Order};
@@ -17,6 +16,11 @@ use crate::derivative::plan::{self, Picture};
 use crate::derivative::stored::{self, Stored};
 use crate::files::blocking::Disk;
 use crate::files::{Sendable, Tree, Unsendable};
+use crate::http::Streamed;
+use crate::http::picture_address;
+use crate::http::picture_address::PictureAddress;
+use crate::http::reply::{Cache, Deliver, Handover, Reply, fits_a_header};
+use crate::http::request::{Method, Request, Server};
 use crate::piwigo::auth_key::{self, AuthKey};
 use crate::piwigo::program_names;
 use crate::piwigo::records::{Claim, Image, Ownership};
@@ -24,9 +28,6 @@ use crate::piwigo::sizes::definition::DerivativeParams;
 use crate::piwigo::sizes::name;
 use crate::piwigo::sizes::name::Kind;
 use crate::ready::Ready;
-use crate::reply::{Cache, Deliver, Handover, Reply, fits_a_header};
-use crate::request::{Method, Request, Server};
-use crate::send::Streamed;
 use crate::settings::{Derivatives, Settings, Symlinks};
 use crate::target::Icon;
 
@@ -222,7 +223,7 @@ impl Delivery<'_> {
         };
         Reply::Allowed {
             handover: Handover::Address(address),
-            cache: address::NOT_KEPT.into(),
+            cache: picture_address::NOT_KEPT.into(),
             disposition: None,
         }
     }
@@ -422,8 +423,11 @@ impl Delivery<'_> {
 
     /// A yes by which Piwigo answers: with the picture, or with its address, which no browser keeps.
     fn handed_over(&self, handover: Handover) -> Reply {
-        let cache =
-            if self.asks_for_address { address::NOT_KEPT } else { self.settings.browser_cache.as_str() };
+        let cache = if self.asks_for_address {
+            picture_address::NOT_KEPT
+        } else {
+            self.settings.browser_cache.as_str()
+        };
         Reply::Allowed { handover, cache: self.cache(cache), disposition: None }
     }
 

@@ -13,10 +13,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::access::Denial;
 use crate::deliver::derivative_path;
+use crate::http::reply::encode_path;
+use crate::http::request::Request;
 use crate::piwigo::layout::Layout;
 use crate::piwigo::visitor::Visitor;
-use crate::reply::encode_path;
-use crate::request::Request;
 use crate::target::{self, Target};
 
 /// Why a request for a file is refused.

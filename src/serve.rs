@@ -16,10 +16,11 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
 
 use crate::fastcgi::{self, Decoder, Event, Head, ParamsState};
+use crate::http::Body;
+use crate::http::reply::Reply;
+use crate::http::request;
+use crate::http::request::{Method, Question, Request};
 use crate::listen::{Listener, Stream};
-use crate::reply::Reply;
-use crate::request::{self, Method, Question, Request};
-use crate::send::Body;
 use crate::server::limits::Limits;
 use crate::throttle::Throttle;
 

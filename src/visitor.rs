@@ -5,13 +5,13 @@
 //! accounts that it names, [`Named::choose`] says whose word counts.
 
 use crate::database::{IDS, UserInfos, UserRow};
+use crate::http::request::Request;
 use crate::piwigo::auth_key::{self, AuthKey};
 use crate::piwigo::gallery::Gallery;
 use crate::piwigo::remember_me::RememberMe;
 use crate::piwigo::session::BoundTo;
 use crate::piwigo::visitor::{Identity, Status, Visitor};
 use crate::piwigo::{cookie, session};
-use crate::request::Request;
 use crate::settings::SessionAddress;
 
 /// What a request brings to say who asks. Nothing of it is believed yet.

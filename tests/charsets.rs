@@ -7,8 +7,8 @@ use std::fs;
 use std::process::Stdio;
 
 use piwigo_gate::gate::Gate;
-use piwigo_gate::reply::{Deliver, Handover, Reply};
-use piwigo_gate::request::{Request, Server};
+use piwigo_gate::http::reply::{Deliver, Handover, Reply};
+use piwigo_gate::http::request::{Request, Server};
 use piwigo_gate::settings::{Options, Settings};
 use support::examined::{Report, doctor};
 use support::gate;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use piwigo_gate::database::{Address, Database, IDS, Tables, Trouble};
 use piwigo_gate::gate::Gate;
-use piwigo_gate::request::{Request, Server};
+use piwigo_gate::http::request::{Request, Server};
 use piwigo_gate::settings::{Options, Settings};
 use support::inside;
 use support::mariadb::{self, MariaDb};

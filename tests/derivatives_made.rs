@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant, SystemTime};
 
-use piwigo_gate::reply::{Deliver, Handover, Reply};
-use piwigo_gate::request::Request;
+use piwigo_gate::http::reply::{Deliver, Handover, Reply};
+use piwigo_gate::http::request::Request;
 use piwigo_gate::settings::Options;
 use support::gate::{self, Gate};
 use support::http::{self, Response};

@@ -7,8 +7,8 @@ mod support;
 use std::net::SocketAddr;
 
 use piwigo_gate::gate;
-use piwigo_gate::reply::Deliver;
-use piwigo_gate::request::Request;
+use piwigo_gate::http::reply::Deliver;
+use piwigo_gate::http::request::Request;
 use piwigo_gate::settings::{Derivatives, Options, Settings};
 use support::apache::{self, Apache};
 use support::caddy::{self, Caddy};

@@ -10,8 +10,8 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use piwigo_gate::reply::{Deliver, Handover, Reply};
-use piwigo_gate::request::{Request, Server};
+use piwigo_gate::http::reply::{Deliver, Handover, Reply};
+use piwigo_gate::http::request::{Request, Server};
 use piwigo_gate::settings::{Derivatives, Options, Settings};
 use support::apache::{self, Apache};
 use support::config;

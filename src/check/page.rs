@@ -3,11 +3,11 @@
 
 use crate::database::DatabaseError;
 use crate::gate::Gate;
+use crate::http::reply::encode_path;
+use crate::http::request::Request;
 use crate::image;
 use crate::piwigo::records::Folder;
 use crate::piwigo::sizes::name;
-use crate::reply::encode_path;
-use crate::request::Request;
 use crate::target::{Part, Record, Target};
 
 /// The photo's number, if this path and query (without scheme and host) are the address of its page:

@@ -5,13 +5,13 @@ use serde::Serialize;
 use super::{CheckError, Who};
 use crate::access::{self, AlbumRule, Grant, HighRule, Verdict};
 use crate::gate::{Considered, Gate, Judgement};
+use crate::http::reply::{Deliver, Handover, Reply};
+use crate::http::request::{Request, Server};
 use crate::piwigo::records::Ownership;
 use crate::piwigo::sizes::name;
 use crate::piwigo::sizes::name::Kind;
 use crate::piwigo::visitor::{Identity, Status};
 use crate::refusal;
-use crate::reply::{Deliver, Handover, Reply};
-use crate::request::{Request, Server};
 use crate::settings::Deny;
 use crate::target::{Part, Target};
 

@@ -4,7 +4,7 @@
 use upon::Value;
 
 use super::expressions::{alternatives, escaped};
-use crate::reply::encode_path;
+use crate::http::reply::encode_path;
 
 /// Folders of Piwigo 2.7 to 16 and of its widespread themes whose style sheets, scripts and pictures the pages link to. The
 /// folder of combined style sheets lies in the data directory and is added to them.

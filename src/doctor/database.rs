@@ -10,8 +10,8 @@ use super::prefixes::Guarded;
 use crate::config::{self, Values};
 use crate::database::{Address, Clock, Database, DatabaseError, Inspection, Trouble};
 use crate::gate::Gate;
+use crate::http::request::Request;
 use crate::ready::{Ready, refused};
-use crate::request::Request;
 use crate::settings::{Settings, SettingsError};
 
 /// A clock that is wrong by more makes sessions and keys end at the wrong time.

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use super::Gate;
 use crate::access::{self, Denial, Grant, Verdict};
 use crate::database::{Database, DatabaseError, DoorAndSession, GrantRow, IDS, Rows, UserRow};
+use crate::http::request::Request;
 use crate::image;
 use crate::piwigo::auth_key::AuthKey;
 use crate::piwigo::gallery::Gallery;
@@ -14,7 +15,6 @@ use crate::piwigo::records::{Album, Claim};
 use crate::piwigo::session::SignIn;
 use crate::piwigo::visitor::{Identity, Visitor};
 use crate::ready::Ready;
-use crate::request::Request;
 use crate::target::Target;
 use crate::visitor::{Evidence, KeysFrom, Named};
 

@@ -33,9 +33,9 @@ use crate::access::{Admins, Policy};
 use crate::companion::{MAX_PATTERNS, Pattern, VIDEOJS, VIDEOJS_WORD};
 use crate::database::{Address, Replicas, Tables};
 use crate::derivative::order::DerivativeQuality;
+use crate::http::reply::{Deliver, DenyStatus, Reply};
 use crate::listen::{Listen, ListenError, Networks};
 use crate::piwigo::layout;
-use crate::reply::{Deliver, DenyStatus, Reply};
 use crate::server::limits::Limits;
 use crate::session_files::{self, SessionFiles};
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{ActionPhp, SessionAddress, SettingsError, nearest};
 use crate::access::Admins;
 use crate::derivative::order::DerivativeQuality;
-use crate::reply::Deliver;
+use crate::http::reply::Deliver;
 
 /// Largest `gate.toml`, in bytes.
 const MAX_FILE: u64 = 64 * 1024;

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use piwigo_gate::gate::Gate;
-use piwigo_gate::request::{Request, Server};
+use piwigo_gate::http::request::{Request, Server};
 use piwigo_gate::settings::{Options, Settings};
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, MySqlConnection};

@@ -12,10 +12,10 @@ use std::time::{Duration, SystemTime};
 
 use piwigo_gate::fastcgi::Head;
 use piwigo_gate::files::Sendable;
+use piwigo_gate::http::reply::{DenyStatus, Handover, Reply};
+use piwigo_gate::http::request::{Method, Request};
+use piwigo_gate::http::{Conditions, Streamed};
 use piwigo_gate::listen::Listen;
-use piwigo_gate::reply::{DenyStatus, Handover, Reply};
-use piwigo_gate::request::{Method, Request};
-use piwigo_gate::send::{Conditions, Streamed};
 use piwigo_gate::serve::{Handler, serve};
 use piwigo_gate::server::limits::Limits;
 use tokio::io::{AsyncRead, AsyncReadExt as _};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use piwigo_gate::gate::Gate;
-use piwigo_gate::reply::{Deliver, Reply};
-use piwigo_gate::request::{Request, Server};
+use piwigo_gate::http::reply::{Deliver, Reply};
+use piwigo_gate::http::request::{Request, Server};
 use piwigo_gate::settings::{Options, Settings};
 
 use super::http;

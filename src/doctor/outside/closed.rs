@@ -5,7 +5,7 @@ use super::leak::{Answer, Gist, Sample};
 use super::samples::{Chooser, Closed};
 use super::{Tries, some, tries};
 use crate::database::DatabaseError;
-use crate::reply::encode_path;
+use crate::http::reply::encode_path;
 use crate::settings::ActionPhp;
 
 const GUARD: &str = "put the shipped file for your server first into the gallery's part of its configuration, and take blocks of your \

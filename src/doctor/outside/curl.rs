@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
 use super::leak::Answer;
-use crate::request::MAX_COOKIES;
+use crate::http::request::MAX_COOKIES;
 
 /// Bytes of an answer that are read; the start of a file is enough to know it by.
 const MAX_ANSWER: u64 = 128 * 1024;

@@ -13,6 +13,8 @@ use crate::access::Verdict;
 use crate::database::{self, DatabaseError, Inspection, Sort};
 use crate::derivative::plan;
 use crate::gate::Gate;
+use crate::http::reply::encode_path;
+use crate::http::request::Request;
 use crate::picture::format::Format;
 use crate::piwigo::gallery::Gallery;
 use crate::piwigo::records::Folder;
@@ -21,8 +23,6 @@ use crate::piwigo::sizes::definition::DerivativeParams;
 use crate::piwigo::sizes::{geometry, name};
 use crate::piwigo::visitor::Identity;
 use crate::ready::Ready;
-use crate::reply::encode_path;
-use crate::request::Request;
 use crate::settings::Derivatives;
 
 /// Bytes by which a file is recognised.

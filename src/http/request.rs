@@ -6,9 +6,9 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use crate::fastcgi::{Params, Role};
+use crate::http::Conditions;
+use crate::http::reply::Deliver;
 use crate::piwigo::layout;
-use crate::reply::Deliver;
-use crate::send::Conditions;
 
 /// Longest accepted `REQUEST_URI`, in bytes. Piwigo's longest path is 255 characters; the rest is query.
 pub const MAX_URI: usize = 8 * 1024;

@@ -6,10 +6,10 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode};
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use crate::address::PictureAddress;
-use crate::disposition::Disposition;
-use crate::send::validators::Validators;
-use crate::send::{Body, Streamed, media};
+use crate::http::disposition::Disposition;
+use crate::http::picture_address::PictureAddress;
+use crate::http::validators::Validators;
+use crate::http::{Body, Streamed, media};
 
 /// Where the internal location for files begins on nginx; `nginx/*.conf` uses the same.
 pub const ACCEL_FILE_PREFIX: &str = "/_gate/file/";
@@ -707,7 +707,7 @@ mod tests {
     #[test]
     fn what_could_run_as_a_page_is_an_attachment() {
         let modified = SystemTime::UNIX_EPOCH;
-        let claim = |file: &str| crate::disposition::Disposition::named(file, false);
+        let claim = |file: &str| crate::http::disposition::Disposition::named(file, false);
         for (path, saved_by_nginx, saved_by_sendfile) in [
             ("a.svg", true, true),
             ("a.html", true, true),
