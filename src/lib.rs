@@ -70,7 +70,6 @@ pub mod halves;
 pub mod http;
 pub mod image;
 pub mod listen;
-pub mod names;
 pub mod notify;
 pub mod picture;
 pub mod piwigo;

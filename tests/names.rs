@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use piwigo_gate::names::{NameError, Resolver, Sources};
+use piwigo_gate::database::resolver::{NameError, Resolver, Sources};
 
 const A: u16 = 1;
 const CNAME: u16 = 5;

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt as _;
 use tokio::sync::SetOnce;
 
-use super::{ANSWER_TIMEOUT, DatabaseError};
+use super::DatabaseError;
+use super::client::ANSWER_TIMEOUT;
 use crate::halves::Halves;
 
 /// Keys in one statement, at most.

@@ -304,6 +304,9 @@ impl From<sqlx::Error> for DatabaseError {
     }
 }
 
+/// A statement's text, shared with the driver without copying.
+pub(super) type Statement = std::sync::Arc<str>;
+
 /// The server has no character set of that name.
 const UNKNOWN_CHARSET: u16 = 1115;
 

@@ -252,7 +252,7 @@ impl Inspection {
         let images = quoted(&self.tables.images)?;
         let patterns: Vec<Value> = directories
             .iter()
-            .map(|directory| Value::Text(super::begins_with(&format!("./{directory}"))))
+            .map(|directory| Value::Text(super::statements::begins_with(&format!("./{directory}"))))
             .collect();
         let condition = vec!["i.path NOT LIKE ? ESCAPE '|'"; patterns.len()].join(" AND ");
         let condition = if condition.is_empty() { "1 = 1".to_owned() } else { condition };
@@ -349,7 +349,7 @@ impl Inspection {
              LEFT JOIN {categories} c ON c.id = ic.category_id WHERE i.path LIKE ? ESCAPE '|' AND {condition} \
              ORDER BY i.id DESC LIMIT {SAMPLES}"
         );
-        let pattern = Value::Text(super::begins_with(&format!("./{directory}")));
+        let pattern = Value::Text(super::statements::begins_with(&format!("./{directory}")));
         let rows = self.rows(statement, vec![pattern]).await?;
         Ok(rows.iter().filter_map(|row| Some(Sample { image: image(row)?, format: row.text(7) })).collect())
     }

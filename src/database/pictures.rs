@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use super::charset::Exact;
+use super::engine::Value;
 use super::rows::image;
 use super::statements::{Tables, quoted};
-use super::{Database, DatabaseError, Value};
+use super::{Database, DatabaseError};
 use crate::piwigo::records::Image;
 use crate::piwigo::sizes::geometry::CenterOfInterest;
 
@@ -128,7 +129,7 @@ impl Database {
         };
         values.push(Value::Int(id.into()));
         let rows = self.rows(statement.clone(), values).await?;
-        let picture = |row: &super::Row| {
+        let picture = |row: &super::engine::Row| {
             let image = image(row)?;
             let coi = row.bytes(7).and_then(|coi| CenterOfInterest::from_column(&coi));
             Some(PictureRow { image, coi })

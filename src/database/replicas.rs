@@ -15,9 +15,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::engine::Statement;
 use super::engine::{Dialect, Engine, Row, Value};
 use super::lag::{Position, Positions, Standing};
-use super::{Address, DatabaseError, Statement, Trouble};
+use super::{Address, DatabaseError, Trouble};
 
 /// What was written on the primary so far. Reading it needs no right.
 const PRIMARY_POSITION: &str = "SELECT @@GLOBAL.gtid_binlog_pos";

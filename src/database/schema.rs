@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use super::DatabaseError;
+use super::engine::Statement;
 use super::engine::{Dialect, Row};
 use super::statements::{Tables, quoted};
-use super::{DatabaseError, Statement};
 
 /// Which of the optional tables and columns exist, and what `images.path` is like.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,11 +5,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::DatabaseError;
 use super::batch::MAX_KEYS;
 use super::charset::Exact;
 use super::engine::Dialect;
 use super::schema::DOWNLOADABLE;
-use super::{DatabaseError, IDS};
 
 /// The names of the tables a verdict is made from; full names, as Piwigo's own constants hold them.
 #[derive(Clone, Debug)]
@@ -398,6 +398,31 @@ pub(super) fn quoted(name: &str) -> Result<String, DatabaseError> {
     }
 }
 
+/// The statements ask for three spellings of a path; fewer are repeated.
+pub(super) fn three(mut texts: Vec<String>) -> [String; 3] {
+    let first = texts.first().cloned().unwrap_or_default();
+    texts.resize(3, first);
+    let mut texts = texts.into_iter();
+    std::array::from_fn(|_| texts.next().unwrap_or_default())
+}
+
+/// A LIKE pattern for texts that begin with `prefix`; `|` is the escape character in every statement.
+pub(super) fn begins_with(prefix: &str) -> String {
+    let mut pattern = String::with_capacity(prefix.len() + 8);
+    for character in prefix.chars() {
+        if matches!(character, '|' | '%' | '_') {
+            pattern.push('|');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
+/// How many accounts one request may concern: the session's, the remember-me cookie's, the key's, the server's own
+/// user's, the guest's and the one whose values new accounts get.
+pub const IDS: usize = 6;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -435,5 +460,18 @@ mod tests {
                 assert_eq!(text.matches('?').count(), 2 * (users + albums));
             }
         }
+    }
+
+    #[test]
+    fn patterns_mean_the_prefix_itself() {
+        let table = [("./a.", "./a.%"), ("./50%_x|y.", "./50|%|_x||y.%")];
+        for (prefix, pattern) in table {
+            assert_eq!(begins_with(prefix), pattern);
+        }
+    }
+
+    #[test]
+    fn fewer_spellings_are_repeated() {
+        assert_eq!(three(vec!["a".into(), "b".into()]), ["a", "b", "a"]);
     }
 }
