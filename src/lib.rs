@@ -71,7 +71,6 @@ pub mod http;
 pub mod image;
 pub mod listen;
 pub mod notify;
-pub mod picture;
 pub mod piwigo;
 pub mod ready;
 pub mod refusal;

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
+use piwigo_gate::derivative::picture::encode::encode;
+use piwigo_gate::derivative::picture::format::Format;
+use piwigo_gate::derivative::picture::limits::{Limits, PictureError};
+use piwigo_gate::derivative::picture::opened::Opened;
+use piwigo_gate::derivative::picture::{Channels, Picture};
 use piwigo_gate::derivative::render::{RenderOptions, render};
-use piwigo_gate::picture::encode::encode;
-use piwigo_gate::picture::format::Format;
-use piwigo_gate::picture::limits::{Limits, PictureError};
-use piwigo_gate::picture::opened::Opened;
-use piwigo_gate::picture::{Channels, Picture};
 use piwigo_gate::piwigo::sizes::definition::{DerivativeParams, Watermark};
 use piwigo_gate::piwigo::sizes::geometry::SizingParams;
 use piwigo_gate::piwigo::sizes::name::Kind;

@@ -7,13 +7,13 @@
 
 use std::path::PathBuf;
 
+use piwigo_gate::derivative::picture::encode::encode;
+use piwigo_gate::derivative::picture::format::Format;
+use piwigo_gate::derivative::picture::limits::{Limits, PictureError};
+use piwigo_gate::derivative::picture::opened::Opened;
+use piwigo_gate::derivative::picture::profile::to_srgb;
+use piwigo_gate::derivative::picture::{Channels, Picture};
 use piwigo_gate::derivative::render::{RenderOptions, render};
-use piwigo_gate::picture::encode::encode;
-use piwigo_gate::picture::format::Format;
-use piwigo_gate::picture::limits::{Limits, PictureError};
-use piwigo_gate::picture::opened::Opened;
-use piwigo_gate::picture::profile::to_srgb;
-use piwigo_gate::picture::{Channels, Picture};
 use piwigo_gate::piwigo::sizes::definition::{DerivativeParams, Watermark};
 use piwigo_gate::piwigo::sizes::geometry::{CenterOfInterest, SizingParams};
 use piwigo_gate::piwigo::sizes::name::{CustomSize, Kind};

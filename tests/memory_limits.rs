@@ -7,9 +7,9 @@ mod support;
 
 use std::time::{Duration, SystemTime};
 
-use piwigo_gate::picture::encode::encode;
-use piwigo_gate::picture::format::Format;
-use piwigo_gate::picture::{Channels, Picture};
+use piwigo_gate::derivative::picture::encode::encode;
+use piwigo_gate::derivative::picture::format::Format;
+use piwigo_gate::derivative::picture::{Channels, Picture};
 use support::gate::{self, Gate};
 use support::http;
 use support::nginx::{self, Nginx};

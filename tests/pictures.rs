@@ -1,11 +1,11 @@
 //! What is made of public test pictures (`tests/pictures/README.md`): which of them the gate makes, of which
 //! size, and how near to what is expected. What it refuses is left to Piwigo (`tests/derivatives_made.rs`).
 
+use piwigo_gate::derivative::picture::limits::{Limits, PictureError};
+use piwigo_gate::derivative::picture::opened::Opened;
+use piwigo_gate::derivative::picture::profile::to_srgb;
+use piwigo_gate::derivative::picture::{Channels, Picture};
 use piwigo_gate::derivative::render::{RenderOptions, render};
-use piwigo_gate::picture::limits::{Limits, PictureError};
-use piwigo_gate::picture::opened::Opened;
-use piwigo_gate::picture::profile::to_srgb;
-use piwigo_gate::picture::{Channels, Picture};
 use piwigo_gate::piwigo::sizes::definition::DerivativeParams;
 use piwigo_gate::piwigo::sizes::geometry::SizingParams;
 use piwigo_gate::piwigo::sizes::name::Kind;

@@ -9,8 +9,8 @@ use super::plan::{self, Step};
 use super::render::{self, RenderOptions};
 use super::store::{self, Place, Stamp};
 use crate::derivative::order::DerivativeQuality;
+use crate::derivative::picture::limits::{Limits, PictureError};
 use crate::files::Tree;
-use crate::picture::limits::{Limits, PictureError};
 use crate::piwigo::sizes::name;
 
 /// Largest watermark file, in bytes.

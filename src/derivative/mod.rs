@@ -9,6 +9,7 @@ pub mod maker;
 mod making;
 mod memory;
 pub mod order;
+pub mod picture;
 pub mod plan;
 pub mod render;
 pub mod store;

@@ -2,19 +2,19 @@
 //! (docs/spec/piwigo.md §6.5). Pure: no file, no clock, no settings; what it may cost is bounded before it is
 //! spent.
 
-use crate::picture::encode::encode_as;
-use crate::picture::format::Format;
-use crate::picture::gif::{Frames, Writer};
-use crate::picture::limits::Limits;
-use crate::picture::limits::PictureError;
-use crate::picture::opened::{Decoded, Opened};
-use crate::picture::orientation::{before_turning, turn, turned_size};
-use crate::picture::profile::{LARGEST_KEPT, describes, to_srgb};
-use crate::picture::quality::Quality;
-use crate::picture::resample::{Part, resample};
-use crate::picture::sharpen::sharpen;
-use crate::picture::watermark::draw;
-use crate::picture::{Channels, Picture};
+use crate::derivative::picture::encode::encode_as;
+use crate::derivative::picture::format::Format;
+use crate::derivative::picture::gif::{Frames, Writer};
+use crate::derivative::picture::limits::Limits;
+use crate::derivative::picture::limits::PictureError;
+use crate::derivative::picture::opened::{Decoded, Opened};
+use crate::derivative::picture::orientation::{before_turning, turn, turned_size};
+use crate::derivative::picture::profile::{LARGEST_KEPT, describes, to_srgb};
+use crate::derivative::picture::quality::Quality;
+use crate::derivative::picture::resample::{Part, resample};
+use crate::derivative::picture::sharpen::sharpen;
+use crate::derivative::picture::watermark::draw;
+use crate::derivative::picture::{Channels, Picture};
 use crate::piwigo::sizes::definition::{DerivativeParams, Watermark};
 use crate::piwigo::sizes::geometry::{CenterOfInterest, Crop, Sizing};
 

@@ -8,7 +8,7 @@ use image_webp::WebPDecoder;
 use super::limits::{check_limits, check_memory, decoded_bytes};
 use super::opened::Decoded;
 use super::{Channels, Picture};
-use crate::picture::limits::{Limits, PictureError};
+use crate::derivative::picture::limits::{Limits, PictureError};
 
 /// A WebP whose header has been read.
 pub struct OpenedWebP<'a> {

@@ -395,8 +395,8 @@ impl Bits<'_> {
 mod tests {
     use super::super::Channels;
     use super::*;
-    use crate::picture::jpeg::OpenedJpeg;
-    use crate::picture::limits::Limits;
+    use crate::derivative::picture::jpeg::OpenedJpeg;
+    use crate::derivative::picture::limits::Limits;
 
     fn noise(width: u16, height: u16, channels: Channels) -> Vec<u8> {
         let count = usize::from(width) * usize::from(height) * channels.count();

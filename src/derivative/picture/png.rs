@@ -8,7 +8,7 @@ use png::{BitDepth, ColorType, Decoder, Encoder, Info, Limits as PngLimits, Read
 use super::limits::check_limits;
 use super::opened::Decoded;
 use super::{Channels, Picture};
-use crate::picture::limits::{Limits, PictureError};
+use crate::derivative::picture::limits::{Limits, PictureError};
 
 /// What the decoder may allocate beside two rows: its window, and the chunks that are kept, which is the ICC profile.
 const WORKSPACE: usize = 8 << 20;

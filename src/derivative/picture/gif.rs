@@ -8,7 +8,7 @@ use gif::{
 
 use super::limits::{check_limits, decoded_bytes};
 use super::{Channels, Picture};
-use crate::picture::limits::{Limits, PictureError};
+use crate::derivative::picture::limits::{Limits, PictureError};
 
 /// Pixels of a frame for which the search for its 256 colours looks at every pixel; of a larger one it looks
 /// at some.

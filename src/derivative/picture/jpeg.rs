@@ -14,7 +14,7 @@ use super::opened::Decoded;
 use super::orientation::quarter_turns_of_exif;
 use super::quality::{self, Quality};
 use super::{Channels, Picture};
-use crate::picture::limits::{Limits, PictureError};
+use crate::derivative::picture::limits::{Limits, PictureError};
 
 /// Scans of a progressive picture, at most: encoders write about 10. Each costs time, but needs next to no bytes.
 const MOST_SCANS: usize = 50;

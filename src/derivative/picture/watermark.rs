@@ -2,7 +2,7 @@
 
 use super::resample::{Part, resample};
 use super::{Channels, Picture};
-use crate::picture::limits::PictureError;
+use crate::derivative::picture::limits::PictureError;
 use crate::piwigo::sizes::definition::Watermark;
 use crate::piwigo::sizes::geometry::SizingParams;
 

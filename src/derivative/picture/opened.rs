@@ -7,7 +7,7 @@ use super::gif::OpenedGif;
 use super::jpeg::OpenedJpeg;
 use super::png::OpenedPng;
 use super::webp::OpenedWebP;
-use crate::picture::limits::{Limits, PictureError};
+use crate::derivative::picture::limits::{Limits, PictureError};
 
 /// A source picture, not yet decoded.
 pub enum Opened<'a> {
