@@ -19,7 +19,7 @@ use piwigo_gate::piwigo::layout::Layout;
 use piwigo_gate::piwigo::sizes::stored::DerivativeConfig;
 use piwigo_gate::serve::{Handler, serve};
 use piwigo_gate::server::limits::Limits;
-use piwigo_gate::target::Target;
+use piwigo_gate::verdict::uri::Target;
 
 const REQUEST: &[u8] = include_bytes!("../tests/data/captures/nginx-1.22.1-get-keepconn.bin");
 const FILE: &str = "_data/i/upload/2024/01/02/20240102030405-0123abcd-th.jpg";

@@ -29,7 +29,7 @@ use crate::piwigo::sizes::name;
 use crate::piwigo::sizes::name::Kind;
 use crate::ready::Ready;
 use crate::settings::{Derivatives, Settings, Symlinks};
-use crate::target::Icon;
+use crate::verdict::uri::Icon;
 
 /// How files of one gallery go to one web server.
 pub struct Delivery<'a> {

@@ -14,7 +14,6 @@ use tokio::sync::watch;
 
 pub use meter::Meter;
 
-use crate::access;
 use crate::database::{DatabaseError, PictureRow, Which};
 use crate::derivative::maker::Maker;
 use crate::derivative::order::{MakeError, Order};
@@ -25,6 +24,7 @@ use crate::piwigo::sizes::name;
 use crate::piwigo::sizes::name::Kind;
 use crate::ready::{Readiness, Ready};
 use crate::settings::{Settings, SettingsError};
+use crate::verdict::access;
 
 /// Nobody waits: the largest picture may have its time.
 const PATIENCE: Duration = Duration::from_hours(1);

@@ -6,14 +6,11 @@ mod judge;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::access::{self, Verdict};
-use crate::api_keys::Verifier;
 use crate::database::{DatabaseError, IDS, Trouble};
 use crate::deliver::Delivery;
 use crate::derivative::maker::{self, Maker};
 use crate::fastcgi::{Head, Role};
 use crate::files::blocking::Disk;
-use crate::guess::Guesses;
 use crate::http::disposition::Disposition;
 use crate::http::reply::{Deliver, DenyStatus, Handover, Reply};
 use crate::http::request::{Method, Request, Server};
@@ -21,7 +18,12 @@ use crate::ready::{Readiness, Ready};
 use crate::refusal::{self, Why};
 use crate::serve::Handler;
 use crate::settings::{ActionPhp, Deny, Settings, SettingsError};
-use crate::target::{self, Part, Target};
+use crate::verdict::access;
+use crate::verdict::access::Verdict;
+use crate::verdict::api_keys::Verifier;
+use crate::verdict::prefetch::Guesses;
+use crate::verdict::uri;
+use crate::verdict::uri::{Part, Target};
 
 pub use judge::Judgement;
 
@@ -56,7 +58,7 @@ pub struct Considered {
     /// Database and settings that it was judged by.
     pub ready: Arc<Ready>,
     /// The file that it names.
-    pub target: Result<Target, target::Refusal>,
+    pub target: Result<Target, uri::Refusal>,
     /// The verdict on a file that can have a row; an icon has none, and what is left to Piwigo neither.
     pub judgement: Option<Judgement>,
     /// The request is for `action.php`, which is Piwigo's to answer here (setting `action_php`).

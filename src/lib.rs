@@ -49,11 +49,8 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
-pub mod access;
 mod accounts;
-pub mod api_keys;
 pub mod check;
-pub mod companion;
 pub mod config;
 pub mod database;
 pub mod deliver;
@@ -65,10 +62,8 @@ pub mod doctor;
 pub mod fastcgi;
 pub mod files;
 pub mod gate;
-pub mod guess;
 pub mod halves;
 pub mod http;
-pub mod image;
 pub mod listen;
 pub mod notify;
 pub mod piwigo;
@@ -76,8 +71,6 @@ pub mod ready;
 pub mod refusal;
 pub mod serve;
 pub mod server;
-pub mod session_files;
 pub mod settings;
-pub mod target;
 pub mod throttle;
-pub mod visitor;
+pub mod verdict;

@@ -11,20 +11,21 @@ use budget::Allowance;
 pub use budget::Budget;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::access::Denial;
 use crate::deliver::derivative_path;
 use crate::http::reply::encode_path;
 use crate::http::request::Request;
 use crate::piwigo::layout::Layout;
 use crate::piwigo::visitor::Visitor;
-use crate::target::{self, Target};
+use crate::verdict::access::Denial;
+use crate::verdict::uri;
+use crate::verdict::uri::Target;
 
 /// Why a request for a file is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Why {
     /// Its address names no file that could be served.
     #[error(transparent)]
-    Address(#[from] target::Refusal),
+    Address(#[from] uri::Refusal),
     /// A script's address where the server serves what it maps the address to.
     #[error("a script cannot be authorized, only a file")]
     Script,

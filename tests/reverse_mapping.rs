@@ -5,10 +5,10 @@ mod support;
 use std::time::Duration;
 
 use piwigo_gate::database::{Address, Database, Tables};
-use piwigo_gate::image;
 use piwigo_gate::piwigo::gallery::Gallery;
 use piwigo_gate::settings::{Options, Settings};
-use piwigo_gate::target::{Refusal, Target};
+use piwigo_gate::verdict::owners;
+use piwigo_gate::verdict::uri::{Refusal, Target};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use support::sandbox::Sandbox;
 
@@ -213,7 +213,7 @@ async fn urls_and_the_rows_that_own_them() {
             Err(refusal) => Refused(refusal),
             Ok(Target::Icon(_)) => Icon,
             Ok(target @ Target::Record(_)) => {
-                let claims = image::of_target(&database, &target, &gallery, &[]).await.unwrap();
+                let claims = owners::of_target(&database, &target, &gallery, &[]).await.unwrap();
                 match claims.iter().map(|claim| claim.image.id).collect::<Vec<_>>() {
                     ids if ids.is_empty() => Unknown,
                     ids => Record(ids.leak()),
@@ -234,11 +234,11 @@ async fn urls_and_the_rows_that_own_them() {
 
 async fn ids(
     database: &Database,
-    source: &piwigo_gate::target::Source,
+    source: &piwigo_gate::verdict::uri::Source,
     of_derivative: bool,
     gallery: &Gallery,
 ) -> Vec<u32> {
-    let claims = image::find(database, source, of_derivative, gallery).await.unwrap();
+    let claims = owners::find(database, source, of_derivative, gallery).await.unwrap();
     // The path that will be sent comes from the row, and is the one that was asked for.
     for claim in &claims {
         assert_eq!(claim.file.strip_prefix("../").unwrap_or(&claim.file), source.path);

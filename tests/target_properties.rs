@@ -2,12 +2,13 @@
 //! is only one.
 
 use percent_encoding::percent_decode;
-use piwigo_gate::companion::{self, Pattern};
 use piwigo_gate::database;
 use piwigo_gate::piwigo::layout::Layout;
 use piwigo_gate::piwigo::sizes::name;
 use piwigo_gate::piwigo::sizes::stored::DerivativeConfig;
-use piwigo_gate::target::{Part, Target};
+use piwigo_gate::verdict::companion;
+use piwigo_gate::verdict::companion::Pattern;
+use piwigo_gate::verdict::uri::{Part, Target};
 use proptest::prelude::*;
 
 fn layout() -> Layout {

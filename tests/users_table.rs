@@ -2,9 +2,9 @@
 
 mod support;
 
-use piwigo_gate::access::Admins;
 use piwigo_gate::gate::Gate;
 use piwigo_gate::settings::{Options, Settings};
+use piwigo_gate::verdict::access::Admins;
 use support::mariadb;
 use support::scene::Scene;
 use support::verdicts::{every_verdict, gate};

@@ -4,12 +4,12 @@ mod support;
 
 use std::time::Duration;
 
-use piwigo_gate::access::Admins;
 use piwigo_gate::database::{Address, Database, Tables};
 use piwigo_gate::fastcgi::Role;
 use piwigo_gate::http::reply::{Deliver, Handover, Reply};
 use piwigo_gate::http::request::{Request, Server};
 use piwigo_gate::settings::Options;
+use piwigo_gate::verdict::access::Admins;
 use sqlx::{Connection as _, Executor as _};
 use support::http;
 use support::sandbox::Sandbox;

@@ -4,9 +4,9 @@ mod support;
 
 use std::time::Duration;
 
-use piwigo_gate::access::Admins;
 use piwigo_gate::database::{Address, Database, Schema, Tables};
 use piwigo_gate::settings::Options;
+use piwigo_gate::verdict::access::Admins;
 use support::files;
 use support::gate::Gate;
 use support::http;

@@ -5,10 +5,10 @@ use crate::database::DatabaseError;
 use crate::gate::Gate;
 use crate::http::reply::encode_path;
 use crate::http::request::Request;
-use crate::image;
 use crate::piwigo::records::Folder;
 use crate::piwigo::sizes::name;
-use crate::target::{Part, Record, Target};
+use crate::verdict::owners;
+use crate::verdict::uri::{Part, Record, Target};
 
 /// The photo's number, if this path and query (without scheme and host) are the address of its page:
 /// `picture.php?/62/…`, `picture/62-name/…` or `admin.php?page=photo-62…`. `prefix`: where the gallery is
@@ -49,7 +49,7 @@ pub(super) async fn files(gate: &Gate, photo: u32) -> Result<Vec<String>, Databa
     let prefix = &gate.settings().url_prefix;
     let ready = gate.consider(&Request::new(b"/", "127.0.0.1"), None).await?.ready;
     let record = Target::Record(Record { part: Part::Element(photo), download: false });
-    let claims = image::of_target(&ready.database, &record, &ready.gallery, &[]).await?;
+    let claims = owners::of_target(&ready.database, &record, &ready.gallery, &[]).await?;
     let Some(image) = claims.into_iter().next().map(|claim| claim.image) else { return Ok(Vec::new()) };
     let mut paths = vec![image.path.clone()];
     if !image.is_picture(&ready.gallery.picture_extensions)

@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::{CheckError, Who};
-use crate::access::{self, AlbumRule, Grant, HighRule, Verdict};
 use crate::gate::{Considered, Gate, Judgement};
 use crate::http::reply::{Deliver, Handover, Reply};
 use crate::http::request::{Request, Server};
@@ -13,7 +12,9 @@ use crate::piwigo::sizes::name::Kind;
 use crate::piwigo::visitor::{Identity, Status};
 use crate::refusal;
 use crate::settings::Deny;
-use crate::target::{Part, Target};
+use crate::verdict::access;
+use crate::verdict::access::{AlbumRule, Grant, HighRule, Verdict};
+use crate::verdict::uri::{Part, Target};
 
 /// One URL, one visitor, one verdict.
 #[derive(Debug, Serialize)]

@@ -5,18 +5,19 @@ use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use super::Gate;
-use crate::access::{self, Denial, Grant, Verdict};
 use crate::database::{Database, DatabaseError, DoorAndSession, GrantRow, IDS, Rows, UserRow};
 use crate::http::request::Request;
-use crate::image;
 use crate::piwigo::auth_key::AuthKey;
 use crate::piwigo::gallery::Gallery;
 use crate::piwigo::records::{Album, Claim};
 use crate::piwigo::session::SignIn;
 use crate::piwigo::visitor::{Identity, Visitor};
 use crate::ready::Ready;
-use crate::target::Target;
-use crate::visitor::{Evidence, KeysFrom, Named};
+use crate::verdict::access;
+use crate::verdict::access::{Denial, Grant, Verdict};
+use crate::verdict::identity::{Evidence, KeysFrom, Named};
+use crate::verdict::owners;
+use crate::verdict::uri::Target;
 
 /// What was found out about one request for a file with a row, and what follows from it.
 #[derive(Debug)]
@@ -79,7 +80,7 @@ impl Gate {
                     None => Ok(None),
                 }
             },
-            image::of_target(database, target, gallery, &self.settings.companions),
+            owners::of_target(database, target, gallery, &self.settings.companions),
             rights_by_guess,
         )?;
         let SignIn { user: session, is_unfinished } = in_file.unwrap_or_else(|| self.sign_in(&door));

@@ -29,15 +29,16 @@ pub use piwigo_files::PiwigoFiles;
 pub use session_address::SessionAddress;
 pub use symlinks::Symlinks;
 
-use crate::access::{Admins, Policy};
-use crate::companion::{MAX_PATTERNS, Pattern, VIDEOJS, VIDEOJS_WORD};
 use crate::database::{Address, Replicas, Tables};
 use crate::derivative::order::DerivativeQuality;
 use crate::http::reply::{Deliver, DenyStatus, Reply};
 use crate::listen::{Listen, ListenError, Networks};
 use crate::piwigo::layout;
 use crate::server::limits::Limits;
-use crate::session_files::{self, SessionFiles};
+use crate::verdict::access::{Admins, Policy};
+use crate::verdict::companion::{MAX_PATTERNS, Pattern, VIDEOJS, VIDEOJS_WORD};
+use crate::verdict::session_files;
+use crate::verdict::session_files::SessionFiles;
 
 /// Everything that files, flags and the environment decide.
 pub struct Settings {

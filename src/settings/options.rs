@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{ActionPhp, SessionAddress, SettingsError, nearest};
-use crate::access::Admins;
 use crate::derivative::order::DerivativeQuality;
 use crate::http::reply::Deliver;
+use crate::verdict::access::Admins;
 
 /// Largest `gate.toml`, in bytes.
 const MAX_FILE: u64 = 64 * 1024;

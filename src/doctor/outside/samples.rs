@@ -9,7 +9,6 @@ use percent_encoding::percent_decode_str;
 
 use super::curl::Cookies;
 use super::leak::Sample;
-use crate::access::Verdict;
 use crate::database::{self, DatabaseError, Inspection, Sort};
 use crate::derivative::picture::format::Format;
 use crate::derivative::plan;
@@ -24,6 +23,7 @@ use crate::piwigo::sizes::{geometry, name};
 use crate::piwigo::visitor::Identity;
 use crate::ready::Ready;
 use crate::settings::Derivatives;
+use crate::verdict::access::Verdict;
 
 /// Bytes by which a file is recognised.
 const START: u64 = 64 * 1024;

@@ -9,7 +9,7 @@ use super::samples::{Chooser, Granted};
 use super::{Tries, Without, shown, some};
 use crate::database::DatabaseError;
 use crate::piwigo::session;
-use crate::session_files::DEFAULT_COOKIE;
+use crate::verdict::session_files::DEFAULT_COOKIE;
 
 /// Piwigo's own word on who asks.
 const STATUS: &str = "ws.php?format=json&method=pwg.session.getStatus";

@@ -172,11 +172,11 @@ pub fn explain(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::{decide, is_open};
     use crate::piwigo::records::{Image, Ownership};
     use crate::piwigo::sizes::name::CustomSize;
     use crate::piwigo::sizes::stored::DerivativeConfig;
     use crate::piwigo::visitor::{Identity, Status};
+    use crate::verdict::access::{decide, is_open};
     use proptest::prelude::*;
 
     fn statuses() -> impl Strategy<Value = Status> {

@@ -1,11 +1,13 @@
 //! A target in, the rows of `images` that own its file out, with the albums they are in. MySQL compares paths
 //! without regard to case, accents and trailing spaces, so every row is compared again here, byte for byte.
 
-use crate::companion::{self, Candidate, Pattern};
 use crate::database::{Database, DatabaseError, ImageRow};
 use crate::piwigo::gallery::Gallery;
 use crate::piwigo::records::{Claim, Folder, Image, Ownership};
-use crate::target::{self, Owner, Part, Source, Target};
+use crate::verdict::companion;
+use crate::verdict::companion::{Candidate, Pattern};
+use crate::verdict::uri;
+use crate::verdict::uri::{Owner, Part, Source, Target};
 
 /// Rows that are looked at for one file, at most; Piwigo makes one, and a handful share a representative.
 pub const MAX_CLAIMS: usize = 64;
@@ -20,7 +22,7 @@ impl Image {
             let extension = self.representative_ext.as_deref()?;
             (Ownership::Representative, self.belonging(Folder::Representative, extension)?)
         };
-        target::servable(&file, &gallery.layout).ok()?;
+        uri::servable(&file, &gallery.layout).ok()?;
         Some(Claim { ownership, file, image: self, name: None, cover_of: Vec::new() })
     }
 
@@ -171,7 +173,7 @@ async fn find_part(database: &Database, part: Part, gallery: &Gallery) -> Result
             Part::Format { image: Some(id), .. } if id != image.id => return None,
             Part::Format { .. } => (Ownership::Format, image.belonging(Folder::Format, format?)?),
         };
-        let source = target::servable(&file, &gallery.layout).ok()?;
+        let source = uri::servable(&file, &gallery.layout).ok()?;
         let claim = image.claim(&source, &formats)?;
         (claim.ownership == ownership && claim.file == file).then_some(claim)
     };
