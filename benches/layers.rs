@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 use piwigo_gate::fastcgi::{self, Decoder, Event, Head};
 use piwigo_gate::http::reply::{Handover, Reply};
 use piwigo_gate::http::request::Request;
-use piwigo_gate::listen::Listen;
 use piwigo_gate::piwigo::layout::Layout;
 use piwigo_gate::piwigo::sizes::stored::DerivativeConfig;
-use piwigo_gate::serve::{Handler, serve};
 use piwigo_gate::server::limits::Limits;
+use piwigo_gate::server::listen::Listen;
+use piwigo_gate::server::serve::{Handler, serve};
 use piwigo_gate::verdict::uri::Target;
 
 const REQUEST: &[u8] = include_bytes!("../tests/data/captures/nginx-1.22.1-get-keepconn.bin");

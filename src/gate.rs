@@ -16,7 +16,7 @@ use crate::http::reply::{Deliver, DenyStatus, Handover, Reply};
 use crate::http::request::{Method, Request, Server};
 use crate::ready::{Readiness, Ready};
 use crate::refusal::{self, Why};
-use crate::serve::Handler;
+use crate::server::serve::Handler;
 use crate::settings::{ActionPhp, Deny, Settings, SettingsError};
 use crate::verdict::access;
 use crate::verdict::access::Verdict;

@@ -50,6 +50,7 @@
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
 mod accounts;
+pub mod bounded_map;
 pub mod check;
 pub mod config;
 pub mod database;
@@ -62,14 +63,10 @@ pub mod doctor;
 pub mod fastcgi;
 pub mod files;
 pub mod gate;
-pub mod halves;
 pub mod http;
-pub mod listen;
-pub mod notify;
 pub mod piwigo;
 pub mod ready;
 pub mod refusal;
-pub mod serve;
 pub mod server;
 pub mod settings;
 pub mod throttle;

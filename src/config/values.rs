@@ -11,8 +11,8 @@ use super::people::People;
 use super::php;
 use super::{ConfigError, public};
 use crate::files::Tree;
-use crate::listen::Listen;
 use crate::piwigo::gallery::Gallery;
+use crate::server::listen::Listen;
 use crate::settings::{ActionPhp, Settings, Symlinks};
 
 /// What cannot be found out from the gallery.

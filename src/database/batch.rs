@@ -18,7 +18,7 @@ use tokio::sync::SetOnce;
 
 use super::DatabaseError;
 use super::client::ANSWER_TIMEOUT;
-use crate::halves::Halves;
+use crate::bounded_map::Halves;
 
 /// Keys in one statement, at most.
 pub(super) const MAX_KEYS: usize = 32;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::findings::Findings;
 use crate::accounts::{Account, Right, name_of};
-use crate::listen::{Listen, Networks, connect_at_once, is_local};
+use crate::server::listen::{Listen, Networks, connect_at_once, is_local};
 
 /// Where the README's service listens: looked at where no address is given.
 const USUAL: &str = "/run/piwigo-gate/gate.sock";

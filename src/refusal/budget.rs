@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::halves::Halves;
+use crate::bounded_map::Halves;
 use crate::throttle::PAUSE;
 
 /// Lines about one address, or one /64 network of IPv6: 400 at once, then one a second.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::database::{AddressError, DatabaseError};
-use crate::listen::ListenError;
+use crate::server::listen::ListenError;
 
 /// A set-up that cannot work, in a sentence that says what to do.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 
 use super::Options;
-use crate::listen::{Listen, ListenError, is_local};
+use crate::server::listen::{Listen, ListenError, is_local};
 
 impl Listen {
     /// Reads `listen`, `socket_mode`, `socket_group`, `allow_remote` and whether there is an `allow_from`; `None` if no

@@ -5,7 +5,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};
 
-use crate::halves::Halves;
+use crate::bounded_map::Halves;
 
 /// Sessions that are remembered, at most: twice so many, each in about a hundred bytes.
 const MAX_SESSIONS: usize = 4096;

@@ -2,8 +2,6 @@
 //! requests of them, asks the [`Handler`], writes the reply: in one piece, but for a file that the gate sends itself. Owns every clock of the serving side:
 //! header, idle and write timeouts, the cap on connections, and the drain at the end.
 
-mod places;
-
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,11 +18,11 @@ use crate::http::Body;
 use crate::http::reply::Reply;
 use crate::http::request;
 use crate::http::request::{Method, Question, Request};
-use crate::listen::{Listener, Stream};
 use crate::server::limits::Limits;
+use crate::server::listen::{Listener, Stream};
 use crate::throttle::Throttle;
 
-use self::places::{Connections, FIRST_BYTE, Slot};
+use super::places::{Connections, FIRST_BYTE, Slot, stopped};
 
 /// One read's size: a browser's usual request is 1 KiB, its largest cookies 16 KiB.
 const INPUT_BYTES: usize = 16 * 1024;
@@ -422,9 +420,4 @@ async fn write(stream: &mut Stream, output: &mut Vec<u8>, limits: &Limits) -> bo
     output.clear();
     // A web server that has lost its visitor closes early; that is no event for anybody's log.
     matches!(written, Ok(Ok(())))
-}
-
-/// Returns once the process was asked to end.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -9,7 +9,6 @@ use futures_util::FutureExt as _;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::stopped;
 use crate::throttle::Throttle;
 
 /// How long a connection that was just accepted may stay silent when all places are taken, or during the
@@ -277,4 +276,9 @@ impl Drop for Slot {
         // One waiter may be the acceptor, the other the drain: wake both.
         self.connections.freed.notify_waiters();
     }
+}
+
+/// Returns once the process was asked to end.
+pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
