@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::database::DatabaseError;
+use crate::gate::snapshot::Readiness;
 use crate::piwigo::gallery::Gallery;
-use crate::ready::Readiness;
 use crate::settings::{ActionPhp, Settings, SettingsError};
 
 pub use kinds::{KINDS, Kind};

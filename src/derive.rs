@@ -19,10 +19,9 @@ use crate::derivative::maker::Maker;
 use crate::derivative::order::{MakeError, Order};
 use crate::derivative::plan::{self, Picture};
 use crate::derivative::stored::{self, Stored};
+use crate::gate::snapshot::{Readiness, Ready};
 use crate::piwigo::records::Ownership;
-use crate::piwigo::sizes::name;
-use crate::piwigo::sizes::name::Kind;
-use crate::ready::{Readiness, Ready};
+use crate::piwigo::sizes::name::{self, Kind};
 use crate::settings::{Settings, SettingsError};
 use crate::verdict::access;
 

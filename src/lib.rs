@@ -54,7 +54,6 @@ pub mod bounded_map;
 pub mod check;
 pub mod config;
 pub mod database;
-pub mod deliver;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod derivative;
@@ -65,8 +64,6 @@ pub mod files;
 pub mod gate;
 pub mod http;
 pub mod piwigo;
-pub mod ready;
-pub mod refusal;
 pub mod server;
 pub mod settings;
 pub mod throttle;

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::{self, ExitCode};
 use std::sync::Arc;
 
+use self::command_line::{Check, Command, CommandLine, Config, Derive, Doctor, Serve};
 use clap::Parser as _;
 use piwigo_gate::check::{self, Colour, Who};
 use piwigo_gate::config;
@@ -21,11 +22,10 @@ use piwigo_gate::derive::{self, Meter, Outcome, Wanted};
 use piwigo_gate::doctor;
 use piwigo_gate::gate::{Gate, Replaceable};
 use piwigo_gate::http::request::MAX_COOKIES;
-use piwigo_gate::server::listen;
-use piwigo_gate::server::listen::{Listen, Peers};
-use piwigo_gate::server::notify;
-use piwigo_gate::server::serve;
+use piwigo_gate::server::listen::{self, Listen, Peers};
+use piwigo_gate::server::{notify, serve};
 use piwigo_gate::settings::{self, LogFormat, LogLevel, Options, Settings, SettingsError};
+#[cfg(feature = "demo")]
 use rustix::process::{Resource, getrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -33,8 +33,6 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
-
-use self::command_line::{Check, Command, CommandLine, Config, Derive, Doctor, Serve};
 
 mod command_line;
 #[cfg(feature = "manuals")]

@@ -7,8 +7,8 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use piwigo_gate::gate::snapshot::Readiness;
 use piwigo_gate::piwigo::plugins::{KNOWN, Plugins, Stance};
-use piwigo_gate::ready::Readiness;
 use piwigo_gate::settings::{ActionPhp, Options, Settings};
 use support::examined::{Report, doctor};
 use support::gate::Gate;

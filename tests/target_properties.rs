@@ -6,8 +6,7 @@ use piwigo_gate::database;
 use piwigo_gate::piwigo::layout::Layout;
 use piwigo_gate::piwigo::sizes::name;
 use piwigo_gate::piwigo::sizes::stored::DerivativeConfig;
-use piwigo_gate::verdict::companion;
-use piwigo_gate::verdict::companion::Pattern;
+use piwigo_gate::verdict::companion::{self, Pattern};
 use piwigo_gate::verdict::uri::{Part, Target};
 use proptest::prelude::*;
 

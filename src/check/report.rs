@@ -3,17 +3,14 @@
 use serde::Serialize;
 
 use super::{CheckError, Who};
-use crate::gate::{Considered, Gate, Judgement};
+use crate::gate::{Considered, Gate, Judgement, refusal};
 use crate::http::reply::{Deliver, Handover, Reply};
 use crate::http::request::{Request, Server};
 use crate::piwigo::records::Ownership;
-use crate::piwigo::sizes::name;
-use crate::piwigo::sizes::name::Kind;
+use crate::piwigo::sizes::name::{self, Kind};
 use crate::piwigo::visitor::{Identity, Status};
-use crate::refusal;
 use crate::settings::Deny;
-use crate::verdict::access;
-use crate::verdict::access::{AlbumRule, Grant, HighRule, Verdict};
+use crate::verdict::access::{self, AlbumRule, Grant, HighRule, Verdict};
 use crate::verdict::uri::{Part, Target};
 
 /// One URL, one visitor, one verdict.

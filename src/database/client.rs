@@ -7,20 +7,15 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 
 use super::charset::Exact;
-use super::engine::{Dialect, Engine, Row, Value};
+use super::engine::{Dialect, Engine, Row, Statement, Value};
 use super::pictures::PictureStatements;
 use super::questions::{Asker, GrantsKey, SessionKey, Turns, UsersKey};
 use super::replicas::Servers;
 use super::rows::{active_plugins, album, image_row};
-use super::statements::{MAX_STEM_PREFIXES, Statements};
-
-use super::engine::Statement;
-use super::schema;
-use super::statements::begins_with;
-use super::statements::three;
+use super::statements::{MAX_STEM_PREFIXES, Statements, begins_with, three};
 use super::{
     Address, AuthKeyRow, Charset, CoverRow, DatabaseError, DoorAndSession, GrantRow, IDS, ImageRow, Replicas,
-    Rows, Schema, Tables, Trouble, UserRow,
+    Rows, Schema, Tables, Trouble, UserRow, schema,
 };
 use crate::piwigo::plugins::Plugins;
 use crate::piwigo::session::{self, UnreadableSession};

@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteConnection;
 use tokio::time::timeout;
 
 use super::pool::CONNECT_TIMEOUT;
-use crate::database::resolver::Resolver;
+use super::resolver::Resolver;
 
 /// How a connection of this kind is opened.
 pub(super) trait Open: Connection + Sized {

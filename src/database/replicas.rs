@@ -15,8 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::engine::Statement;
-use super::engine::{Dialect, Engine, Row, Value};
+use super::engine::{Dialect, Engine, Row, Statement, Value};
 use super::lag::{Position, Positions, Standing};
 use super::{Address, DatabaseError, Trouble};
 

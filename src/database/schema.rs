@@ -5,8 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::DatabaseError;
-use super::engine::Statement;
-use super::engine::{Dialect, Row};
+use super::engine::{Dialect, Row, Statement};
 use super::statements::{Tables, quoted};
 
 /// Which of the optional tables and columns exist, and what `images.path` is like.

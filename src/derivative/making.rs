@@ -4,12 +4,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, SystemTime};
 
-use super::order::{MakeError, Order};
+use super::order::{DerivativeQuality, MakeError, Order};
+use super::picture::limits::{Limits, PictureError};
 use super::plan::{self, Step};
 use super::render::{self, RenderOptions};
 use super::store::{self, Place, Stamp};
-use crate::derivative::order::DerivativeQuality;
-use crate::derivative::picture::limits::{Limits, PictureError};
 use crate::files::Tree;
 use crate::piwigo::sizes::name;
 

@@ -2,19 +2,18 @@
 //! (docs/spec/piwigo.md §6.5). Pure: no file, no clock, no settings; what it may cost is bounded before it is
 //! spent.
 
-use crate::derivative::picture::encode::encode_as;
-use crate::derivative::picture::format::Format;
-use crate::derivative::picture::gif::{Frames, Writer};
-use crate::derivative::picture::limits::Limits;
-use crate::derivative::picture::limits::PictureError;
-use crate::derivative::picture::opened::{Decoded, Opened};
-use crate::derivative::picture::orientation::{before_turning, turn, turned_size};
-use crate::derivative::picture::profile::{LARGEST_KEPT, describes, to_srgb};
-use crate::derivative::picture::quality::Quality;
-use crate::derivative::picture::resample::{Part, resample};
-use crate::derivative::picture::sharpen::sharpen;
-use crate::derivative::picture::watermark::draw;
-use crate::derivative::picture::{Channels, Picture};
+use super::picture::encode::encode_as;
+use super::picture::format::Format;
+use super::picture::gif::{Frames, Writer};
+use super::picture::limits::{Limits, PictureError};
+use super::picture::opened::{Decoded, Opened};
+use super::picture::orientation::{before_turning, turn, turned_size};
+use super::picture::profile::{LARGEST_KEPT, describes, to_srgb};
+use super::picture::quality::Quality;
+use super::picture::resample::{Part, resample};
+use super::picture::sharpen::sharpen;
+use super::picture::watermark::draw;
+use super::picture::{Channels, Picture};
 use crate::piwigo::sizes::definition::{DerivativeParams, Watermark};
 use crate::piwigo::sizes::geometry::{CenterOfInterest, Crop, Sizing};
 

@@ -3,15 +3,14 @@
 
 use std::time::SystemTime;
 
-use super::charset;
 use super::findings::{Findings, shown, some};
-use super::grants;
 use super::prefixes::Guarded;
+use super::{charset, grants};
 use crate::config::{self, Values};
 use crate::database::{Address, Clock, Database, DatabaseError, Inspection, Trouble};
 use crate::gate::Gate;
+use crate::gate::snapshot::{Ready, refused};
 use crate::http::request::Request;
-use crate::ready::{Ready, refused};
 use crate::settings::{Settings, SettingsError};
 
 /// A clock that is wrong by more makes sessions and keys end at the wrong time.

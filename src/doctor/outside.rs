@@ -29,7 +29,7 @@ use super::findings::{Findings, Without, shown, some};
 use super::prefixes::Guarded;
 use crate::database::Inspection;
 use crate::gate::Gate;
-use crate::ready::Ready;
+use crate::gate::snapshot::Ready;
 use crate::settings::Settings;
 use curl::{Base, Method, Visitor};
 pub use curl::{Cookies, CookiesError};

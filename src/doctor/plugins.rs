@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use super::findings::{Findings, shown, some};
 use super::read_start;
 use super::tree::MAX_HTACCESS;
-use crate::piwigo::plugins;
-use crate::piwigo::plugins::{Active, Known, Plugins, Stance};
+use crate::piwigo::plugins::{self, Active, Known, Plugins, Stance};
 use crate::settings::ActionPhp;
 
 /// Entries of a directory that are looked at, at most.

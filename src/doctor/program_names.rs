@@ -1,8 +1,8 @@
 //! Photos whose names look like those of programs: which of them are never served, and which only by some
 //! servers.
 
+use super::findings::{Findings, some};
 use crate::database::Inspection;
-use crate::doctor::findings::{Findings, some};
 use crate::piwigo::program_names;
 
 /// Counts the rows of such photos.

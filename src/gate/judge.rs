@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use super::Gate;
+use super::snapshot::Ready;
 use crate::database::{Database, DatabaseError, DoorAndSession, GrantRow, IDS, Rows, UserRow};
 use crate::http::request::Request;
 use crate::piwigo::auth_key::AuthKey;
@@ -12,9 +13,7 @@ use crate::piwigo::gallery::Gallery;
 use crate::piwigo::records::{Album, Claim};
 use crate::piwigo::session::SignIn;
 use crate::piwigo::visitor::{Identity, Visitor};
-use crate::ready::Ready;
-use crate::verdict::access;
-use crate::verdict::access::{Denial, Grant, Verdict};
+use crate::verdict::access::{self, Denial, Grant, Verdict};
 use crate::verdict::identity::{Evidence, KeysFrom, Named};
 use crate::verdict::owners;
 use crate::verdict::uri::Target;

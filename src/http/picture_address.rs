@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::http::reply::encode_path;
+use super::reply::encode_path;
 
 /// The `Cache-Control` value of such an answer: it says where a size lies now, which may be elsewhere a
 /// minute later.

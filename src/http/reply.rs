@@ -6,10 +6,10 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode};
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use crate::http::disposition::Disposition;
-use crate::http::picture_address::PictureAddress;
-use crate::http::validators::Validators;
-use crate::http::{Body, Streamed, media};
+use super::disposition::Disposition;
+use super::picture_address::PictureAddress;
+use super::validators::Validators;
+use super::{Body, Streamed, media};
 
 /// Where the internal location for files begins on nginx; `nginx/*.conf` uses the same.
 pub const ACCEL_FILE_PREFIX: &str = "/_gate/file/";

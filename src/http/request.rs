@@ -5,9 +5,9 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use super::Conditions;
+use super::reply::Deliver;
 use crate::fastcgi::{Params, Role};
-use crate::http::Conditions;
-use crate::http::reply::Deliver;
 use crate::piwigo::layout;
 
 /// Longest accepted `REQUEST_URI`, in bytes. Piwigo's longest path is 255 characters; the rest is query.

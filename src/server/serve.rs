@@ -13,16 +13,14 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
 
+use super::limits::Limits;
+use super::listen::{Listener, Stream};
+use super::places::{Connections, FIRST_BYTE, Slot, stopped};
 use crate::fastcgi::{self, Decoder, Event, Head, ParamsState};
 use crate::http::Body;
 use crate::http::reply::Reply;
-use crate::http::request;
-use crate::http::request::{Method, Question, Request};
-use crate::server::limits::Limits;
-use crate::server::listen::{Listener, Stream};
+use crate::http::request::{self, Method, Question, Request};
 use crate::throttle::Throttle;
-
-use super::places::{Connections, FIRST_BYTE, Slot, stopped};
 
 /// One read's size: a browser's usual request is 1 KiB, its largest cookies 16 KiB.
 const INPUT_BYTES: usize = 16 * 1024;

@@ -37,8 +37,7 @@ use crate::server::limits::Limits;
 use crate::server::listen::{Listen, ListenError, Networks};
 use crate::verdict::access::{Admins, Policy};
 use crate::verdict::companion::{MAX_PATTERNS, Pattern, VIDEOJS, VIDEOJS_WORD};
-use crate::verdict::session_files;
-use crate::verdict::session_files::SessionFiles;
+use crate::verdict::session_files::{self, SessionFiles};
 
 /// Everything that files, flags and the environment decide.
 pub struct Settings {

@@ -1,13 +1,11 @@
 //! A target in, the rows of `images` that own its file out, with the albums they are in. MySQL compares paths
 //! without regard to case, accents and trailing spaces, so every row is compared again here, byte for byte.
 
+use super::companion::{self, Candidate, Pattern};
+use super::uri::{self, Owner, Part, Source, Target};
 use crate::database::{Database, DatabaseError, ImageRow};
 use crate::piwigo::gallery::Gallery;
 use crate::piwigo::records::{Claim, Folder, Image, Ownership};
-use crate::verdict::companion;
-use crate::verdict::companion::{Candidate, Pattern};
-use crate::verdict::uri;
-use crate::verdict::uri::{Owner, Part, Source, Target};
 
 /// Rows that are looked at for one file, at most; Piwigo makes one, and a handful share a representative.
 pub const MAX_CLAIMS: usize = 64;

@@ -3,14 +3,13 @@
 
 use std::borrow::Cow;
 
+use super::mariadb::{self, MariaDb};
+use super::scene::Scene;
 use piwigo_gate::gate::Gate;
 use piwigo_gate::http::request::{Request, Server};
 use piwigo_gate::settings::{Options, Settings};
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, MySqlConnection};
-
-use super::mariadb::{self, MariaDb};
-use super::scene::Scene;
 
 /// The gate for this scene's gallery.
 pub async fn open(scene: &Scene, options: Options) -> Gate {

@@ -6,15 +6,14 @@ use std::time::{Duration, Instant};
 
 use super::apache::{self, Apache};
 use super::caddy::{self, Caddy};
-use super::config;
 use super::gate::Gate;
 use super::haproxy::{self, Haproxy};
 use super::lighttpd::{self, Lighttpd};
 use super::nginx::{self, Nginx};
 use super::php::{self, PhpFcgi};
-use super::process;
 use super::sandbox::Sandbox;
 use super::scene::Scene;
+use super::{config, process};
 
 /// One of them, by the kind of file that `piwigo-gate config` prints for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,12 +2,10 @@
 
 use std::net::SocketAddr;
 
-use super::attacks;
-use super::files;
 use super::http::{self, Response};
-use super::pictures;
 use super::scene::Scene;
 use super::setup::{Running, Setup};
+use super::{attacks, files, pictures};
 
 /// The site as visitors have it.
 pub struct Site {

@@ -2,9 +2,9 @@
 
 use super::format::Format;
 use super::gif::Writer;
+use super::limits::PictureError;
 use super::quality::Quality;
 use super::{Picture, jpeg, png, webp};
-use crate::derivative::picture::limits::PictureError;
 
 /// Writes a file. `quality`, 1 to 100, is for JPEG and WebP. `profile` describes the colours; GIF cannot carry it. What
 /// is transparent becomes white in a JPEG.

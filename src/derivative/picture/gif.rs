@@ -6,9 +6,8 @@ use gif::{
     ColorOutput, DecodeOptions, Decoder, DecodingError, DisposalMethod, Encoder, Frame, MemoryLimit, Repeat,
 };
 
-use super::limits::{check_limits, decoded_bytes};
+use super::limits::{Limits, PictureError, check_limits, decoded_bytes};
 use super::{Channels, Picture};
-use crate::derivative::picture::limits::{Limits, PictureError};
 
 /// Pixels of a frame for which the search for its 256 colours looks at every pixel; of a larger one it looks
 /// at some.

@@ -9,12 +9,11 @@ use memchr::memchr;
 
 use super::chroma::Planes;
 use super::jpeg_cut::{self, Completed, Whole};
-use super::limits::{check_limits, check_memory};
+use super::limits::{Limits, PictureError, check_limits, check_memory};
 use super::opened::Decoded;
 use super::orientation::quarter_turns_of_exif;
 use super::quality::{self, Quality};
 use super::{Channels, Picture};
-use crate::derivative::picture::limits::{Limits, PictureError};
 
 /// Scans of a progressive picture, at most: encoders write about 10. Each costs time, but needs next to no bytes.
 const MOST_SCANS: usize = 50;

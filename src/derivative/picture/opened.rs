@@ -5,9 +5,9 @@ use super::Picture;
 use super::format::Format;
 use super::gif::OpenedGif;
 use super::jpeg::OpenedJpeg;
+use super::limits::{Limits, PictureError};
 use super::png::OpenedPng;
 use super::webp::OpenedWebP;
-use crate::derivative::picture::limits::{Limits, PictureError};
 
 /// A source picture, not yet decoded.
 pub enum Opened<'a> {

@@ -5,10 +5,9 @@ use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Decoder, Encoder, Info, Limits as PngLimits, Reader, Transformations};
 
-use super::limits::check_limits;
+use super::limits::{Limits, PictureError, check_limits};
 use super::opened::Decoded;
 use super::{Channels, Picture};
-use crate::derivative::picture::limits::{Limits, PictureError};
 
 /// What the decoder may allocate beside two rows: its window, and the chunks that are kept, which is the ICC profile.
 const WORKSPACE: usize = 8 << 20;

@@ -4,8 +4,8 @@ use fast_image_resize::images::TypedImage;
 use fast_image_resize::pixels::{U8, U8x3, U8x4};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
+use super::limits::PictureError;
 use super::{Channels, Picture};
-use crate::derivative::picture::limits::PictureError;
 
 /// A rectangle of a picture in fractions of pixels, since a picture may have been decoded smaller than it is stored.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,8 +1,8 @@
 //! Lays a mark over a picture: where Piwigo puts it, as often, as strongly (docs/spec/piwigo.md §6.8).
 
+use super::limits::PictureError;
 use super::resample::{Part, resample};
 use super::{Channels, Picture};
-use crate::derivative::picture::limits::PictureError;
 use crate::piwigo::sizes::definition::Watermark;
 use crate::piwigo::sizes::geometry::SizingParams;
 

@@ -5,10 +5,9 @@ use std::io::Cursor;
 
 use image_webp::WebPDecoder;
 
-use super::limits::{check_limits, check_memory, decoded_bytes};
+use super::limits::{Limits, PictureError, check_limits, check_memory, decoded_bytes};
 use super::opened::Decoded;
 use super::{Channels, Picture};
-use crate::derivative::picture::limits::{Limits, PictureError};
 
 /// A WebP whose header has been read.
 pub struct OpenedWebP<'a> {

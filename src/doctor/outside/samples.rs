@@ -13,15 +13,14 @@ use crate::database::{self, DatabaseError, Inspection, Sort};
 use crate::derivative::picture::format::Format;
 use crate::derivative::plan;
 use crate::gate::Gate;
+use crate::gate::snapshot::Ready;
 use crate::http::reply::encode_path;
 use crate::http::request::Request;
 use crate::piwigo::gallery::Gallery;
-use crate::piwigo::records::Folder;
-use crate::piwigo::records::Image;
+use crate::piwigo::records::{Folder, Image};
 use crate::piwigo::sizes::definition::DerivativeParams;
 use crate::piwigo::sizes::{geometry, name};
 use crate::piwigo::visitor::Identity;
-use crate::ready::Ready;
 use crate::settings::Derivatives;
 use crate::verdict::access::Verdict;
 

@@ -4,11 +4,11 @@
 
 use std::collections::HashSet;
 
+use super::definition::{DerivativeParams, Watermark};
+use super::geometry::{SizingParams, same_as_source};
+use super::name::{CustomSize, Kind};
 use crate::piwigo::php::unserialize::{UnserializeError, unserialize};
 use crate::piwigo::php::value::{PhpArray, PhpKey, PhpValue};
-use crate::piwigo::sizes::definition::{DerivativeParams, Watermark};
-use crate::piwigo::sizes::geometry::{SizingParams, same_as_source};
-use crate::piwigo::sizes::name::{CustomSize, Kind};
 
 /// Piwigo's JPEG quality where the settings say nothing.
 const DEFAULT_QUALITY: u8 = 95;

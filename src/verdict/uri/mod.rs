@@ -10,8 +10,7 @@ mod script;
 use crate::piwigo::layout::Layout;
 use crate::piwigo::program_names::names_a_program;
 use crate::piwigo::records::Folder;
-use crate::piwigo::sizes::name;
-use crate::piwigo::sizes::name::{Kind, NotADerivative};
+use crate::piwigo::sizes::name::{self, Kind, NotADerivative};
 use crate::piwigo::sizes::stored::DerivativeConfig;
 
 /// Longest path that can be a row of `images`, in bytes: the column holds 255 characters of up to 4 bytes.

@@ -11,14 +11,13 @@ use budget::Allowance;
 pub use budget::Budget;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::deliver::derivative_path;
+use super::deliver::derivative_path;
 use crate::http::reply::encode_path;
 use crate::http::request::Request;
 use crate::piwigo::layout::Layout;
 use crate::piwigo::visitor::Visitor;
 use crate::verdict::access::Denial;
-use crate::verdict::uri;
-use crate::verdict::uri::Target;
+use crate::verdict::uri::{self, Target};
 
 /// Why a request for a file is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -6,12 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use super::deliver;
 use crate::database::{Database, DatabaseError, Trouble};
-use crate::deliver;
 use crate::files::Tree;
 use crate::piwigo::gallery::{ConfigRows, Gallery, SITE};
-use crate::piwigo::plugins;
-use crate::piwigo::plugins::Plugins;
+use crate::piwigo::plugins::{self, Plugins};
 use crate::settings::{ActionPhp, SessionAddress, Settings, SettingsError, Symlinks};
 
 /// Age at which Piwigo's settings in the config table are read again (docs/design.md §6).

@@ -7,8 +7,7 @@ mod log;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-pub use log::Log;
-
+use super::snapshot::Ready;
 use crate::database::Database;
 use crate::derivative::maker::Maker;
 use crate::derivative::order::{MakeError, Order};
@@ -17,19 +16,17 @@ use crate::derivative::stored::{self, Stored};
 use crate::files::blocking::Disk;
 use crate::files::{Sendable, Tree, Unsendable};
 use crate::http::Streamed;
-use crate::http::picture_address;
-use crate::http::picture_address::PictureAddress;
+use crate::http::picture_address::{self, PictureAddress};
 use crate::http::reply::{Cache, Deliver, Handover, Reply, fits_a_header};
 use crate::http::request::{Method, Request, Server};
 use crate::piwigo::auth_key::{self, AuthKey};
 use crate::piwigo::program_names;
 use crate::piwigo::records::{Claim, Image, Ownership};
 use crate::piwigo::sizes::definition::DerivativeParams;
-use crate::piwigo::sizes::name;
-use crate::piwigo::sizes::name::Kind;
-use crate::ready::Ready;
+use crate::piwigo::sizes::name::{self, Kind};
 use crate::settings::{Derivatives, Settings, Symlinks};
 use crate::verdict::uri::Icon;
+pub use log::Log;
 
 /// How files of one gallery go to one web server.
 pub struct Delivery<'a> {

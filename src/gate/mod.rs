@@ -1,29 +1,30 @@
 //! The one function that joins the rooms: a request in, a reply out. Read it after `lib.rs`; every other room is
 //! one step of it.
 
+pub mod deliver;
 mod judge;
+pub mod refusal;
+pub mod snapshot;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use self::deliver::Delivery;
+use self::refusal::Why;
+use self::snapshot::{Readiness, Ready};
 use crate::database::{DatabaseError, IDS, Trouble};
-use crate::deliver::Delivery;
 use crate::derivative::maker::{self, Maker};
 use crate::fastcgi::{Head, Role};
 use crate::files::blocking::Disk;
 use crate::http::disposition::Disposition;
 use crate::http::reply::{Deliver, DenyStatus, Handover, Reply};
 use crate::http::request::{Method, Request, Server};
-use crate::ready::{Readiness, Ready};
-use crate::refusal::{self, Why};
 use crate::server::serve::Handler;
 use crate::settings::{ActionPhp, Deny, Settings, SettingsError};
-use crate::verdict::access;
-use crate::verdict::access::Verdict;
+use crate::verdict::access::{self, Verdict};
 use crate::verdict::api_keys::Verifier;
 use crate::verdict::prefetch::Guesses;
-use crate::verdict::uri;
-use crate::verdict::uri::{Part, Target};
+use crate::verdict::uri::{self, Part, Target};
 
 pub use judge::Judgement;
 
