@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use piwigo_gate::config::KINDS;
+use piwigo_gate::commands::server_files::KINDS;
 use piwigo_gate::settings::Options;
 
 /// What a verb's help ends with; a test tries each.

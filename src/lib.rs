@@ -49,16 +49,10 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
-mod accounts;
 pub mod bounded_map;
-pub mod check;
-pub mod config;
+pub mod commands;
 pub mod database;
-#[cfg(feature = "demo")]
-pub mod demo;
 pub mod derivative;
-pub mod derive;
-pub mod doctor;
 pub mod fastcgi;
 pub mod files;
 pub mod gate;

@@ -13,13 +13,15 @@ use std::sync::Arc;
 
 use self::command_line::{Check, Command, CommandLine, Config, Derive, Doctor, Serve};
 use clap::Parser as _;
-use piwigo_gate::check::{self, Colour, Who};
-use piwigo_gate::config;
-use piwigo_gate::database::Which;
+use piwigo_gate::commands::check;
+use piwigo_gate::commands::check::{Colour, Who};
 #[cfg(feature = "demo")]
-use piwigo_gate::demo;
-use piwigo_gate::derive::{self, Meter, Outcome, Wanted};
-use piwigo_gate::doctor;
+use piwigo_gate::commands::demo;
+use piwigo_gate::commands::derive;
+use piwigo_gate::commands::derive::{Meter, Outcome, Wanted};
+use piwigo_gate::commands::doctor;
+use piwigo_gate::commands::server_files;
+use piwigo_gate::database::Which;
 use piwigo_gate::gate::{Gate, Replaceable};
 use piwigo_gate::http::request::MAX_COOKIES;
 use piwigo_gate::server::listen::{self, Listen, Peers};
@@ -247,16 +249,16 @@ fn completions(shell: clap_complete::Shell) -> String {
 /// Prints a server's file.
 async fn server_file(asked: Config) -> Result<(), Box<dyn std::error::Error>> {
     if asked.list {
-        std::io::stdout().write_all(config::list().as_bytes())?;
+        std::io::stdout().write_all(server_files::list().as_bytes())?;
         return Ok(());
     }
-    let name = asked.kind.ok_or(config::ConfigError::NoKindGiven)?;
-    let kind = config::Kind::find(&name).ok_or(config::ConfigError::NoKind(name))?;
+    let name = asked.kind.ok_or(server_files::ConfigError::NoKindGiven)?;
+    let kind = server_files::Kind::find(&name).ok_or(server_files::ConfigError::NoKind(name))?;
     let values = if asked.example || !kind.is_about_a_gallery() {
         let prefix = asked.url_prefix.unwrap_or_default();
         let example =
-            config::Values::example_at(&prefix).ok_or("--url-prefix must be a path such as /piwigo")?;
-        config::Values { gate: kind.example_gate(), ..example }
+            server_files::Values::example_at(&prefix).ok_or("--url-prefix must be a path such as /piwigo")?;
+        server_files::Values { gate: kind.example_gate(), ..example }
     } else {
         let options = Options {
             gallery: asked.gallery,
@@ -267,9 +269,9 @@ async fn server_file(asked: Config) -> Result<(), Box<dyn std::error::Error>> {
             parent_sites: asked.parent_sites,
             ..Options::default()
         };
-        config::verify_user(asked.user.as_deref())?;
+        server_files::verify_user(asked.user.as_deref())?;
         let settings = Settings::resolve(options, asked.settings_file.as_deref())?;
-        let found = config::Asked {
+        let found = server_files::Asked {
             php_socket: asked.php_socket,
             program: asked.program,
             user: asked.user,
@@ -279,13 +281,13 @@ async fn server_file(asked: Config) -> Result<(), Box<dyn std::error::Error>> {
             allow_remote: asked.allow_remote == Some(true),
             allow_from: asked.allow_from.is_some(),
         };
-        let (values, warnings) = config::values(settings, &found).await?;
+        let (values, warnings) = server_files::values(settings, &found).await?;
         for warning in warnings {
             eprintln!("piwigo-gate: {warning}");
         }
         values
     };
-    let text = config::print(kind, &values)?;
+    let text = server_files::print(kind, &values)?;
     if !values.people_told.is_empty() && kind.name.starts_with("systemd") {
         eprintln!("piwigo-gate: {}", values.people_told);
     }
@@ -295,7 +297,7 @@ async fn server_file(asked: Config) -> Result<(), Box<dyn std::error::Error>> {
     match asked.output {
         // A server that included half a file, or an empty one, would serve what it guards.
         Some(file) => {
-            config::replace(&file, &text).map_err(|error| unwritten(&file, &error))?;
+            server_files::replace(&file, &text).map_err(|error| unwritten(&file, &error))?;
             eprintln!("piwigo-gate: {} is written; its first lines say what comes next", file.display());
         }
         None => std::io::stdout().write_all(text.as_bytes())?,

@@ -2,15 +2,13 @@
 #![no_main]
 #![allow(dead_code, unused_imports)]
 
-#[path = "pure/derivative.rs"]
-mod derivative;
 #[path = "../../src/piwigo/mod.rs"]
 mod piwigo;
 
 use libfuzzer_sys::fuzz_target;
 use piwigo::auth_key::{self, AuthKey};
-use piwigo::derivative_config::DerivativeConfig;
-use piwigo::php_config::PhpConfig;
+use piwigo::sizes::stored::DerivativeConfig;
+use piwigo::php::config::PhpConfig;
 use piwigo::remember_me::RememberMe;
 use piwigo::session;
 

@@ -3,16 +3,15 @@
 #![no_main]
 #![allow(dead_code, unused_imports)]
 
-#[path = "pure/derivative.rs"]
-mod derivative;
 #[path = "../../src/piwigo/mod.rs"]
 mod piwigo;
-#[path = "../../src/target/mod.rs"]
-mod target;
+#[path = "../../src/verdict/uri/mod.rs"]
+mod uri;
 
 use libfuzzer_sys::fuzz_target;
-use piwigo::derivative_config::DerivativeConfig;
-use target::{Layout, Target};
+use piwigo::sizes::stored::DerivativeConfig;
+use piwigo::layout::Layout;
+use uri::Target;
 
 fuzz_target!(|uri: &[u8]| {
     let layout = Layout {
@@ -29,7 +28,7 @@ fuzz_target!(|uri: &[u8]| {
         }
         Ok(Target::Record(_)) | Err(_) => return,
     };
-    assert!(path.len() <= target::MAX_PATH);
+    assert!(path.len() <= uri::MAX_PATH);
     for segment in path.split('/') {
         assert!(!segment.is_empty() && !segment.starts_with('.'), "{path:?}");
     }

@@ -132,12 +132,12 @@ mod tests {
 
     #[test]
     fn every_way_of_delivery_knows_the_same_types() {
-        let nginx = of_nginx(include_str!("../config/templates/part-nginx-types.conf"));
+        let nginx = of_nginx(include_str!("../commands/server_files/templates/part-nginx-types.conf"));
         for (kind, extension) in &nginx {
             assert_eq!(content_type(&format!("a.{extension}")), Some(&**kind), "{extension}");
             assert!(!is_active(&format!("a.{extension}")), "{extension}");
         }
-        let caddy = include_str!("../config/templates/part-caddy-types.conf");
+        let caddy = include_str!("../commands/server_files/templates/part-caddy-types.conf");
         let named: Vec<&str> = caddy.split_whitespace().map(|word| word.trim_start_matches("*.")).collect();
         for (_, extension) in TYPES.iter().flat_map(|(kind, all)| all.iter().map(move |one| (kind, *one))) {
             let active = is_active(&format!("a.{extension}"));

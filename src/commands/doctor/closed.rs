@@ -10,7 +10,7 @@ use rustix::fs::{Access, access, getxattr};
 use rustix::io::Errno;
 
 use super::findings::{Findings, shown, some};
-use crate::accounts::{Account, Right, name_of};
+use crate::commands::accounts::{Account, Right, name_of};
 use crate::files::Tree;
 use crate::files::links;
 use crate::files::links::Link;

@@ -133,7 +133,7 @@ fn kind(answer: &Answer, findings: &mut Findings) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::findings::Level;
+    use crate::commands::doctor::findings::Level;
 
     #[test]
     fn what_caches_may_do() {

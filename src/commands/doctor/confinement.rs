@@ -53,7 +53,7 @@ fn examine_at(root: &Path, findings: &mut Findings) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::findings::Level;
+    use crate::commands::doctor::findings::Level;
 
     /// Paths below the root, each with its text.
     type Files<'a> = &'a [(&'a str, &'a str)];

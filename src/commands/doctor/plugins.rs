@@ -214,7 +214,7 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::findings::Level;
+    use crate::commands::doctor::findings::Level;
 
     fn rows(ids: &[&str]) -> Plugins {
         let row = |id: &&str| Active { id: (*id).to_owned(), version: "1".into() };

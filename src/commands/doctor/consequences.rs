@@ -125,7 +125,7 @@ fn is_unguarded(findings: &[Finding]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::findings::Findings;
+    use crate::commands::doctor::findings::Findings;
 
     /// What follows from what, by name.
     fn marked(made: impl Fn(&mut Findings)) -> Vec<(&'static str, Option<&'static str>)> {

@@ -192,7 +192,7 @@ mod tests {
 
     /// The rows of the first table of `docs/plugins.md`: the id and the stance of each.
     fn documented() -> Vec<(&'static str, &'static str)> {
-        let text = include_str!("../../docs/plugins.md");
+        let text = include_str!("../../../docs/plugins.md");
         let rows = text.lines().skip_while(|line| !line.starts_with("| plugin |")).skip(2);
         let cell = |row: &'static str, at: usize| row.split(" | ").nth(at).unwrap().trim_matches(['|', ' ']);
         rows.take_while(|line| line.starts_with('|'))

@@ -87,18 +87,21 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config;
-    use crate::doctor::findings::Level;
-    use crate::doctor::prefixes::Guarded;
+    use crate::commands::doctor::findings::Level;
+    use crate::commands::doctor::prefixes::Guarded;
+    use crate::commands::server_files;
 
     /// Where the example values of a printed file have the gallery.
     pub(super) const ROOT: &str = "/var/www/piwigo";
 
     pub(super) fn printed(kind: &str, prefix: &str) -> String {
-        let kind = config::Kind::find(kind).unwrap();
-        let values =
-            config::Values { gate: kind.example_gate(), prefix: prefix.into(), ..config::Values::example() };
-        config::print(kind, &values).unwrap()
+        let kind = server_files::Kind::find(kind).unwrap();
+        let values = server_files::Values {
+            gate: kind.example_gate(),
+            prefix: prefix.into(),
+            ..server_files::Values::example()
+        };
+        server_files::print(kind, &values).unwrap()
     }
 
     /// What `read` finds in the lines `own` beside a printed file: an `o` for each that opens, a `?` for each
@@ -118,7 +121,7 @@ mod tests {
 
     #[test]
     fn every_printed_file_holds_against_itself() {
-        for kind in config::KINDS {
+        for kind in server_files::KINDS {
             for prefix in ["", "/piwigo"] {
                 let mut findings = Findings::default();
                 let guarded = Guarded::default();

@@ -6,7 +6,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::ConfigError;
-use crate::accounts::{self, Account};
+use crate::commands::accounts;
+use crate::commands::accounts::Account;
 
 /// The usual one of PHP and of web servers on Debian.
 const USUAL: &str = "www-data";

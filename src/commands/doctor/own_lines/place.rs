@@ -3,15 +3,15 @@
 
 use std::path::Path;
 
-use crate::doctor::prefixes::Guarded;
+use crate::commands::doctor::prefixes::Guarded;
 
 /// The gallery as the configuration names it.
-pub(in crate::doctor) struct Place<'a> {
+pub(in crate::commands::doctor) struct Place<'a> {
     /// Its directory, without links.
-    pub(in crate::doctor) root: &'a Path,
+    pub(in crate::commands::doctor) root: &'a Path,
     /// Where it is mounted: empty, or `/piwigo`.
-    pub(in crate::doctor) prefix: &'a str,
-    pub(in crate::doctor) guarded: &'a Guarded,
+    pub(in crate::commands::doctor) prefix: &'a str,
+    pub(in crate::commands::doctor) guarded: &'a Guarded,
 }
 
 impl Place<'_> {

@@ -119,8 +119,10 @@ pub(super) fn examine(links: Links<'_>, text: &str, own: &str, findings: &mut Fi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{self, Values};
-    use crate::doctor::findings::Level::{self, Note, Problem};
+    use crate::commands::doctor::findings::Level;
+    use crate::commands::doctor::findings::Level::{Note, Problem};
+    use crate::commands::server_files;
+    use crate::commands::server_files::Values;
 
     fn level(guarded: &[&str], public: &[&str], text: &str, own: &str) -> Option<Level> {
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
@@ -141,11 +143,11 @@ mod tests {
     #[test]
     fn the_printed_files() {
         let link = Some("galleries/nas".to_owned());
-        for kind in config::KINDS {
+        for kind in server_files::KINDS {
             let strict = Values { gate: kind.example_gate(), ..Values::example() };
             let beyond = (link.clone(), link.clone());
             let loose = Values { links_beyond: beyond.0, public_links_beyond: beyond.1, ..strict.clone() };
-            let [strict, loose] = [strict, loose].map(|values| config::print(kind, &values).unwrap());
+            let [strict, loose] = [strict, loose].map(|values| server_files::print(kind, &values).unwrap());
             let expected = (strict != loose).then_some(Problem);
             let (guarded, public): (&[&str], &[&str]) =
                 if kind.name == "haproxy-files" { (&[], &["themes"]) } else { (&["galleries/nas"], &[]) };
@@ -153,7 +155,8 @@ mod tests {
             assert_eq!(level(guarded, public, &loose, ""), None, "{}", kind.name);
             assert_eq!(level(&[], &[], &strict, ""), None, "{}", kind.name);
         }
-        let strict = |kind| config::print(config::Kind::find(kind).unwrap(), &Values::example()).unwrap();
+        let strict =
+            |kind| server_files::print(server_files::Kind::find(kind).unwrap(), &Values::example()).unwrap();
         assert_eq!(level(&["upload"], &[], &strict("haproxy-files"), ""), None, "it sends public files");
         assert_eq!(level(&[], &["themes"], &strict("nginx"), ""), None, "it sends guarded files");
     }

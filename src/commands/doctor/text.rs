@@ -6,7 +6,7 @@ use std::fmt::{self, Write};
 
 use super::Report;
 use super::findings::{Finding, Level, some};
-use crate::check::Colour;
+use crate::commands::check::Colour;
 
 /// Where the sentences begin.
 const INDENT: usize = 33;
@@ -72,8 +72,9 @@ fn paint(colour: Colour, level: Level, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::consequences;
-    use crate::doctor::findings::Findings;
+    use crate::commands::doctor::consequences;
+    use crate::commands::doctor::findings::Findings;
+    use crate::commands::doctor::findings::Findings;
 
     #[test]
     fn the_cause_of_several_findings_is_the_last_word() {

@@ -1,7 +1,8 @@
 //! Which parts of the site must be guarded: computed from the gallery's settings, and looked for in the text of a web
 //! server's configuration.
 
-use crate::config::{self, Values};
+use crate::commands::server_files;
+use crate::commands::server_files::Values;
 
 /// Directories and scripts that lead to pictures, relative to the gallery, without slashes at either end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +47,7 @@ impl Guarded {
                 Some(beside) if !beside.starts_with("..") => {
                     guarded.beside.push(beside.trim_matches('/').to_owned());
                 }
-                None if config::below_the_root(site).is_some() => {}
+                None if server_files::below_the_root(site).is_some() => {}
                 _ => guarded.elsewhere.push(site.clone()),
             }
         }
@@ -117,12 +118,12 @@ mod tests {
     fn every_shipped_file_mentions_all_of_a_stock_gallery() {
         let parts =
             ["nginx-auth-cache-path", "htaccess-guarded-dir", "haproxy-files", "fail2ban", "fail2ban-jail"];
-        for kind in config::KINDS {
+        for kind in server_files::KINDS {
             if parts.contains(&kind.name) || kind.name.starts_with("systemd") {
                 continue;
             }
             let values = Values { gate: kind.example_gate(), ..Values::example() };
-            let text = config::print(kind, &values).unwrap();
+            let text = server_files::print(kind, &values).unwrap();
             assert_eq!(Guarded::default().missing_from(&text), [""; 0], "{}", kind.name);
         }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::findings::{Findings, shown, some};
 use super::read_start;
-use crate::accounts::{Account, Right, group_name_of, name_of};
+use crate::commands::accounts::{Account, Right, group_name_of, name_of};
 use crate::piwigo::gallery::Gallery;
 use crate::settings::{Derivatives, Settings, SettingsError};
 

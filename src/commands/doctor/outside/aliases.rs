@@ -5,7 +5,7 @@ use super::curl::Method;
 use super::leak::Sample;
 use super::shut::find_data;
 use super::{Gist, Tries, some};
-use crate::doctor::prefixes::without_comments;
+use crate::commands::doctor::prefixes::without_comments;
 
 /// Paths of the configuration that are tried.
 const MAX_PATHS: usize = 12;
@@ -132,8 +132,10 @@ mod tests {
     #[test]
     fn a_shipped_file_has_no_path_that_leads_to_another_place() {
         for kind in ["caddy", "caddy-forward-auth"] {
-            let kind = crate::config::Kind::find(kind).unwrap();
-            let text = crate::config::print(kind, &crate::config::Values::example()).unwrap();
+            let kind = crate::commands::server_files::Kind::find(kind).unwrap();
+            let text =
+                crate::commands::server_files::print(kind, &crate::commands::server_files::Values::example())
+                    .unwrap();
             assert_eq!(paths_in(&text, ""), [""; 0], "{}", kind.name);
         }
     }

@@ -6,14 +6,12 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::closed;
 use super::findings::{Findings, some};
 use super::prefixes::Guarded;
-use super::read_start;
-use crate::accounts::{Account, name_of};
+use super::{closed, read_start};
+use crate::commands::accounts::{Account, name_of};
 use crate::files::Tree;
-use crate::files::links;
-use crate::files::links::Link;
+use crate::files::links::{self, Link};
 use crate::settings::Symlinks;
 
 /// Names that are looked at, at most.
@@ -270,7 +268,7 @@ mod tests {
             ("RewriteEngine off\nrewriterule a b\n", "RewriteEngine RewriteRule"),
             ("  Require all granted\nRequire all denied", "Require"),
             ("# SetHandler x\nOptions -Indexes\nHeader set A b\n", ""),
-            (include_str!("../../apache/htaccess-guarded-dir"), ""),
+            (include_str!("../../../apache/htaccess-guarded-dir"), ""),
             ("", ""),
         ];
         for (text, expected) in table {

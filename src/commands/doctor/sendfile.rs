@@ -110,8 +110,10 @@ fn decodes(module: &Path) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{self, Values};
-    use crate::doctor::findings::Level::{self, Ok, Problem, Warning};
+    use crate::commands::doctor::findings::Level;
+    use crate::commands::doctor::findings::Level::{Ok, Problem, Warning};
+    use crate::commands::server_files;
+    use crate::commands::server_files::Values;
 
     #[test]
     fn what_a_configuration_says_about_the_header() {
@@ -165,9 +167,9 @@ mod tests {
 
     #[test]
     fn the_printed_files_say_it() {
-        for kind in config::KINDS {
+        for kind in server_files::KINDS {
             let values = Values { gate: kind.example_gate(), ..Values::example() };
-            let text = config::print(kind, &values).unwrap();
+            let text = server_files::print(kind, &values).unwrap();
             for decodes in [Some(true), Some(false), None] {
                 let mut findings = Findings::default();
                 judge(&text, decodes, &mut findings);

@@ -82,7 +82,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::doctor::findings::Level;
+    use crate::commands::doctor::findings::Level;
 
     #[test]
     fn a_program_that_cannot_run_and_a_file_that_was_forgotten() {

@@ -33,7 +33,7 @@ pub use findings::{Finding, Level};
 pub use outside::{Cookies, CookiesError, Outside};
 pub use text::write;
 
-use crate::accounts::Account;
+use crate::commands::accounts::Account;
 use crate::files::Tree;
 use crate::files::links;
 use crate::settings::{self, Options, Settings, SettingsError};
@@ -251,7 +251,7 @@ fn server_file(guarded: &Guarded, files: &[PathBuf], findings: &mut Findings) ->
 
 /// The names of links on the way to public folders that a web server refuses by comparing owners.
 fn public_links(tree: &Tree, data: &str) -> Vec<String> {
-    let folders = crate::config::public_folders(data);
+    let folders = crate::commands::server_files::public_folders(data);
     let links = folders.iter().flat_map(|folder| links::on_the_way(tree, tree.root(), folder));
     let name =
         |link: links::Link| link.path.strip_prefix(tree.root()).unwrap_or(&link.path).display().to_string();

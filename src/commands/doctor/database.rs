@@ -6,7 +6,8 @@ use std::time::SystemTime;
 use super::findings::{Findings, shown, some};
 use super::prefixes::Guarded;
 use super::{charset, grants};
-use crate::config::{self, Values};
+use crate::commands::server_files;
+use crate::commands::server_files::Values;
 use crate::database::{Address, Clock, Database, DatabaseError, Inspection, Trouble};
 use crate::gate::Gate;
 use crate::gate::snapshot::{Ready, refused};
@@ -376,7 +377,7 @@ pub(super) async fn prefixes(
     let sites = sites.ok();
     // What `config` prints guards the same.
     let action_php = ready.action_php(settings);
-    let asked = config::Asked::default();
+    let asked = server_files::Asked::default();
     let values = Values::of(settings, &ready.gallery, sites.as_deref(), action_php, &asked);
     let guarded = Guarded::of(&values, &sites.unwrap_or_default());
     findings.ok(id, format!("to be guarded: {}, i.php, action.php", guarded.directories().join(", ")));
@@ -411,7 +412,7 @@ pub(super) async fn prefixes(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::findings::Level;
+    use crate::commands::doctor::findings::Level;
 
     #[test]
     fn a_clock_may_be_a_minute_off_and_in_any_time_zone() {

@@ -47,7 +47,7 @@ fn report(id: &'static str, paths: &[String], findings: &mut Findings) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::findings::Level;
+    use crate::commands::doctor::findings::Level;
 
     #[test]
     fn what_is_never_served_is_told_from_what_some_servers_refuse() {

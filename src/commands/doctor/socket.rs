@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::findings::Findings;
-use crate::accounts::{Account, Right, name_of};
+use crate::commands::accounts::{Account, Right, name_of};
 use crate::server::listen::{Listen, Networks, connect_at_once, is_local};
 
 /// Where the README's service listens: looked at where no address is given.
@@ -204,7 +204,7 @@ mod tests {
     use socket2::{Domain, SockAddr, Socket, Type};
 
     use super::*;
-    use crate::doctor::findings::Level;
+    use crate::commands::doctor::findings::Level;
     use crate::fastcgi::{Decoder, Event};
 
     #[test]

@@ -544,7 +544,10 @@ mod tests {
         ] {
             let values = Values { php_socket: socket.into(), ..Values::example() };
             for kind in ["nginx", "nginx-auth-request"] {
-                let text = crate::config::print(crate::config::Kind::find(kind).unwrap(), &values);
+                let text = crate::commands::server_files::print(
+                    crate::commands::server_files::Kind::find(kind).unwrap(),
+                    &values,
+                );
                 assert_eq!(
                     text.ok().map(|text| text.contains(expected.unwrap_or_default())),
                     expected.map(|_| true)
