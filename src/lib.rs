@@ -50,6 +50,7 @@
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod bounded_map;
+pub mod cli;
 pub mod commands;
 pub mod database;
 pub mod derivative;

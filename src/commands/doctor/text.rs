@@ -74,7 +74,6 @@ mod tests {
     use super::*;
     use crate::commands::doctor::consequences;
     use crate::commands::doctor::findings::Findings;
-    use crate::commands::doctor::findings::Findings;
 
     #[test]
     fn the_cause_of_several_findings_is_the_last_word() {

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use crate::commands::server_files::KINDS;
+use crate::settings::Options;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use piwigo_gate::commands::server_files::KINDS;
-use piwigo_gate::settings::Options;
 
 /// What a verb's help ends with; a test tries each.
 macro_rules! example {
