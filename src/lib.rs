@@ -1,50 +1,38 @@
-//! `piwigo-gate`: one FastCGI process between a web server and the files of a Piwigo photo gallery. For each
-//! request it finds the image record that the file belongs to, checks the visitor's access in Piwigo's own
-//! database, and tells the web server by a header to send the file, or refuses.
+//! `piwigo-gate`: one FastCGI process between a web server and the files of a Piwigo photo gallery. For each request it
+//! finds the image record that the file belongs to, checks the visitor's access in Piwigo's own database, and tells the
+//! web server by a header to send the file, or refuses.
 //!
-//! # The data path, in the order in which to read it
+//! # The way of a request
 //! ```text
-//! listen ─ serve ─ fastcgi ─ request ─ target ─┬─ visitor ─┐
-//!                                              └─ image ───┴─ access ─ deliver ─ reply
+//! server::listen ─ server::serve ─ fastcgi ─ http::request ─ verdict::uri ─┬─ verdict::identity ─┐
+//!                                                                          └─ verdict::owners ───┴─ verdict::access
+//!                                                    ─ gate::deliver ─ http::reply
 //! ```
-//! | room | in → out | I/O |
-//! |---|---|---|
-//! | [`gate`] | the one function that joins the rooms: `Request` → `Reply` | – |
-//! | [`listen`] | address → listening socket | sockets |
-//! | [`serve`] | accepts, one task per connection, timeouts, cap, drain | sockets |
-//! | [`fastcgi`] | bytes → events, reply → bytes; sans-IO | none |
-//! | [`request`] | FastCGI params → `Request` | none |
-//! | [`target`] | raw URI → the file it names, or a refusal | none |
-//! | [`visitor`] | cookies, keys, address → who is asking | none |
-//! | [`api_keys`] | secret and hash → whether they belong together | none |
-//! | [`session_files`] | cookie → user, where PHP keeps the sessions | files |
-//! | [`image`] | target → the rows that own the file | database |
-//! | [`halves`] | a map that forgets what is old | none |
-//! | [`throttle`] | events of one kind → how many, when the log is to hear of them | none |
-//! | [`guess`] | a session → what its next request will probably need | none |
-//! | [`companion`] | a path → the videos whose subtitles or the like it may be | none |
-//! | [`access`] | visitor, rows, policy → `Verdict`; the only place that decides | none |
-//! | [`deliver`] | allowed file → how this server is told to send it | files |
-//! | [`disk`] | a look at files → its result, in place or on a thread apart | files |
-//! | [`address`] | an allowed picture → the answer for a script that asks where it lies | none |
-//! | [`disposition`] | a photo's own name → how a browser is to save it | none |
-//! | [`reply`] | answer → status, headers, body for this server | none |
-//! | [`refusal`] | what is not allowed → one log line, one answer | none |
-//! | [`send`] | finds a file by the rule for links, looks at it, sends its bytes | files |
-//! | [`derivative`] | names, sizes and state of resized pictures, and their making | files |
-//! | [`picture`] | a picture's file → pixels → a file in another size | none |
-//! | [`piwigo`] | Piwigo's own formats: PHP literals, sessions, settings | none |
-//! | [`plugins`] | active plugins of Piwigo → what they mean for files | none |
-//! | [`database`] | the statements, on MySQL/MariaDB and SQLite | database |
-//! | [`names`] | host name → addresses, without the C library | files, sockets |
-//! | [`ready`] | the database and Piwigo's settings, at most a second old | database |
-//! | [`settings`] | flags, environment, `gate.toml`, Piwigo's files → one checked configuration | files |
-//! | [`notify`] | "requests can come" → systemd, where it waits for that | a socket |
-//! | [`config`] | a gallery's settings → a web server's file, filled in | none |
-//! | [`check`] | a URL and a visitor → why they may or may not have it, in words | – |
-//! | [`derive`](mod@derive) | a gallery → all its resized pictures, made beforehand | all |
-//! | [`doctor`] | a set-up → what is wrong with it, from inside and as a visitor sees it | all |
-//! | [`demo`] | a sample gallery behind a private nginx | all |
+//! [`gate`] joins these steps: read it first.
+//!
+//! # The house
+//! Each room is a folder. A room imports only from floors below its own; `tests/layout.rs` holds the list of the
+//! imports that are allowed.
+//!
+//! | floor | room | what it turns into what | I/O |
+//! |---|---|---|---|
+//! | 8 | [`cli`] | words of the command line → one command; logging, runtime, manual, completions | – |
+//! | 7 | [`commands`] | each verb but `serve`: `check`, `config`, `derive`, `doctor`, `demo` | all |
+//! | 6 | [`gate`] | `Request` → `Reply`: two rounds of questions, the verdict, how the file is sent, what a refusal looks like; the database and Piwigo's settings as they are now | – |
+//! | 5 | [`settings`] | flags, environment, `gate.toml`, Piwigo's files → each room's own configuration, checked | files |
+//! | 4 | [`verdict`] | which file a URL names, which rows own it, who asks; [`verdict::access`] is the only place that decides | database |
+//! | 4 | [`server`] | sockets, connections, their limits, systemd | sockets |
+//! | 3 | [`derivative`] | an order for a resized picture → a finished file; decoding, resizing, encoding | files |
+//! | 3 | [`database`] | the statements, on MySQL, MariaDB and SQLite; replicas; host names | database |
+//! | 2 | [`http`] | FastCGI parameters → `Request`; an answer → status, headers, body for this web server | – |
+//! | 1 | [`piwigo`] | Piwigo's own formats and values: PHP literals, rows, sessions, keys, sizes, plugins | none |
+//! | 1 | [`files`] | a path below the gallery → an open file, by the rule for symbolic links | files |
+//! | 1 | [`fastcgi`] | bytes → events, reply → bytes; sans-IO | none |
+//! | 1 | [`bounded_map`] | a map that forgets what is old | none |
+//! | 1 | [`throttle`] | events of one kind → how many, when the log is to hear of them | none |
+//!
+//! This library is no public interface. An item is `pub` for the program, the tests, the benchmarks or the fuzz targets,
+//! and may change with any version.
 
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used, clippy::expect_used)]

@@ -12,7 +12,7 @@ pub struct Layout {
     /// Piwigo's data directory with its trailing slash: `_data/`.
     pub data_dir: String,
     /// Directories beside the gallery's own, each with a trailing slash: `photos/` for the site `../photos/`
-    /// (PIWIGO.md §3.5, multi-root). Empty unless the setting `parent_sites` is on.
+    /// (docs/spec/piwigo.md §4.5). Empty unless the setting `parent_sites` is on.
     pub parent_sites: Vec<String>,
 }
 

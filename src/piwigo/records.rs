@@ -23,15 +23,15 @@ pub struct Image {
 }
 
 impl Image {
-    /// Whether Piwigo shows the file itself as a picture (PIWIGO.md §3.4): its extension, in lower case, is one
-    /// of `picture_extensions`.
+    /// Whether Piwigo shows the file itself as a picture (docs/spec/piwigo.md §4.4): its extension, in lower
+    /// case, is one of `picture_extensions`.
     pub fn is_picture(&self, picture_extensions: &[String]) -> bool {
         self.path.rsplit_once('.').is_some_and(|(_, extension)| {
             picture_extensions.iter().any(|picture| picture.eq_ignore_ascii_case(extension))
         })
     }
 
-    /// The path of a file that belongs to this row's (PIWIGO.md §3.4), relative to the root.
+    /// The path of a file that belongs to this row's (docs/spec/piwigo.md §4.4), relative to the root.
     pub(crate) fn belonging(&self, folder: Folder, extension: &str) -> Option<String> {
         let (directory, file_name) = match self.path.rsplit_once('/') {
             Some((directory, file_name)) => (format!("{directory}/"), file_name),

@@ -57,7 +57,7 @@ impl Status {
         matches!(self, Status::Webmaster | Status::Admin)
     }
 
-    /// Whether this status reaches Piwigo's access level GUEST (PIWIGO.md §1.9).
+    /// Whether this status reaches Piwigo's access level GUEST (docs/spec/piwigo.md §2.9).
     pub fn may_enter(self, guest_access: bool) -> bool {
         match self {
             Status::Guest => guest_access,
