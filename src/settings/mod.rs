@@ -1,7 +1,7 @@
 //! Flags, environment, `gate.toml` and Piwigo's own files in; one checked configuration out. Validated once, at
 //! the start or at SIGHUP, never per request.
 //!
-//! Two structs: [`Settings`] needs only files; [`gallery::Gallery`] needs the config table as well, because that
+//! Two structs: [`Settings`] needs only files; [`Gallery`](crate::piwigo::gallery::Gallery) needs the config table as well, because that
 //! table wins over Piwigo's files (docs/spec/piwigo.md §7.1).
 
 mod action_php;

@@ -174,6 +174,9 @@ mod tests {
 
     use super::*;
 
+    /// What is done to the gallery and what doctor says of it.
+    type Row<'a> = (&'a str, &'a dyn Fn(), &'a [(&'static str, &'a [&'a str])]);
+
     /// The problems that are found, as their names and words; the directories of the gallery are `upload` and
     /// `_data/i`.
     fn problems(root: &Path, gate: Option<&Account>) -> Vec<(&'static str, String)> {
@@ -196,7 +199,6 @@ mod tests {
             fs::set_permissions(base.join(name), fs::Permissions::from_mode(mode)).unwrap();
         };
         let stranger = Account::find("stranger", "stranger:x:4000000:4000000::", "").unwrap();
-        type Row<'a> = (&'a str, &'a dyn Fn(), &'a [(&'static str, &'a [&'a str])]);
         let link = |target: &str, name: &str| {
             fs::remove_dir_all(root.join(name)).unwrap();
             symlink(target, root.join(name)).unwrap();

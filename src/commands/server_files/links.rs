@@ -67,6 +67,10 @@ mod tests {
 
     use super::*;
 
+    /// The link, its owner, its target, the target's owner; the name in guarded directories, in public
+    /// folders.
+    type Row<'a> = (&'a str, u32, &'a str, u32, Option<&'a str>, Option<&'a str>);
+
     /// Links of other owners can only be made by root.
     #[test]
     fn a_link_that_only_the_gate_follows_is_found() {
@@ -79,9 +83,6 @@ mod tests {
         }
         let root = base.join("gallery");
         let guarded = ["upload".to_owned(), "galleries".to_owned(), "_data/i".to_owned()];
-        // The link, its owner, its target, the target's owner; the name in guarded directories, in public
-        // folders.
-        type Row<'a> = (&'a str, u32, &'a str, u32, Option<&'a str>, Option<&'a str>);
         let table: [Row; 12] = [
             ("upload", 0, "../disk", OWNER, Some("upload"), None),
             ("upload", OWNER, "../disk", OWNER, None, None),
