@@ -1,9 +1,10 @@
-//! What the gate costs in a gallery of a million pictures, beside one of a thousand: one signed-in visitor with many
-//! grants asks for a few hundred thumbnails of private pictures in turn, through a real nginx, with a real MariaDB for
-//! each size. All sizes run at once and are asked in turn, so that what else the machine does meets them alike. Prints,
-//! for `MyISAM` and `InnoDB`, requests a second and processor time per request (medians of the rounds), and the gate's memory
-//! with two hundred connections. Needs `wrk`; `benches/run.sh` brings it. Arguments (`myisam`, `innodb`) choose one;
-//! `index`: with the index on `user_group` that docs/speed.md proposes.
+//! What the gate costs in a gallery of a million pictures, beside one of a thousand: one signed-in visitor
+//! with many grants asks for a few hundred thumbnails of private pictures in turn, through a real nginx, with
+//! a real MariaDB for each size. All sizes run at once and are asked in turn, so that what else the machine
+//! does meets them alike. Prints, for `MyISAM` and `InnoDB`, requests a second and processor time per request
+//! (medians of the rounds), and the gate's memory with two hundred connections. Needs `wrk`; `benches/run.sh`
+//! brings it. Arguments (`myisam`, `innodb`) choose one; `index`: with the index on `user_group` that
+//! docs/speed.md proposes.
 
 mod measure;
 #[path = "../tests/support/mod.rs"]

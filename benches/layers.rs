@@ -1,8 +1,10 @@
-//! What the gate's own layers cost without database and web server: processor time to decode a request, read its
-//! params, read its URI, and encode the reply; and the system calls of one request through a real unix socket.
+//! What the gate's own layers cost without database and web server: processor time to decode a request, read
+//! its params, read its URI, and encode the reply; and the system calls of one request through a real unix
+//! socket.
 //!
-//! `cargo bench --bench layers` prints nanoseconds per request. `layers serve SOCKET` answers on a socket without
-//! deciding anything and `layers ask SOCKET one|new COUNT` asks it, for `benches/run.sh`, which counts the system calls.
+//! `cargo bench --bench layers` prints nanoseconds per request. `layers serve SOCKET` answers on a socket
+//! without deciding anything and `layers ask SOCKET one|new COUNT` asks it, for `benches/run.sh`, which
+//! counts the system calls.
 
 use std::hint::black_box;
 use std::io::{Read as _, Write as _};
@@ -138,7 +140,8 @@ fn answer_on(socket: PathBuf, file: &str) {
     });
 }
 
-/// Sends the captured request `count` times, on one connection or on one each, and waits for each reply's end.
+/// Sends the captured request `count` times, on one connection or on one each, and waits for each reply's
+/// end.
 fn ask(socket: &str, one_connection: bool, count: u32) {
     let mut request = REQUEST.to_vec();
     // The flags of BEGIN_REQUEST: FCGI_KEEP_CONN or not.

@@ -1,9 +1,10 @@
-//! How long a derivative of a photo of 12 megapixels takes, and how much memory: here, with `vipsthumbnail`, and with
-//! PHP's GD and Imagick called as Piwigo calls them, in one run. What is not installed is left out and named.
+//! How long a derivative of a photo of 12 megapixels takes, and how much memory: here, with `vipsthumbnail`,
+//! and with PHP's GD and Imagick called as Piwigo calls them, in one run. What is not installed is left out
+//! and named.
 //!
-//! `cargo bench --bench pictures [-- FILE...]`; without files, photos are drawn. A process is measured from start to end,
-//! writing its file; "in process" is `render` alone. The last rows start from a larger derivative, as the gate does where there
-//! is one.
+//! `cargo bench --bench pictures [-- FILE...]`; without files, photos are drawn. A process is measured from
+//! start to end, writing its file; "in process" is `render` alone. The last rows start from a larger
+//! derivative, as the gate does where there is one.
 
 #![allow(clippy::cast_precision_loss, clippy::cast_sign_loss)]
 

@@ -1,7 +1,8 @@
-//! How long a visitor waits where the web server starts the gate only when it is needed (`mod_fcgid`): from the start of the
-//! process to its first whole answer, a private thumbnail, with a MariaDB that runs. The program lies in the gallery and has
-//! no arguments. `PIWIGO_GATE_STATIC_BINARY`: the static program, measured in turn with the usual one; `benches/run.sh`
-//! builds it. The files are in memory (a first start after a boot reads them from the disk as well).
+//! How long a visitor waits where the web server starts the gate only when it is needed (`mod_fcgid`): from
+//! the start of the process to its first whole answer, a private thumbnail, with a MariaDB that runs. The
+//! program lies in the gallery and has no arguments. `PIWIGO_GATE_STATIC_BINARY`: the static program,
+//! measured in turn with the usual one; `benches/run.sh` builds it. The files are in memory (a first start
+//! after a boot reads them from the disk as well).
 
 mod measure;
 #[path = "../tests/support/mod.rs"]

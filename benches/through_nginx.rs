@@ -1,9 +1,10 @@
-//! Pages of thumbnails through a real nginx, in several ways, in one run: served unguarded; after a responder that
-//! decides nothing; after the gate's verdict on a real MariaDB, with and without `freshness`; with verdicts that nginx uses
-//! again for a second; refused; and after a small PHP-FPM script that makes the same look-ups. Sixteen signed-in visitors, one after another, load sixty private pictures each, over 1, 16
-//! and 64 connections kept alive. Prints requests a second (medians of interleaved rounds), their ratios, the time that
-//! requests take, and the processor time of each process per request. Needs `wrk`, and PHP-FPM with mysqli for the last
-//! way; `benches/run.sh` brings them.
+//! Pages of thumbnails through a real nginx, in several ways, in one run: served unguarded; after a responder
+//! that decides nothing; after the gate's verdict on a real MariaDB, with and without `freshness`; with
+//! verdicts that nginx uses again for a second; refused; and after a small PHP-FPM script that makes the same
+//! look-ups. Sixteen signed-in visitors, one after another, load sixty private pictures each, over 1, 16 and
+//! 64 connections kept alive. Prints requests a second (medians of interleaved rounds), their ratios, the
+//! time that requests take, and the processor time of each process per request. Needs `wrk`, and PHP-FPM with
+//! mysqli for the last way; `benches/run.sh` brings them.
 
 mod measure;
 #[path = "../tests/support/mod.rs"]
@@ -246,8 +247,8 @@ fn print(ways: &[Way], index: usize, connections: u32) {
     }
 }
 
-/// The usual guard as a script: who is it, what is the picture, is its album granted. Connections to the database are
-/// kept, as they would be in a script made for speed.
+/// The usual guard as a script: who is it, what is the picture, is its album granted. Connections to the
+/// database are kept, as they would be in a script made for speed.
 const GUARD_PHP: &str = r"<?php
 require 'GALLERY/local/config/database.inc.php';
 $db = mysqli_connect('p:localhost', $conf['db_user'], $conf['db_password'], $conf['db_base'], 0, 'SOCKET');

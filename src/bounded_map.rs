@@ -1,5 +1,5 @@
-//! A map that forgets: two halves, of which the older is dropped when the younger is full. Looking is as quick as in a
-//! map, nothing is ordered by use, and there are never more than twice `max` entries.
+//! A map that forgets: two halves, of which the older is dropped when the younger is full. Looking is as
+//! quick as in a map, nothing is ordered by use, and there are never more than twice `max` entries.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;

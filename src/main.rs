@@ -1,4 +1,5 @@
-//! The program: does what the command line says, and ends with an exit code (0 yes, 1 no, 2 usage or set-up error).
+//! The program: does what the command line says, and ends with an exit code (0 yes, 1 no, 2 usage or set-up
+//! error).
 
 #![forbid(unsafe_code)]
 

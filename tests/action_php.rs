@@ -36,7 +36,8 @@ struct Setting {
     scene: Scene,
 }
 
-/// Rows of this test's own: a name that needs care, its owner's page, a script and a secret. In a public album, except 903.
+/// Rows of this test's own: a name that needs care, its owner's page, a script and a secret. In a public
+/// album, except 903.
 const ROWS: &str = "
     INSERT INTO piwigo_images (id, file, path, width, height, rotation) VALUES
       (901, 'L&#039;été &quot;à&quot; 100%.jpg', './upload/test/a.jpg', 100, 80, 0),

@@ -1,6 +1,6 @@
-//! Each way to ask for a picture by another name, through every set-up that we ship a file for: no byte of it; and
-//! where the request reaches the gate, the very answer that an unknown file gets. The table says what a server answers
-//! by itself before that.
+//! Each way to ask for a picture by another name, through every set-up that we ship a file for: no byte of
+//! it; and where the request reaches the gate, the very answer that an unknown file gets. The table says what
+//! a server answers by itself before that.
 
 mod support;
 

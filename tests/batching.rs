@@ -1,5 +1,6 @@
-//! Questions that requests share: a key that the database cannot hold, or takes for another, spoils no neighbour's answer;
-//! statements are few; and what arrives while a statement is under way shares the next one.
+//! Questions that requests share: a key that the database cannot hold, or takes for another, spoils no
+//! neighbour's answer; statements are few; and what arrives while a statement is under way shares the next
+//! one.
 
 mod support;
 
@@ -24,8 +25,8 @@ use support::scene::Scene;
 use support::world::Case;
 use tokio::time::timeout;
 
-/// Waits until a statement of the gate's account waits for a lock, which `root` holds. It must not take long: the gate gives up
-/// after a few seconds.
+/// Waits until a statement of the gate's account waits for a lock, which `root` holds. It must not take long:
+/// the gate gives up after a few seconds.
 async fn wait_for_a_lock(root: &mut MySqlConnection) {
     let waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'gate' AND state LIKE 'Waiting for %lock'";
     let started = Instant::now();
@@ -61,7 +62,8 @@ fn twins(text: &str) -> Vec<String> {
     twins
 }
 
-/// Honest keys and hostile ones in the same statement, for `images.path` and `users.username` in three character sets.
+/// Honest keys and hostile ones in the same statement, for `images.path` and `users.username` in three
+/// character sets.
 #[tokio::test]
 async fn a_key_that_cannot_be_held_spoils_no_neighbours() {
     // The set, a character that it can hold and one that it cannot.
@@ -113,7 +115,8 @@ async fn a_key_that_cannot_be_held_spoils_no_neighbours() {
             let by_name = executed.iter().filter(|text| text.contains("username` IN")).count();
             let one_by_one =
                 if hostile.is_some() { (1 + paths.len(), 1 + asked_names.len()) } else { (1, 1) };
-            // Where other characters than those of latin1 are among the twins, they are asked for one by one, too.
+            // Where other characters than those of latin1 are among the twins, they are asked for one by one,
+            // too.
             if charset == "latin1" {
                 assert!(by_path > 1 && by_name > 1);
             } else {
@@ -183,7 +186,8 @@ fn hostile_requests_make_no_outage_for_the_others() {
     }
 }
 
-/// One of many requests that nobody should send; whatever the answer is, it is neither a file nor "no verdict".
+/// One of many requests that nobody should send; whatever the answer is, it is neither a file nor "no
+/// verdict".
 fn send_hostile(scene: &Scene, address: std::net::SocketAddr, number: usize) {
     let private = http::url(scene.world.private_image("bob").original());
     let (folder, _) = private.rsplit_once('/').unwrap();
@@ -280,7 +284,8 @@ async fn under_load_requests_share_statements() {
     assert!(executed <= 2 * requests, "{executed} statements for {requests} requests");
 }
 
-/// A statement waits for a lock: those who come meanwhile share the next one, and everybody gets their own answer.
+/// A statement waits for a lock: those who come meanwhile share the next one, and everybody gets their own
+/// answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_comes_while_a_statement_is_slow_shares_the_next() {
     let scene = Scene::start();
@@ -315,7 +320,8 @@ async fn who_comes_while_a_statement_is_slow_shares_the_next() {
     assert_eq!(by_path, 3, "{executed:#?}");
 }
 
-/// The database dies while requests wait for a statement: they are answered, and so is everybody once it is back.
+/// The database dies while requests wait for a statement: they are answered, and so is everybody once it is
+/// back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_dies_in_mid_batch_leaves_nobody_waiting() {
     let mut scene = Scene::start();

@@ -1,5 +1,5 @@
-//! Caddy with the shipped files: no spelling of a guarded address opens it, and the guard holds after the site's own rewriting.
-//! The site block is the one that the file's first lines show.
+//! Caddy with the shipped files: no spelling of a guarded address opens it, and the guard holds after the
+//! site's own rewriting. The site block is the one that the file's first lines show.
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
@@ -76,7 +76,8 @@ fn stays_closed(address: SocketAddr, target: &str, site: &str) {
     assert!(!opened, "{target}: {} {}\n{site}", answer.status, answer.text());
 }
 
-/// `path` with something put before the byte at `at`, or in the place of it, that some pattern takes for that byte.
+/// `path` with something put before the byte at `at`, or in the place of it, that some pattern takes for that
+/// byte.
 fn written_otherwise(path: &str, at: usize) -> Vec<String> {
     let (before, behind) = path.split_at(at);
     let (byte, rest) = behind.split_at(1);
@@ -203,7 +204,8 @@ fn the_guard_holds_after_the_sites_own_rewriting() {
     }
 }
 
-/// The gate judges what the visitor asked for: by forward_auth, an open picture's address must not lead to another file.
+/// The gate judges what the visitor asked for: by forward_auth, an open picture's address must not lead to
+/// another file.
 #[test]
 fn an_allowed_address_that_the_site_makes_into_another_is_refused() {
     for setup in BOTH {
@@ -251,8 +253,8 @@ fn a_root_that_is_piwigos_own_directory_needs_no_prefix() {
     }
 }
 
-/// What the first lines say that the rest of the file cannot see: there the line of `hide` keeps the files, and without it they
-/// are open.
+/// What the first lines say that the rest of the file cannot see: there the line of `hide` keeps the files,
+/// and without it they are open.
 #[test]
 fn the_line_of_hide_locks_the_files_themselves() {
     for setup in BOTH {
@@ -296,8 +298,9 @@ fn away(gallery: &Gallery, setup: Setup) -> String {
     caddy::gallery(&gallery.scene.sandbox, &gallery.printed(setup, "").replace("gate.sock", "nobody.sock"))
 }
 
-/// Where the gate is away, `handle_errors` sees the address that the visitor asked for, and the site's root holds nothing for it.
-/// By `forward_auth` that root must stay Piwigo's, and what `handle_errors` may do is said in the first lines.
+/// Where the gate is away, `handle_errors` sees the address that the visitor asked for, and the site's root
+/// holds nothing for it. By `forward_auth` that root must stay Piwigo's, and what `handle_errors` may do is
+/// said in the first lines.
 #[test]
 fn an_error_page_is_no_way_to_a_guarded_file() {
     for setup in BOTH {

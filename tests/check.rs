@@ -185,7 +185,8 @@ fn every_rule_that_fails_is_named() {
 #[test]
 fn covers_and_closed_galleries_are_explained() {
     let gallery = Gallery::new();
-    // The cover of a public album, of one that is granted to bob by hand, and of one that is granted to carol's group.
+    // The cover of a public album, of one that is granted to bob by hand, and of one that is granted to
+    // carol's group.
     gallery.sql("UPDATE piwigo_categories SET representative_picture_id = 21 WHERE id IN (1, 2, 3)");
     let thumb = format!("/{}", gallery.world.image(21).derivative("th").unwrap());
     let (_, out, _) = gallery.check(&["--covers", "--", &thumb]);

@@ -1,4 +1,5 @@
-//! The program as an administrator meets it: exit codes, which setting counts, where it listens, and the demo.
+//! The program as an administrator meets it: exit codes, which setting counts, where it listens, and the
+//! demo.
 
 mod support;
 

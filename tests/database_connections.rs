@@ -1,4 +1,5 @@
-//! What the gate costs its database in round trips, and what it makes of connections that died, on a real MariaDB.
+//! What the gate costs its database in round trips, and what it makes of connections that died, on a real
+//! MariaDB.
 
 mod support;
 
@@ -110,7 +111,8 @@ async fn slow_settings_are_read_once_for_all_who_wait_for_them() {
     assert!((1..=2).contains(&settings), "the settings were read {settings} times");
 }
 
-/// With `covers` there is a third round for whatever is refused, whether or not it exists and whatever the reason.
+/// With `covers` there is a third round for whatever is refused, whether or not it exists and whatever the
+/// reason.
 #[tokio::test]
 async fn a_refusal_takes_as_many_questions_for_a_picture_that_exists() {
     let scene = Scene::start();
@@ -140,7 +142,8 @@ async fn a_refusal_takes_as_many_questions_for_a_picture_that_exists() {
 async fn who_gets_no_turn_for_a_costly_look_up_makes_no_outage() {
     let (server, _sandbox) = start();
     let database = std::sync::Arc::new(opened(&server).await);
-    // Formats are asked of a table that is locked for longer than anybody waits; one in four connections may wait there.
+    // Formats are asked of a table that is locked for longer than anybody waits; one in four connections may
+    // wait there.
     let mut root = inside::root(&server).await;
     inside::run(&mut root, "LOCK TABLES piwigo_image_format WRITE").await;
     let ask = || {

@@ -1,5 +1,6 @@
-//! The demo's page in headless Chromium: for each visitor the pictures that are theirs are shown, and no other has a byte
-//! in the browser. The table is written by hand, so that neither the gate nor the page says what is right.
+//! The demo's page in headless Chromium: for each visitor the pictures that are theirs are shown, and no
+//! other has a byte in the browser. The table is written by hand, so that neither the gate nor the page says
+//! what is right.
 
 mod support;
 
@@ -219,7 +220,8 @@ fn the_video_plays_and_can_be_wound_for_who_may_have_it_and_has_no_player_for_ot
 fn links_lead_to_the_file_for_who_may_have_it_and_to_a_refusal_for_others() {
     const RIDGE: &str = "a.photo[aria-label='Original of Behind the last ridge']";
     let mut browser = guest();
-    // A picture leads to its original, which carol may not have; width of the picture that is then alone in the tab.
+    // A picture leads to its original, which carol may not have; width of the picture that is then alone in
+    // the tab.
     for (visitor, width) in [("alice", 2400), ("carol", 0), ("admin", 2400), ("guest", 0)] {
         become_visitor(&mut browser, visitor);
         browser.follow(RIDGE);

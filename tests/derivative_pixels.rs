@@ -1,6 +1,6 @@
-//! Pixels of derivatives, held against those that a real Piwigo 16.4.0 made of the same sources with GD and with Imagick
-//! (`tests/derivatives/`). The measure is SSIM of luma in windows of 8x8 pixels at steps of 4, averaged; run with
-//! `--nocapture` to see every figure.
+//! Pixels of derivatives, held against those that a real Piwigo 16.4.0 made of the same sources with GD and
+//! with Imagick (`tests/derivatives/`). The measure is SSIM of luma in windows of 8x8 pixels at steps of 4,
+//! averaged; run with `--nocapture` to see every figure.
 //!
 //! Imagick's JPEGs have the quality of the source (about 72), not the 95 that was set, and so do the gate's
 //! by default; GD's have 95. GD's own nearness to Imagick is the yardstick.
@@ -215,7 +215,8 @@ fn by_default_jpegs_have_no_more_bytes_than_imagicks_and_are_as_near_to_the_pict
 
 #[test]
 fn where_only_one_of_the_libraries_obeys_the_settings_it_is_the_model() {
-    // Sharpening: Imagick's results are those of no sharpening. A cropped PNG: GD's lose their opacity. WebP: GD cannot.
+    // Sharpening: Imagick's results are those of no sharpening. A cropped PNG: GD's lose their opacity. WebP:
+    // GD cannot.
     let table = [
         ("10_progressive_1800x1200.jpg", "th", "sharpen30", "gd", 0.98),
         ("10_progressive_1800x1200.jpg", "th", "sharpen100", "gd", 0.95),

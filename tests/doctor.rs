@@ -1,5 +1,5 @@
-//! `piwigo-gate doctor`: a right set-up has no problem and no warning, each wrong one is found and named, nothing is changed
-//! and no secret is printed. Real nginx, MariaDB, gate and PHP.
+//! `piwigo-gate doctor`: a right set-up has no problem and no warning, each wrong one is found and named,
+//! nothing is changed and no secret is printed. Real nginx, MariaDB, gate and PHP.
 
 mod support;
 
@@ -158,8 +158,8 @@ fn the_shipped_apache_files_have_no_problem_and_no_warning() {
     }
 }
 
-/// nginx's best known trap: a location without a slash at its end, and an alias with one. The printed file closes it; `doctor`
-/// finds it where the file lacks these lines.
+/// nginx's best known trap: a location without a slash at its end, and an alias with one. The printed file
+/// closes it; `doctor` finds it where the file lacks these lines.
 #[test]
 fn wrong_alias_that_glues_the_prefix_to_the_next_name() {
     let mut setting = Setting::of(Scene::start(), &["--url-prefix", "/piwigo"]);
@@ -228,8 +228,8 @@ fn lighttpd_that_sends_an_address_that_is_not_utf_8() {
     assert_eq!(wrong.all("problem"), found, "{}", wrong.text);
 }
 
-/// Caddy with the shipped files, with the files as they were before they knew a backslash, and in a site that has directives of
-/// its own.
+/// Caddy with the shipped files, with the files as they were before they knew a backslash, and in a site that
+/// has directives of its own.
 #[test]
 fn caddy_that_reads_a_backslash_as_an_escape() {
     for kind in ["caddy", "caddy-forward-auth"] {

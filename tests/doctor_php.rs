@@ -1,5 +1,5 @@
-//! `piwigo-gate doctor --url` asks for a resized picture that only Piwigo can make, and names a PHP pool that is
-//! dead or not the gallery's. Real nginx, MariaDB, gate and PHP.
+//! `piwigo-gate doctor --url` asks for a resized picture that only Piwigo can make, and names a PHP pool that
+//! is dead or not the gallery's. Real nginx, MariaDB, gate and PHP.
 
 mod support;
 

@@ -1,4 +1,5 @@
-//! `piwigo-gate doctor --cookie`: whether Piwigo and the gate know a visitor alike, and why not. The cookie is shown to nobody.
+//! `piwigo-gate doctor --cookie`: whether Piwigo and the gate know a visitor alike, and why not. The cookie
+//! is shown to nobody.
 
 mod support;
 

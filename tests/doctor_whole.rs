@@ -1,5 +1,5 @@
-//! `piwigo-gate doctor --server-file -` reads what nginx and Apache say of their whole configuration, and judges
-//! each site in it. Real nginx and Apache print it; real nginx says what it refuses.
+//! `piwigo-gate doctor --server-file -` reads what nginx and Apache say of their whole configuration, and
+//! judges each site in it. Real nginx and Apache print it; real nginx says what it refuses.
 
 mod support;
 
@@ -96,7 +96,8 @@ fn each_site_of_nginx_is_judged() {
     }
 }
 
-/// nginx takes no two locations of one path: the site's own must go. After a failed reload it goes on unguarded.
+/// nginx takes no two locations of one path: the site's own must go. After a failed reload it goes on
+/// unguarded.
 #[test]
 fn a_location_of_the_sites_own_for_a_guarded_path() {
     for own in ["location ^~ /upload/ { }", "location /upload { expires 30d; }", "location ^~ /_data/i/ { }"]

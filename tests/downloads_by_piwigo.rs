@@ -1,4 +1,5 @@
-//! `action_php = "piwigo"`: downloads go to Piwigo's own `action.php`, in every set-up that a file is shipped for.
+//! `action_php = "piwigo"`: downloads go to Piwigo's own `action.php`, in every set-up that a file is shipped
+//! for.
 
 mod support;
 
@@ -38,7 +39,8 @@ fn is_piwigos(answer: &Response, query: &str, why: &str) {
     }
 }
 
-/// Whom the gate would allow it and whom not, and queries that the gate refuses to read: all of it is Piwigo's.
+/// Whom the gate would allow it and whom not, and queries that the gate refuses to read: all of it is
+/// Piwigo's.
 fn every_download_is_piwigos(setup: Setup, scene: &Scene, get: impl Fn(&str, Option<&str>) -> Response) {
     let id = scene.world.private_image("erin").id;
     for query in [
@@ -78,7 +80,8 @@ fn nothing_else_is_piwigos(setup: Setup, scene: &Scene, get: impl Fn(&str, Optio
         "/_gate/action.php".to_owned(),
     ] {
         let answer = get(&target, None);
-        // Caddy takes capitals for small letters, and looks away from dots and blanks at the end: there this is PHP's as well.
+        // Caddy takes capitals for small letters, and looks away from dots and blanks at the end: there this
+        // is PHP's as well.
         let is_caddy = matches!(setup, Setup::Caddy | Setup::CaddyForwardAuth);
         if is_caddy && target.to_lowercase().starts_with("/action.php") && answer.status == 200 {
             let is_script = answer.header("x-script").is_some();

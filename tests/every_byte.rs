@@ -1,15 +1,16 @@
-//! Every byte at the places of a guarded URL, and the table of attacks, against every set-up that the project prints a file for:
-//! no answer of any status may hold the marker of a file that this visitor may not have.
+//! Every byte at the places of a guarded URL, and the table of attacks, against every set-up that the project
+//! prints a file for: no answer of any status may hold the marker of a file that this visitor may not have.
 //!
-//! Each private file holds a marker of its own: original, resized picture, representative, format, video, settings, log,
-//! `.git/config`, a PHP script among the pictures and i.php. They are asked for as a guest, as a stranger (signed in, without a
-//! right to the album) and as a user without the right to originals. In between, each visitor asks for a file that is
-//! allowed to him, and at the beginning and at the end a visitor with all rights asks for each kind of file: a server that
-//! refuses everything fails here.
+//! Each private file holds a marker of its own: original, resized picture, representative, format, video,
+//! settings, log, `.git/config`, a PHP script among the pictures and i.php. They are asked for as a guest, as
+//! a stranger (signed in, without a right to the album) and as a user without the right to originals. In
+//! between, each visitor asks for a file that is allowed to him, and at the beginning and at the end a
+//! visitor with all rights asks for each kind of file: a server that refuses everything fails here.
 //!
-//! The usual run takes the places of [`Places::Parts`] for an original as a guest and those of [`Places::Ends`] for all else.
-//! `PIWIGO_GATE_EVERY_PLACE=1` takes every position of every path for every visitor, about a million requests a set-up:
-//! `PIWIGO_GATE_EVERY_PLACE=1 cargo test --locked --test every_byte nginx -- --nocapture --test-threads 1`.
+//! The usual run takes the places of [`Places::Parts`] for an original as a guest and those of
+//! [`Places::Ends`] for all else. `PIWIGO_GATE_EVERY_PLACE=1` takes every position of every path for every
+//! visitor, about a million requests a set-up: `PIWIGO_GATE_EVERY_PLACE=1 cargo test --locked --test
+//! every_byte nginx -- --nocapture --test-threads 1`.
 
 #![allow(clippy::expect_used)]
 
@@ -35,7 +36,8 @@ use support::{attacks, config, http, many_requests};
 const PICTURE: u32 = 11;
 const FILM: u32 = 35;
 const ACCENTS: u32 = 48;
-/// Lets the account `lowres`, which has no right to originals, into the album of the picture: it may see its resized pictures.
+/// Lets the account `lowres`, which has no right to originals, into the album of the picture: it may see its
+/// resized pictures.
 const LOWRES_SEES_THE_PICTURE: &str = "INSERT INTO piwigo_user_access (user_id, cat_id) VALUES (13, 2)";
 
 /// The file with a name that is not UTF-8.
@@ -76,7 +78,8 @@ fn bobs_files(world: &World) -> Vec<Guarded> {
 fn questions(world: &World, every_place: bool) -> Vec<(Visitor, String, Vec<Vec<u8>>)> {
     let choose = |usual| if every_place { Places::Every } else { usual };
     let picture = world.image(PICTURE);
-    // Of the picture no more than its sizes. The right to originals means pictures: the film in the same album is allowed.
+    // Of the picture no more than its sizes. The right to originals means pictures: the film in the same
+    // album is allowed.
     let film = world.image(FILM);
     let seen_by_lowres = DERIVATIVES.map(|token| markers::derivative(picture, token));
     let seen_by_lowres =
@@ -221,7 +224,8 @@ fn no_byte_at_any_place_opens_a_private_file(setup: Setup) {
     assert!(leaks.is_empty(), "{setup:?}: {} answers with private bytes:\n{shown}", leaks.len());
 }
 
-/// The condition that the printed file of lighttpd had at first let everybody in: the test finds each kind of file.
+/// The condition that the printed file of lighttpd had at first let everybody in: the test finds each kind of
+/// file.
 #[test]
 fn the_first_condition_of_lighttpd_is_found_to_be_open() {
     let scene = scene();

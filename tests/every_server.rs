@@ -1,4 +1,5 @@
-//! What must hold in every set-up that we ship a file for: the same verdicts, and the same headers on what is allowed.
+//! What must hold in every set-up that we ship a file for: the same verdicts, and the same headers on what is
+//! allowed.
 
 mod support;
 
@@ -71,8 +72,8 @@ fn what_the_gate_has_just_made_is_sent_at_once(setup: Setup) {
 
 for_every_setup!(what_the_gate_has_just_made_is_sent_at_once);
 
-/// Piwigo's own action.php would let every cache keep a private photo, and the refusal of one. It also believes the web server's
-/// user, whose password nobody has looked at here.
+/// Piwigo's own action.php would let every cache keep a private photo, and the refusal of one. It also
+/// believes the web server's user, whose password nobody has looked at here.
 fn no_cache_keeps_a_download(setup: Setup) {
     let scene = Scene::start();
     // As on a disk that folds case.
@@ -187,7 +188,8 @@ fn a_name_may_hold_anything(setup: Setup) {
 
 for_every_setup!(a_name_may_hold_anything);
 
-/// What a disk that folds case (exFAT, SMB shares, macOS, ext4 by directory) takes for the same name, as links, and what it is.
+/// What a disk that folds case (exFAT, SMB shares, macOS, ext4 by directory) takes for the same name, as
+/// links, and what it is.
 const SPELLINGS: &[(&str, &str)] = &[
     ("Upload", "upload"),
     ("UPLOAD", "upload"),

@@ -17,7 +17,8 @@ fn count() {
     let _ = ASKED.try_with(|asked| asked.set(asked.get() + 1));
 }
 
-// SAFETY: every method hands its arguments unchanged to the system's allocator and returns what that returned.
+// SAFETY: every method hands its arguments unchanged to the system's allocator and returns what that
+// returned.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();

@@ -1,5 +1,5 @@
-//! What holds for any bytes: how they are cut into reads changes nothing, and a peer that keeps to the protocol is
-//! understood whatever it mixes.
+//! What holds for any bytes: how they are cut into reads changes nothing, and a peer that keeps to the
+//! protocol is understood whatever it mixes.
 
 mod webserver;
 
@@ -22,8 +22,8 @@ fn sizes() -> impl Strategy<Value = Vec<usize>> {
     prop_oneof![vec(1..=3_usize, 1..4), vec(1..=40_usize, 1..10), vec(1..=5_000_usize, 1..5)]
 }
 
-/// A record as a peer might send it: mostly of few ids, known types and sensible contents, so that requests come
-/// about, but also any.
+/// A record as a peer might send it: mostly of few ids, known types and sensible contents, so that requests
+/// come about, but also any.
 fn any_record() -> impl Strategy<Value = Vec<u8>> {
     let id = prop_oneof![20 => 1..=2_u16, 2 => Just(0_u16), 1 => any::<u16>()];
     let kind = prop_oneof![6 => Just(PARAMS), 6 => Just(STDIN), 2 => 0..=12_u8, 1 => any::<u8>()];

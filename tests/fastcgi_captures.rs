@@ -1,4 +1,5 @@
-//! Requests as nginx, Apache, lighttpd and Caddy really sent them (`tests/data/captures`), whole and in pieces.
+//! Requests as nginx, Apache, lighttpd and Caddy really sent them (`tests/data/captures`), whole and in
+//! pieces.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its data fails")]
 
@@ -36,7 +37,8 @@ fn decode(path: &Path, bytes: &[u8], size: usize) -> (Head, OwnedPairs) {
     }
 }
 
-/// The `.json` beside a capture: what an independent decoder made of it. Each of its characters stands for one byte.
+/// The `.json` beside a capture: what an independent decoder made of it. Each of its characters stands for
+/// one byte.
 fn truth(path: &Path) -> Option<(Head, OwnedPairs)> {
     let text = fs::read_to_string(format!("{}.json", path.display())).ok()?;
     let json: Value = serde_json::from_str(&text).unwrap();

@@ -1,4 +1,5 @@
-//! The rules of the FastCGI room, one row each: what a peer sends, what it is told, what the gate gets to see.
+//! The rules of the FastCGI room, one row each: what a peer sends, what it is told, what the gate gets to
+//! see.
 
 mod webserver;
 
@@ -19,7 +20,8 @@ fn responder(id: u16, name: &[u8], value: &[u8]) -> Said {
     asked(id, Role::Responder, true, ParamsState::Complete, &[(name, value)])
 }
 
-/// A rule: its name, what the peer sends, all that the decoder says, and whether it then rests between requests.
+/// A rule: its name, what the peer sends, all that the decoder says, and whether it then rests between
+/// requests.
 type Row = (&'static str, Vec<Vec<u8>>, Vec<Said>, bool);
 
 /// Every row is passed whole, byte by byte, and record by record.
@@ -474,7 +476,8 @@ fn params_of(len: usize) -> Vec<u8> {
     bytes
 }
 
-/// The events of a responder request with these streams (and a small request after it), read in pieces of 10,000.
+/// The events of a responder request with these streams (and a small request after it), read in pieces of
+/// 10,000.
 fn with_streams(params: &[u8], stdin: &[u8]) -> Vec<Said> {
     let bytes = [
         begin(1, RESPONDER, 1),

@@ -1,5 +1,6 @@
-//! A gallery in a sub-directory behind lines of the site's own that have a slash on one side only: such a server takes
-//! `/piwigoupload/…` for the gallery's `upload`, and nginx `/piwigo../` for the directory above it.
+//! A gallery in a sub-directory behind lines of the site's own that have a slash on one side only: such a
+//! server takes `/piwigoupload/…` for the gallery's `upload`, and nginx `/piwigo../` for the directory above
+//! it.
 
 #![allow(clippy::expect_used)]
 

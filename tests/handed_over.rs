@@ -1,5 +1,5 @@
-//! A resized picture that the gate leaves to Piwigo's `i.php`: how long its answer may be kept, when PHP makes it
-//! and when PHP fails. In every set-up.
+//! A resized picture that the gate leaves to Piwigo's `i.php`: how long its answer may be kept, when PHP
+//! makes it and when PHP fails. In every set-up.
 
 mod support;
 

@@ -1,4 +1,5 @@
-//! `history = true`: the rows that Piwigo's own `action.php` would write, and nothing else; through real nginx.
+//! `history = true`: the rows that Piwigo's own `action.php` would write, and nothing else; through real
+//! nginx.
 
 mod support;
 

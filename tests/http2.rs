@@ -1,5 +1,5 @@
-//! HTTP/2 in front of every set-up: there a browser sends each of its cookies in a field of its own, paths are not lines,
-//! and the server makes of both what it hands to the gate.
+//! HTTP/2 in front of every set-up: there a browser sends each of its cookies in a field of its own, paths
+//! are not lines, and the server makes of both what it hands to the gate.
 
 mod support;
 

@@ -1,5 +1,5 @@
-//! A visitor known by each of Piwigo's identities, through real nginx and MariaDB; and each of them gone on the very next
-//! request once it is taken away.
+//! A visitor known by each of Piwigo's identities, through real nginx and MariaDB; and each of them gone on
+//! the very next request once it is taken away.
 
 mod support;
 
@@ -23,7 +23,8 @@ struct Setting {
 }
 
 impl Setting {
-    /// `config`: more lines for `local/config/config.inc.php`; `change`: what is changed in the shipped nginx file.
+    /// `config`: more lines for `local/config/config.inc.php`; `change`: what is changed in the shipped nginx
+    /// file.
     fn start(config: &str, arguments: &[&str], change: (&str, &str)) -> Self {
         let scene = Scene::start();
         // The recorded cookies are of one day; they count for a century here.
@@ -46,7 +47,8 @@ impl Setting {
     }
 }
 
-/// The shipped line that keeps the server's own user from the gate, and one that passes on a verified name: in this test a header.
+/// The shipped line that keeps the server's own user from the gate, and one that passes on a verified name:
+/// in this test a header.
 fn remote_user() -> (String, &'static str) {
     let shipped = nginx::ACCEL.lines().find(|line| line.contains("fastcgi_param REMOTE_USER")).unwrap();
     let shipped = shipped.split('#').next().unwrap().trim().to_owned();
@@ -83,8 +85,9 @@ fn a_remember_me_cookie_counts_until_password_or_secret_change() {
 /// A way to be known: its name, a query, headers.
 type Way<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
 
-/// The plugin `two_factor` signs a visitor in after the password, and answers every page with its sign-in page until the code
-/// has come. It looks at the session last, so that no other way to be known leads around it.
+/// The plugin `two_factor` signs a visitor in after the password, and answers every page with its sign-in
+/// page until the code has come. It looks at the session last, so that no other way to be known leads around
+/// it.
 #[test]
 fn a_session_that_owes_the_second_factor_is_a_guests_however_its_visitor_is_known() {
     let (shipped, verified) = remote_user();
@@ -139,7 +142,8 @@ fn a_session_that_owes_the_second_factor_is_a_guests_however_its_visitor_is_know
         let answer = http::request(setting.nginx.address(), "GET", &target, &[("Cookie", &cookie)]);
         assert_eq!(answer.status, expected, "{target}");
     }
-    // Without the session the remember-me cookie counts: so it does in Piwigo, where the plugin does not look at it.
+    // Without the session the remember-me cookie counts: so it does in Piwigo, where the plugin does not look
+    // at it.
     let remember = format!("pwg_remember={}", remembered.cookies["pwg_remember"]);
     assert_eq!(setting.status("", &[("Cookie", &remember)]), 200);
     let log = setting.gate.log_text();

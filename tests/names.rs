@@ -1,5 +1,5 @@
-//! Host names are looked up without the C library: against a hosts file and a name server of the test's own, which speaks
-//! bytes that no library made.
+//! Host names are looked up without the C library: against a hosts file and a name server of the test's own,
+//! which speaks bytes that no library made.
 
 #![allow(clippy::expect_used)]
 
@@ -75,8 +75,8 @@ impl NameServer {
     }
 }
 
-/// Answers both of a name's questions at once, when both have come. Whoever asked sees neither answer without the other:
-/// they run on this same thread. For one that comes later than the other, nobody waits for long.
+/// Answers both of a name's questions at once, when both have come. Whoever asked sees neither answer without
+/// the other: they run on this same thread. For one that comes later than the other, nobody waits for long.
 async fn answer_in_pairs(
     datagrams: UdpSocket,
     questions: Arc<AtomicUsize>,

@@ -1,5 +1,5 @@
-//! The gate in service: its database stopped and started, signals under load, a strange clock, hostile keys amid
-//! honest load. Real nginx and MariaDB throughout.
+//! The gate in service: its database stopped and started, signals under load, a strange clock, hostile keys
+//! amid honest load. Real nginx and MariaDB throughout.
 
 mod support;
 
@@ -164,8 +164,8 @@ fn connections_that_fall_silent_are_given_up() {
     }
 }
 
-/// Between the gate and the database: a network that can lose every connection without a word, as a firewall does, or
-/// a host that is gone. New ones work.
+/// Between the gate and the database: a network that can lose every connection without a word, as a firewall
+/// does, or a host that is gone. New ones work.
 struct SilentProxy {
     address: SocketAddr,
     generation: Arc<AtomicUsize>,

@@ -162,8 +162,8 @@ fn front_ends_pass_on_files_beside_the_gallery_that_the_gate_sends() {
     }
 }
 
-/// Piwigo makes a resized picture of the file below the root if there is one, and of a larger size whose name it finds by
-/// replacing every token of this one's.
+/// Piwigo makes a resized picture of the file below the root if there is one, and of a larger size whose name
+/// it finds by replacing every token of this one's.
 #[tokio::test]
 async fn an_authorizer_lets_piwigo_make_no_derivative_of_another_picture() {
     let scene = scene();

@@ -1,5 +1,6 @@
-//! Which peers may connect over TCP: `--allow-from` and `FCGI_WEB_SERVER_ADDRS` (FastCGI §3.2), by a real gate on sockets of
-//! its own and on inherited ones, and by connections from several addresses of the loopback network.
+//! Which peers may connect over TCP: `--allow-from` and `FCGI_WEB_SERVER_ADDRS` (FastCGI §3.2), by a real
+//! gate on sockets of its own and on inherited ones, and by connections from several addresses of the
+//! loopback network.
 
 mod support;
 

@@ -1,6 +1,6 @@
-//! A file's name may hold a percent sign, and decoding the name once more would make it another file's name. In every
-//! set-up the visitor gets the file that was asked for, or none. Debian 13's `mod_xsendfile` decodes the header
-//! `X-Sendfile` unless its configuration says no.
+//! A file's name may hold a percent sign, and decoding the name once more would make it another file's name.
+//! In every set-up the visitor gets the file that was asked for, or none. Debian 13's `mod_xsendfile` decodes
+//! the header `X-Sendfile` unless its configuration says no.
 
 mod support;
 
@@ -15,8 +15,8 @@ use support::setup::Setup::{self, ApacheProxy, ApacheXsendfile};
 use support::setup::{ApacheSite, Exceptions};
 use support::{files, http, php};
 
-/// A name, and the name that it becomes when it is decoded once more (empty: none). Then the set-ups that cannot send the
-/// file, with the status that a visitor who may have it gets.
+/// A name, and the name that it becomes when it is decoded once more (empty: none). Then the set-ups that
+/// cannot send the file, with the status that a visitor who may have it gets.
 #[rustfmt::skip]
 const NAMES: &[(&str, &str, Exceptions)] = &[
     ("100%25.jpg",               "100%.jpg",           &[]),
@@ -47,7 +47,8 @@ fn text(path: &str) -> String {
     format!("original {path}\n")
 }
 
-/// Writes the files: each name of the table as a picture of a public album, and each other name as one of a private album.
+/// Writes the files: each name of the table as a picture of a public album, and each other name as one of a
+/// private album.
 fn write(scene: &Scene) {
     let mut shut: Vec<&str> = NAMES.iter().map(|row| row.1).filter(|name| !name.is_empty()).collect();
     shut.sort_unstable();
@@ -71,8 +72,8 @@ fn write(scene: &Scene) {
     scene.sandbox.hand_over_tree(&scene.sandbox.gallery().join(PLACES[1]));
 }
 
-/// Asks for all files of the table as a guest. Says what is wrong: an answer that holds another file, and a file that does
-/// not come, unless its status is the one that `status` tells for its name.
+/// Asks for all files of the table as a guest. Says what is wrong: an answer that holds another file, and a
+/// file that does not come, unless its status is the one that `status` tells for its name.
 fn wrong_answers(address: SocketAddr, status: impl Fn(&str) -> u16) -> Vec<String> {
     let mut wrong = Vec::new();
     for (name, other, _) in NAMES {
@@ -112,8 +113,8 @@ fn a_name_with_a_percent_sign_is_never_another_files(setup: Setup) {
 
 for_every_setup!(a_name_with_a_percent_sign_is_never_another_files);
 
-/// The virtual host with a module that decodes the header. Debian 13's does; where the module is an older one, Apache decodes in
-/// its place. `change`: what else is wrong with the printed file.
+/// The virtual host with a module that decodes the header. Debian 13's does; where the module is an older
+/// one, Apache decodes in its place. `change`: what else is wrong with the printed file.
 fn with_a_module_that_decodes(setup: Setup, scene: &Scene, change: impl Fn(&str) -> String) -> Running {
     // In this order: what comes out of `%25` is not decoded again.
     let decode: String = "ABCD abcd./#?+%"
@@ -161,7 +162,8 @@ fn unescape_off_line(host: &str) -> &str {
         .expect("the printed file")
 }
 
-/// The files that were printed before `mod_xsendfile` decoded, and Apache before 2.4.34, say nothing about it.
+/// The files that were printed before `mod_xsendfile` decoded, and Apache before 2.4.34, say nothing about
+/// it.
 #[test]
 fn where_the_servers_file_does_not_say_how_the_header_is_read_no_file_with_a_percent_sign_is_sent() {
     for setup in [ApacheXsendfile, ApacheProxy] {
@@ -204,8 +206,8 @@ fn examine(scene: &Scene, server: &Running, host: &str) -> Report {
     ))
 }
 
-/// A table: the change of the printed file; level and words of the finding from outside, and of the one on the configuration,
-/// where that does not hang on the installed module.
+/// A table: the change of the printed file; level and words of the finding from outside, and of the one on
+/// the configuration, where that does not hang on the installed module.
 #[test]
 fn doctor_finds_a_server_that_decodes_and_one_that_does_not_say() {
     type Row = (fn(&str) -> String, [&'static str; 2], [&'static str; 2]);

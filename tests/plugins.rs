@@ -1,5 +1,6 @@
-//! Piwigo's plugins as the gate reads them from their table: what the log and `doctor` say of each, who answers `action.php`
-//! because of them, that a change is noticed while the gate runs, and that a table that cannot be read stops nobody.
+//! Piwigo's plugins as the gate reads them from their table: what the log and `doctor` say of each, who
+//! answers `action.php` because of them, that a change is noticed while the gate runs, and that a table that
+//! cannot be read stops nobody.
 
 mod support;
 
@@ -30,7 +31,8 @@ fn rows(state: &str, ids: &[&str]) -> String {
     format!("INSERT INTO piwigo_plugins (id, state, version) VALUES {}", values.join(", "))
 }
 
-/// Waits until who answers `action.php` is `expected`. The gate looks again when it is asked, a second after the last look.
+/// Waits until who answers `action.php` is `expected`. The gate looks again when it is asked, a second after
+/// the last look.
 async fn wait_for(readiness: &Readiness, settings: &Settings, expected: ActionPhp, why: &str) {
     let started = Instant::now();
     while readiness.ready().await.unwrap().action_php(settings) != expected {
@@ -39,7 +41,8 @@ async fn wait_for(readiness: &Readiness, settings: &Settings, expected: ActionPh
     }
 }
 
-/// Every known plugin at once: a line for each that needs one, none for the others, and the same from `doctor`.
+/// Every known plugin at once: a line for each that needs one, none for the others, and the same from
+/// `doctor`.
 #[test]
 fn the_log_and_doctor_name_each_active_plugin() {
     let scene = Scene::start();
@@ -115,7 +118,8 @@ fn an_administrator_who_says_gate_is_told_what_does_not_count() {
     report.says("plugins", "warning", "action.php is left to PHP");
 }
 
-/// A plugin that is switched on while the gate runs counts without a restart, and no longer when it is switched off.
+/// A plugin that is switched on while the gate runs counts without a restart, and no longer when it is
+/// switched off.
 #[tokio::test]
 async fn a_plugin_counts_as_soon_as_it_is_active() {
     let scene = Scene::start();
@@ -146,8 +150,8 @@ async fn a_plugin_counts_as_soon_as_it_is_active() {
     }
 }
 
-/// A server's file that was printed before: where the server follows, PHP answers downloads from then on, and where it does
-/// not, nobody. It never is the gate any more.
+/// A server's file that was printed before: where the server follows, PHP answers downloads from then on, and
+/// where it does not, nobody. It never is the gate any more.
 #[test]
 fn a_server_whose_file_asks_the_gate_obeys_the_plugin_too() {
     for setup in [Setup::Nginx, Setup::ApacheXsendfile, Setup::Htaccess, Setup::Caddy, Setup::Lighttpd] {
@@ -176,8 +180,8 @@ fn a_server_whose_file_asks_the_gate_obeys_the_plugin_too() {
     }
 }
 
-/// Each way in which the table cannot be read: files are served as before, and `action.php` is PHP's, because a lock could
-/// be missed.
+/// Each way in which the table cannot be read: files are served as before, and `action.php` is PHP's, because
+/// a lock could be missed.
 #[tokio::test]
 async fn a_table_that_cannot_be_read_stops_nobody_and_leaves_downloads_to_php() {
     let scene = Scene::start();
@@ -234,7 +238,8 @@ async fn a_table_that_cannot_be_read_stops_nobody_and_leaves_downloads_to_php() 
         drop(process);
         let report = Report::read(&doctor(&scene.sandbox, &["--json"]));
         report.says("plugins", "warning", "cannot be read");
-        // The gate that ran meanwhile hears of both; but MariaDB lets an open connection keep its rights on a database.
+        // The gate that ran meanwhile hears of both; but MariaDB lets an open connection keep its rights on a
+        // database.
         if why == "no right to read it" {
             scene.database.sql_as_root(&format!("USE piwigo; {undo}"));
             continue;

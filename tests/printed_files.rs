@@ -1,5 +1,6 @@
-//! What `config` does beside printing: the file that it writes whole or not at all, and what it says of a gallery that no
-//! file can guard completely. (That the printed files guard is what the tests of the servers show.)
+//! What `config` does beside printing: the file that it writes whole or not at all, and what it says of a
+//! gallery that no file can guard completely. (That the printed files guard is what the tests of the servers
+//! show.)
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 

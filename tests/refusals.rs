@@ -1,5 +1,5 @@
-//! What a refused visitor gets, what the log says of it, and what fail2ban makes of that: real nginx, Apache, MariaDB,
-//! PHP and `fail2ban-regex`.
+//! What a refused visitor gets, what the log says of it, and what fail2ban makes of that: real nginx, Apache,
+//! MariaDB, PHP and `fail2ban-regex`.
 
 mod support;
 
@@ -182,7 +182,8 @@ fn where_a_server_only_asks_nobody_is_sent_anywhere() {
 fn a_cover_is_shown_resized_to_who_may_see_its_album() {
     for (covers, expected) in [("true", 200), ("false", 403)] {
         let scene = Scene::start();
-        // Image 9 is in the private album 2 alone, 36 is a PDF there; 21 is in album 11, which nobody is granted.
+        // Image 9 is in the private album 2 alone, 36 is a PDF there; 21 is in album 11, which nobody is
+        // granted.
         scene.database.sql("UPDATE piwigo_categories SET representative_picture_id = 9 WHERE id = 1");
         scene.database.sql("UPDATE piwigo_categories SET representative_picture_id = 36 WHERE id = 4");
         scene.database.sql("UPDATE piwigo_categories SET representative_picture_id = 21 WHERE id = 5");

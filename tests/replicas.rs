@@ -1,5 +1,5 @@
-//! Many machines: two gates behind one nginx, a MariaDB that Piwigo writes to and two read replicas of it, under load
-//! while rights change, replicas fall behind, and servers and gates die. Real servers throughout.
+//! Many machines: two gates behind one nginx, a MariaDB that Piwigo writes to and two read replicas of it,
+//! under load while rights change, replicas fall behind, and servers and gates die. Real servers throughout.
 
 mod support;
 
@@ -20,7 +20,8 @@ use support::sandbox::Sandbox;
 use support::scene;
 use support::world::World;
 
-/// `max_replica_lag`. No answer may be older, and there is no tolerance: all times are taken so that they favour nobody.
+/// `max_replica_lag`. No answer may be older, and there is no tolerance: all times are taken so that they
+/// favour nobody.
 const MAX_LAG: Duration = Duration::from_secs(1);
 
 /// Far longer than anything here takes; reaching it is a failure.
@@ -265,7 +266,8 @@ fn no_answer_is_older_than_the_bound_whoever_falls_behind_or_dies() {
     first.start_again();
     wait_until("a replica that is back is asked", || answered_in_a_second(&first) > A_FEW);
 
-    // Another one keeps silent, with the connections open: those who wait for it are answered by somebody else.
+    // Another one keeps silent, with the connections open: those who wait for it are answered by somebody
+    // else.
     process::signal("STOP", second.id().expect("it runs"));
     right.toggle_for(&primary, 3 * MAX_LAG);
     process::signal("CONT", second.id().expect("it runs"));

@@ -1,5 +1,6 @@
-//! Rights that are taken away under load are gone: for every request that begins after the commit, thousands of times
-//! over; with `freshness`, for every one that begins later than that after it. And a session is judged by whose it is now.
+//! Rights that are taken away under load are gone: for every request that begins after the commit, thousands
+//! of times over; with `freshness`, for every one that begins later than that after it. And a session is
+//! judged by whose it is now.
 
 mod support;
 
@@ -16,7 +17,8 @@ use support::patience::PATIENCE;
 use support::plans;
 use support::scene::Scene;
 
-/// A right of bob's to one picture: how he comes to have it and no other, how it is taken away and given back.
+/// A right of bob's to one picture: how he comes to have it and no other, how it is taken away and given
+/// back.
 struct Right {
     name: &'static str,
     prepare: String,
@@ -37,7 +39,8 @@ fn session_of(user: u32) -> String {
     )
 }
 
-/// Every way in which a right goes, on picture [`IMAGE`] in album [`ALBUM`], which is private and granted to bob by hand.
+/// Every way in which a right goes, on picture [`IMAGE`] in album [`ALBUM`], which is private and granted to
+/// bob by hand.
 fn rights() -> Vec<Right> {
     let by_hand = format!("REPLACE INTO piwigo_user_access (user_id, cat_id) VALUES ({BOB}, {ALBUM})");
     let not_by_hand = format!("DELETE FROM piwigo_user_access WHERE user_id = {BOB} AND cat_id = {ALBUM}");
@@ -91,8 +94,8 @@ fn rights() -> Vec<Right> {
     ]
 }
 
-/// What the database holds, told by a number that grows: 0 mod 4, the right is given; 1, it is being taken away; 2, it is
-/// gone; 3, it is being given back.
+/// What the database holds, told by a number that grows: 0 mod 4, the right is given; 1, it is being taken
+/// away; 2, it is gone; 3, it is being given back.
 #[derive(Default)]
 struct Phase {
     number: AtomicU64,
@@ -260,7 +263,8 @@ async fn what_is_fresh_is_not_asked_again() {
         assert!(all(10).await.iter().all(|&status| status == 200));
     }
     assert_eq!(inside::take_executed(&scene.database).len(), 0);
-    // An outage is over as soon as the database is back, not when what it failed to answer is no longer fresh.
+    // An outage is over as soon as the database is back, not when what it failed to answer is no longer
+    // fresh.
     scene.database.sql("RENAME TABLE piwigo_image_category TO elsewhere");
     let other = http::url(scene.world.image(10).original());
     assert_eq!(inside::status(&gate, &other, BOBS_COOKIE).await, 503);

@@ -20,8 +20,8 @@ use support::setup::Setup::{
 };
 use support::site;
 
-/// A way to install, at the site's root or below; that of shared hosting also without the files for the guarded
-/// directories, and on a host without mod_actions and mod_headers.
+/// A way to install, at the site's root or below; that of shared hosting also without the files for the
+/// guarded directories, and on a host without mod_actions and mod_headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     AtRoot(Setup),
@@ -90,7 +90,8 @@ impl Setting {
         Self::start_with(kind, "", &[], |_| ())
     }
 
-    /// With more text in the virtual host, more modules, and whatever `change` does to the files before the start.
+    /// With more text in the virtual host, more modules, and whatever `change` does to the files before the
+    /// start.
     fn start_with(kind: Kind, more: &str, more_modules: &[&str], change: impl FnOnce(&Sandbox)) -> Self {
         Self::of(Scene::start(), kind, more, more_modules, change)
     }
@@ -732,7 +733,8 @@ fn a_link_to_what_belongs_to_somebody_else_leads_nowhere() {
             let answer = setting.get(&format!("/upload/test/{name}"), None);
             let refused = [403, 404].contains(&answer.status) && !answer.text().contains("root:");
             let served = answer.status == 200 && answer.text() == "elsewhere\n";
-            // Whether the setting allows a way out of the gallery is the gate's to say, where it is asked for the file.
+            // Whether the setting allows a way out of the gallery is the gate's to say, where it is asked for
+            // the file.
             assert!(refused || (served && name == "own.jpg"), "{kind:?} {name}: {}", answer.status);
         }
     }

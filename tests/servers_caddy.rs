@@ -159,7 +159,8 @@ fn no_header_of_a_visitor_changes_an_answer() {
     }
 }
 
-/// `handle`, `route`, rewriting and a second file server: what a site has of its own, before or after the file, opens nothing.
+/// `handle`, `route`, rewriting and a second file server: what a site has of its own, before or after the
+/// file, opens nothing.
 #[test]
 fn nothing_else_of_the_site_takes_a_guarded_file() {
     for setup in BOTH {
@@ -220,7 +221,8 @@ fn without_a_gate_there_are_no_bytes() {
     }
 }
 
-/// The words that mean nginx's way: Caddy 2.6 would look for a file with `%20` in its name, newer ones decode.
+/// The words that mean nginx's way: Caddy 2.6 would look for a file with `%20` in its name, newer ones
+/// decode.
 #[test]
 fn told_to_answer_as_for_nginx_the_gate_says_no() {
     let site = start(&["deliver = \"x-accel-redirect\""]);

@@ -1,5 +1,6 @@
-//! The shipped files for front ends that hold no files themselves, HAProxy and an nginx that only passes on: the gate sends
-//! the bytes, pages and public files come from behind, and everything else is refused. By the real programs.
+//! The shipped files for front ends that hold no files themselves, HAProxy and an nginx that only passes on:
+//! the gate sends the bytes, pages and public files come from behind, and everything else is refused. By the
+//! real programs.
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
@@ -457,7 +458,8 @@ fn no_location_of_the_sites_own_takes_a_guarded_file() {
         assert_eq!(answer.all("x-content-type-options"), ["nosniff"], "{own}");
         let style = http::get(front.address(), "/themes/default/theme.css");
         assert_eq!(style.text(), "public style\n", "{own}");
-        // Even where it is not, the guarded directories hold; other spellings are those of a disk that folds case.
+        // Even where it is not, the guarded directories hold; other spellings are those of a disk that folds
+        // case.
         let late = Nginx::start(sandbox, &format!("{own}\n{guard}"));
         for path in
             [image.original().to_owned(), image.derivative("th").expect("a picture"), SHELL.to_owned()]
@@ -505,8 +507,8 @@ fn without_a_gate_there_are_no_bytes() {
     }
 }
 
-/// Between HAProxy and the gate: closes the first `closed` connections after their first bytes, as a gate that ends would, and
-/// passes the others on.
+/// Between HAProxy and the gate: closes the first `closed` connections after their first bytes, as a gate
+/// that ends would, and passes the others on.
 fn stumbling(sandbox: &Sandbox, closed: usize) -> String {
     let place = sandbox.path().join("run/stumbling.sock");
     let listener = UnixListener::bind(&place).expect("a socket");

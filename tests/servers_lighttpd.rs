@@ -33,7 +33,8 @@ fn every_name_is_the_files_own() {
     assert_eq!(site.get("/upload/test/blank.jpg%20", None).text(), "original upload/test/blank.jpg \n");
 }
 
-/// A word in gate.toml is stronger than the server's file, and this one means Apache's encoding, which is none.
+/// A word in gate.toml is stronger than the server's file, and this one means Apache's encoding, which is
+/// none.
 #[test]
 fn by_the_setting_of_apache_too() {
     site::every_name_is_the_files_own(&start(&["deliver = \"x-sendfile\""]));
@@ -102,7 +103,8 @@ fn other_methods_and_bodies_get_nothing() {
     assert_eq!((answer.status, answer.body.len()), (400, 0));
 }
 
-/// Neither PHP's place before or after the file, nor its own `=`, nor TCP instead of a socket takes anything from the guard.
+/// Neither PHP's place before or after the file, nor its own `=`, nor TCP instead of a socket takes anything
+/// from the guard.
 #[test]
 fn the_file_works_in_any_order_with_php() {
     let scene = Scene::start();
@@ -133,7 +135,8 @@ fn the_file_works_in_any_order_with_php() {
     }
 }
 
-/// lighttpd can be told to take addresses as they come: the block's own expression sees them decoded all the same.
+/// lighttpd can be told to take addresses as they come: the block's own expression sees them decoded all the
+/// same.
 #[test]
 fn however_lighttpd_reads_addresses_no_spelling_opens_a_private_file() {
     let scene = Scene::start();
@@ -165,8 +168,8 @@ fn however_lighttpd_reads_addresses_no_spelling_opens_a_private_file() {
     }
 }
 
-/// In a sub-directory, however its `alias.url` is written: a slash that only one side of it has glues the prefix to the first name
-/// behind it.
+/// In a sub-directory, however its `alias.url` is written: a slash that only one side of it has glues the
+/// prefix to the first name behind it.
 #[test]
 fn no_odd_byte_opens_a_file_of_a_gallery_in_a_sub_directory() {
     let scene = Scene::start();
@@ -247,7 +250,8 @@ fn other_sites_keep_their_addresses_that_are_not_utf_8() {
     assert_eq!(ask("photos.example.org", "/index.php").text(), "a page of Piwigo\n");
 }
 
-/// A module that is not loaded, another block that comes later, a gate that is away: no bytes, whatever is asked for.
+/// A module that is not loaded, another block that comes later, a gate that is away: no bytes, whatever is
+/// asked for.
 #[test]
 fn where_the_gate_is_not_asked_nothing_is_sent() {
     let scene = Scene::start();
@@ -294,7 +298,8 @@ fn without_mod_setenv_there_is_no_yes() {
     }
 }
 
-/// It serves the file where an answer is missing or broken, so the gate never says yes there: not even to who may.
+/// It serves the file where an answer is missing or broken, so the gate never says yes there: not even to who
+/// may.
 #[test]
 fn in_authorizer_mode_nobody_gets_anything() {
     let scene = Scene::start();

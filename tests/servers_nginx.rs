@@ -350,8 +350,8 @@ fn secrets_and_other_spellings_of_the_guarded_names_are_closed() {
     }
 }
 
-/// What a site may have around the shipped file: rules that send a visitor's own tail to any location, a way in by address,
-/// slashes that are kept, times for browsers.
+/// What a site may have around the shipped file: rules that send a visitor's own tail to any location, a way
+/// in by address, slashes that are kept, times for browsers.
 #[test]
 fn a_sites_own_lines_open_nothing() {
     for file in [nginx::ACCEL, nginx::AUTH_REQUEST] {

@@ -1,5 +1,5 @@
-//! nginx that uses the gate's decisions again for a second: never for another visitor or another address, never for longer
-//! than the file says, and never when the gate is away.
+//! nginx that uses the gate's decisions again for a second: never for another visitor or another address,
+//! never for longer than the file says, and never when the gate is away.
 
 mod support;
 
@@ -46,7 +46,8 @@ impl Setting {
         Self::start_with("", &[], |_, file| file)
     }
 
-    /// `piwigo`: more lines for `local/config/config.inc.php`; `edit`: what an administrator changes in the printed file.
+    /// `piwigo`: more lines for `local/config/config.inc.php`; `edit`: what an administrator changes in the
+    /// printed file.
     fn start_with(piwigo: &str, arguments: &[&str], edit: impl Fn(&Sandbox, String) -> String) -> Self {
         let scene = Scene::start();
         let sandbox = &scene.sandbox;
@@ -92,8 +93,8 @@ impl Setting {
         self.gate.log_text().lines().filter(|line| line.contains(" allowed ")).count()
     }
 
-    /// Who may see the picture, and those who resemble them and may not: one after another, then all at once, each again and
-    /// again.
+    /// Who may see the picture, and those who resemble them and may not: one after another, then all at once,
+    /// each again and again.
     fn keep_apart(&self, name: &str, owner: &Visitor, strangers: &[Visitor]) {
         for round in 0..3 {
             for stranger in strangers {
@@ -118,8 +119,8 @@ impl Setting {
         });
     }
 
-    /// Waits until bob's picture has this status for these headers; no request that began later than the bound after now may
-    /// have another one.
+    /// Waits until bob's picture has this status for these headers; no request that began later than the
+    /// bound after now may have another one.
     fn becomes(&self, name: &str, expected: u16, headers: &[(&str, &str)]) {
         let now = Instant::now();
         let mut longest = Duration::ZERO;
@@ -247,7 +248,8 @@ fn nobody_gets_the_answer_of_another_key() {
         with(&[("Cookie", &key)]),
     ];
     setting.keep_apart("API key", &with(&[("X-PIWIGO-API", &key)]), &strangers);
-    // nginx hands two lines of this header on, but its variable holds the first alone: the gate must believe no other.
+    // nginx hands two lines of this header on, but its variable holds the first alone: the gate must believe
+    // no other.
     for first in ["a", "b", "c"] {
         setting.status("", &[("X-PIWIGO-API", first), ("X-PIWIGO-API", &key)]);
         assert_eq!(setting.status("", &[("X-PIWIGO-API", first)]), 403);
@@ -281,8 +283,8 @@ fn nobody_gets_the_answer_of_another_name() {
     );
 }
 
-/// Who chooses cookies and address must not be able to write two requests, one of them allowed, with one key: with
-/// `$http_cookie|…|$request_uri` that is easy.
+/// Who chooses cookies and address must not be able to write two requests, one of them allowed, with one key:
+/// with `$http_cookie|…|$request_uri` that is easy.
 #[test]
 fn no_two_requests_share_a_key() {
     let setting = Setting::start_with("", &["--api-key-header", "true"], |_, file| file);

@@ -31,8 +31,8 @@ fn mariadb_holds_the_world_and_survives_a_restart() {
     assert_eq!(database.sql("SELECT @@session.time_zone"), "+05:30\n");
     let collation =
         "SELECT TABLE_COLLATION FROM information_schema.TABLES WHERE TABLE_NAME = 'piwigo_images'";
-    // That of `DEFAULT CHARSET=utf8mb3` where nothing else is said: the second since MariaDB 11.5. Both take paths that differ in
-    // case and accents for equal, and hold three bytes a character.
+    // That of `DEFAULT CHARSET=utf8mb3` where nothing else is said: the second since MariaDB 11.5. Both take
+    // paths that differ in case and accents for equal, and hold three bytes a character.
     let found = database.sql(collation);
     assert!(["utf8mb3_general_ci\n", "utf8mb3_uca1400_ai_ci\n"].contains(&found.as_str()), "{found}");
     database.stop();

@@ -1,5 +1,5 @@
-//! The units of systemd that `piwigo-gate config` prints: what systemd itself says of them, and their command line run as it
-//! stands there, with what systemd would hand to it.
+//! The units of systemd that `piwigo-gate config` prints: what systemd itself says of them, and their command
+//! line run as it stands there, with what systemd would hand to it.
 
 mod support;
 

@@ -233,7 +233,8 @@ async fn at_the_cap_the_idlest_connection_makes_room() {
     running.end().await;
 }
 
-/// One of two resting connections is chosen to make room, and asks at that moment: then the other one makes it.
+/// One of two resting connections is chosen to make room, and asks at that moment: then the other one makes
+/// it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_the_cap_a_newcomer_does_not_wait_for_one_that_is_busy_again() {
     // A connection that rests would be closed in time, but not in this test's.
@@ -297,8 +298,8 @@ async fn at_the_cap_one_newcomer_closes_one_connection() {
     }
 }
 
-/// Just accepted, all of them are silent as far as the runtime has heard; none is closed for another one's sake with its request
-/// unread.
+/// Just accepted, all of them are silent as far as the runtime has heard; none is closed for another one's
+/// sake with its request unread.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_the_cap_who_has_asked_is_answered() {
     let running = start(LIMITS);

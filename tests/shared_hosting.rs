@@ -1,5 +1,5 @@
-//! A shared host: nothing but `.htaccess` files and the program itself, uploaded to Piwigo's directory as `gate.fcgi`. No
-//! argument, no environment, no settings file tells it anything.
+//! A shared host: nothing but `.htaccess` files and the program itself, uploaded to Piwigo's directory as
+//! `gate.fcgi`. No argument, no environment, no settings file tells it anything.
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
@@ -137,7 +137,8 @@ fn many_at_once_are_all_answered() {
         let threads: Vec<_> = (0..10).map(|_| ask()).collect();
         let statuses: Vec<_> = threads.into_iter().map(|thread| thread.join().expect("a client")).collect();
         let log = host.apache.log_text();
-        // Where ten that start at once keep the database from answering in time, they say so; the next round finds them ready.
+        // Where ten that start at once keep the database from answering in time, they say so; the next round
+        // finds them ready.
         let is_late = |status| round == 0 && status == 503 && log.contains("did not answer within");
         assert!(statuses.iter().all(|&status| status == 200 || is_late(status)), "{statuses:?} {log}");
         assert!(statuses.contains(&200), "{log}");
@@ -167,15 +168,17 @@ fn it_stays_between_requests_and_one_that_was_killed_is_replaced_unnoticed() {
         for &gate in &gates {
             process::signal(name, gate);
         }
-        // Not until its socket is closed: a request that got in before is lost with the process, whoever ends it.
+        // Not until its socket is closed: a request that got in before is lost with the process, whoever ends
+        // it.
         process::wait_until("the gates have ended", || gates.iter().all(|&gate| process::has_ended(gate)));
         assert_eq!(host.get(&url, None).status, 200, "SIG{name}: {}", host.apache.log_text());
         assert!(!host.gates().is_empty());
     }
 }
 
-/// As mod_fcgid ends a process that has been idle or has served for long: never one that is still starting. (What Apache does while it restarts itself is its
-/// own: a worker of before then waits for a process that nobody starts any more.)
+/// As mod_fcgid ends a process that has been idle or has served for long: never one that is still starting.
+/// (What Apache does while it restarts itself is its own: a worker of before then waits for a process that
+/// nobody starts any more.)
 #[test]
 fn a_gate_that_is_asked_to_end_answers_what_it_has() {
     let host = Host::usual();
@@ -213,8 +216,8 @@ fn a_gate_that_is_asked_to_end_answers_what_it_has() {
     }
 }
 
-/// The `.htaccess` files are gone, and the host runs every `.fcgi`: what they guarded is open, as it would be without a
-/// gate; but the program gives nobody anything.
+/// The `.htaccess` files are gone, and the host runs every `.fcgi`: what they guarded is open, as it would be
+/// without a gate; but the program gives nobody anything.
 #[test]
 fn without_its_htaccess_the_program_is_no_way_in() {
     let scene = Scene::start();

@@ -1,6 +1,6 @@
-//! How MariaDB executes what the gate asks it, in a large gallery: nothing reads a whole table or a whole index, but for
-//! what is named here with its reason. The statements are those of MariaDB's own log, for every kind of request, so that
-//! no new statement stays unseen.
+//! How MariaDB executes what the gate asks it, in a large gallery: nothing reads a whole table or a whole
+//! index, but for what is named here with its reason. The statements are those of MariaDB's own log, for
+//! every kind of request, so that no new statement stays unseen.
 
 mod support;
 
@@ -15,8 +15,8 @@ use support::plans::{self, Access, Plan};
 
 const SIZE: Size = Size { images: 100_000, albums: 10_000, grants: 100_000 };
 
-/// Rows that a statement may read of one table: this gallery has 200 groups with grants, and each is probed for the
-/// visitor and for the guest.
+/// Rows that a statement may read of one table: this gallery has 200 groups with grants, and each is probed
+/// for the visitor and for the guest.
 const FEW: f64 = 450.0;
 
 /// A table that is read whole, in the statements that name another one, too.

@@ -1,7 +1,8 @@
-//! The static program in a directory tree that holds nothing else: no C library, no /proc, no /dev. It starts there, finds
-//! its gallery and its database by their names, and answers.
+//! The static program in a directory tree that holds nothing else: no C library, no /proc, no /dev. It starts
+//! there, finds its gallery and its database by their names, and answers.
 //!
-//! `tests/run.sh` builds it (unoptimised) and runs this as root; the size is `packaging/static.sh`'s to check.
+//! `tests/run.sh` builds it (unoptimised) and runs this as root; the size is `packaging/static.sh`'s to
+//! check.
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
@@ -30,8 +31,8 @@ fn program() -> PathBuf {
     std::env::var_os("PIWIGO_GATE_STATIC_BINARY").expect("PIWIGO_GATE_STATIC_BINARY: a static program").into()
 }
 
-/// A gate below `root`, where it sees nothing else, as mod_fcgid starts it: no argument, hardly an environment, and a
-/// listening socket as descriptor 0.
+/// A gate below `root`, where it sees nothing else, as mod_fcgid starts it: no argument, hardly an
+/// environment, and a listening socket as descriptor 0.
 fn start(root: &Path, socket: &Path, log: &Path) -> Child {
     let listener = UnixListener::bind(socket).expect("a socket");
     Command::new(process::find_program(&["chroot"]).expect("chroot"))

@@ -1,4 +1,5 @@
-//! Files that the gate sends itself, through servers that can do nothing but pass them on, and over its socket.
+//! Files that the gate sends itself, through servers that can do nothing but pass them on, and over its
+//! socket.
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
@@ -326,7 +327,8 @@ fn request(socket: &Path, name: &str, headers: &[(&str, &str)]) -> UnixStream {
     stream
 }
 
-/// Reads records to the end of the connection: how many bytes STDOUT had, its last three, and whether the request ended.
+/// Reads records to the end of the connection: how many bytes STDOUT had, its last three, and whether the
+/// request ended.
 fn read_to_end(stream: &mut UnixStream, mut between: impl FnMut(u64)) -> (u64, Vec<u8>, bool) {
     let (mut count, mut last, mut ended) = (0, Vec::new(), false);
     let mut content = vec![0; 65_536];
@@ -400,7 +402,8 @@ fn who_reads_slowly_holds_nobody_up_and_is_served_as_long_as_they_read() {
     let silent: Vec<_> = (0..8).map(|_| request(gate.socket(), "large.mp4", &[])).collect();
     let front = Front::start(&scene.sandbox, Kind::Nginx);
     assert_eq!(ask(&front, "GET", "ten.jpg", &[]).text(), TEN);
-    // All of it takes longer than the limit, but no single piece; where this thread had to wait for the machine, it is nobody's fault.
+    // All of it takes longer than the limit, but no single piece; where this thread had to wait for the
+    // machine, it is nobody's fault.
     let mut rounds = 0;
     let (count, last, ended) = loop {
         rounds += 1;
@@ -483,7 +486,8 @@ fn a_file_that_changes_its_length_under_way_is_no_complete_answer() {
         let mut bytes = vec![0; 4096];
         stream.read_exact(&mut bytes).expect("its beginning");
         File::options().write(true).open(&path).and_then(|file| file.set_len(1 << 20)).expect("its length");
-        // The visitor's browser knows that something is missing: there is neither the whole length nor a last chunk.
+        // The visitor's browser knows that something is missing: there is neither the whole length nor a last
+        // chunk.
         let _ = stream.read_to_end(&mut bytes);
         assert!((bytes.len() as u64) < length, "{kind:?} {}", bytes.len());
     }
@@ -543,7 +547,8 @@ fn a_missing_derivative_is_made_by_the_gate_or_not_at_all() {
     }
 }
 
-/// A gate whose setting says so streams to nginx, too, and says nothing about it; and never where the server only asks.
+/// A gate whose setting says so streams to nginx, too, and says nothing about it; and never where the server
+/// only asks.
 #[test]
 fn the_setting_counts_more_than_the_servers_word() {
     let scene = scene();

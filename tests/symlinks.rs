@@ -1,5 +1,5 @@
-//! The setting `symlinks` in every way of delivery: a table of links, each of which leads where its name says; for originals,
-//! representatives, resized pictures and what they are made from.
+//! The setting `symlinks` in every way of delivery: a table of links, each of which leads where its name
+//! says; for originals, representatives, resized pictures and what they are made from.
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
@@ -140,7 +140,8 @@ fn scene() -> Scene {
     scene
 }
 
-/// Every setting in every way of delivery, asked of the gate alone; the ways are those in which it must look by itself.
+/// Every setting in every way of delivery, asked of the gate alone; the ways are those in which it must look
+/// by itself.
 #[tokio::test]
 async fn the_gate_looks_wherever_no_server_does() {
     let scene = scene();
@@ -380,7 +381,8 @@ async fn nothing_is_handed_on_to_whoever_would_follow_the_link() {
     }
 }
 
-/// A link out of the gallery that takes turns with a file, asked for all the while: only the file's bytes ever come.
+/// A link out of the gallery that takes turns with a file, asked for all the while: only the file's bytes
+/// ever come.
 #[test]
 fn a_link_that_is_swapped_in_opens_nothing() {
     use std::sync::atomic::{AtomicBool, Ordering};

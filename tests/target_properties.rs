@@ -1,5 +1,5 @@
-//! What holds for every request that names a file, whatever its bytes: the path is the one that was asked for, and there
-//! is only one.
+//! What holds for every request that names a file, whatever its bytes: the path is the one that was asked
+//! for, and there is only one.
 
 use percent_encoding::percent_decode;
 use piwigo_gate::database;

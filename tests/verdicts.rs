@@ -36,7 +36,8 @@ async fn an_authorizer_that_is_not_apaches_is_always_refused() {
     }
 }
 
-/// `movie.2024.01/` begins like the owner of `pwg_representative/movie.jpg`: a whole folder is no answer for a stranger.
+/// `movie.2024.01/` begins like the owner of `pwg_representative/movie.jpg`: a whole folder is no answer for
+/// a stranger.
 #[tokio::test]
 async fn an_owner_is_not_looked_for_in_folders_that_begin_like_it() {
     let sandbox = Sandbox::new();

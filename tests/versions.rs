@@ -200,7 +200,8 @@ fn tables_that_change_while_the_gate_serves() {
     let log = gate.log_text();
     assert!(log.contains("looking at them anew"), "{log}");
     assert_eq!(log.matches("other formats of photos are not known").count(), 1, "one looks for all: {log}");
-    // It comes with an upgrade, which ends by writing its version down: found when the settings are next read.
+    // It comes with an upgrade, which ends by writing its version down: found when the settings are next
+    // read.
     scene.database.sql(
         "RENAME TABLE elsewhere TO piwigo_image_format;
          INSERT INTO piwigo_config (param, value) VALUES ('piwigo_db_version', '2.8')",

@@ -65,7 +65,8 @@ fn milliseconds(line: &str) -> f64 {
     digits.parse::<f64>().expect("a time") * unit
 }
 
-/// A script for `wrk` that asks for the lines of `list` in turn, round and round: a URL, and a cookie if a tab is between.
+/// A script for `wrk` that asks for the lines of `list` in turn, round and round: a URL, and a cookie if a
+/// tab is between.
 pub fn cycling_script(list: &Path) -> String {
     format!(
         "local requests, at = {{}}, 0\n\

@@ -1,4 +1,5 @@
-//! Any bytes, cut in any two ways, mean the same to the FastCGI decoder, and neither way can make it panic or grow.
+//! Any bytes, cut in any two ways, mean the same to the FastCGI decoder, and neither way can make it panic or
+//! grow.
 #![no_main]
 
 #[allow(dead_code, unused_imports)]
@@ -19,7 +20,8 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(whole, pieces);
 });
 
-/// What was said: each event, what it wrote, the parameters it came with; at the end whether the connection rests.
+/// What was said: each event, what it wrote, the parameters it came with; at the end whether the connection
+/// rests.
 type Said = (Vec<(Event, Vec<u8>, Vec<u8>)>, bool);
 
 fn read<'a>(decoder: &mut Decoder, chunks: impl Iterator<Item = &'a [u8]>) -> Said {

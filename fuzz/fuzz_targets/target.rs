@@ -1,5 +1,5 @@
-//! Any bytes as a `REQUEST_URI`: no panic, and what passes is canonical, so that no second reading of it (a web
-//! server's) could name another file.
+//! Any bytes as a `REQUEST_URI`: no panic, and what passes is canonical, so that no second reading of it (a
+//! web server's) could name another file.
 #![no_main]
 #![allow(dead_code, unused_imports)]
 

@@ -1,4 +1,5 @@
-//! The command line as its words: verbs, flags, and the help that is printed for them. What a verb does is in main.rs.
+//! The command line as its words: verbs, flags, and the help that is printed for them. What a verb does is in
+//! main.rs.
 
 use std::path::PathBuf;
 
@@ -21,7 +22,8 @@ fn kinds() -> impl TypedValueParser<Value = String> {
 
 /// Guards the files of a Piwigo photo gallery.
 ///
-/// Started by a web server (a listening socket on file descriptor 0) and without arguments, it serves on that socket.
+/// Started by a web server (a listening socket on file descriptor 0) and without arguments, it serves on that
+/// socket.
 #[derive(Parser)]
 #[command(version, about, arg_required_else_help = false)]
 pub struct CommandLine {
@@ -36,8 +38,8 @@ impl CommandLine {
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 
-    /// The words as help and manual show them. All verbs that look at a gallery take all settings, and `serve` lists them:
-    /// once is enough.
+    /// The words as help and manual show them. All verbs that look at a gallery take all settings, and
+    /// `serve` lists them: once is enough.
     pub fn for_readers() -> clap::Command {
         let is_setting = |arg: &clap::Arg| arg.get_help_heading() == Some("Settings");
         Self::command().mut_subcommands(|verb| match verb.get_name() {
@@ -61,27 +63,29 @@ pub enum Command {
         "check --gallery /var/www/piwigo --user alice https://photos.example.org/upload/2026/05/02/20260502074102-5d19ab44.jpg"
     ))]
     Check(Box<Check>),
-    /// Say whether the set-up is right, and whether anything leaks (exit code: 0 no problem, 1 a problem, 2 no gallery)
+    /// Say whether the set-up is right, and whether anything leaks (exit code: 0 no problem, 1 a problem, 2
+    /// no gallery)
     ///
-    /// Looks at gallery, configuration, database, socket, files and, with --url, at what a visitor gets: each line says ok,
-    /// note, warning or problem and what to do. It changes nothing and prints no secret. Run it as the gate's user. Takes all
-    /// settings of `serve`, too.
+    /// Looks at gallery, configuration, database, socket, files and, with --url, at what a visitor gets: each
+    /// line says ok, note, warning or problem and what to do. It changes nothing and prints no secret. Run it
+    /// as the gate's user. Takes all settings of `serve`, too.
     #[command(after_help = example!("doctor --gallery /var/www/piwigo --url https://photos.example.org/"))]
     Doctor(Box<Doctor>),
-    /// Make the resized pictures that are missing or stale (exit code: 0 all there, 1 some failed, 2 nothing possible, 3 some left to Piwigo)
+    /// Make the resized pictures that are missing or stale (exit code: 0 all there, 1 some failed, 2 nothing
+    /// possible, 3 some left to Piwigo)
     ///
-    /// What is fresh is left alone: it can be ended at any time and started again. Run it as PHP's user, or as root: what
-    /// root makes gets the owner of the directory that it is made in, so that Piwigo can delete it. Takes all settings of
-    /// `serve`, too.
+    /// What is fresh is left alone: it can be ended at any time and started again. Run it as PHP's user, or
+    /// as root: what root makes gets the owner of the directory that it is made in, so that Piwigo can delete
+    /// it. Takes all settings of `serve`, too.
     ///
-    /// Images that the gate cannot decode are left to Piwigo's i.php. Their sizes come at the first request, where the web
-    /// server can be sent there; with lighttpd, apache-proxy and stream they are 404.
+    /// Images that the gate cannot decode are left to Piwigo's i.php. Their sizes come at the first request,
+    /// where the web server can be sent there; with lighttpd, apache-proxy and stream they are 404.
     #[command(after_help = example!("derive --gallery /var/www/piwigo --types th,me --jobs 2"))]
     Derive(Box<Derive>),
     /// Print a web server's file, filled in for this gallery (`--list` names the kinds)
     ///
-    /// The directories that are guarded come from Piwigo's settings and the sites that it synchronises with. What the file and
-    /// the gate must agree on is written into it; all other settings belong into gate.toml.
+    /// The directories that are guarded come from Piwigo's settings and the sites that it synchronises with.
+    /// What the file and the gate must agree on is written into it; all other settings belong into gate.toml.
     #[command(after_help = example!("config nginx --gallery /var/www/piwigo"))]
     Config(Box<Config>),
     /// Print the completions of a shell
@@ -207,20 +211,22 @@ pub struct Doctor {
     pub resolve: Option<String>,
     /// With --url: ask as who sends these cookies, too: `pwg_id=…`, or - to read them from standard input
     ///
-    /// Says whether Piwigo and the gate know this visitor alike, and whether the account gets what it may see and nothing else.
-    /// A session counts only for the network that it was opened from, and these requests come from this machine: sign in from
-    /// here (a browser by ssh -D). The cookies go to no other host and are never printed.
+    /// Says whether Piwigo and the gate know this visitor alike, and whether the account gets what it may see
+    /// and nothing else. A session counts only for the network that it was opened from, and these requests
+    /// come from this machine: sign in from here (a browser by ssh -D). The cookies go to no other host and
+    /// are never printed.
     #[arg(long, value_name = "COOKIES", requires = "url")]
     pub cookie: Option<String>,
-    /// The web server's user [default: the first of www-data, nginx, apache, http, caddy, lighttpd that exists]
+    /// The web server's user [default: the first of www-data, nginx, apache, http, caddy, lighttpd that
+    /// exists]
     #[arg(long, value_name = "NAME")]
     pub web_user: Option<String>,
     /// A file of the web server's configuration, to see what it does not guard; may be given again
     ///
-    /// Files that it includes are read as well, as far as this user may read them. `-` reads standard input: for
-    /// nginx `sudo nginx -T | piwigo-gate doctor --server-file - …` shows all sites of the server, for Apache
-    /// `apache2ctl -t -D DUMP_INCLUDES | piwigo-gate doctor --server-file - …`. With --url, a private picture is asked
-    /// for below the paths that stand in it (`Alias /other …`, `handle_path /other/*`).
+    /// Files that it includes are read as well, as far as this user may read them. `-` reads standard input:
+    /// for nginx `sudo nginx -T | piwigo-gate doctor --server-file - …` shows all sites of the server, for
+    /// Apache `apache2ctl -t -D DUMP_INCLUDES | piwigo-gate doctor --server-file - …`. With --url, a private
+    /// picture is asked for below the paths that stand in it (`Alias /other …`, `handle_path /other/*`).
     #[arg(long, value_name = "FILE")]
     pub server_file: Vec<PathBuf>,
     /// Print JSON: an object with a list of findings

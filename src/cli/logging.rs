@@ -9,8 +9,8 @@ use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 use crate::settings::{LogFormat, LogLevel};
 
-/// Starts to log to standard error (systemd's journal, or the web server's error log), and returns what changes the
-/// level and form: `gate.toml` may name others than the command line, and others again at SIGHUP.
+/// Starts to log to standard error (systemd's journal, or the web server's error log), and returns what
+/// changes the level and form: `gate.toml` may name others than the command line, and others again at SIGHUP.
 pub(super) fn start_logging(level: LogLevel, format: LogFormat) -> impl Fn(LogLevel, LogFormat) {
     let (lines, line_format) = reload::Layer::new(log_lines(format));
     let (filter, log_level) = reload::Layer::new(log_filter(level));
@@ -32,8 +32,8 @@ fn log_lines(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
     }
 }
 
-/// The level is the gate's own; of the database driver only warnings are of interest. (`EnvFilter` would do the same by
-/// regular expressions, which take a third of a megabyte.)
+/// The level is the gate's own; of the database driver only warnings are of interest. (`EnvFilter` would do
+/// the same by regular expressions, which take a third of a megabyte.)
 fn log_filter(level: LogLevel) -> Targets {
     let (everybody, gate) = match level {
         LogLevel::Error => (LevelFilter::ERROR, LevelFilter::ERROR),

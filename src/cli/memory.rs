@@ -6,13 +6,13 @@ use std::process;
 
 use rustix::process::{Resource, getrlimit};
 
-/// Pictures come and go by tens of megabytes, and glibc's allocator keeps what was freed: after each large piece it raises
-/// the size from which memory goes back to the system, up to 32 MB, for each of its arenas. Measured after 45 pictures:
-/// 138 MB resident, with this 18, in the same time.
+/// Pictures come and go by tens of megabytes, and glibc's allocator keeps what was freed: after each large
+/// piece it raises the size from which memory goes back to the system, up to 32 MB, for each of its arenas.
+/// Measured after 45 pictures: 138 MB resident, with this 18, in the same time.
 ///
-/// The threshold is set by the environment when a program starts, or by a call that is not memory-safe; so the program puts
-/// itself in its own place, once, with the same arguments, number and descriptors. Where it cannot, and where somebody has
-/// set anything of the kind, all stays as it is.
+/// The threshold is set by the environment when a program starts, or by a call that is not memory-safe; so
+/// the program puts itself in its own place, once, with the same arguments, number and descriptors. Where it
+/// cannot, and where somebody has set anything of the kind, all stays as it is.
 pub(super) fn give_memory_back() {
     const THRESHOLD: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "1048576");
     /// The allocator's variables are taken away from programs with special rights: this one stays.

@@ -1,4 +1,5 @@
-//! The command line in, an exit code out (0 yes, 1 no, 2 usage or set-up error): logging, the runtime, one command.
+//! The command line in, an exit code out (0 yes, 1 no, 2 usage or set-up error): logging, the runtime, one
+//! command.
 
 #[cfg(feature = "manuals")]
 use std::io::Write as _;
@@ -27,18 +28,18 @@ const SETUP_ERROR: u8 = 2;
 /// depends on the web server, which `derive` does not know.
 const LEFT_TO_PIWIGO: u8 = 3;
 
-/// Threads that answer requests. One would do, and takes a fifth less processor time per request; the second goes on when
-/// a disk lets the first one wait.
+/// Threads that answer requests. One would do, and takes a fifth less processor time per request; the second
+/// goes on when a disk lets the first one wait.
 const MAX_THREADS: usize = 2;
 
-/// Whether a web server has started the program for a single request (CGI), and means the visitor's query to be its
-/// arguments (RFC 3875 §4.4): a visitor could have it listen for everybody.
+/// Whether a web server has started the program for a single request (CGI), and means the visitor's query to
+/// be its arguments (RFC 3875 §4.4): a visitor could have it listen for everybody.
 fn is_started_as_cgi() -> bool {
     ["GATEWAY_INTERFACE", "REQUEST_METHOD"].iter().all(|name| std::env::var_os(name).is_some())
 }
 
-/// What was asked for by no arguments at all, with a socket on descriptor 0: `mod_fcgid` starts so many of them as it
-/// needs. The environment counts here too, since it passes what `FcgidInitialEnv` says.
+/// What was asked for by no arguments at all, with a socket on descriptor 0: `mod_fcgid` starts so many of
+/// them as it needs. The environment counts here too, since it passes what `FcgidInitialEnv` says.
 fn serve_for_a_server() -> Command {
     let command = CommandLine::parse_from(["piwigo-gate", "serve"]).command;
     let mut serve = match command {

@@ -99,8 +99,8 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// SIGHUP: a configuration that cannot work leaves the old one in force. Where it listens, for whom, how many connections it
-/// takes and its timeouts stay what they are.
+/// SIGHUP: a configuration that cannot work leaves the old one in force. Where it listens, for whom, how many
+/// connections it takes and its timeouts stay what they are.
 async fn reload(
     gate: &Replaceable,
     settings: Result<Settings, SettingsError>,

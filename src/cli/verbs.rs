@@ -50,8 +50,8 @@ pub(super) fn completions(shell: clap_complete::Shell) -> String {
     let mut text = Vec::new();
     let mut words = <CommandLine as clap::CommandFactory>::command();
     clap_complete::generate(shell, &mut words, "piwigo-gate", &mut text);
-    // For bash, clap_complete 4.6 writes the hyphen of a program's name in two ways, so that nothing after a verb is
-    // completed (its issue 6421).
+    // For bash, clap_complete 4.6 writes the hyphen of a program's name in two ways, so that nothing after a
+    // verb is completed (its issue 6421).
     String::from_utf8_lossy(&text).replace("piwigo__subcmd__gate", "piwigo__gate")
 }
 

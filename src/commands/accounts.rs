@@ -1,5 +1,5 @@
-//! Who may do what to a file, read off owner, group and mode: for accounts other than the one that asks. Access lists (ACL)
-//! are not looked at.
+//! Who may do what to a file, read off owner, group and mode: for accounts other than the one that asks.
+//! Access lists (ACL) are not looked at.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

@@ -135,8 +135,8 @@ impl Address {
     }
 }
 
-/// The session as Piwigo has it: the server's own time zone (or `NOW()` would be hours off), and text compared as
-/// the columns say.
+/// The session as Piwigo has it: the server's own time zone (or `NOW()` would be hours off), and text
+/// compared as the columns say.
 fn as_piwigo(options: MySqlConnectOptions) -> MySqlConnectOptions {
     options
         .timezone(None::<String>)

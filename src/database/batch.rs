@@ -1,7 +1,7 @@
 //! Questions of one kind, asked together: those that come while a statement is under way share the next one.
 //!
-//! A statement is begun after every request that shares it has arrived, so nobody is judged by a row that was read
-//! before they asked; under load the statements per request become fewer, the verdicts no older. With a
+//! A statement is begun after every request that shares it has arrived, so nobody is judged by a row that was
+//! read before they asked; under load the statements per request become fewer, the verdicts no older. With a
 //! `freshness` above zero an answer also serves who asks the same within that time of its beginning.
 
 use std::collections::VecDeque;
@@ -23,8 +23,8 @@ use crate::bounded_map::Halves;
 /// Keys in one statement, at most.
 pub(super) const MAX_KEYS: usize = 32;
 
-/// Answers of one kind that are kept for `freshness`, at most: twice so many. Their keys are up to 3 KiB long, but that
-/// only for who wants it so.
+/// Answers of one kind that are kept for `freshness`, at most: twice so many. Their keys are up to 3 KiB
+/// long, but that only for who wants it so.
 const MAX_KEPT: usize = 1024;
 
 /// One kind of question.
@@ -121,11 +121,11 @@ impl<Q: Question> Batches<Q> {
         !self.state().waiting.is_empty()
     }
 
-    /// Asks for the batch that has waited longest, if there is one. It gets an answer, whatever happens: rows, an error,
-    /// or the error that a panic or a database that keeps silent is turned into.
+    /// Asks for the batch that has waited longest, if there is one. It gets an answer, whatever happens:
+    /// rows, an error, or the error that a panic or a database that keeps silent is turned into.
     ///
-    /// A batch that waited for [`ANSWER_TIMEOUT`] is not asked for any more: else those who queue before a database that
-    /// keeps silent would wait that long for each batch before theirs.
+    /// A batch that waited for [`ANSWER_TIMEOUT`] is not asked for any more: else those who queue before a
+    /// database that keeps silent would wait that long for each batch before theirs.
     pub(super) async fn ask_next(&self) {
         let batch = self.state().waiting.pop_front();
         let Some(batch) = batch else { return };
@@ -133,7 +133,8 @@ impl<Q: Question> Batches<Q> {
             let _ = batch.answer.set(Err(DatabaseError::timeout(ANSWER_TIMEOUT)));
             return;
         }
-        // Boxed: of the kinds of question most have nothing to ask, and their futures would lie side by side in one task.
+        // Boxed: of the kinds of question most have nothing to ask, and their futures would lie side by side
+        // in one task.
         let asking = AssertUnwindSafe(Box::pin(ask(&self.question, &batch.keys))).catch_unwind();
         let answer = match tokio::time::timeout(ANSWER_TIMEOUT, asking).await {
             Ok(Ok(answer)) => answer,
@@ -149,8 +150,8 @@ impl<Q: Question> Batches<Q> {
     }
 }
 
-/// One key that the column's character set cannot hold fails the whole statement: then each is asked alone, and what
-/// cannot be held has no row.
+/// One key that the column's character set cannot hold fails the whole statement: then each is asked alone,
+/// and what cannot be held has no row.
 async fn ask<Q: Question>(question: &Q, keys: &[Q::Key]) -> Result<Vec<Q::Row>, DatabaseError> {
     match question.ask(keys).await {
         Err(error) if error.is_conversion() => {}
@@ -180,7 +181,8 @@ impl<Q: Question> Kept<Q> {
         Kept { answers: Halves::new(MAX_KEPT), since: Instant::now() }
     }
 
-    /// An answer to the same question, or one that is under way, if its statement began less than `freshness` ago.
+    /// An answer to the same question, or one that is under way, if its statement began less than `freshness`
+    /// ago.
     fn get(&self, key: &Q::Key, freshness: Duration) -> Option<Arc<Answer<Q::Row>>> {
         let (began, answer) = self.answers.get(key)?;
         let failed = matches!(answer.get(), Some(Err(_)));
@@ -209,8 +211,8 @@ mod tests {
 
     use super::*;
 
-    /// Answers each number with itself, but 13 with a panic, 14 with an error, and lists that hold 15 with the error that
-    /// a text makes which the column cannot hold.
+    /// Answers each number with itself, but 13 with a panic, 14 with an error, and lists that hold 15 with
+    /// the error that a text makes which the column cannot hold.
     #[derive(Default)]
     struct Echo {
         asked: AtomicUsize,
@@ -254,7 +256,8 @@ mod tests {
         let batches = batches(Duration::ZERO);
         let keys = || (0..100u32).map(|number| 100 + number % 70);
         let answers: Vec<_> = keys().map(|key| batches.join(key)).collect();
-        // 70 different ones in the order of their arrival; what is asked again later is known to the last batch alone.
+        // 70 different ones in the order of their arrival; what is asked again later is known to the last
+        // batch alone.
         assert!(matches!(batches.ask_all().await, 3 | 4));
         for (key, answer) in keys().zip(answers) {
             assert!(answer.await.unwrap().contains(&key));

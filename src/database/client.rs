@@ -39,15 +39,15 @@ pub struct Database {
     owners: tokio::sync::Semaphore,
 }
 
-/// One in so many connections may be busy with looking for the owner of a representative, format or companion, or for
-/// the albums whose cover a picture is. Unlike all other statements the former reads as many keys as there are files
-/// whose path begins with the owner's name and a dot: all of `2024.01.31/` and its like for a stranger who asks for
-/// `pwg_representative/2024.jpg`; the latter reads the table of albums.
+/// One in so many connections may be busy with looking for the owner of a representative, format or
+/// companion, or for the albums whose cover a picture is. Unlike all other statements the former reads as
+/// many keys as there are files whose path begins with the owner's name and a dot: all of `2024.01.31/` and
+/// its like for a stranger who asks for `pwg_representative/2024.jpg`; the latter reads the table of albums.
 const OWNER_SHARE: u32 = 4;
 
 impl Database {
-    /// Prepares the statements and a place for `connections` connections; none is made yet. Answers may be used again
-    /// for `freshness`; zero: never.
+    /// Prepares the statements and a place for `connections` connections; none is made yet. Answers may be
+    /// used again for `freshness`; zero: never.
     ///
     /// # Errors
     /// When a table's name cannot be part of a statement.
@@ -60,8 +60,8 @@ impl Database {
         Self::with_replicas(address, &Replicas::default(), tables, connections, freshness)
     }
 
-    /// The same with read replicas, each with as many connections; they are asked once [`Database::verify`] has found the
-    /// primary to be in order.
+    /// The same with read replicas, each with as many connections; they are asked once [`Database::verify`]
+    /// has found the primary to be in order.
     ///
     /// # Errors
     /// When a table's name cannot be part of a statement.
@@ -101,8 +101,8 @@ impl Database {
         Engine::probe(address).await
     }
 
-    /// Looks which tables and columns there are, and asks every statement once: what is missing, or kept from this
-    /// user, is found at the start and not by a visitor.
+    /// Looks which tables and columns there are, and asks every statement once: what is missing, or kept from
+    /// this user, is found at the start and not by a visitor.
     ///
     /// # Errors
     /// The first table or column that is missing, or what the database said.
@@ -200,7 +200,8 @@ impl Database {
         }
     }
 
-    /// Whether the gallery is locked, the session with exactly this row id, and the gallery's secret if `with_secret`.
+    /// Whether the gallery is locked, the session with exactly this row id, and the gallery's secret if
+    /// `with_secret`.
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -238,8 +239,8 @@ impl Database {
         Ok(unreadable)
     }
 
-    /// Writes the row of `history` that Piwigo writes when an original or a format is taken from `action.php`; the only
-    /// statement that writes, and only where `history` asks for it.
+    /// Writes the row of `history` that Piwigo writes when an original or a format is taken from
+    /// `action.php`; the only statement that writes, and only where `history` asks for it.
     ///
     /// # Errors
     /// When the database cannot be asked, or this user may not write there.
@@ -275,7 +276,8 @@ impl Database {
         Ok(rows.iter().find(|(_, known)| known == name.as_bytes()).map(|&(id, _)| id))
     }
 
-    /// The row of a mailed key or an API key with exactly this id; `None` too where this Piwigo has no such keys.
+    /// The row of a mailed key or an API key with exactly this id; `None` too where this Piwigo has no such
+    /// keys.
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -348,7 +350,8 @@ impl Database {
         self.image_rows(self.statements.images_by_format_id.clone(), vec![Value::Int(format.into())]).await
     }
 
-    /// The rows whose path begins with one of `prefixes` and lies in no folder below, in the eyes of the database.
+    /// The rows whose path begins with one of `prefixes` and lies in no folder below, in the eyes of the
+    /// database.
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -377,8 +380,8 @@ impl Database {
         self.image_rows(statement, values).await
     }
 
-    /// The accounts with these ids, with what their remember-me cookies are signed with if `with_credentials`; perhaps
-    /// others with them.
+    /// The accounts with these ids, with what their remember-me cookies are signed with if
+    /// `with_credentials`; perhaps others with them.
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -390,7 +393,8 @@ impl Database {
         self.turns.ask(|turns| &turns.users, UsersKey { ids, with_credentials }).await
     }
 
-    /// Which of these albums are granted to which of these users, by hand or by group; perhaps others with them.
+    /// Which of these albums are granted to which of these users, by hand or by group; perhaps others with
+    /// them.
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -410,8 +414,8 @@ impl Database {
         self.turns.ask(|turns| &turns.guessed_grants, GrantsKey { users, albums }).await
     }
 
-    /// The albums whose cover is one of these images, with what is granted to the visitor. Piwigo has no index for
-    /// it: this reads the table of albums.
+    /// The albums whose cover is one of these images, with what is granted to the visitor. Piwigo has no
+    /// index for it: this reads the table of albums.
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -461,8 +465,8 @@ impl Database {
     }
 }
 
-/// An answer, or the error that a database which keeps silent is turned into. No `async fn`: that would hold the future
-/// that it is given twice.
+/// An answer, or the error that a database which keeps silent is turned into. No `async fn`: that would hold
+/// the future that it is given twice.
 fn in_time<R>(
     asking: impl Future<Output = Result<R, DatabaseError>> + Send,
 ) -> impl Future<Output = Result<R, DatabaseError>> + Send {

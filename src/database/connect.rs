@@ -1,5 +1,5 @@
-//! Opens one connection: a MySQL server is found by the gate's own look-up of names, and its addresses are tried one after
-//! another.
+//! Opens one connection: a MySQL server is found by the gate's own look-up of names, and its addresses are
+//! tried one after another.
 
 use std::future::Future;
 use std::io;

@@ -107,8 +107,8 @@ impl Engine {
         }
     }
 
-    /// Asks once; if the connection turns out to be dead (the database was started anew), once more on a new one.
-    /// A ping before each use would find that out, too, but would be a round trip of its own.
+    /// Asks once; if the connection turns out to be dead (the database was started anew), once more on a new
+    /// one. A ping before each use would find that out, too, but would be a round trip of its own.
     pub(super) async fn rows(
         &self,
         statement: Arc<str>,

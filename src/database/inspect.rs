@@ -1,5 +1,6 @@
-//! What `doctor` wants to know of a database and no request does: version, rights, clock, indexes, samples of pictures. All of
-//! it is read, on one connection of its own, so that it can be told also where a verdict's statements cannot be asked.
+//! What `doctor` wants to know of a database and no request does: version, rights, clock, indexes, samples of
+//! pictures. All of it is read, on one connection of its own, so that it can be told also where a verdict's
+//! statements cannot be asked.
 
 use std::time::Duration;
 
@@ -290,8 +291,8 @@ impl Inspection {
         Ok(row.text(0).filter(|position| !position.is_empty()))
     }
 
-    /// What stands before this session id in the ids of the rows of `sessions` that end with it: of one visitor's session, as
-    /// Piwigo has seen it from one address or from several.
+    /// What stands before this session id in the ids of the rows of `sessions` that end with it: of one
+    /// visitor's session, as Piwigo has seen it from one address or from several.
     ///
     /// # Errors
     /// When the database cannot be asked.

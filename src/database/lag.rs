@@ -1,8 +1,8 @@
-//! How far a server is: MariaDB's global transaction ids (GTIDs) as text in, whether one server has all that another one
-//! had out. No I/O and no clock but the times that are handed in.
+//! How far a server is: MariaDB's global transaction ids (GTIDs) as text in, whether one server has all that
+//! another one had out. No I/O and no clock but the times that are handed in.
 //!
-//! A position names for each replication domain the last transaction of its binary log, as `domain-server-number` with
-//! commas between them; within a domain numbers only grow.
+//! A position names for each replication domain the last transaction of its binary log, as
+//! `domain-server-number` with commas between them; within a domain numbers only grow.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -19,8 +19,9 @@ struct Last {
 pub(super) struct Position(BTreeMap<u32, Last>);
 
 impl Position {
-    /// Reads the value of `gtid_binlog_pos` or `gtid_slave_pos`. `None` for what is no position, and for the empty one: a
-    /// server that writes no binary log, or that was never a replica, says nothing that could be compared.
+    /// Reads the value of `gtid_binlog_pos` or `gtid_slave_pos`. `None` for what is no position, and for the
+    /// empty one: a server that writes no binary log, or that was never a replica, says nothing that could be
+    /// compared.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut domains = BTreeMap::new();
         for id in text.split(',') {
@@ -35,8 +36,8 @@ impl Position {
         Some(Position(domains))
     }
 
-    /// Whether a replica at this position has applied all that its primary had at `primary`: every domain of the
-    /// primary's, as far or farther. The same number from another server is another history.
+    /// Whether a replica at this position has applied all that its primary had at `primary`: every domain of
+    /// the primary's, as far or farther. The same number from another server is another history.
     fn has_all_of(&self, primary: &Position) -> bool {
         primary.0.iter().all(|(domain, theirs)| {
             self.0.get(domain).is_some_and(|ours| {
@@ -45,7 +46,8 @@ impl Position {
         })
     }
 
-    /// Whether this has something that `primary`, asked later, has not: then it is no replica of that primary.
+    /// Whether this has something that `primary`, asked later, has not: then it is no replica of that
+    /// primary.
     fn is_ahead_of(&self, primary: &Position) -> bool {
         primary.0.iter().any(|(domain, theirs)| {
             self.0.get(domain).is_some_and(|ours| {
@@ -83,8 +85,8 @@ impl Positions {
         newest.map_or(Standing::Behind, |&(at, _)| Standing::HasAllOf(at))
     }
 
-    /// Whether `replica`, which was read before `read_before`, had nothing that the primary had not. `None` as long as the
-    /// primary was not asked after that.
+    /// Whether `replica`, which was read before `read_before`, had nothing that the primary had not. `None`
+    /// as long as the primary was not asked after that.
     pub(super) fn contain(&self, replica: &Position, read_before: Instant) -> Option<bool> {
         let (_, primary) = self.0.back().filter(|(asked_at, _)| *asked_at >= read_before)?;
         Some(!replica.is_ahead_of(primary))

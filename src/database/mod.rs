@@ -1,7 +1,7 @@
-//! The statements that a verdict needs, on MySQL, MariaDB and SQLite alike. They only read, but for the rows of
-//! `history`: for all else a database user with SELECT alone is enough. Paths and ids always travel as bound
-//! parameters; only table names from Piwigo's own settings are part of the text, checked and quoted when the statements
-//! are built.
+//! The statements that a verdict needs, on MySQL, MariaDB and SQLite alike. They only read, but for the rows
+//! of `history`: for all else a database user with SELECT alone is enough. Paths and ids always travel as
+//! bound parameters; only table names from Piwigo's own settings are part of the text, checked and quoted
+//! when the statements are built.
 
 mod address;
 mod batch;

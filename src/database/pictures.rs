@@ -1,5 +1,5 @@
-//! The statements that the making of derivatives needs, beside a verdict's: what a row says of its picture, one row or
-//! all of them in turn.
+//! The statements that the making of derivatives needs, beside a verdict's: what a row says of its picture,
+//! one row or all of them in turn.
 
 use std::sync::Arc;
 

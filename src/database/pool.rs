@@ -113,7 +113,8 @@ impl<C: Open + Send + 'static> Pool<C> {
         let Ok(Ok(place)) = place else { return Err(sqlx::Error::PoolTimedOut) };
         let connection = match self.take() {
             Some(connection) => connection,
-            // Boxed: what is needed once for a connection would have its place in the future of every question.
+            // Boxed: what is needed once for a connection would have its place in the future of every
+            // question.
             None => Box::pin(self.open_or_wait()).await?,
         };
         Ok(Lease { pool: self, _place: place, connection })

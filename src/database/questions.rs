@@ -1,7 +1,7 @@
 //! The questions that nearly every request asks, each for many requests in one statement.
 //!
-//! The database compares texts without regard to case, accents or trailing spaces, and an answer holds the rows of
-//! others: whoever asked picks their own by exact value.
+//! The database compares texts without regard to case, accents or trailing spaces, and an answer holds the
+//! rows of others: whoever asked picks their own by exact value.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,11 +15,11 @@ use super::statements::{MAX_ALBUMS, MAX_SPELLINGS, Statements};
 use super::{DatabaseError, IDS};
 use crate::piwigo::session;
 
-/// All of them, asked turn by turn: what waits is asked at the same time, one statement a kind; what comes meanwhile
-/// waits until all of these are answered.
+/// All of them, asked turn by turn: what waits is asked at the same time, one statement a kind; what comes
+/// meanwhile waits until all of these are answered.
 ///
-/// A kind could go on as soon as its own statement is answered. Measured with 16 connections, that takes 1.3 statements a
-/// request instead of 0.8: each request needs all kinds, so nobody is ready any sooner.
+/// A kind could go on as soon as its own statement is answered. Measured with 16 connections, that takes 1.3
+/// statements a request instead of 0.8: each request needs all kinds, so nobody is ready any sooner.
 #[derive(Debug)]
 pub(super) struct Turns {
     pub(super) sessions: Batches<Sessions>,
@@ -40,15 +40,16 @@ impl Turns {
             images: Batches::new(Images(asker.clone()), freshness),
             users: Batches::new(Users(asker.clone()), freshness),
             names: Batches::new(Names(asker.clone()), freshness),
-            // Never kept: all unknown files ask for the grants on no album, so that the clock would tell them from those
-            // that are refused.
+            // Never kept: all unknown files ask for the grants on no album, so that the clock would tell them
+            // from those that are refused.
             grants: Batches::new(Grants(asker.clone()), Duration::ZERO),
             guessed_grants: Batches::new(Grants(asker), freshness),
             is_asking: AtomicBool::new(false),
         })
     }
 
-    /// The rows of the statement that asks for `key`, perhaps among others; `kind` picks the kind of question.
+    /// The rows of the statement that asks for `key`, perhaps among others; `kind` picks the kind of
+    /// question.
     pub(super) async fn ask<Q: Question>(
         self: &Arc<Self>,
         kind: impl Fn(&Self) -> &Batches<Q>,
@@ -165,7 +166,8 @@ impl Question for Images {
 /// Accounts by id.
 pub(super) struct Users(pub(super) Asker);
 
-/// The accounts that one request concerns, and whether what a remember-me cookie is signed with is asked for, too.
+/// The accounts that one request concerns, and whether what a remember-me cookie is signed with is asked for,
+/// too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct UsersKey {
     pub(super) ids: [u32; IDS],
@@ -234,7 +236,8 @@ impl Question for Grants {
         let users = distinct(keys.iter().flat_map(|key| key.users));
         let mut albums = distinct(keys.iter().flat_map(|key| key.albums.iter().copied()));
         if albums.is_empty() {
-            // Asked all the same, so that an unknown file takes as long as one that is refused; no album has this id.
+            // Asked all the same, so that an unknown file takes as long as one that is refused; no album has
+            // this id.
             albums.push(0);
         }
         let mut grants = Vec::new();

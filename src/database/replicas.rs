@@ -1,10 +1,10 @@
-//! Which server may be asked now: the primary, or a read replica of which it is known that it has all that the primary
-//! had a moment ago.
+//! Which server may be asked now: the primary, or a read replica of which it is known that it has all that
+//! the primary had a moment ago.
 //!
-//! The gate asks the primary again and again for the position of its binary log, and each replica how far it has come
-//! ([`super::lag`]). A replica may answer what is asked at a time R only if it has all that the primary had at some
-//! time T with R - T no more than `max_lag`. When the primary is away no newer T is known: then its replicas go on for
-//! `max_lag` at most, and after that nobody answers.
+//! The gate asks the primary again and again for the position of its binary log, and each replica how far it
+//! has come ([`super::lag`]). A replica may answer what is asked at a time R only if it has all that the
+//! primary had at some time T with R - T no more than `max_lag`. When the primary is away no newer T is
+//! known: then its replicas go on for `max_lag` at most, and after that nobody answers.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -86,7 +86,8 @@ impl Servers {
         self.primary.dialect()
     }
 
-    /// Begins to ask for positions, each server on a connection of its own: a busy pool must not make replicas seem slow.
+    /// Begins to ask for positions, each server on a connection of its own: a busy pool must not make
+    /// replicas seem slow.
     pub(super) fn watch(&self) {
         let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
         if self.replicas.is_empty() || !watchers.is_empty() {
@@ -99,8 +100,8 @@ impl Servers {
         watchers.spawn(follow_primary(self.primary_address.clone(), self.settings.max_lag, sender));
     }
 
-    /// Reads: from a replica, if one is known to have what it must, each in turn; otherwise from the primary. One that
-    /// fails is left out, and the next is asked.
+    /// Reads: from a replica, if one is known to have what it must, each in turn; otherwise from the primary.
+    /// One that fails is left out, and the next is asked.
     pub(super) fn rows(
         &self,
         statement: Statement,
@@ -118,7 +119,8 @@ impl Servers {
         }))
     }
 
-    /// Reads from the primary, and only if that is away from a replica: for what is read seldom and decides much.
+    /// Reads from the primary, and only if that is away from a replica: for what is read seldom and decides
+    /// much.
     pub(super) async fn newest_rows(
         &self,
         statement: Statement,
@@ -197,8 +199,8 @@ impl Replica {
         has_all_of.is_some_and(|at| now.saturating_duration_since(at) <= max_lag)
     }
 
-    /// A statement failed. It may be another server that answers next (the same, started anew with older data): nothing
-    /// is known of it until it is asked again.
+    /// A statement failed. It may be another server that answers next (the same, started anew with older
+    /// data): nothing is known of it until it is asked again.
     fn failed(&self, error: &DatabaseError) {
         let not_before = Some(Instant::now() + rest_after(error));
         let mut state = self.state();

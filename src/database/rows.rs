@@ -150,7 +150,8 @@ pub(super) fn album(id: u32, status: Option<&str>, visible: Option<&str>) -> Alb
         downloadable: true,
     }
 }
-/// The rows of active plugins; `None` if there are too many, or one that is no text: it could be the one that matters.
+/// The rows of active plugins; `None` if there are too many, or one that is no text: it could be the one that
+/// matters.
 pub(super) fn active_plugins(rows: &[Row]) -> Option<Vec<Active>> {
     if rows.len() > MAX_PLUGINS {
         return None;

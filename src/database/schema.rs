@@ -1,5 +1,5 @@
-//! What this Piwigo's tables hold, looked up once when the database is opened: versions 2.7 to 17 differ in a few
-//! tables and columns (docs/spec/piwigo.md §7.4). What every version has must be there; what came later
+//! What this Piwigo's tables hold, looked up once when the database is opened: versions 2.7 to 17 differ in a
+//! few tables and columns (docs/spec/piwigo.md §7.4). What every version has must be there; what came later
 //! switches a feature on.
 
 use std::collections::BTreeMap;
@@ -29,8 +29,8 @@ pub struct Schema {
     pub version: &'static str,
 }
 
-/// Which characters the column `images.path` can hold. Asking for others is an SQL error on MySQL (1267), not an
-/// empty answer.
+/// Which characters the column `images.path` can hold. Asking for others is an SQL error on MySQL (1267), not
+/// an empty answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charset {
     /// Any.
@@ -83,7 +83,8 @@ fn needed<'a>(tables: &'a Tables, users_columns: &'a [&'a str]) -> [Wanted<'a>; 
     ]
 }
 
-/// What stands in the place of a column's name for the index by user: a column of a primary key says nothing of others.
+/// What stands in the place of a column's name for the index by user: a column of a primary key says nothing
+/// of others.
 const BY_USER: &str = "index by user_id";
 
 /// The column that a plugin adds to `categories`.
@@ -230,7 +231,8 @@ impl Schema {
             version: "",
         };
         let infos = |column| found.column(place(&tables.user_infos), column).is_some();
-        // The newest trace counts: an administrator may have added an index to an old Piwigo, or kept a table from us.
+        // The newest trace counts: an administrator may have added an index to an old Piwigo, or kept a table
+        // from us.
         schema.version = if schema.api_keys {
             "16 or later"
         } else if infos("preferences") {
@@ -348,7 +350,8 @@ mod tests {
         let key: &[(usize, &str)] = &[(11, "auth_key")];
         let preferences: &[(usize, &str)] = &[(6, "preferences")];
         let last_visit: &[(usize, &str)] = &[(6, "preferences"), (6, "last_visit")];
-        // What is taken away from 16, whether the path keeps its index, then formats, auth keys, API keys, version.
+        // What is taken away from 16, whether the path keeps its index, then formats, auth keys, API keys,
+        // version.
         let table = [
             (none, true, true, true, true, "16 or later"),
             (revoked, true, true, true, false, "13 to 15"),

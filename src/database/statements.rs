@@ -1,6 +1,7 @@
-//! The text of every statement, built once from the names of Piwigo's tables. Each probes an index of Piwigo's own (the
-//! exceptions: `image_format` has none by image, `user_group` none by user, `user_auth_keys` none by key, `categories`
-//! none by cover); none but the one for covers depends on the number of albums, grants or images.
+//! The text of every statement, built once from the names of Piwigo's tables. Each probes an index of
+//! Piwigo's own (the exceptions: `image_format` has none by image, `user_group` none by user,
+//! `user_auth_keys` none by key, `categories` none by cover); none but the one for covers depends on the
+//! number of albums, grants or images.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -269,9 +270,10 @@ impl Statements {
         let begins = "(i.path LIKE ? ESCAPE '|' OR i.path LIKE ? ESCAPE '|' OR i.path LIKE ? ESCAPE '|') \
                       AND i.path NOT LIKE ? ESCAPE '|' AND i.path NOT LIKE ? ESCAPE '|' AND i.path NOT LIKE ? ESCAPE '|'";
 
-        // Piwigo has no index by user in `user_group`, and none by album in `group_access`, and behind a join an IN list is no
-        // probe of a key's second column: the groups that have grants are listed (by jumps from one to the next in the
-        // index), users and albums are rows of their own tables, and each pair is probed.
+        // Piwigo has no index by user in `user_group`, and none by album in `group_access`, and behind a join
+        // an IN list is no probe of a key's second column: the groups that have grants are listed (by jumps
+        // from one to the next in the index), users and albums are rows of their own tables, and each pair is
+        // probed.
         let then = match dialect {
             Dialect::MySql => "STRAIGHT_JOIN",
             Dialect::Sqlite => "CROSS JOIN",
@@ -419,8 +421,8 @@ pub(super) fn begins_with(prefix: &str) -> String {
     pattern
 }
 
-/// How many accounts one request may concern: the session's, the remember-me cookie's, the key's, the server's own
-/// user's, the guest's and the one whose values new accounts get.
+/// How many accounts one request may concern: the session's, the remember-me cookie's, the key's, the
+/// server's own user's, the guest's and the one whose values new accounts get.
 pub const IDS: usize = 6;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! Makes derivatives: an order for one in, a finished file (or why there is none) out. Each is made once however many ask
-//! for it at the same time; so many are made at once as `derivative_jobs` says, on threads of their own; and what
-//! cannot be made is remembered, so that it is not tried for each visitor.
+//! Makes derivatives: an order for one in, a finished file (or why there is none) out. Each is made once
+//! however many ask for it at the same time; so many are made at once as `derivative_jobs` says, on threads
+//! of their own; and what cannot be made is remembered, so that it is not tried for each visitor.
 //!
 //! Memory is bounded by what one making may take: ordinary ones share the turns, and what needs more than an
 //! ordinary share waits until it has all of them. What the process's own limits leave is regarded, too: an
@@ -44,8 +44,8 @@ const MAX_FAILURES: usize = 1024;
 const MAX_SWEPT: usize = 256;
 const SWEPT_FOR: Duration = Duration::from_mins(10);
 
-/// A derivative is dated so long before it was ordered: the settings that it is made by may be a second old. What
-/// changes while it waits and is made is then newer than it.
+/// A derivative is dated so long before it was ordered: the settings that it is made by may be a second old.
+/// What changes while it waits and is made is then newer than it.
 const LOOKED_BEFORE: Duration = Duration::from_secs(2);
 
 type Outcome = Result<(), MakeError>;
@@ -83,7 +83,8 @@ struct Files {
 }
 
 impl Maker {
-    /// `jobs` derivatives are made at the same time; `waiting`: so many may wait for one, each for `patience` at most.
+    /// `jobs` derivatives are made at the same time; `waiting`: so many may wait for one, each for `patience`
+    /// at most.
     pub fn new(jobs: usize, waiting: usize, patience: Duration) -> Arc<Self> {
         let jobs = u32::try_from(jobs).unwrap_or(1).max(1);
         Arc::new(Maker {
@@ -219,7 +220,8 @@ impl Maker {
         let (bytes, from) = from_any(share, commission, &place, source)?;
         let dated = [
             ordered.checked_sub(LOOKED_BEFORE),
-            // A source of the future would be newer for ever, and a derivative of it be made for each visitor.
+            // A source of the future would be newer for ever, and a derivative of it be made for each
+            // visitor.
             whole_seconds(source.modified),
             at(params.last_mod_time),
         ];

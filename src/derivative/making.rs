@@ -1,5 +1,5 @@
-//! The bytes of one derivative: from a larger one if there is one of use, else from the source itself, with the watermark
-//! where the size carries it. Blocks, for as long as reading and decoding take.
+//! The bytes of one derivative: from a larger one if there is one of use, else from the source itself, with
+//! the watermark where the size carries it. Blocks, for as long as reading and decoding take.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, SystemTime};
@@ -15,7 +15,8 @@ use crate::piwigo::sizes::name;
 /// Largest watermark file, in bytes.
 const MAX_MARK: u64 = 16 << 20;
 
-/// Pixels of an animation's canvas, at most; its frames together may have twice so many, which takes a second or two.
+/// Pixels of an animation's canvas, at most; its frames together may have twice so many, which takes a second
+/// or two.
 const MAX_MOVING_PIXELS: u64 = 25_000_000;
 
 /// What one making may take.
@@ -180,7 +181,8 @@ pub(super) fn at(seconds: i64) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
 }
 
-/// Where the watermark's file is, if this size is meant to carry it: relative to the root, as Piwigo stores it.
+/// Where the watermark's file is, if this size is meant to carry it: relative to the root, as Piwigo stores
+/// it.
 pub(super) fn mark_file(commission: &Order) -> Option<String> {
     let watermark = &commission.gallery.derivatives.watermark;
     watermark.is_used_by(&commission.params).then(|| {

@@ -1,6 +1,6 @@
-//! A picture and a size in, the ways to make the one of the other out, the best first: from a larger derivative that may
-//! lie on disk already, at last from the picture itself (docs/spec/piwigo.md §6.5). Pure: whether a file
-//! exists is asked elsewhere.
+//! A picture and a size in, the ways to make the one of the other out, the best first: from a larger
+//! derivative that may lie on disk already, at last from the picture itself (docs/spec/piwigo.md §6.5). Pure:
+//! whether a file exists is asked elsewhere.
 
 use crate::piwigo::sizes::definition::DerivativeParams;
 use crate::piwigo::sizes::geometry::CenterOfInterest;
@@ -72,7 +72,8 @@ pub fn quality(kind: Kind, configured: u8) -> u8 {
 /// One way to make a derivative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// The larger derivative to start from, if that is fresh, with its size's last change; `None`: the picture itself.
+    /// The larger derivative to start from, if that is fresh, with its size's last change; `None`: the
+    /// picture itself.
     pub from: Option<(Kind, i64)>,
     /// As [`Picture::rotation`].
     pub rotation: Option<u8>,
@@ -105,8 +106,8 @@ pub fn steps(params: &DerivativeParams, config: &DerivativeConfig, picture: &Pic
     steps
 }
 
-/// Whether the result is the same from the derivative `larger` as from the picture, whose size is `size` (Piwigo: `i.php`,
-/// `try_switch_source`).
+/// Whether the result is the same from the derivative `larger` as from the picture, whose size is `size`
+/// (Piwigo: `i.php`, `try_switch_source`).
 fn can_start_from(
     larger: &DerivativeParams,
     params: &DerivativeParams,

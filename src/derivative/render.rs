@@ -31,7 +31,8 @@ pub struct RenderOptions<'a> {
     pub sharpen: u8,
     /// `images.coi`; used where the size crops.
     pub coi: Option<CenterOfInterest>,
-    /// `images.rotation` modulo 4, quarter turns counter-clockwise; `None`: as the source's EXIF orientation says.
+    /// `images.rotation` modulo 4, quarter turns counter-clockwise; `None`: as the source's EXIF orientation
+    /// says.
     pub rotation: Option<u8>,
     /// The mark and the bytes of its PNG file, where this size has one; drawn if the result is large enough.
     pub watermark: Option<(&'a Watermark, &'a [u8])>,
@@ -67,15 +68,16 @@ impl<'a> RenderOptions<'a> {
     }
 }
 
-/// Pixels that a JPEG is decoded to for one of the result, in each direction, at least. With 2 the results are hardly nearer
-/// to Piwigo's (SSIM 0.9688 against 0.9687), and large ones take half as long again.
+/// Pixels that a JPEG is decoded to for one of the result, in each direction, at least. With 2 the results
+/// are hardly nearer to Piwigo's (SSIM 0.9688 against 0.9687), and large ones take half as long again.
 const OVERSAMPLING: f64 = 1.5;
 
-/// Makes the derivative. Its dimensions are exactly Piwigo's ([`crate::piwigo::sizes::geometry`]); it is never larger than the source.
+/// Makes the derivative. Its dimensions are exactly Piwigo's ([`crate::piwigo::sizes::geometry`]); it is
+/// never larger than the source.
 ///
-/// Of the metadata only the ICC profile is kept, from [`RenderOptions::strip_below`] pixels on. Where it is not, the colours are
-/// converted to sRGB first. EXIF is never kept: it may say where and by whom a photo was taken, and it holds a small copy
-/// of the whole picture; the orientation has been applied.
+/// Of the metadata only the ICC profile is kept, from [`RenderOptions::strip_below`] pixels on. Where it is
+/// not, the colours are converted to sRGB first. EXIF is never kept: it may say where and by whom a photo was
+/// taken, and it holds a small copy of the whole picture; the orientation has been applied.
 ///
 /// # Errors
 /// When the source cannot be used, or is larger than the limits allow.
@@ -154,7 +156,8 @@ impl<'a> Job<'a> {
             .unwrap_or(1)
     }
 
-    /// The finished pixels of a frame that was decoded smaller by `shrink`, and the profile to write with them.
+    /// The finished pixels of a frame that was decoded smaller by `shrink`, and the profile to write with
+    /// them.
     fn finish(
         &self,
         picture: Picture,

@@ -1,7 +1,9 @@
-//! Where derivatives lie: a path below the derivatives' directory in, a finished file there out, whole or not at all.
+//! Where derivatives lie: a path below the derivatives' directory in, a finished file there out, whole or not
+//! at all.
 //!
-//! Directories are entered one segment at a time, and none of them through a symbolic link: what is made stays below the
-//! derivatives' directory. (That directory itself may be reached by links as the setting `symlinks` allows: `_data` on another disk.)
+//! Directories are entered one segment at a time, and none of them through a symbolic link: what is made
+//! stays below the derivatives' directory. (That directory itself may be reached by links as the setting
+//! `symlinks` allows: `_data` on another disk.)
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
@@ -123,8 +125,9 @@ pub struct Place {
 }
 
 impl Place {
-    /// Finds the place of `derivative`, a path below `base` (`_data/i/`), which is relative to the root; makes the directories
-    /// that are missing. They get permissions and, if this is root, the owner of the directory that they are made in.
+    /// Finds the place of `derivative`, a path below `base` (`_data/i/`), which is relative to the root;
+    /// makes the directories that are missing. They get permissions and, if this is root, the owner of the
+    /// directory that they are made in.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -147,8 +150,8 @@ impl Place {
         Ok(place)
     }
 
-    /// Says before a picture is decoded for nothing that it could not be written: to a directory of somebody else, over a
-    /// directory, to a full disk.
+    /// Says before a picture is decoded for nothing that it could not be written: to a directory of somebody
+    /// else, over a directory, to a full disk.
     fn can_write(&self) -> Result<(), StoreError> {
         if let Err(errno @ (Errno::ACCESS | Errno::PERM | Errno::ROFS)) =
             accessat(&self.directory, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty())
@@ -168,8 +171,8 @@ impl Place {
         }
     }
 
-    /// What another file in this directory holds and when it was modified; `None` where there is none, or one of more
-    /// than `limit` bytes.
+    /// What another file in this directory holds and when it was modified; `None` where there is none, or one
+    /// of more than `limit` bytes.
     pub fn neighbour(&self, name: &str, limit: u64) -> Option<(Vec<u8>, SystemTime)> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = File::from(openat(&self.directory, name, flags, Mode::empty()).ok()?);
@@ -178,8 +181,9 @@ impl Place {
         Some((read_bounded(file, limit).ok()??, modified))
     }
 
-    /// Puts the derivative there, in the place of an older one, with this modification time. Others see the older one or
-    /// nothing until all of it is there. It is not forced onto the disk: a power cut may cost it, and it is made again.
+    /// Puts the derivative there, in the place of an older one, with this modification time. Others see the
+    /// older one or nothing until all of it is there. It is not forced onto the disk: a power cut may cost
+    /// it, and it is made again.
     ///
     /// # Errors
     /// [`StoreError`]; then nothing is left behind.
@@ -233,7 +237,8 @@ impl Place {
     }
 }
 
-/// The derivatives' directory, and whether it had to be made. Links up to it are followed as the setting `symlinks` says.
+/// The derivatives' directory, and whether it had to be made. Links up to it are followed as the setting
+/// `symlinks` says.
 fn base_directory(tree: &Tree, base: &str) -> Result<(OwnedFd, bool), StoreError> {
     let lost = |path: &str, lost| match lost {
         Lost::System(errno) => StoreError::new(path, errno),
@@ -259,7 +264,8 @@ fn base_directory(tree: &Tree, base: &str) -> Result<(OwnedFd, bool), StoreError
     Ok((walk.into_directory().map_err(|why| lost(&path, why))?, is_new))
 }
 
-/// Opens a directory in `parent`, and says whether it had to be made; `path` is its own, for messages. A link is none.
+/// Opens a directory in `parent`, and says whether it had to be made; `path` is its own, for messages. A link
+/// is none.
 fn enter(parent: &File, segment: &str, path: &str) -> Result<(File, bool), StoreError> {
     let failed = |errno| StoreError::new(path, errno);
     // What names a derivative was checked long before; here it would lead out.
@@ -311,7 +317,8 @@ impl<'a> Unfinished<'a> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         loop {
-            // Another process in another container may have our number: its file exists, ours gets the next name.
+            // Another process in another container may have our number: its file exists, ours gets the next
+            // name.
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
             let name = format!("{}{}-{number}{}", UNFINISHED.0, std::process::id(), UNFINISHED.1);
             let opened: Result<OwnedFd, Errno> = openat(directory, &*name, flags, Mode::RUSR | Mode::WUSR);

@@ -1,5 +1,5 @@
-//! What lies on disk for a derivative: whether it exists and is newer than its source and than its type's last
-//! change (docs/spec/piwigo.md §6.10).
+//! What lies on disk for a derivative: whether it exists and is newer than its source and than its type's
+//! last change (docs/spec/piwigo.md §6.10).
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -19,11 +19,12 @@ pub enum Stored {
     Refused,
 }
 
-/// Looks at the files `derivative` and `source` of the gallery; `since` is the type's last change, in seconds since 1970.
-/// A derivative that is reached by a link that is not followed is not there. Blocks on the file system.
+/// Looks at the files `derivative` and `source` of the gallery; `since` is the type's last change, in seconds
+/// since 1970. A derivative that is reached by a link that is not followed is not there. Blocks on the file
+/// system.
 ///
-/// A source beside the root (`../x`) gives way to a file of the same name below the root, as in Piwigo's `i.php`:
-/// then the derivative is that file's, for which no row was found.
+/// A source beside the root (`../x`) gives way to a file of the same name below the root, as in Piwigo's
+/// `i.php`: then the derivative is that file's, for which no row was found.
 pub fn look(tree: &Tree, derivative: &str, source: &str, since: i64) -> Stored {
     if source.strip_prefix("../").is_some_and(|inside| tree.root().join(inside).exists()) {
         return Stored::NoSource;
@@ -53,10 +54,11 @@ fn seconds(time: SystemTime) -> i64 {
 
 /// A file from which Piwigo's `i.php` would make this derivative although it is another picture's.
 ///
-/// To find a larger derivative to start from, `i.php` puts the larger size's token in the place of this one's wherever
-/// that stands in the path, not only at its end (Piwigo: `i.php`, `try_switch_source`): `p-th-th.jpg`, the thumb of
-/// `p-th.jpg`, would be made from `p-me-me.jpg`, a picture that nobody has judged. `sizes` are the tokens of the enabled
-/// sizes, `directory` is that of the derivatives. Blocks on the file system.
+/// To find a larger derivative to start from, `i.php` puts the larger size's token in the place of this one's
+/// wherever that stands in the path, not only at its end (Piwigo: `i.php`, `try_switch_source`):
+/// `p-th-th.jpg`, the thumb of `p-th.jpg`, would be made from `p-me-me.jpg`, a picture that nobody has
+/// judged. `sizes` are the tokens of the enabled sizes, `directory` is that of the derivatives. Blocks on the
+/// file system.
 pub fn strange_source(
     directory: &Path,
     derivative: &str,

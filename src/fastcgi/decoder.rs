@@ -8,12 +8,12 @@ use super::record::{
 };
 use super::reply::{encode_end_request, encode_unknown_type, encode_values};
 
-/// Bytes of parameters a request may have and still be read. nginx cannot send more (one record, 65,535 bytes);
-/// Apache and Caddy can, and mean no picture by it.
+/// Bytes of parameters a request may have and still be read. nginx cannot send more (one record, 65,535
+/// bytes); Apache and Caddy can, and mean no picture by it.
 pub const PARAMS_MAX: usize = 64 * 1024;
 
-/// Bytes of parameters that are read (and dropped beyond [`PARAMS_MAX`]) so that a request that is too large still
-/// gets an answer instead of a broken connection.
+/// Bytes of parameters that are read (and dropped beyond [`PARAMS_MAX`]) so that a request that is too large
+/// still gets an answer instead of a broken connection.
 pub const PARAMS_DISCARD_MAX: usize = 1024 * 1024;
 
 /// Bytes of STDIN that are read and dropped: nothing this application answers depends on a request's body.
@@ -33,8 +33,8 @@ pub const RETAINED_MAX: usize = 16 * 1024;
 /// Content of `BEGIN_REQUEST` (FastCGI 1.0 §5.1).
 const BEGIN_LEN: u16 = 8;
 
-/// The receiving side of one connection. What it consumes and says depends on the bytes only, not on how they were
-/// cut into reads.
+/// The receiving side of one connection. What it consumes and says depends on the bytes only, not on how they
+/// were cut into reads.
 #[derive(Debug)]
 pub struct Decoder {
     max_connections: u32,
@@ -138,11 +138,11 @@ impl Decoder {
         self.values = Vec::new();
     }
 
-    /// Reads `input` up to the first event and says how many bytes of it were consumed; the rest is to be passed
-    /// again. Answers of the protocol itself are appended to `out`, at most one a call.
+    /// Reads `input` up to the first event and says how many bytes of it were consumed; the rest is to be
+    /// passed again. Answers of the protocol itself are appended to `out`, at most one a call.
     ///
-    /// After [`Event::Request`] send the reply before the next call: that call begins with what follows the request.
-    /// After [`Event::Close`] nothing more is consumed until [`Decoder::reset`].
+    /// After [`Event::Request`] send the reply before the next call: that call begins with what follows the
+    /// request. After [`Event::Close`] nothing more is consumed until [`Decoder::reset`].
     pub fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> (usize, Event) {
         self.handed_out = false;
         let mut rest = input;
@@ -159,14 +159,14 @@ impl Decoder {
         (input.len() - rest.len(), event)
     }
 
-    /// The parameters of the request that the last [`Decoder::decode`] reported; empty at any other time, and where
-    /// [`Head::params`] is not [`ParamsState::Complete`].
+    /// The parameters of the request that the last [`Decoder::decode`] reported; empty at any other time, and
+    /// where [`Head::params`] is not [`ParamsState::Complete`].
     pub fn params(&self) -> Params<'_> {
         if self.handed_out { Params::parsed_before(&self.params) } else { Params::EMPTY }
     }
 
-    /// Whether the connection rests between requests, with no byte of a record received: the peer may close it here,
-    /// and this side may while it shuts down.
+    /// Whether the connection rests between requests, with no byte of a record received: the peer may close
+    /// it here, and this side may while it shuts down.
     pub fn is_idle(&self) -> bool {
         self.active.is_none() && matches!(self.stage, Stage::Header { filled: 0 })
     }
@@ -386,7 +386,8 @@ fn append(bytes: &mut Vec<u8>, taken: &[u8]) {
 mod tests {
     use super::*;
 
-    /// The first example of FastCGI 1.0 appendix B: a responder, nothing on STDIN, connection closed after it.
+    /// The first example of FastCGI 1.0 appendix B: a responder, nothing on STDIN, connection closed after
+    /// it.
     const SPEC_REQUEST: &[u8] = b"\x01\x01\0\x01\0\x08\0\0\0\x01\0\0\0\0\0\0\
         \x01\x04\0\x01\0\x2a\0\0\x0b\x02SERVER_PORT80\x0b\x0eSERVER_ADDR199.170.183.42\
         \x01\x04\0\x01\0\0\0\0\x01\x05\0\x01\0\0\0\0";
@@ -458,7 +459,8 @@ mod tests {
         }
     }
 
-    /// What a peer announces costs nothing; what it sends costs at most twice its size; a large request is not kept.
+    /// What a peer announces costs nothing; what it sends costs at most twice its size; a large request is
+    /// not kept.
     #[test]
     fn memory_follows_what_was_received() {
         let mut decoder = Decoder::new(10);

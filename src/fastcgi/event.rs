@@ -1,4 +1,5 @@
-//! What a [`Decoder`](super::Decoder) has to say: a request, an answer of the protocol's own, or why it gives up.
+//! What a [`Decoder`](super::Decoder) has to say: a request, an answer of the protocol's own, or why it gives
+//! up.
 
 #[cfg(doc)]
 use super::decoder::{Decoder, PARAMS_MAX};
@@ -10,8 +11,8 @@ use super::record::Role;
 pub enum Event {
     /// All input was consumed: read more.
     NeedMore,
-    /// The protocol itself was answered, the bytes are at the end of `out`. Write them, then go on decoding; with
-    /// `keep_conn` false close the connection instead.
+    /// The protocol itself was answered, the bytes are at the end of `out`. Write them, then go on decoding;
+    /// with `keep_conn` false close the connection instead.
     Answer {
         /// The connection may be used further.
         keep_conn: bool,

@@ -35,20 +35,22 @@ impl<'a> Params<'a> {
     }
 
     /// The pairs in the order in which they were sent, repeated names included. A caller who needs several
-    /// parameters walks them once with this; a repeated name means what [`Params::last`] and [`Params::cookie`] say.
+    /// parameters walks them once with this; a repeated name means what [`Params::last`] and
+    /// [`Params::cookie`] say.
     pub fn iter(&self) -> Pairs<'a> {
         Pairs { rest: self.bytes }
     }
 
-    /// The value of `name`, compared byte for byte. Where a name is repeated the last one counts: nginx sends every
-    /// `fastcgi_param` line of a location, and PHP, which administrators write those lines for, takes the last.
+    /// The value of `name`, compared byte for byte. Where a name is repeated the last one counts: nginx sends
+    /// every `fastcgi_param` line of a location, and PHP, which administrators write those lines for, takes
+    /// the last.
     pub fn last(&self, name: &[u8]) -> Option<&'a [u8]> {
         self.iter().filter(|(n, _)| *n == name).last().map(|(_, value)| value)
     }
 
-    /// All `HTTP_COOKIE` values as one cookie string, empty without any. It is the one name of which every value
-    /// counts: nginx sends two `Cookie` lines of a client as two parameters. Joined with `; ` as in RFC 9113 §8.2.3,
-    /// and copied only where there are several.
+    /// All `HTTP_COOKIE` values as one cookie string, empty without any. It is the one name of which every
+    /// value counts: nginx sends two `Cookie` lines of a client as two parameters. Joined with `; ` as in RFC
+    /// 9113 §8.2.3, and copied only where there are several.
     pub fn cookie(&self) -> Cow<'a, [u8]> {
         let mut values = self.iter().filter(|(n, v)| *n == b"HTTP_COOKIE" && !v.is_empty()).map(|(_, v)| v);
         let mut joined = Cow::Borrowed(values.next().unwrap_or_default());
@@ -95,7 +97,8 @@ fn split_pair(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     Some((name, value, rest))
 }
 
-/// A length is one byte up to 127, else four bytes with the top bit set. Small lengths in the long form are fine.
+/// A length is one byte up to 127, else four bytes with the top bit set. Small lengths in the long form are
+/// fine.
 fn split_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let (&first, rest) = bytes.split_first()?;
     if first < 0x80 {

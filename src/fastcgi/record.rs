@@ -48,8 +48,8 @@ impl Role {
     }
 }
 
-/// How a request ended, at the level of the protocol (FastCGI 1.0 §5.5). There is no `FCGI_OVERLOADED` (2): servers
-/// ignore it, so an overload is told as a 503.
+/// How a request ended, at the level of the protocol (FastCGI 1.0 §5.5). There is no `FCGI_OVERLOADED` (2):
+/// servers ignore it, so an overload is told as a 503.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum ProtocolStatus {

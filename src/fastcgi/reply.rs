@@ -6,15 +6,17 @@ use super::record::{
     UNKNOWN_TYPE,
 };
 
-/// What an empty header block becomes. A reply without a status is a 200 to every server, and for an access check
-/// that is an allow (lighttpd's authorizer even grants on an empty STDOUT), so silence must be made to say no.
+/// What an empty header block becomes. A reply without a status is a 200 to every server, and for an access
+/// check that is an allow (lighttpd's authorizer even grants on an empty STDOUT), so silence must be made to
+/// say no.
 const EMPTY_IS_REFUSED: &[u8] = b"Status: 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
 
-/// Appends a whole reply to `out`: `header_block` (with its closing empty line) and `body` as STDOUT records, the
-/// end of STDOUT, `END_REQUEST`. One buffer, so that it leaves in one write; the same for both roles
+/// Appends a whole reply to `out`: `header_block` (with its closing empty line) and `body` as STDOUT records,
+/// the end of STDOUT, `END_REQUEST`. One buffer, so that it leaves in one write; the same for both roles
 /// (FastCGI 1.0 §6.2, §6.3).
 ///
-/// An empty `header_block` is a defect of the caller and goes out as a 503 without body, never as a silent 200.
+/// An empty `header_block` is a defect of the caller and goes out as a 503 without body, never as a silent
+/// 200.
 pub fn encode_reply(id: u16, header_block: &[u8], body: &[u8], out: &mut Vec<u8>) {
     let (head, body) =
         if header_block.is_empty() { (EMPTY_IS_REFUSED, &[][..]) } else { (header_block, body) };
@@ -34,7 +36,8 @@ pub fn encode_reply(id: u16, header_block: &[u8], body: &[u8], out: &mut Vec<u8>
     encode_end(id, out);
 }
 
-/// Appends `data` as STDOUT records. Without data it appends nothing, since an empty record would end the stream.
+/// Appends `data` as STDOUT records. Without data it appends nothing, since an empty record would end the
+/// stream.
 pub fn encode_stdout(id: u16, data: &[u8], out: &mut Vec<u8>) {
     for content in data.chunks(RECORD_CONTENT_MAX) {
         out.extend_from_slice(&stdout_header(id, content.len() as u16));
@@ -54,7 +57,8 @@ pub fn encode_end(id: u16, out: &mut Vec<u8>) {
     encode_end_request(id, ProtocolStatus::RequestComplete, out);
 }
 
-/// Appends `END_REQUEST` alone, application status 0: all there is to say to a request that was not carried out.
+/// Appends `END_REQUEST` alone, application status 0: all there is to say to a request that was not carried
+/// out.
 pub(super) fn encode_end_request(id: u16, status: ProtocolStatus, out: &mut Vec<u8>) {
     out.extend_from_slice(&Header::new(END_REQUEST, id, 8).to_bytes());
     out.extend_from_slice(&[0, 0, 0, 0, status as u8, 0, 0, 0]);
@@ -67,7 +71,8 @@ pub(super) fn encode_unknown_type(kind: u8, out: &mut Vec<u8>) {
 }
 
 /// Appends `GET_VALUES_RESULT` for the names that `query`, the content of a `GET_VALUES` record, asks for
-/// (FastCGI 1.0 §4.1). Unknown names are left out, and each known one is answered once however often it is asked.
+/// (FastCGI 1.0 §4.1). Unknown names are left out, and each known one is answered once however often it is
+/// asked.
 ///
 /// # Errors
 /// [`Malformed`] if `query` does not divide into pairs; nothing is appended then.

@@ -1,8 +1,10 @@
-//! Looks at files for requests: in place where the disk answers at once, on threads apart where it takes its time.
+//! Looks at files for requests: in place where the disk answers at once, on threads apart where it takes its
+//! time.
 //!
-//! A look that the system's cache answers takes 1 or 2 µs; handing it to another thread costs 40 µs of processor time. A
-//! look that waits for a sleeping disk or a NAS holds up everybody whose requests are answered on the same thread: after one
-//! of those, others go to threads apart, until the disk has had time to wake up.
+//! A look that the system's cache answers takes 1 or 2 µs; handing it to another thread costs 40 µs of
+//! processor time. A look that waits for a sleeping disk or a NAS holds up everybody whose requests are
+//! answered on the same thread: after one of those, others go to threads apart, until the disk has had time
+//! to wake up.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

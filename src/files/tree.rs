@@ -1,5 +1,5 @@
-//! The directories in which the gallery's files lie: a path in, the file it names or a description of it out. Blocks on the
-//! file system. A link is followed only as the setting `symlinks` says.
+//! The directories in which the gallery's files lie: a path in, the file it names or a description of it out.
+//! Blocks on the file system. A link is followed only as the setting `symlinks` says.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -67,7 +67,8 @@ pub enum Unsendable {
 }
 
 impl Unsendable {
-    /// Whether there is nothing under this name, not even a link: where that leads, a server may see what the gate does not.
+    /// Whether there is nothing under this name, not even a link: where that leads, a server may see what the
+    /// gate does not.
     pub fn is_absent(&self) -> bool {
         matches!(self, Unsendable::Missing { error, by_link: false, .. } if error.kind() == io::ErrorKind::NotFound)
     }

@@ -1,5 +1,6 @@
-//! A way from a directory to what is below it, one segment at a time and by descriptors, so that nobody can change it behind
-//! our back. A symbolic link is read, and followed by the same steps, only as the setting `symlinks` allows.
+//! A way from a directory to what is below it, one segment at a time and by descriptors, so that nobody can
+//! change it behind our back. A symbolic link is read, and followed by the same steps, only as the setting
+//! `symlinks` allows.
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
@@ -19,8 +20,8 @@ const MAX_LINKS: usize = 40;
 /// Steps of one way, at most: links may lead back and forth.
 const MAX_STEPS: usize = 1024;
 
-/// A directory to start from. Its own permission to be listed is not needed, and a directory that is mounted when somebody
-/// comes is mounted.
+/// A directory to start from. Its own permission to be listed is not needed, and a directory that is mounted
+/// when somebody comes is mounted.
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Why the way ends early.
@@ -97,8 +98,8 @@ impl<'a> Walk<'a> {
         self.link.is_some()
     }
 
-    /// Goes on along `path` to the file at its end, to which `arrive` is called with its directory and its name in it;
-    /// that must not follow a link, but say [`Errno::LOOP`].
+    /// Goes on along `path` to the file at its end, to which `arrive` is called with its directory and its
+    /// name in it; that must not follow a link, but say [`Errno::LOOP`].
     pub(crate) fn arrive<T>(
         &mut self,
         path: &'a str,

@@ -1,5 +1,5 @@
-//! Finds out who asks and what the file is, in two rounds of questions to the database or, where a guess is right, in one;
-//! what follows from it is [`access::decide`]'s to say.
+//! Finds out who asks and what the file is, in two rounds of questions to the database or, where a guess is
+//! right, in one; what follows from it is [`access::decide`]'s to say.
 
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
@@ -38,9 +38,10 @@ pub struct Judgement {
 impl Gate {
     /// Finds out who asks and what the file is, and decides.
     ///
-    /// Two rounds of questions to the database: who is it and what is it; then, what may they see. Where there is a guess
-    /// at the second round's questions they are asked in the first, and again unless the answers make a yes. An unknown
-    /// file takes the same two rounds as a denied one, so that the clock tells them apart no better than the answer does.
+    /// Two rounds of questions to the database: who is it and what is it; then, what may they see. Where
+    /// there is a guess at the second round's questions they are asked in the first, and again unless the
+    /// answers make a yes. An unknown file takes the same two rounds as a denied one, so that the clock tells
+    /// them apart no better than the answer does.
     ///
     /// # Errors
     /// When the database did not answer: then there is no verdict.
@@ -131,8 +132,9 @@ impl Gate {
             self.guesses.learn(session, named.session, private_album(&verdict, &claims));
         }
 
-        // Covers cost a third round, so they are asked for only after a no; after every no that depends on the file, even
-        // where it cannot help, so that an unknown file takes as long as one of a higher level.
+        // Covers cost a third round, so they are asked for only after a no; after every no that depends on
+        // the file, even where it cannot help, so that an unknown file takes as long as one of a higher
+        // level.
         let depends_on_the_file = matches!(verdict, Verdict::Deny(denial) if denial != Denial::NoAccess);
         if self.settings.policy.covers && target.kind().is_some() && depends_on_the_file {
             let images: Vec<u32> = claims.iter().map(|claim| claim.image.id).collect();
@@ -154,8 +156,8 @@ impl Gate {
         })
     }
 
-    /// The accounts that this evidence will turn out to name and the private albums that will matter, if there is reason
-    /// to think so.
+    /// The accounts that this evidence will turn out to name and the private albums that will matter, if
+    /// there is reason to think so.
     fn guess(&self, evidence: &Evidence, gallery: &Gallery) -> Option<([u32; IDS], Vec<u32>)> {
         if gallery.foreign_sessions.is_some() || evidence.remote_user.is_some() || evidence.key.is_some() {
             return None;
@@ -192,8 +194,8 @@ impl Gate {
         })
     }
 
-    /// What a session's row says. A row that is too old signs nobody in, but an unfinished sign-in stays one: the age is the
-    /// gate's rule and not Piwigo's.
+    /// What a session's row says. A row that is too old signs nobody in, but an unfinished sign-in stays one:
+    /// the age is the gate's rule and not Piwigo's.
     fn sign_in(&self, door: &DoorAndSession) -> SignIn {
         let Some(row) = &door.session else { return SignIn::default() };
         let sign_in = row.sign_in.unwrap_or_else(|error| {

@@ -1,5 +1,5 @@
-//! The one function that joins the rooms: a request in, a reply out. Read it after `lib.rs`; every other room is
-//! one step of it.
+//! The one function that joins the rooms: a request in, a reply out. Read it after `lib.rs`; every other room
+//! is one step of it.
 
 pub mod deliver;
 mod judge;
@@ -150,8 +150,8 @@ impl Gate {
         Ok(reply)
     }
 
-    /// Writes to Piwigo's history what its own `action.php` would write: originals and formats, once per download.
-    /// A visitor who may have a file gets it, also where the row cannot be written.
+    /// Writes to Piwigo's history what its own `action.php` would write: originals and formats, once per
+    /// download. A visitor who may have a file gets it, also where the row cannot be written.
     async fn record(&self, request: &Request<'_>, considered: &Considered) {
         let Ready { database, gallery, .. } = &*considered.ready;
         let (Ok(Target::Record(record)), Some(judgement)) = (&considered.target, &considered.judgement)
@@ -179,10 +179,11 @@ impl Gate {
         }
     }
 
-    /// Everything up to the verdict: reads the request, finds visitor and rows, decides. `as_user` stands in for the
-    /// visitor's own words: judged as a session of that user would be (`check`).
+    /// Everything up to the verdict: reads the request, finds visitor and rows, decides. `as_user` stands in
+    /// for the visitor's own words: judged as a session of that user would be (`check`).
     ///
-    /// Where a table or column turns out to be missing, Piwigo was upgraded: its tables are looked at anew, once.
+    /// Where a table or column turns out to be missing, Piwigo was upgraded: its tables are looked at anew,
+    /// once.
     ///
     /// # Errors
     /// When the database did not answer: then there is no verdict.
@@ -192,7 +193,8 @@ impl Gate {
         as_user: Option<u32>,
     ) -> Result<Considered, DatabaseError> {
         let ready = self.readiness.ready().await?;
-        // Boxed: the many questions make a large future, which a connection need not hold while it waits for a request.
+        // Boxed: the many questions make a large future, which a connection need not hold while it waits for
+        // a request.
         match Box::pin(self.consider_by(ready.clone(), request, as_user)).await {
             Err(error) if error.trouble() == Trouble::Schema => {
                 let ready = self.readiness.anew(&ready, &error).await?;
@@ -220,8 +222,8 @@ impl Gate {
         Ok(Considered { ready, target, judgement, is_left_to_piwigo })
     }
 
-    /// Everything after the verdict: the answer for a server that is told by `deliver`. Refusals go to the log. No
-    /// derivative is made: the answer for one that would be is as if it had been.
+    /// Everything after the verdict: the answer for a server that is told by `deliver`. Refusals go to the
+    /// log. No derivative is made: the answer for one that would be is as if it had been.
     pub async fn reply(&self, request: &Request<'_>, considered: &Considered, deliver: Deliver) -> Reply {
         self.reply_with(None, request, considered, deliver).await
     }
@@ -285,8 +287,8 @@ impl Gate {
         }
     }
 
-    /// Sends the visitor on to Piwigo's `action.php`, where the server's file leads there. Piwigo decides alone: nothing was
-    /// judged.
+    /// Sends the visitor on to Piwigo's `action.php`, where the server's file leads there. Piwigo decides
+    /// alone: nothing was judged.
     fn leave_to_piwigo(&self, request: &Request<'_>, considered: &Considered, deliver: Deliver) -> Reply {
         if !request.hands_over_downloads || deliver == Deliver::Authorize {
             if !self.misleading_file_was_told.swap(true, Ordering::Relaxed) {
@@ -333,8 +335,8 @@ impl Gate {
         }
     }
 
-    /// The one refusal, with its reason in the log only. With `deny = "login"`, who is not signed in and opens the
-    /// address itself is sent to sign in, for a file that exists as for one that does not.
+    /// The one refusal, with its reason in the log only. With `deny = "login"`, who is not signed in and
+    /// opens the address itself is sent to sign in, for a file that exists as for one that does not.
     fn refuse(&self, request: &Request<'_>, considered: &Considered, why: Why) -> Reply {
         let visitor = considered.judgement.as_ref().map(|judgement| &judgement.visitor);
         let gallery = &considered.ready.gallery;

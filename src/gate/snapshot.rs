@@ -1,5 +1,5 @@
-//! The database, once it has been reached and verified, with Piwigo's settings as its config table has them now: never
-//! older than a second, and asked for by one request at a time while the database is away.
+//! The database, once it has been reached and verified, with Piwigo's settings as its config table has them
+//! now: never older than a second, and asked for by one request at a time while the database is away.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,8 +68,8 @@ impl Readiness {
     /// Looks for the database. One that is away is no error: it is looked for again when a request needs it.
     ///
     /// # Errors
-    /// When the settings cannot work, or the database refuses this user or lacks a table, column or right: waiting
-    /// would not help.
+    /// When the settings cannot work, or the database refuses this user or lacks a table, column or right:
+    /// waiting would not help.
     pub async fn open(settings: Arc<Settings>) -> Result<Self, SettingsError> {
         // What the files say must make sense now, not when the database comes.
         tell_of_address(&settings, &resolve(&settings, &[])?);
@@ -99,9 +99,9 @@ impl Readiness {
         Ok(readiness)
     }
 
-    /// The database and Piwigo's settings, looked at anew because a statement met a missing table or column: Piwigo may
-    /// have been upgraded under us. Of many requests that find so at once, the first looks; and where looking does not
-    /// help, it is not done more often than twice a second.
+    /// The database and Piwigo's settings, looked at anew because a statement met a missing table or column:
+    /// Piwigo may have been upgraded under us. Of many requests that find so at once, the first looks; and
+    /// where looking does not help, it is not done more often than twice a second.
     ///
     /// # Errors
     /// When the database is away, or still lacks something.
@@ -110,8 +110,8 @@ impl Readiness {
         self.ready().await
     }
 
-    /// Hears of a question that the database did not answer. Says so in the log, once until it answers again: a page
-    /// of thumbnails is no reason for a hundred lines.
+    /// Hears of a question that the database did not answer. Says so in the log, once until it answers again:
+    /// a page of thumbnails is no reason for a hundred lines.
     pub fn failed(&self, error: &DatabaseError) {
         // Whoever asks for too much makes no outage for the others.
         if error.trouble() == Trouble::Busy {
@@ -137,8 +137,8 @@ impl Readiness {
         }
         let asked_at = Instant::now();
         let mut refresh = self.refresh.lock().await;
-        // What was read while this request waited is news to it, however long the reading took: or else all who
-        // wait would read one after another as soon as that takes longer than SETTINGS_AGE.
+        // What was read while this request waited is news to it, however long the reading took: or else all
+        // who wait would read one after another as soon as that takes longer than SETTINGS_AGE.
         let is_news = |ready: &Arc<Ready>| ready.read_at >= asked_at && !self.suspect.load(Ordering::Relaxed);
         if let Some(ready) = self.usable().or_else(|| self.current().filter(is_news)) {
             return Ok(ready);
@@ -267,7 +267,8 @@ impl Readiness {
         (by(self.settings.symlinks.clone()), by(Symlinks::All))
     }
 
-    /// The config table's settings and, if they are asked for, the sites as rows of it: both are Piwigo's settings.
+    /// The config table's settings and, if they are asked for, the sites as rows of it: both are Piwigo's
+    /// settings.
     async fn config(&self, database: &Database) -> Result<Vec<(String, Vec<u8>)>, DatabaseError> {
         let mut config = database.config().await?;
         if self.settings.parent_sites {
@@ -328,8 +329,8 @@ fn tell_of_address(settings: &Settings, gallery: &Gallery) {
     }
 }
 
-/// Whether the directory `site` of the root's parent is another than the root, by whatever name or link: through it all
-/// that is private in the gallery could be asked for as something beside it.
+/// Whether the directory `site` of the root's parent is another than the root, by whatever name or link:
+/// through it all that is private in the gallery could be asked for as something beside it.
 fn is_beside(root: &Path, site: &str) -> bool {
     root.parent().is_some_and(|parent| {
         let directory = parent.join(site);

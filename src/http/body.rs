@@ -1,5 +1,6 @@
-//! The bytes of an open file, read piece by piece where waiting for a disk holds up nobody, and never more or fewer than were
-//! announced: a file that has become shorter meanwhile is an error, and what was appended to it is not sent.
+//! The bytes of an open file, read piece by piece where waiting for a disk holds up nobody, and never more or
+//! fewer than were announced: a file that has become shorter meanwhile is an error, and what was appended to
+//! it is not sent.
 
 use std::fs::File;
 use std::io;
@@ -30,7 +31,8 @@ impl Body {
         self.end.saturating_sub(self.next)
     }
 
-    /// Reads the next piece into `piece`, as one STDOUT record of the request `id`; at the end it leaves that empty.
+    /// Reads the next piece into `piece`, as one STDOUT record of the request `id`; at the end it leaves that
+    /// empty.
     ///
     /// # Errors
     /// What the system says; `UnexpectedEof` if the file is shorter now.

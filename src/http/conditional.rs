@@ -1,5 +1,5 @@
-//! The conditions of a request and a file's validators in; whether the file is sent at all out (RFC 9110 §13). A date or
-//! list that cannot be read is no match.
+//! The conditions of a request and a file's validators in; whether the file is sent at all out (RFC 9110
+//! §13). A date or list that cannot be read is no match.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,8 +8,8 @@ use super::validators::Validators;
 /// Longest header that is read, in bytes; of a longer one nothing matches.
 const MAX_HEADER: usize = 4096;
 
-/// By its date a file is known only once the second is over in which it was written (RFC 9110 §8.8.2.2). That the visitor's copy is
-/// of the end of that second, the visitor must know (RFC 9110 §13.1.5).
+/// By its date a file is known only once the second is over in which it was written (RFC 9110 §8.8.2.2). That
+/// the visitor's copy is of the end of that second, the visitor must know (RFC 9110 §13.1.5).
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// What a request says about its wishes: header values as they came.

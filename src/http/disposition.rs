@@ -1,12 +1,12 @@
-//! The name that a photo's owner gave it in, the value of `Content-Disposition` out (RFC 6266, RFC 8187), so that a
-//! browser saves `Été à Paris.jpg` and not `action.php` (Piwigo: action.php).
+//! The name that a photo's owner gave it in, the value of `Content-Disposition` out (RFC 6266, RFC 8187), so
+//! that a browser saves `Été à Paris.jpg` and not `action.php` (Piwigo: action.php).
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::piwigo::records::{Claim, Ownership};
 
-/// Longest name that is sent, in bytes: with a path of 255 characters, both percent-encoded, the header still fits the
-/// 4 KiB that nginx has for it.
+/// Longest name that is sent, in bytes: with a path of 255 characters, both percent-encoded, the header still
+/// fits the 4 KiB that nginx has for it.
 const MAX_NAME: usize = 160;
 
 /// Longest extension that is kept when a name is cut, in bytes.
@@ -23,7 +23,8 @@ pub struct Disposition {
 }
 
 impl Disposition {
-    /// For the file of `claim`: the row's own name with this file's extension, or else the name that it has on disk.
+    /// For the file of `claim`: the row's own name with this file's extension, or else the name that it has
+    /// on disk.
     pub fn of(claim: &Claim, download: bool) -> Self {
         let on_disk = claim.file.rsplit_once('/').map_or(claim.file.as_str(), |(_, name)| name);
         let Some(given) = claim.name.as_deref().map(decoded).filter(|name| !tidy(name).is_empty()) else {
@@ -75,8 +76,8 @@ fn decoded(name: &str) -> String {
     text
 }
 
-/// Without control characters and those that turn the direction of writing (`gpj.exe` read backwards), and without
-/// folders.
+/// Without control characters and those that turn the direction of writing (`gpj.exe` read backwards), and
+/// without folders.
 fn tidy(name: &str) -> String {
     let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
     let name: String = name.chars().filter(|&c| !c.is_control() && !turns(c)).collect();

@@ -1,5 +1,6 @@
-//! The header `Range` and a file's length in; which bytes to send out (RFC 9110 §14). Only one range is answered as such: of
-//! several the whole file is sent, as the standard allows, and so of what cannot be read.
+//! The header `Range` and a file's length in; which bytes to send out (RFC 9110 §14). Only one range is
+//! answered as such: of several the whole file is sent, as the standard allows, and so of what cannot be
+//! read.
 
 /// Longest header that is read, in bytes: two numbers of 64 bits, and room.
 const MAX_HEADER: usize = 256;

@@ -1,5 +1,5 @@
-//! A [`Reply`] in, the CGI header block and body for one web server out (RFC 3875 §6). Two rules hold here and
-//! nowhere else has to remember them: a redirect header goes out only with an explicit `Status: 200` and
+//! A [`Reply`] in, the CGI header block and body for one web server out (RFC 3875 §6). Two rules hold here
+//! and nowhere else has to remember them: a redirect header goes out only with an explicit `Status: 200` and
 //! alone, and every refusal is the same bytes whatever its reason (docs/spec/servers.md §1.1 to §1.4).
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode};
@@ -337,8 +337,8 @@ impl Reply {
         }
     }
 
-    /// The same with a name for the visitor, which Apache's `mod_authnz_fcgi` takes out of the answer. It is the same for all:
-    /// nothing but Apache's log needs to know.
+    /// The same with a name for the visitor, which Apache's `mod_authnz_fcgi` takes out of the answer. It is
+    /// the same for all: nothing but Apache's log needs to know.
     #[must_use]
     pub fn for_authenticator(self) -> Self {
         match self.for_authorizer() {
@@ -462,7 +462,8 @@ fn address_parameter(asks_for_address: bool) -> &'static str {
     if asks_for_address { "&ajaxload=true" } else { "" }
 }
 
-/// Says what a file is, for a server that does not know by itself (`mod_fcgid`), and whether it must be saved.
+/// Says what a file is, for a server that does not know by itself (`mod_fcgid`), and whether it must be
+/// saved.
 fn push_type(path: &str, text: &mut String) -> bool {
     let known = media::content_type(path);
     let _ = write!(text, "Content-Type: {}\r\n{}", known.unwrap_or(media::UNKNOWN), media::sandbox(path));

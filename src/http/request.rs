@@ -48,7 +48,8 @@ pub fn needs_no_body(params: &Params<'_>) -> bool {
 pub enum Server {
     /// nginx: understands `X-Accel-Redirect`.
     Nginx,
-    /// lighttpd: its authorizer mode serves the file when a reply is missing, so it is never answered 200 there.
+    /// lighttpd: its authorizer mode serves the file when a reply is missing, so it is never answered 200
+    /// there.
     Lighttpd,
     /// Caddy: `rewrite` reads a path in a header by other rules in each of its versions.
     Caddy,
@@ -77,8 +78,8 @@ pub struct Request<'a> {
     pub deliver: Option<Deliver>,
     /// The server sends a visitor on to `i.php` where the answer says so; not by `GATE_LOCAL_REDIRECT=no`.
     pub hands_over: bool,
-    /// `GATE_ACTION_PHP=hand-over`, set by the server's own file: the server sends a visitor on to Piwigo's `action.php` where
-    /// the answer says so.
+    /// `GATE_ACTION_PHP=hand-over`, set by the server's own file: the server sends a visitor on to Piwigo's
+    /// `action.php` where the answer says so.
     pub hands_over_downloads: bool,
     /// `GATE_NAMES_FILE=yes`, set by nginx's file where it only asks: nginx serves the file that the yes
     /// names.
@@ -88,11 +89,11 @@ pub struct Request<'a> {
     pub cache_apart: bool,
     /// `GATE_SYMLINKS=same-owner`, set by nginx's file where it says `disable_symlinks if_not_owner`.
     pub server_looks_at_links: bool,
-    /// `GATE_XSENDFILE=raw`, set by the server's own file: the server takes the path in `X-Sendfile` as it stands. Some versions
-    /// of Apache's `mod_xsendfile` percent-decode it first (`XSendFileUnescape`).
+    /// `GATE_XSENDFILE=raw`, set by the server's own file: the server takes the path in `X-Sendfile` as it
+    /// stands. Some versions of Apache's `mod_xsendfile` percent-decode it first (`XSendFileUnescape`).
     pub sendfile_is_raw: bool,
-    /// `GATE_URL_PREFIX`, set by the server's own file: where the gallery is mounted. Counts where the settings do not say
-    /// so; a program on shared hosting is started without arguments and environment.
+    /// `GATE_URL_PREFIX`, set by the server's own file: where the gallery is mounted. Counts where the
+    /// settings do not say so; a program on shared hosting is started without arguments and environment.
     pub url_prefix: Option<&'a str>,
     /// `REMOTE_USER`, or else `REDIRECT_REMOTE_USER`, but only where the server's own file says by
     /// `GATE_REMOTE_USER=verified` that somebody checked the password: nginx passes on the name of any
@@ -100,7 +101,8 @@ pub struct Request<'a> {
     pub remote_user: Option<&'a [u8]>,
     /// The header `X-PIWIGO-API`.
     pub api_key: Option<&'a [u8]>,
-    /// The header `X-Forwarded-For`, which a client may have written. It counts with the setting `session_address` only.
+    /// The header `X-Forwarded-For`, which a client may have written. It counts with the setting
+    /// `session_address` only.
     pub forwarded_for: Option<&'a [u8]>,
     /// `Sec-Fetch-Dest: document`: a person opens the address itself, it is no picture of a page.
     pub is_navigation: bool,

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
-/// The time from 1970 to the year 10000, which no HTTP date can say (`httpdate` panics there, and before 1970).
+/// The time from 1970 to the year 10000, which no HTTP date can say (`httpdate` panics there, and before
+/// 1970).
 const END_OF_HTTP_DATES: Duration = Duration::from_hours(70_389_528);
 
 /// The validators of one state of a file.

@@ -1,5 +1,5 @@
-//! Keys that sign a visitor in without a cookie (Piwigo: `auth_key_login`): `?auth=` keys that Piwigo mails, and API
-//! keys with a secret. Only their form is known here.
+//! Keys that sign a visitor in without a cookie (Piwigo: `auth_key_login`): `?auth=` keys that Piwigo mails,
+//! and API keys with a secret. Only their form is known here.
 
 /// A key as a request brings it. Its `Debug` text holds no secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -50,7 +50,8 @@ fn is_word(text: &str, length: usize) -> bool {
     text.len() == length && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// The value of the parameter `auth` of a raw query, percent-decoded; `None` if it is absent, given twice or an array.
+/// The value of the parameter `auth` of a raw query, percent-decoded; `None` if it is absent, given twice or
+/// an array.
 pub fn parameter(query: &[u8]) -> Option<Vec<u8>> {
     let mut found = None;
     for part in query.split(|&byte| byte == b'&') {

@@ -1,5 +1,5 @@
-//! One cookie's value out of a request's `Cookie` header, found the way PHP finds it. Another reading would be a way
-//! to be somebody else for the gate than for Piwigo.
+//! One cookie's value out of a request's `Cookie` header, found the way PHP finds it. Another reading would
+//! be a way to be somebody else for the gate than for Piwigo.
 
 use std::borrow::Cow;
 
@@ -7,8 +7,9 @@ use percent_encoding::percent_decode;
 
 /// The value of the cookie `name` as `$_COOKIE[name]` would hold it, percent-decoded once (`+` stays `+`).
 ///
-/// PHP splits at `;`, turns `.` and space in a cookie's name into `_`, and of two cookies of one name takes the first.
-/// A cookie `name[…]` makes the whole an array, wherever it stands; then, as for no cookie at all, there is no value.
+/// PHP splits at `;`, turns `.` and space in a cookie's name into `_`, and of two cookies of one name takes
+/// the first. A cookie `name[…]` makes the whole an array, wherever it stands; then, as for no cookie at all,
+/// there is no value.
 pub fn cookie_value<'a>(header: &'a [u8], name: &str) -> Option<Cow<'a, [u8]>> {
     let mut first = None;
     for cookie in header.split(|&b| b == b';') {

@@ -9,7 +9,8 @@ use super::visitor::Status;
 pub struct Gallery {
     /// Where its files are.
     pub layout: Layout,
-    /// `upload_dir`, relative and with its trailing slash; `None` if it is not below the gallery's root, or made by code.
+    /// `upload_dir`, relative and with its trailing slash; `None` if it is not below the gallery's root, or
+    /// made by code.
     pub upload_dir: Option<String>,
     /// Its enabled sizes.
     pub derivatives: DerivativeConfig,
@@ -43,12 +44,14 @@ pub struct Gallery {
     pub picture_extensions: Vec<String>,
     /// Whether other formats of a photo are offered.
     pub formats: bool,
-    /// How Piwigo's pages link to a resized picture: 0: by its path if it exists, else by `i.php`, 1: by its path, 2: by `i.php`; `None` if
-    /// code makes it. The gate judges all of them; `doctor` looks whether the web server lets them through.
+    /// How Piwigo's pages link to a resized picture: 0: by its path if it exists, else by `i.php`, 1: by its
+    /// path, 2: by `i.php`; `None` if code makes it. The gate judges all of them; `doctor` looks whether the
+    /// web server lets them through.
     pub derivative_url_style: Option<u32>,
 }
 
-/// Under this name the directories of the table `sites` stand among the rows of the config table, where no setting has it.
+/// Under this name the directories of the table `sites` stand among the rows of the config table, where no
+/// setting has it.
 pub const SITE: &str = "sites.galleries_url";
 
 /// Whose downloads go into Piwigo's history (Piwigo: `do_log`).

@@ -32,8 +32,8 @@ impl Layout {
         self.parent_sites.iter().any(|site| path.starts_with(site))
     }
 
-    /// The path relative to the root's parent, of a URL's path that is in such a directory: browsers make `/ext/p.png` of
-    /// Piwigo's `/piwigo/../ext/p.png`.
+    /// The path relative to the root's parent, of a URL's path that is in such a directory: browsers make
+    /// `/ext/p.png` of Piwigo's `/piwigo/../ext/p.png`.
     pub(crate) fn beside_the_root<'a>(&self, path: &'a str) -> Option<&'a str> {
         let (above, _) = self.url_prefix.rsplit_once('/')?;
         let path = path.strip_prefix(above)?.strip_prefix('/')?;

@@ -1,4 +1,5 @@
-//! Piwigo's own formats and rules as pure values and functions: PHP literals, settings, sizes, rows, sessions, keys.
+//! Piwigo's own formats and rules as pure values and functions: PHP literals, settings, sizes, rows,
+//! sessions, keys.
 
 pub mod auth_key;
 pub mod cookie;

@@ -6,11 +6,12 @@ use subtle::ConstantTimeEq as _;
 
 const ALPHABET: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// Largest accepted exponent of the number of rounds: 2^20 take about 0.2 s. phpass itself writes 8 to 13, Piwigo
-/// 13 to 18.
+/// Largest accepted exponent of the number of rounds: 2^20 take about 0.2 s. phpass itself writes 8 to 13,
+/// Piwigo 13 to 18.
 const MAX_COST: u32 = 20;
 
-/// Whether `password` is the one that was hashed to `stored`. Takes up to 0.2 s of processor time: not for async threads.
+/// Whether `password` is the one that was hashed to `stored`. Takes up to 0.2 s of processor time: not for
+/// async threads.
 pub fn verify(password: &[u8], stored: &[u8]) -> bool {
     let computed = if stored.starts_with(b"$P$") {
         match portable(password, stored) {

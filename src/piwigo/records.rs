@@ -1,5 +1,6 @@
-//! Rows of Piwigo's tables `images` and `categories`, as far as a verdict needs them, and the file that a row owns
-//! (docs/spec/piwigo.md, "Files and their rows"). Values only: the questions that fetch them are in `database`.
+//! Rows of Piwigo's tables `images` and `categories`, as far as a verdict needs them, and the file that a row
+//! owns (docs/spec/piwigo.md, "Files and their rows"). Values only: the questions that fetch them are in
+//! `database`.
 
 /// A row of `images`, as far as a verdict needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]

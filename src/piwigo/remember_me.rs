@@ -19,7 +19,8 @@ pub struct RememberMe {
 }
 
 impl RememberMe {
-    /// Reads the cookie's decoded value, `UID-TIME-KEY`. Only the canonical numbers that Piwigo writes are read.
+    /// Reads the cookie's decoded value, `UID-TIME-KEY`. Only the canonical numbers that Piwigo writes are
+    /// read.
     pub fn parse(value: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(value).ok()?;
         let mut parts = text.split('-');
@@ -30,13 +31,14 @@ impl RememberMe {
         Some(RememberMe { user: number(user)?, time: number(time)?, key: key.as_bytes().to_vec() })
     }
 
-    /// Whether the cookie is neither older than `length` seconds nor from the future; `now` in seconds since 1970.
+    /// Whether the cookie is neither older than `length` seconds nor from the future; `now` in seconds since
+    /// 1970.
     pub fn is_current(&self, now: u64, length: u64) -> bool {
         self.time <= now && now - self.time <= length
     }
 
-    /// Whether the signature is the one that this gallery makes for the user. `username` and `password` are the
-    /// columns as stored, an absent password is empty. Compared in constant time.
+    /// Whether the signature is the one that this gallery makes for the user. `username` and `password` are
+    /// the columns as stored, an absent password is empty. Compared in constant time.
     pub fn is_signed_by(&self, secret_key: &[u8], username: &[u8], password: &[u8]) -> bool {
         // Without a secret anybody could sign.
         if secret_key.is_empty() {

@@ -1,5 +1,5 @@
-//! Piwigo's sessions: from the visitor's cookie to the id of a row of the table `sessions`, and from that row's data to
-//! the id of the user who is signed in, and whether that sign-in is over.
+//! Piwigo's sessions: from the visitor's cookie to the id of a row of the table `sessions`, and from that
+//! row's data to the id of the user who is signed in, and whether that sign-in is over.
 
 use std::net::Ipv4Addr;
 
@@ -7,14 +7,16 @@ use super::cookie::cookie_value;
 use super::php::unserialize::{Keep, Reader, UnserializeError};
 use super::php::value::PhpValue;
 
-/// The column `sessions.data` is a MEDIUMTEXT: it cannot hold more. Reading takes time in proportion and no memory.
+/// The column `sessions.data` is a MEDIUMTEXT: it cannot hold more. Reading takes time in proportion and no
+/// memory.
 const MAX_SESSION_BYTES: usize = 1 << 24;
 
-/// Session ids that PHP makes are 22 to 256 characters long, by default 26 or 32; the table's column holds 50.
+/// Session ids that PHP makes are 22 to 256 characters long, by default 26 or 32; the table's column holds
+/// 50.
 const SESSION_ID_LEN: std::ops::RangeInclusive<usize> = 16..=128;
 
-/// The session id in the cookie called `cookie_name` (Piwigo: `$conf['session_name']`); `None` without such a cookie or
-/// if the value is no id that PHP would have made.
+/// The session id in the cookie called `cookie_name` (Piwigo: `$conf['session_name']`); `None` without such a
+/// cookie or if the value is no id that PHP would have made.
 pub fn session_id(cookie_header: &[u8], cookie_name: &str) -> Option<String> {
     let value = cookie_value(cookie_header, cookie_name)?;
     let is_id = SESSION_ID_LEN.contains(&value.len())
@@ -22,13 +24,14 @@ pub fn session_id(cookie_header: &[u8], cookie_name: &str) -> Option<String> {
     String::from_utf8(value.into_owned()).ok().filter(|_| is_id)
 }
 
-/// The id of the session's row (Piwigo: `get_remote_addr_session_hash`): the session id behind a prefix made of the first
-/// two octets of an IPv4 address, if `use_ip_address` (`$conf['session_use_ip_address']`) says so.
+/// The id of the session's row (Piwigo: `get_remote_addr_session_hash`): the session id behind a prefix made
+/// of the first two octets of an IPv4 address, if `use_ip_address` (`$conf['session_use_ip_address']`) says
+/// so.
 ///
-/// An address with a colon gives no prefix, nor does one without any dot, such as the path of a socket (Piwigo: pull
-/// request 2463; without that change PHP 8 ends with an error there, and PHP 7 goes on without a prefix). Another one
-/// that is not IPv4 gives no session at all. Compare the row's id byte for byte: the database ignores trailing
-/// spaces.
+/// An address with a colon gives no prefix, nor does one without any dot, such as the path of a socket
+/// (Piwigo: pull request 2463; without that change PHP 8 ends with an error there, and PHP 7 goes on without
+/// a prefix). Another one that is not IPv4 gives no session at all. Compare the row's id byte for byte: the
+/// database ignores trailing spaces.
 pub fn session_row_id(use_ip_address: bool, address: BoundTo<'_>, session_id: &str) -> Option<String> {
     if !use_ip_address {
         return Some(session_id.to_owned());
@@ -51,7 +54,8 @@ pub fn session_row_id(use_ip_address: bool, address: BoundTo<'_>, session_id: &s
 pub enum BoundTo<'a> {
     /// `REMOTE_ADDR`, as PHP sees it.
     RemoteAddr(&'a str),
-    /// The value of the header X-Forwarded-For, of which the first address counts (Piwigo: pull request 2116).
+    /// The value of the header X-Forwarded-For, of which the first address counts (Piwigo: pull request
+    /// 2116).
     ForwardedFor(&'a str),
 }
 
@@ -107,7 +111,8 @@ impl Handler {
 /// sign-in is unfinished if the variable of the second factor is there and holds anything but `true`.
 ///
 /// # Errors
-/// Data that does not parse to its very end signs nobody in, as in PHP; so does another `session.serialize_handler`.
+/// Data that does not parse to its very end signs nobody in, as in PHP; so does another
+/// `session.serialize_handler`.
 pub fn sign_in(data: &[u8]) -> Result<SignIn, UnreadableSession> {
     if data.len() > MAX_SESSION_BYTES {
         return Err(UnreadableSession::Other);

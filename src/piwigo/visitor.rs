@@ -87,7 +87,8 @@ pub enum Identity {
 }
 
 impl Identity {
-    /// Why a visitor who has named an account counts as a guest all the same, in words for the log and for `check`.
+    /// Why a visitor who has named an account counts as a guest all the same, in words for the log and for
+    /// `check`.
     pub fn why_guest(self) -> Option<&'static str> {
         (self == Identity::Unfinished).then_some(
             "the second factor of the session's sign-in is missing (tf_tries_validated of the plugin two_factor)",

@@ -1,5 +1,5 @@
-//! A word to systemd, where it has started the gate and waits for one (`Type=notify`, `sd_notify(3)`): `systemctl start`
-//! then returns when requests can come, and fails where the set-up cannot work.
+//! A word to systemd, where it has started the gate and waits for one (`Type=notify`, `sd_notify(3)`):
+//! `systemctl start` then returns when requests can come, and fails where the set-up cannot work.
 
 use std::ffi::OsStr;
 use std::io;

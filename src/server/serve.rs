@@ -1,6 +1,7 @@
 //! Accepts connections and answers their requests, one task each: reads bytes, lets [`crate::fastcgi`] make
-//! requests of them, asks the [`Handler`], writes the reply: in one piece, but for a file that the gate sends itself. Owns every clock of the serving side:
-//! header, idle and write timeouts, the cap on connections, and the drain at the end.
+//! requests of them, asks the [`Handler`], writes the reply: in one piece, but for a file that the gate sends
+//! itself. Owns every clock of the serving side: header, idle and write timeouts, the cap on connections, and
+//! the drain at the end.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -45,8 +46,9 @@ const LINGER_BYTES: usize = 16 * 1024 * 1024;
 /// Out of descriptors, most likely: connections get that much time to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Where others may still connect, the queue is empty once it has been silent for so long. Looking at it only once would not
-/// do: the runtime says "nothing there" where it has not heard from the system yet, and after every 128 connections.
+/// Where others may still connect, the queue is empty once it has been silent for so long. Looking at it only
+/// once would not do: the runtime says "nothing there" where it has not heard from the system yet, and after
+/// every 128 connections.
 const LAST_CALL: Duration = Duration::from_millis(20);
 
 /// What answers requests. One function; a panic in it is answered 503.
@@ -308,7 +310,8 @@ async fn part(mut stream: Stream, slot: &Slot, input: &mut [u8]) {
     slot.linger(LINGER, unread).await;
 }
 
-/// Lets the handler answer and encodes its reply; of a file that the gate sends itself only the head, and returns the body.
+/// Lets the handler answer and encodes its reply; of a file that the gate sends itself only the head, and
+/// returns the body.
 async fn answer<H: Handler>(
     decoder: &Decoder,
     request_head: &Head,
@@ -332,7 +335,8 @@ async fn answer<H: Handler>(
         },
     };
     let question = Question::of(request_head.role, &decoder.params());
-    // Who only asks is told in full: nginx, where it keeps what it was told, waits for all that `Content-Length` announces.
+    // Who only asks is told in full: nginx, where it keeps what it was told, waits for all that
+    // `Content-Length` announces.
     let head_only = head_only && question == Question::Which;
     let reply = match question {
         Question::Which => reply,
@@ -377,10 +381,12 @@ async fn send_for_long<H>(sending: impl Future<Output = bool>, slot: &mut Slot, 
     }
 }
 
-/// Writes a file behind its head, piece by piece, and leaves the end of the reply in `output`; false if it did not come to
-/// that. Then the connection must be closed: the server knows by `Content-Length` that something is missing.
+/// Writes a file behind its head, piece by piece, and leaves the end of the reply in `output`; false if it
+/// did not come to that. Then the connection must be closed: the server knows by `Content-Length` that
+/// something is missing.
 ///
-/// Each write may take as long as the whole of a short answer: a film may be watched for hours, as long as it is watched.
+/// Each write may take as long as the whole of a short answer: a film may be watched for hours, as long as it
+/// is watched.
 async fn send(stream: &mut Stream, id: u16, mut body: Body, output: &mut Vec<u8>, limits: &Limits) -> bool {
     let mut piece = std::mem::take(output);
     loop {

@@ -1,4 +1,5 @@
-//! The setting `action_php`, and what counts where the administrator says nothing: who answers Piwigo's script for downloads.
+//! The setting `action_php`, and what counts where the administrator says nothing: who answers Piwigo's
+//! script for downloads.
 
 /// Who answers `action.php`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
@@ -11,8 +12,9 @@ pub enum ActionPhp {
 }
 
 impl ActionPhp {
-    /// The value that counts. What the administrator has said wins. Otherwise the script is Piwigo's where an active plugin
-    /// changes by its own code who may download (`plugins_demand_piwigo`), and the gate's everywhere else.
+    /// The value that counts. What the administrator has said wins. Otherwise the script is Piwigo's where an
+    /// active plugin changes by its own code who may download (`plugins_demand_piwigo`), and the gate's
+    /// everywhere else.
     pub fn in_force(said: Option<Self>, plugins_demand_piwigo: bool) -> Self {
         let default = if plugins_demand_piwigo { ActionPhp::Piwigo } else { ActionPhp::Gate };
         said.unwrap_or(default)

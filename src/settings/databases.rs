@@ -11,7 +11,8 @@ const PIWIGOS_OWN: &str = "piwigo";
 /// What an address begins with.
 const SCHEMES: [&str; 3] = ["mysql://", "mariadb://", "sqlite:"];
 
-/// Shorter than the least, a replica would hardly ever be fit to answer; see `follow_primary` for how often it is asked.
+/// Shorter than the least, a replica would hardly ever be fit to answer; see `follow_primary` for how often
+/// it is asked.
 const LEAST_LAG: Duration = Duration::from_millis(200);
 const GREATEST_LAG: Duration = Duration::from_mins(1);
 
@@ -19,8 +20,8 @@ const GREATEST_LAG: Duration = Duration::from_mins(1);
 pub(super) struct Databases(Vec<String>);
 
 impl Databases {
-    /// Takes texts apart that hold several addresses, as the environment's may. A new one begins where white space is
-    /// followed by what an address begins with, so a password may hold spaces and commas.
+    /// Takes texts apart that hold several addresses, as the environment's may. A new one begins where white
+    /// space is followed by what an address begins with, so a password may hold spaces and commas.
     pub(super) fn split(texts: Option<&[String]>) -> Self {
         let mut addresses: Vec<String> = Vec::new();
         for text in texts.unwrap_or_default() {

@@ -7,8 +7,8 @@ use super::Options;
 use crate::server::listen::{Listen, ListenError, is_local};
 
 impl Listen {
-    /// Reads `listen`, `socket_mode`, `socket_group`, `allow_remote` and whether there is an `allow_from`; `None` if no
-    /// address was given.
+    /// Reads `listen`, `socket_mode`, `socket_group`, `allow_remote` and whether there is an `allow_from`;
+    /// `None` if no address was given.
     pub(super) fn resolve(options: &Options) -> Result<Option<Self>, ListenError> {
         let Some(address) = &options.listen else { return Ok(None) };
         let form = || ListenError::Form(address.clone());

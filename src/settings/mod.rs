@@ -1,8 +1,8 @@
-//! Flags, environment, `gate.toml` and Piwigo's own files in; one checked configuration out. Validated once, at
-//! the start or at SIGHUP, never per request.
+//! Flags, environment, `gate.toml` and Piwigo's own files in; one checked configuration out. Validated once,
+//! at the start or at SIGHUP, never per request.
 //!
-//! Two structs: [`Settings`] needs only files; [`Gallery`](crate::piwigo::gallery::Gallery) needs the config table as well, because that
-//! table wins over Piwigo's files (docs/spec/piwigo.md §7.1).
+//! Two structs: [`Settings`] needs only files; [`Gallery`](crate::piwigo::gallery::Gallery) needs the config
+//! table as well, because that table wins over Piwigo's files (docs/spec/piwigo.md §7.1).
 
 mod action_php;
 mod databases;
@@ -121,7 +121,8 @@ impl Settings {
         }
     }
 
-    /// Resolves the options: `given` (flags and environment) over `gate.toml` over Piwigo's files over defaults.
+    /// Resolves the options: `given` (flags and environment) over `gate.toml` over Piwigo's files over
+    /// defaults.
     ///
     /// # Errors
     /// The first setting that cannot work.
@@ -216,8 +217,8 @@ impl Settings {
     }
 }
 
-/// The gallery that `given` and `gate.toml` name, or in which this program lies, symbolic links resolved; also where the rest
-/// of the settings cannot work.
+/// The gallery that `given` and `gate.toml` name, or in which this program lies, symbolic links resolved;
+/// also where the rest of the settings cannot work.
 ///
 /// # Errors
 /// When none is named, or it is no directory.
@@ -237,8 +238,9 @@ pub fn config_file(given: &Options, config: Option<&Path>) -> Option<PathBuf> {
     Options::file(config, place.as_deref()).ok().flatten()
 }
 
-/// The gallery in whose root this program lies (a `gate.fcgi` on shared hosting), or the working directory, which
-/// `mod_fcgid` sets to the program's. A jail without `/proc` leaves only the name by which the program was started.
+/// The gallery in whose root this program lies (a `gate.fcgi` on shared hosting), or the working directory,
+/// which `mod_fcgid` sets to the program's. A jail without `/proc` leaves only the name by which the program
+/// was started.
 fn gallery_of_this_program() -> Option<PathBuf> {
     let name = || std::env::args_os().next().map(PathBuf::from).filter(|name| name.is_absolute());
     let program = std::env::current_exe().ok().or_else(name);

@@ -1,6 +1,6 @@
 //! What an administrator may set, each by a flag, an environment variable `PIWIGO_GATE_*` or a line of
-//! `gate.toml`; one struct for all three, so that their names cannot drift apart. Not the configuration: that is
-//! [`super::Settings`], in which every value is resolved and checked.
+//! `gate.toml`; one struct for all three, so that their names cannot drift apart. Not the configuration: that
+//! is [`super::Settings`], in which every value is resolved and checked.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,8 +18,8 @@ const MAX_FILE: u64 = 64 * 1024;
 #[serde(deny_unknown_fields, default)]
 #[command(next_help_heading = "Settings")]
 pub struct Options {
-    /// The web server starts several of this program, each for one request at a time (`mod_fcgid`). Nobody says so: it
-    /// shows by the way in which the program is started, and changes defaults only.
+    /// The web server starts several of this program, each for one request at a time (`mod_fcgid`). Nobody
+    /// says so: it shows by the way in which the program is started, and changes defaults only.
     #[arg(skip)]
     #[serde(skip)]
     pub one_of_several: bool,
@@ -35,7 +35,8 @@ pub struct Options {
     /// Group of the unix socket: the web server's, by name or number
     #[arg(long, env = "PIWIGO_GATE_SOCKET_GROUP", value_name = "GROUP")]
     pub socket_group: Option<String>,
-    /// Allow a tcp: address that other machines can reach (they could then claim any identity); needs --allow-from
+    /// Allow a tcp: address that other machines can reach (they could then claim any identity); needs
+    /// --allow-from
     #[arg(long, env = "PIWIGO_GATE_ALLOW_REMOTE", num_args = 0..=1, default_missing_value = "true")]
     pub allow_remote: Option<bool>,
     /// Addresses and networks from which web servers may connect to a tcp: address [default: any]
@@ -97,7 +98,8 @@ pub struct Options {
     /// Whether ?auth= keys count on every address, not on action.php only [default: false]
     #[arg(long, env = "PIWIGO_GATE_AUTH_KEY_EVERYWHERE", value_name = "BOOL")]
     pub auth_key_everywhere: Option<bool>,
-    /// Whether the header X-PIWIGO-API signs a visitor in (Piwigo 16 honours it in ws.php only) [default: false]
+    /// Whether the header X-PIWIGO-API signs a visitor in (Piwigo 16 honours it in ws.php only) [default:
+    /// false]
     #[arg(long, env = "PIWIGO_GATE_API_KEY_HEADER", value_name = "BOOL")]
     pub api_key_header: Option<bool>,
     /// Who answers action.php: the gate, or Piwigo's own script with what plugins add to it [default: gate,
@@ -107,7 +109,8 @@ pub struct Options {
     /// Write the history rows that Piwigo writes for downloads (the database user needs INSERT on that table)
     #[arg(long, env = "PIWIGO_GATE_HISTORY", value_name = "BOOL")]
     pub history: Option<bool>,
-    /// What admins may see: every file that has a record, or what Piwigo's permissions give them [default: all]
+    /// What admins may see: every file that has a record, or what Piwigo's permissions give them [default:
+    /// all]
     #[arg(long, env = "PIWIGO_GATE_ADMINS")]
     pub admins: Option<Admins>,
     /// Status of every refusal: 403, 401 or 404 [default: 403]
@@ -122,17 +125,19 @@ pub struct Options {
     /// Whether who may see an album may see the resized pictures of its cover [default: false]
     #[arg(long, env = "PIWIGO_GATE_COVERS", num_args = 0..=1, default_missing_value = "true")]
     pub covers: Option<bool>,
-    /// Which address Piwigo binds sessions to: what the web server says, or (for a changed Piwigo) the first one of
-    /// the header X-Forwarded-For [default: remote-addr]
+    /// Which address Piwigo binds sessions to: what the web server says, or (for a changed Piwigo) the first
+    /// one of the header X-Forwarded-For [default: remote-addr]
     #[arg(long, env = "PIWIGO_GATE_SESSION_ADDRESS")]
     pub session_address: Option<SessionAddress>,
-    /// Seconds after its last use at which a session counts no more [default: as Piwigo, while its row exists]
+    /// Seconds after its last use at which a session counts no more [default: as Piwigo, while its row
+    /// exists]
     #[arg(long, env = "PIWIGO_GATE_SESSION_MAX_AGE", value_name = "SECONDS")]
     pub session_max_age: Option<u64>,
     /// Directory in which PHP keeps its sessions, where Piwigo does not keep them in its database
     #[arg(long, env = "PIWIGO_GATE_SESSION_FILES", value_name = "DIR")]
     pub session_files: Option<PathBuf>,
-    /// Levels of directories below it: the number before the semicolon of the save path in php.ini [default: 0]
+    /// Levels of directories below it: the number before the semicolon of the save path in php.ini [default:
+    /// 0]
     #[arg(long, env = "PIWIGO_GATE_SESSION_FILES_DEPTH", value_name = "N")]
     pub session_files_depth: Option<usize>,
     /// Name of those sessions' cookie: session.name in php.ini [default: PHPSESSID]
@@ -147,7 +152,8 @@ pub struct Options {
     /// How fine resized JPEG and WebP files are [default: source]
     #[arg(long, env = "PIWIGO_GATE_DERIVATIVE_QUALITY")]
     pub derivative_quality: Option<DerivativeQuality>,
-    /// Resized pictures that are made at the same time, at most [default: as many as there are processor cores]
+    /// Resized pictures that are made at the same time, at most [default: as many as there are processor
+    /// cores]
     #[arg(long, env = "PIWIGO_GATE_DERIVATIVE_JOBS", value_name = "N")]
     pub derivative_jobs: Option<usize>,
     /// Whether resized animations move, as Piwigo's do not: only their first frame is kept [default: false]
@@ -162,7 +168,8 @@ pub struct Options {
     /// Seconds after which a connection without a request is closed [default: 60]
     #[arg(long, env = "PIWIGO_GATE_IDLE_TIMEOUT", value_name = "SECONDS")]
     pub idle_timeout: Option<u64>,
-    /// Seconds in which an answer, or the next piece of a file that the gate sends itself, must have been taken [default: 10]
+    /// Seconds in which an answer, or the next piece of a file that the gate sends itself, must have been
+    /// taken [default: 10]
     #[arg(long, env = "PIWIGO_GATE_WRITE_TIMEOUT", value_name = "SECONDS")]
     pub write_timeout: Option<u64>,
     /// Seconds in which requests under way are finished when the gate is stopped [default: 30]
@@ -225,7 +232,8 @@ pub enum Deny {
     Status,
     /// The status with a small picture, the same for every refusal.
     Image,
-    /// Who is not signed in and opens the address itself goes to Piwigo's sign-in page; all else gets the status.
+    /// Who is not signed in and opens the address itself goes to Piwigo's sign-in page; all else gets the
+    /// status.
     Login,
 }
 
@@ -266,7 +274,8 @@ impl Options {
         Self::file(config, gallery)?.map_or_else(|| Ok(Options::default()), |path| Self::read(&path))
     }
 
-    /// The `gate.toml` that counts: `config` if given, else the gallery's own, else the machine's; `None`: there is none.
+    /// The `gate.toml` that counts: `config` if given, else the gallery's own, else the machine's; `None`:
+    /// there is none.
     ///
     /// # Errors
     /// When it cannot be seen whether there is one.

@@ -1,5 +1,6 @@
-//! `include/config_default.inc.php`, `local/config/config.inc.php` and `local/config/database.inc.php` in; the values the gate needs of them out.
-//! What only PHP could evaluate is an error for a key that is needed, and skipped otherwise.
+//! `include/config_default.inc.php`, `local/config/config.inc.php` and `local/config/database.inc.php` in;
+//! the values the gate needs of them out. What only PHP could evaluate is an error for a key that is needed,
+//! and skipped otherwise.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -102,7 +103,8 @@ impl PiwigoFiles {
             overridden.insert(key.clone(), from_toml(key, value)?);
         }
         let mut files = PiwigoFiles { config, overrides: overridden, address_changed_at };
-        // A gallery of a "multisite" install names its own folder, but config.inc.php is always read from here.
+        // A gallery of a "multisite" install names its own folder, but config.inc.php is always read from
+        // here.
         let folder = files.constant_directory("PWG_LOCAL_DIR")?.unwrap_or_else(|| "local/".into());
         let name = format!("{folder}config/database.inc.php");
         let path = gallery.join(&name);
@@ -113,7 +115,8 @@ impl PiwigoFiles {
         } else if !database_given {
             return Err(SettingsError::NotAGallery(gallery.to_owned()));
         }
-        // What an included file sets could close a door (`guest_access`, say): not knowing is no reason to leave it open.
+        // What an included file sets could close a door (`guest_access`, say): not knowing is no reason to
+        // leave it open.
         if let Some(include) = files.config.includes().first().filter(|_| !ignore_includes) {
             return Err(SettingsError::Included { file: include.file.clone(), line: include.line });
         }

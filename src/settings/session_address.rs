@@ -7,7 +7,7 @@ pub enum SessionAddress {
     /// What the web server says (`REMOTE_ADDR`), as in every release of Piwigo.
     #[default]
     RemoteAddr,
-    /// The first address of the header X-Forwarded-For, if there is one: for a Piwigo that was changed so (Piwigo:
-    /// pull request 2116), or whose `config.inc.php` does it.
+    /// The first address of the header X-Forwarded-For, if there is one: for a Piwigo that was changed so
+    /// (Piwigo: pull request 2116), or whose `config.inc.php` does it.
     XForwardedFor,
 }

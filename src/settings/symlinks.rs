@@ -1,4 +1,5 @@
-//! The setting `symlinks`: a word, or a list of directories, in; which symbolic links of the gallery are followed out.
+//! The setting `symlinks`: a word, or a list of directories, in; which symbolic links of the gallery are
+//! followed out.
 
 use std::path::{Path, PathBuf};
 
@@ -20,8 +21,8 @@ pub enum Symlinks {
 }
 
 impl Symlinks {
-    /// Reads texts as given. The environment's one text may hold several directories: a new one begins where white space is
-    /// followed by a slash, so a name may hold spaces.
+    /// Reads texts as given. The environment's one text may hold several directories: a new one begins where
+    /// white space is followed by a slash, so a name may hold spaces.
     pub(super) fn resolve(texts: Option<&[String]>) -> Result<Self, SettingsError> {
         let texts: Vec<&str> = texts.unwrap_or_default().iter().flat_map(|text| split(text)).collect();
         match texts.as_slice() {

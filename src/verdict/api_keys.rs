@@ -1,6 +1,6 @@
-//! Whether an API key's secret is the one that was hashed. A hash takes up to 0.2 s of processor time, so it is computed
-//! apart from the async threads, one at a time, so many a second, and its result remembered; nothing else of a key is
-//! remembered: expiry and revocation are read from the database each time.
+//! Whether an API key's secret is the one that was hashed. A hash takes up to 0.2 s of processor time, so it
+//! is computed apart from the async threads, one at a time, so many a second, and its result remembered;
+//! nothing else of a key is remembered: expiry and revocation are read from the database each time.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -18,8 +18,8 @@ const PER_WINDOW: u32 = 20;
 
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// Longest wait for one's turn. Who has a key can try wrong secrets for it faster than they are hashed: that line must
-/// not hold all of the gate's connections.
+/// Longest wait for one's turn. Who has a key can try wrong secrets for it faster than they are hashed: that
+/// line must not hold all of the gate's connections.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Verifies secrets.
@@ -41,8 +41,8 @@ impl Default for Verifier {
 }
 
 impl Verifier {
-    /// Whether `secret` was hashed to `stored`; false too if too many secrets were tried within the last second, or too
-    /// many are waiting to be.
+    /// Whether `secret` was hashed to `stored`; false too if too many secrets were tried within the last
+    /// second, or too many are waiting to be.
     pub async fn verify(&self, secret: &str, stored: &[u8]) -> bool {
         // The digest of both, not the secret, is what stays in memory.
         let key: [u8; 20] = Sha1::new()

@@ -1,5 +1,5 @@
-//! Files without a row of their own that lie beside a video's: subtitles, other encodings, pictures of a player's time
-//! line. Patterns of the setting `companions` and a path in; the videos it may belong to out.
+//! Files without a row of their own that lie beside a video's: subtitles, other encodings, pictures of a
+//! player's time line. Patterns of the setting `companions` and a path in; the videos it may belong to out.
 
 use crate::database::MAX_STEMS;
 use crate::piwigo::program_names;
@@ -103,7 +103,8 @@ impl Pattern {
         Ok(Pattern { directory, before, after })
     }
 
-    /// The files whose companion `path` is by this pattern: the [`MAX_STEMS`] with the longest names, longest first.
+    /// The files whose companion `path` is by this pattern: the [`MAX_STEMS`] with the longest names, longest
+    /// first.
     fn candidates(&self, path: &str) -> Vec<Candidate> {
         let (directory, name) =
             path.rsplit_once('/').map_or(("", path), |(_, name)| path.split_at(path.len() - name.len()));
@@ -137,7 +138,8 @@ impl Pattern {
     }
 }
 
-/// The files whose companion `path` may be, the one that shares most of its name first; not more than [`MAX_STEMS`].
+/// The files whose companion `path` may be, the one that shares most of its name first; not more than
+/// [`MAX_STEMS`].
 pub fn candidates(patterns: &[Pattern], path: &str) -> Vec<Candidate> {
     let mut found: Vec<Candidate> = Vec::new();
     for candidate in patterns.iter().flat_map(|pattern| pattern.candidates(path)) {

@@ -1,8 +1,8 @@
-//! Cookies, keys, the client's address and the server's own user in, a [`Visitor`] out: who Piwigo would say is asking
-//! (docs/spec/piwigo.md §2.7). Anything that is not certain is the guest, or nobody.
+//! Cookies, keys, the client's address and the server's own user in, a [`Visitor`] out: who Piwigo would say
+//! is asking (docs/spec/piwigo.md §2.7). Anything that is not certain is the guest, or nobody.
 //!
-//! Three steps, so that the database is asked in two rounds: [`Evidence`] is what a request brings, [`Named`] the
-//! accounts that it names, [`Named::choose`] says whose word counts.
+//! Three steps, so that the database is asked in two rounds: [`Evidence`] is what a request brings, [`Named`]
+//! the accounts that it names, [`Named::choose`] says whose word counts.
 
 use crate::database::{IDS, UserInfos, UserRow};
 use crate::http::request::Request;
@@ -37,8 +37,8 @@ pub struct KeysFrom {
 }
 
 impl Evidence {
-    /// Reads the cookies, the query and what the server says; `now` in seconds since 1970 (PHP's clock, not the
-    /// database's: Piwigo compares the remember-me cookie's time with it).
+    /// Reads the cookies, the query and what the server says; `now` in seconds since 1970 (PHP's clock, not
+    /// the database's: Piwigo compares the remember-me cookie's time with it).
     ///
     /// A header X-Forwarded-For that is not UTF-8 names no session.
     pub fn read(
@@ -102,15 +102,16 @@ impl Named {
         ]
     }
 
-    /// Picks the visitor out of `rows`, in Piwigo's order. `remembers` says whether the remember-me cookie is signed for
-    /// this account.
+    /// Picks the visitor out of `rows`, in Piwigo's order. `remembers` says whether the remember-me cookie is
+    /// signed for this account.
     ///
-    /// A session whose second factor is missing makes a guest of everybody, whatever else the request brings: Piwigo looks at the
-    /// session after it has found the account, by whichever way (Piwigo: `two_factor`, `tf_init`).
+    /// A session whose second factor is missing makes a guest of everybody, whatever else the request brings:
+    /// Piwigo looks at the session after it has found the account, by whichever way (Piwigo: `two_factor`,
+    /// `tf_init`).
     ///
-    /// A deleted account is the guest. An account whose status is `guest` is Piwigo's deactivated account: judged
-    /// as the guest, not by the grants it still has. A missing `user_infos` row is nobody, unless accounts come from
-    /// elsewhere.
+    /// A deleted account is the guest. An account whose status is `guest` is Piwigo's deactivated account:
+    /// judged as the guest, not by the grants it still has. A missing `user_infos` row is nobody, unless
+    /// accounts come from elsewhere.
     pub fn choose(
         &self,
         rows: &[UserRow],

@@ -11,8 +11,8 @@ use crate::piwigo::records::{Claim, Folder, Image, Ownership};
 pub const MAX_CLAIMS: usize = 64;
 
 impl Image {
-    /// The file of which this row's derivatives are made, as a claim to it: the picture itself, or the representative of
-    /// what is none. `None`: Piwigo shows an icon, or the path is one that is never served.
+    /// The file of which this row's derivatives are made, as a claim to it: the picture itself, or the
+    /// representative of what is none. `None`: Piwigo shows an icon, or the path is one that is never served.
     pub fn source_picture(self, gallery: &Gallery) -> Option<Claim> {
         let (ownership, file) = if self.is_picture(&gallery.picture_extensions) {
             (Ownership::Original, self.path.clone())
@@ -103,9 +103,9 @@ pub async fn of_target(
     }
 }
 
-/// Finds the rows beside whose file `source` lies as a companion: films, sounds and documents, no pictures. Of several
-/// names that it could belong to only the longest counts: `film.en.vtt` is `film.en.mp4`'s if there is such a film, and
-/// then no longer `film.mp4`'s, which others may see.
+/// Finds the rows beside whose file `source` lies as a companion: films, sounds and documents, no pictures.
+/// Of several names that it could belong to only the longest counts: `film.en.vtt` is `film.en.mp4`'s if
+/// there is such a film, and then no longer `film.mp4`'s, which others may see.
 async fn find_owners(
     database: &Database,
     source: &Source,
@@ -184,8 +184,8 @@ async fn find_part(database: &Database, part: Part, gallery: &Gallery) -> Result
 
 /// Finds the rows that own `source`.
 ///
-/// For a derivative (`of_derivative`) only those rows count whose source picture the file is: an original that is
-/// a picture, or the representative of a file that is none.
+/// For a derivative (`of_derivative`) only those rows count whose source picture the file is: an original
+/// that is a picture, or the representative of a file that is none.
 ///
 /// # Errors
 /// When the database cannot be asked.

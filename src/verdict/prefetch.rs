@@ -1,6 +1,7 @@
-//! What a session's last requests turned out to need: a guess, so that rights can be asked for in the same round as the
-//! session and the image. It says what to ask, never what the answer is, and it can only hasten a yes: before a no
-//! everything is asked that there is to ask, so that the time an answer takes does not tell whether a file exists.
+//! What a session's last requests turned out to need: a guess, so that rights can be asked for in the same
+//! round as the session and the image. It says what to ask, never what the answer is, and it can only hasten
+//! a yes: before a no everything is asked that there is to ask, so that the time an answer takes does not
+//! tell whether a file exists.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};

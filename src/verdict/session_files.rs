@@ -1,7 +1,7 @@
-//! Sessions that PHP itself keeps, as files (`$conf['session_save_handler']` other than `db`): the request's cookie in,
-//! what the session says of its visitor out. Read-only, and no file but a session of PHP's is ever opened: the rules are
-//! those of PHP's own handler `files`, and there is no prefix made of the visitor's address
-//! (docs/spec/piwigo.md §2.1).
+//! Sessions that PHP itself keeps, as files (`$conf['session_save_handler']` other than `db`): the request's
+//! cookie in, what the session says of its visitor out. Read-only, and no file but a session of PHP's is ever
+//! opened: the rules are those of PHP's own handler `files`, and there is no prefix made of the visitor's
+//! address (docs/spec/piwigo.md §2.1).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
@@ -68,8 +68,8 @@ impl SessionFiles {
         SessionFiles { directory, depth, cookie, max_age, was_unreadable: Arc::default() }
     }
 
-    /// What the request's session says of its visitor. Whatever is in the way makes a guest; the first time, the log
-    /// says so.
+    /// What the request's session says of its visitor. Whatever is in the way makes a guest; the first time,
+    /// the log says so.
     pub async fn sign_in(&self, cookie_header: &[u8]) -> SignIn {
         let path = session::session_id(cookie_header, &self.cookie).and_then(|id| self.path(&id));
         let Some(path) = path else { return SignIn::default() };
@@ -90,8 +90,8 @@ impl SessionFiles {
         }
     }
 
-    /// The file of a session's id, as PHP's `ps_files_path_create` builds its name. The id holds letters, digits, commas
-    /// and dashes only: no part of it can lead elsewhere.
+    /// The file of a session's id, as PHP's `ps_files_path_create` builds its name. The id holds letters,
+    /// digits, commas and dashes only: no part of it can lead elsewhere.
     fn path(&self, id: &str) -> Option<PathBuf> {
         let mut path = self.directory.clone();
         for place in 0..self.depth {
@@ -102,8 +102,8 @@ impl SessionFiles {
     }
 }
 
-/// Reads one session. A file that is not there is no session, and no error: it was signed out. One that is too old signs
-/// nobody in, but an unfinished sign-in stays one: the age is the gate's rule and not Piwigo's.
+/// Reads one session. A file that is not there is no session, and no error: it was signed out. One that is
+/// too old signs nobody in, but an unfinished sign-in stays one: the age is the gate's rule and not Piwigo's.
 fn read(path: &Path, directory: &Path, max_age: Option<Duration>) -> Result<SignIn, SessionFileError> {
     let Some(file) = open(path, directory)? else { return Ok(SignIn::default()) };
     let metadata = file.metadata()?;

@@ -27,8 +27,8 @@ pub struct Apache {
 }
 
 impl Apache {
-    /// Starts Apache with `host` as the content of its one virtual host, and these modules besides the usual ones
-    /// (`fcgid`, `xsendfile`, `rewrite`, `actions`, `headers`, ...).
+    /// Starts Apache with `host` as the content of its one virtual host, and these modules besides the usual
+    /// ones (`fcgid`, `xsendfile`, `rewrite`, `actions`, `headers`, ...).
     pub fn start(sandbox: &Sandbox, host: &str, modules: &[&str]) -> Self {
         Self::start_with(sandbox, "", host, modules)
     }
@@ -75,7 +75,8 @@ impl Drop for Apache {
     }
 }
 
-/// The virtual host of somebody who edits Apache's configuration, with the shipped file for X-Sendfile included in it.
+/// The virtual host of somebody who edits Apache's configuration, with the shipped file for X-Sendfile
+/// included in it.
 ///
 /// Piwigo is at `prefix` of the site.
 pub fn xsendfile_host(sandbox: &Sandbox, prefix: &str) -> String {
@@ -121,7 +122,8 @@ pub fn host(sandbox: &Sandbox, prefix: &str, shipped: &str) -> String {
     )
 }
 
-/// A shared host: PHP by mod_fcgid, all else in `.htaccess` files, which may say what such hosts commonly allow.
+/// A shared host: PHP by mod_fcgid, all else in `.htaccess` files, which may say what such hosts commonly
+/// allow.
 ///
 /// Piwigo is at `prefix` (nothing, or such as `/piwigo`) of the site.
 pub fn shared_host(sandbox: &Sandbox, prefix: &str) -> String {
@@ -138,7 +140,8 @@ pub fn shared_host(sandbox: &Sandbox, prefix: &str) -> String {
     )
 }
 
-/// Puts the `.htaccess` files and `gate.fcgi` into the gallery; `guarded_too`: also those of upload/ and so on.
+/// Puts the `.htaccess` files and `gate.fcgi` into the gallery; `guarded_too`: also those of upload/ and so
+/// on.
 pub fn write_htaccess(sandbox: &Sandbox, prefix: &str, guarded_too: bool) {
     let is_gallery = sandbox.gallery().join("local/config/database.inc.php").exists();
     let own = ["--url-prefix", prefix];
@@ -170,7 +173,8 @@ pub fn write_htaccess(sandbox: &Sandbox, prefix: &str, guarded_too: bool) {
     write_gate_script(sandbox, "gallery/gate.fcgi", prefix);
 }
 
-/// Puts the program itself where [`write_htaccess`] has put the script: all that is uploaded to a shared host.
+/// Puts the program itself where [`write_htaccess`] has put the script: all that is uploaded to a shared
+/// host.
 pub fn upload_program(sandbox: &Sandbox) {
     let program = sandbox.gallery().join("gate.fcgi");
     let _ = fs::remove_file(&program);
@@ -213,7 +217,8 @@ fn modules_directory() -> &'static str {
         .expect("Apache's modules")
 }
 
-/// Whether this machine's mod_xsendfile percent-decodes the header unless it is told not to: then it knows the directive for it.
+/// Whether this machine's mod_xsendfile percent-decodes the header unless it is told not to: then it knows
+/// the directive for it.
 pub fn sendfile_decodes() -> bool {
     let module = fs::read(Path::new(modules_directory()).join("mod_xsendfile.so")).expect("mod_xsendfile");
     module.windows(17).any(|window| window == b"XSendFileUnescape")

@@ -1,4 +1,5 @@
-//! Each way to ask for a picture by another name, and what the servers answer by themselves before the gate is asked.
+//! Each way to ask for a picture by another name, and what the servers answer by themselves before the gate
+//! is asked.
 
 use super::http;
 use super::setup::Exceptions;
@@ -35,12 +36,13 @@ const CLOSERS: &[Setup] = &[
     ApacheAuthnz,
 ];
 
-/// A target, and the statuses of servers that answer by themselves. All others: the gate's refusal, the same in every byte as
-/// for a file that does not exist.
+/// A target, and the statuses of servers that answer by themselves. All others: the gate's refusal, the same
+/// in every byte as for a file that does not exist.
 ///
-/// `PUBLIC` and `PRIVATE` are two originals in one directory, `DIR` that directory, `NAME` the second's file name; `THUMB`
-/// and `PUBLICTHUMB` their thumbnails below `/_data/i`. Below `/_data/i` too: `ORIGINAL` is `PRIVATE`'s own name, and its
-/// derivatives `UNDERSCORE` (`-th_x`), `CUSTOM` (a size that nobody registered), `THREEX` (a size that is disabled).
+/// `PUBLIC` and `PRIVATE` are two originals in one directory, `DIR` that directory, `NAME` the second's file
+/// name; `THUMB` and `PUBLICTHUMB` their thumbnails below `/_data/i`. Below `/_data/i` too: `ORIGINAL` is
+/// `PRIVATE`'s own name, and its derivatives `UNDERSCORE` (`-th_x`), `CUSTOM` (a size that nobody
+/// registered), `THREEX` (a size that is disabled).
 #[rustfmt::skip]
 pub const TABLE: &[(&str, Exceptions)] = &[
     ("/PRIVATE",                                                             &[]),
@@ -128,7 +130,8 @@ pub const TABLE: &[(&str, Exceptions)] = &[
     ("/galleries/plain/movie-th.jpg",                                        &[]),
 ];
 
-/// The names that the placeholders of [`TABLE`] stand for: those of `private`, and of the world's first, public image.
+/// The names that the placeholders of [`TABLE`] stand for: those of `private`, and of the world's first,
+/// public image.
 pub fn fill_in(world: &World, private: &Image, template: &str) -> String {
     let path = http::url(private.original());
     let (directory, name) = path.rsplit_once('/').expect("a directory");

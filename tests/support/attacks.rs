@@ -2,7 +2,8 @@
 
 /// Request targets that a server, a file system or a careless guard might take for the file `/path`.
 ///
-/// `path` is the plain URL path of an existing guarded file, such as `/upload/a/b.jpg`. The first is the plain one.
+/// `path` is the plain URL path of an existing guarded file, such as `/upload/a/b.jpg`. The first is the
+/// plain one.
 pub fn spellings(path: &str) -> Vec<String> {
     let (first, rest) = path[1..].split_once('/').expect("a directory and a name");
     let (directory, name) = path.rsplit_once('/').expect("a name");
@@ -90,8 +91,8 @@ pub fn holds_guarded_bytes(body: &[u8]) -> bool {
         .any(|marker| text.starts_with(marker) || text.contains(&format!("\n{marker}")))
 }
 
-/// Two pictures of equal looks, `open` to everybody and `shut` to guests; the third is `shut` to guests, too, and its
-/// name equals `open`'s but for an accent, which MySQL's collations do not see.
+/// Two pictures of equal looks, `open` to everybody and `shut` to guests; the third is `shut` to guests, too,
+/// and its name equals `open`'s but for an accent, which MySQL's collations do not see.
 pub const OPEN: &str = "upload/a/open e.jpg";
 pub const SHUT: &str = "upload/a/shut.jpg";
 pub const ACCENT: &str = "upload/a/open é.jpg";

@@ -1,5 +1,6 @@
-//! Headless Chromium with one tab, told what to do in the `DevTools` protocol: messages that end with a zero byte, over two
-//! pipes. No port and no `WebSocket`; the browser ends by itself when its pipe is closed, however the test ends.
+//! Headless Chromium with one tab, told what to do in the `DevTools` protocol: messages that end with a zero
+//! byte, over two pipes. No port and no `WebSocket`; the browser ends by itself when its pipe is closed,
+//! however the test ends.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -16,8 +17,8 @@ use super::sandbox::Sandbox;
 /// How long a message of the browser may take, on a slow and busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Every page here is the demo's own, so that the browser may do without its own sandbox, which needs rights that a
-/// container does not have. The rest keeps it quiet: no first-run page, no traffic of its own.
+/// Every page here is the demo's own, so that the browser may do without its own sandbox, which needs rights
+/// that a container does not have. The rest keeps it quiet: no first-run page, no traffic of its own.
 const FLAGS: [&str; 12] = [
     "--headless",
     "--no-sandbox",
@@ -141,7 +142,8 @@ impl Browser {
         self.wait_for("Page.loadEventFired");
     }
 
-    /// Clicks a link with the mouse and waits until the file behind it is saved: the name that the browser gives it.
+    /// Clicks a link with the mouse and waits until the file behind it is saved: the name that the browser
+    /// gives it.
     pub fn download(&mut self, selector: &str) -> String {
         self.click(selector);
         let begun = self.wait_for("Browser.downloadWillBegin");
@@ -181,8 +183,8 @@ impl Browser {
         answer["result"]["value"].take()
     }
 
-    /// What stands in the console since it was last asked: exceptions, messages, and resources that did not load, each
-    /// with its address (empty where there is none).
+    /// What stands in the console since it was last asked: exceptions, messages, and resources that did not
+    /// load, each with its address (empty where there is none).
     pub fn console(&mut self) -> Vec<(String, String)> {
         let mut said = Vec::new();
         self.events.retain(|event| {

@@ -51,7 +51,8 @@ impl Caddy {
     }
 }
 
-/// Caddy shares a port with whoever else has bound it: an address of the loopback network that no other test takes.
+/// Caddy shares a port with whoever else has bound it: an address of the loopback network that no other test
+/// takes.
 fn own_address() -> SocketAddr {
     let [_, _, high, low] = std::process::id().to_be_bytes();
     let count = STARTED.fetch_add(1, Ordering::Relaxed);
@@ -97,8 +98,8 @@ pub fn without_hide(site: &str) -> String {
     lines.join("\n")
 }
 
-/// A site that has Piwigo in a sub-directory: `guard` was printed with that `--url-prefix`. What is in a `handle` with a longer
-/// path, as here, Caddy asks first.
+/// A site that has Piwigo in a sub-directory: `guard` was printed with that `--url-prefix`. What is in a
+/// `handle` with a longer path, as here, Caddy asks first.
 pub fn gallery_at(sandbox: &Sandbox, prefix: &str, guard: &str) -> String {
     sandbox.write("piwigo-gate.caddy", guard);
     format!(

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::gate;
 use super::sandbox::Sandbox;
 
-/// The file of `kind`, filled in for the sandbox's gallery, its gate's socket and its PHP. `more`: further options.
+/// The file of `kind`, filled in for the sandbox's gallery, its gate's socket and its PHP. `more`: further
+/// options.
 ///
 /// A sandbox without Piwigo's settings gets the example's text with its own paths in it.
 pub fn print(sandbox: &Sandbox, kind: &str, more: &[&str]) -> String {

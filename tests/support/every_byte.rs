@@ -5,8 +5,8 @@
 pub enum Places {
     /// Before and behind the path, and as a segment of its own behind the path; no letters and digits.
     Ends,
-    /// Those of [`Places::Ends`]; the begin, the middle and the end of the first segment and of the file's name; before and in
-    /// its extension; in the query.
+    /// Those of [`Places::Ends`]; the begin, the middle and the end of the first segment and of the file's
+    /// name; before and in its extension; in the query.
     Parts,
     /// Each position of the path, and many tails.
     Every,
@@ -18,8 +18,8 @@ impl Places {
     }
 }
 
-/// Several bytes at once: not UTF-8 (cut short, overlong, surrogates, beyond the last character), odd characters, and escapes
-/// that a server might decode twice or in its own way.
+/// Several bytes at once: not UTF-8 (cut short, overlong, surrogates, beyond the last character), odd
+/// characters, and escapes that a server might decode twice or in its own way.
 #[rustfmt::skip]
 const SEQUENCES: [&[u8]; 34] = [
     b"\xc3\x28", b"\xe0\x80\xbf", b"\xff\xfe", b"\xc0\xaf", b"\xc0\x80", b"\xc1\x9c",

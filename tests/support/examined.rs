@@ -16,7 +16,8 @@ use super::world::World;
 /// What PHP makes of a request for `i.php` where nobody guards it.
 pub const OPEN_I_PHP: &str = "<?php header('Content-Type: image/jpeg'); echo 'a resized picture';";
 
-/// As Piwigo answers `pwg.session.getStatus`: whose session it is by the cookie and the first half of the address.
+/// As Piwigo answers `pwg.session.getStatus`: whose session it is by the cookie and the first half of the
+/// address.
 const WS_PHP: &str = r"<?php
 $accounts = json_decode('ACCOUNTS', true);
 $octets = array_map('intval', explode('.', $_SERVER['REMOTE_ADDR']));
@@ -72,7 +73,8 @@ impl Setting {
         self
     }
 
-    /// Lets Piwigo's pages link to the plain paths of resized pictures, as the files for servers that only ask demand.
+    /// Lets Piwigo's pages link to the plain paths of resized pictures, as the files for servers that only
+    /// ask demand.
     pub fn link_to_plain_paths(&self) {
         link_to_plain_paths(self.sandbox());
     }
@@ -111,7 +113,8 @@ pub fn link_to_plain_paths(sandbox: &Sandbox) {
     fs::write(&config, text.replacen("<?php\n", line, 1)).expect("Piwigo's settings");
 }
 
-/// Writes a `ws.php` that knows the sessions of the world's rows, each under the id that `row` makes of the row's.
+/// Writes a `ws.php` that knows the sessions of the world's rows, each under the id that `row` makes of the
+/// row's.
 pub fn write_ws_php(sandbox: &Sandbox, world: &World, row: impl Fn(&str) -> String) {
     let rows = world.sessions.iter().filter_map(|session| Some((session.row.as_ref()?, &session.user)));
     let accounts: BTreeMap<String, &String> = rows

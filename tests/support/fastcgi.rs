@@ -5,8 +5,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 /// The reply to one request without a body.
 ///
-/// The client library ends STDIN twice. A gate that closes the connection after its reply can be faster than the second
-/// end, which then finds nobody (EPIPE); so the connection is asked to stay, and is closed here.
+/// The client library ends STDIN twice. A gate that closes the connection after its reply can be faster than
+/// the second end, which then finds nobody (EPIPE); so the connection is asked to stay, and is closed here.
 pub async fn ask(stream: impl AsyncRead + AsyncWrite + Unpin, params: Params<'_>) -> String {
     let request = Request::new(params, io::empty());
     let reply = Client::new_keep_alive_tokio(stream).execute(request).await.expect("a reply");

@@ -10,7 +10,8 @@ use super::world::World;
 /// The kinds of derivative that [`World::write_files`] makes, by their letters in a file's name.
 pub const DERIVATIVES: [&str; 2] = ["th", "me"];
 
-/// Sources are older and derivatives newer than the settings' `last_mod_time` in the rows (seconds since 1970).
+/// Sources are older and derivatives newer than the settings' `last_mod_time` in the rows (seconds since
+/// 1970).
 pub(super) const SOURCE_TIME: u64 = 1_795_280_000;
 pub(super) const DERIVATIVE_TIME: u64 = 1_795_290_000;
 

@@ -1,5 +1,6 @@
-//! A gallery on a disk that takes `UPLOAD` for `upload`: NTFS in a file, mounted by FUSE. For root only, and where the
-//! machine has `lowntfs-3g`; in a mount namespace of its own, so that nobody else sees the mount and nothing is left of it.
+//! A gallery on a disk that takes `UPLOAD` for `upload`: NTFS in a file, mounted by FUSE. For root only, and
+//! where the machine has `lowntfs-3g`; in a mount namespace of its own, so that nobody else sees the mount
+//! and nothing is left of it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -16,7 +16,8 @@ pub struct Gate {
 impl Gate {
     /// Runs `piwigo-gate serve` for the sandbox's gallery on [`Sandbox::gate_socket`].
     ///
-    /// The environment holds nothing but `PATH` and `environment`, so that the machine's own settings do not matter.
+    /// The environment holds nothing but `PATH` and `environment`, so that the machine's own settings do not
+    /// matter.
     pub fn start(sandbox: &Sandbox, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         Self::try_start(sandbox, arguments, environment).unwrap_or_else(|log| panic!("{log}"))
     }
@@ -150,8 +151,8 @@ pub fn program_for(sandbox: &Sandbox) -> PathBuf {
     copy
 }
 
-/// Copies a program by another process: a descriptor open for writing here would be inherited by whatever another
-/// test starts meanwhile, and the copy could not be run ("text file busy").
+/// Copies a program by another process: a descriptor open for writing here would be inherited by whatever
+/// another test starts meanwhile, and the copy could not be run ("text file busy").
 pub fn copy_program(from: &Path, to: &Path) {
     let status = Command::new("cp").arg(from).arg(to).status().expect("cp runs");
     assert!(status.success(), "no copy of {}", from.display());

@@ -119,7 +119,8 @@ pub fn url(path: &str) -> String {
     out
 }
 
-/// An answer from its status line to its end; `None` if it is none. `head`: the length that it announces is not its own.
+/// An answer from its status line to its end; `None` if it is none. `head`: the length that it announces is
+/// not its own.
 pub fn parse(raw: &[u8], head: bool) -> Option<Response> {
     let end = find(raw, b"\r\n\r\n")?;
     let text = String::from_utf8_lossy(&raw[..end]).into_owned();

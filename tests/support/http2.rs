@@ -7,8 +7,8 @@ use super::http::{self, Response};
 use super::patience::PATIENCE;
 use super::process;
 
-/// Sends a request without body and reads the answer. Each header is a field of its own, as browsers send each cookie
-/// (RFC 9113 §8.2.3).
+/// Sends a request without body and reads the answer. Each header is a field of its own, as browsers send
+/// each cookie (RFC 9113 §8.2.3).
 pub fn request(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)]) -> Response {
     let mut curl = Command::new(process::find_program(&["curl"]).expect("curl"));
     curl.args([

@@ -1,5 +1,5 @@
-//! The gate inside the test program, without a web server: thousands of requests a second, each of which begins at a
-//! moment that the test knows.
+//! The gate inside the test program, without a web server: thousands of requests a second, each of which
+//! begins at a moment that the test knows.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,8 @@ pub async fn open(scene: &Scene, options: Options) -> Gate {
     Gate::open(Settings::resolve(options, None).expect("settings")).await.expect("a gate")
 }
 
-/// The status that nginx would be answered for `target`, with this `Cookie` header, as a request from 127.0.0.1.
+/// The status that nginx would be answered for `target`, with this `Cookie` header, as a request from
+/// 127.0.0.1.
 pub async fn status(gate: &Gate, target: &str, cookies: &str) -> u16 {
     let request = Request {
         server: Server::Nginx,
@@ -39,8 +40,8 @@ pub async fn run(connection: &mut MySqlConnection, text: &str) {
     connection.execute(AssertSqlSafe(text.to_owned())).await.expect("SQL runs");
 }
 
-/// The texts that the gate's account has executed since the log ([`super::plans::begin_log`]) began or was last taken, one
-/// for each time, without the look at Piwigo's settings and plugins once a second.
+/// The texts that the gate's account has executed since the log ([`super::plans::begin_log`]) began or was
+/// last taken, one for each time, without the look at Piwigo's settings and plugins once a second.
 pub fn take_executed(server: &MariaDb) -> Vec<String> {
     let logged = server.sql_as_root(&format!(
         "SELECT argument FROM mysql.general_log WHERE command_type = 'Execute' AND user_host LIKE '{}[%'

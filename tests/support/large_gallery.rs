@@ -1,7 +1,9 @@
-//! A big gallery: rows in a real MariaDB, made there by `INSERT … SELECT` from a sequence, and a few files on disk.
+//! A big gallery: rows in a real MariaDB, made there by `INSERT … SELECT` from a sequence, and a few files on
+//! disk.
 //!
-//! The visitors are people of the small gallery ([`World`]), so that their recorded cookies count here, too: `bob` holds
-//! many grants, by hand and by group; `alice` holds none, so that every private album is forbidden to her.
+//! The visitors are people of the small gallery ([`World`]), so that their recorded cookies count here, too:
+//! `bob` holds many grants, by hand and by group; `alice` holds none, so that every private album is
+//! forbidden to her.
 
 use std::path::Path;
 
@@ -75,8 +77,8 @@ const LOOKED_AT: u32 = 50_000;
 const CONFIG_ROWS: u32 = 230;
 
 impl LargeGallery {
-    /// Starts a MariaDB with such a gallery, and writes Piwigo's `local/config`. `path_index`: whether `images.path` has
-    /// the index that Piwigo makes since version 11.
+    /// Starts a MariaDB with such a gallery, and writes Piwigo's `local/config`. `path_index`: whether
+    /// `images.path` has the index that Piwigo makes since version 11.
     pub fn start(size: Size, storage: Storage, path_index: bool) -> Self {
         let sandbox = Sandbox::new();
         let (options, engine): (&[&str], _) = match storage {
@@ -102,8 +104,8 @@ impl LargeGallery {
         self.world.session(user).cookie_header()
     }
 
-    /// Pictures that are in private albums only and that `bob` may have by a grant of his own, at most `limit`, from all
-    /// over the table.
+    /// Pictures that are in private albums only and that `bob` may have by a grant of his own, at most
+    /// `limit`, from all over the table.
     pub fn pictures(&self, limit: usize) -> Vec<Photo> {
         self.granted("i.path LIKE '%.jpg'", limit)
     }
@@ -145,7 +147,8 @@ impl LargeGallery {
             .collect()
     }
 
-    /// Writes a file of the gallery that is newer than every setting, so that a resized picture counts as fresh.
+    /// Writes a file of the gallery that is newer than every setting, so that a resized picture counts as
+    /// fresh.
     pub fn write(&self, path: &str, content: &[u8]) {
         files::write(&self.sandbox.gallery(), path, content, files::DERIVATIVE_TIME);
     }
@@ -319,7 +322,8 @@ fn rows(size: Size, world: &World) -> String {
         "INSERT IGNORE INTO piwigo_user_group (user_id, group_id)
          SELECT {CROWD} + seq % {crowd}, 1 + (seq * 13 + seq DIV {crowd}) % {groups} FROM seq_1_to_{members}"
     ));
-    // What a server finds out by itself in time (InnoDB), or Piwigo's own maintenance page tells it to (MyISAM).
+    // What a server finds out by itself in time (InnoDB), or Piwigo's own maintenance page tells it to
+    // (MyISAM).
     let tables = [
         "config",
         "images",

@@ -1,8 +1,9 @@
-//! Cleaning up after a test program that could not do so itself (killed, aborted, a server kept in a `static`).
+//! Cleaning up after a test program that could not do so itself (killed, aborted, a server kept in a
+//! `static`).
 //!
-//! A small shell waits for the end of its standard input. The other end of that pipe is closed by the kernel when
-//! the test program ends, however it ends; then the shell does the cleaning. A value that is dropped in the usual
-//! way cleans up by itself and ends the shell first.
+//! A small shell waits for the end of its standard input. The other end of that pipe is closed by the kernel
+//! when the test program ends, however it ends; then the shell does the cleaning. A value that is dropped in
+//! the usual way cleans up by itself and ends the shell first.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};

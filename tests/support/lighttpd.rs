@@ -1,4 +1,5 @@
-//! A real lighttpd with the file this project ships, loaded as Debian's configuration loads the files in `conf-enabled`.
+//! A real lighttpd with the file this project ships, loaded as Debian's configuration loads the files in
+//! `conf-enabled`.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -21,8 +22,8 @@ pub struct Lighttpd {
 }
 
 impl Lighttpd {
-    /// Starts lighttpd with `site` between its modules and the end of its configuration, where Debian includes
-    /// `conf-enabled/*.conf`.
+    /// Starts lighttpd with `site` between its modules and the end of its configuration, where Debian
+    /// includes `conf-enabled/*.conf`.
     pub fn start(sandbox: &Sandbox, site: &str) -> Self {
         Self::start_with(sandbox, site, &["mod_setenv", "mod_fastcgi"])
     }
@@ -79,8 +80,8 @@ pub fn gallery_at(sandbox: &Sandbox, prefix: &str, guard: &str) -> String {
     )
 }
 
-/// `guard`, printed for a gallery with Piwigo's usual directories at the root of its site, with the condition that it had at first:
-/// lighttpd matches no address that is not UTF-8, and the block then did not apply.
+/// `guard`, printed for a gallery with Piwigo's usual directories at the root of its site, with the condition
+/// that it had at first: lighttpd matches no address that is not UTF-8, and the block then did not apply.
 pub fn with_the_first_condition(guard: &str) -> String {
     let condition = r#"$HTTP["url"] =~ "^(?i:)/(?!_data/combined/)(?:(?i:upload|galleries|_data|local/config|_data/i|(?:i|action)[.]php)[. ]*(?:/|$)|i(?:/|$)|plugins/piwigo_privacy/|[0-9]+/(?:upload|galleries|_data/i)/|(?:local/)?[^/]*[^\x00-\x7F])|(?i)[.]toml(?:/|$)|/[.](?!well-known(?:/|$))" {"#;
     let is_condition = |line: &&str| line.starts_with("$HTTP[\"url\"] !~ ");
@@ -89,8 +90,9 @@ pub fn with_the_first_condition(guard: &str) -> String {
     guard.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Whether this machine's lighttpd evaluates the conditions for an address once. From 1.4.77 on it does so again for the part of
-/// the address that is a file: then a tail that is not UTF-8 no longer keeps a block from that file.
+/// Whether this machine's lighttpd evaluates the conditions for an address once. From 1.4.77 on it does so
+/// again for the part of the address that is a file: then a tail that is not UTF-8 no longer keeps a block
+/// from that file.
 pub fn matches_once() -> bool {
     let program = process::find_program(&["lighttpd"]).expect("lighttpd");
     let output = Command::new(program).arg("-v").output().expect("it runs");

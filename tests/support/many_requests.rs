@@ -1,4 +1,5 @@
-//! A lean HTTP/1.1 client for tens of thousands of requests: a few connections that stay open, and the bytes of each answer.
+//! A lean HTTP/1.1 client for tens of thousands of requests: a few connections that stay open, and the bytes
+//! of each answer.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -20,7 +21,8 @@ pub struct Raw {
     pub bytes: Vec<u8>,
 }
 
-/// Asks for each target with this `Cookie` header, and hands each answer to `look` with the number of its target.
+/// Asks for each target with this `Cookie` header, and hands each answer to `look` with the number of its
+/// target.
 ///
 /// `None`: the server closed the connection without a word, as it may for what is no request.
 pub fn ask_all(
@@ -75,7 +77,8 @@ struct Connection {
 
 impl Connection {
     fn ask(&mut self, target: &[u8], cookie: &str) -> io::Result<Option<Raw>> {
-        // A line's end in the target makes another request of what follows: its answer must not be taken for the next one's.
+        // A line's end in the target makes another request of what follows: its answer must not be taken for
+        // the next one's.
         let is_alone = target.iter().any(|byte| matches!(byte, b'\r' | b'\n' | b' ' | 0));
         if is_alone {
             self.stream = None;

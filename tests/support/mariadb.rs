@@ -55,12 +55,14 @@ impl MariaDb {
 
     /// The same with more options for the server's command line.
     ///
-    /// InnoDB is off, because Piwigo's tables are MyISAM and the server starts faster; `--innodb=ON` turns it on.
+    /// InnoDB is off, because Piwigo's tables are MyISAM and the server starts faster; `--innodb=ON` turns it
+    /// on.
     pub fn start_with(sandbox: &Sandbox, options: &[&str]) -> Self {
         Self::start_in(sandbox, "mariadb", options).unwrap_or_else(|log| panic!("{log}"))
     }
 
-    /// One of several servers in a sandbox, each with a directory of its own; it listens on a loopback port, too.
+    /// One of several servers in a sandbox, each with a directory of its own; it listens on a loopback port,
+    /// too.
     pub fn start_on_port(sandbox: &Sandbox, directory: &str, options: &[&str]) -> Self {
         let mut last = String::new();
         for _ in 0..5 {
@@ -127,7 +129,8 @@ impl MariaDb {
         self.client("", text)
     }
 
-    /// Closes the gate's connections, of which there must be some, as `wait_timeout` does it, without the wait.
+    /// Closes the gate's connections, of which there must be some, as `wait_timeout` does it, without the
+    /// wait.
     pub fn close_connections(&self) {
         let all =
             format!("SELECT GROUP_CONCAT(id) FROM information_schema.processlist WHERE user = '{GATE}'");
@@ -232,7 +235,8 @@ fn make_template() -> Sandbox {
     .expect("MariaDB's data directory");
     let mut database =
         MariaDb::on_existing_data(&sandbox, directory, &[]).unwrap_or_else(|log| panic!("{log}"));
-    // The password holds a quote and a backslash on purpose: it must survive Piwigo's PHP file and the client.
+    // The password holds a quote and a backslash on purpose: it must survive Piwigo's PHP file and the
+    // client.
     database.sql_as_root(&format!(
         "CREATE DATABASE {PIWIGO};
          CREATE USER '{PIWIGO}'@'localhost' IDENTIFIED BY '{0}';

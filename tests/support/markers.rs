@@ -16,8 +16,8 @@ const END: &str = ">>";
 /// A PHP script among the pictures: no server may run it, and none may send its text.
 pub const SHELL: &str = "upload/2026/11/21/shell.php";
 
-/// Files that no visitor may read, below the gallery's directory. Each begins with a directory or a name that the shipped
-/// server files close.
+/// Files that no visitor may read, below the gallery's directory. Each begins with a directory or a name that
+/// the shipped server files close.
 pub const SECRETS: [&str; 5] = [
     "local/config/gate.toml",
     "local/config/database.inc.php",
@@ -26,7 +26,8 @@ pub const SECRETS: [&str; 5] = [
     ".git/config",
 ];
 
-/// A file among the originals whose name is not UTF-8, as a camera's card or an old disk has them: no row can name it.
+/// A file among the originals whose name is not UTF-8, as a camera's card or an old disk has them: no row can
+/// name it.
 pub const LATIN_1: &[u8] = b"galleries/caf\xe9.jpg";
 
 /// What it holds.

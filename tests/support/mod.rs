@@ -1,10 +1,11 @@
 //! The test environment: real servers in a temporary directory, never on the machine's own.
 //!
-//! Everything a test starts lives inside one [`sandbox::Sandbox`] and listens on a unix socket or a loopback port
-//! found free. Dropping a value ends its processes by their process ids; a [`leash`] does the same when the test
-//! program itself is killed. As root, servers run as `www-data` (else `nobody`); as anybody else, as that user.
-// Every test program uses a part of this only. A panic is how a test reports what it could not set up, and the names of
-// server modules are no code.
+//! Everything a test starts lives inside one [`sandbox::Sandbox`] and listens on a unix socket or a loopback
+//! port found free. Dropping a value ends its processes by their process ids; a [`leash`] does the same when
+//! the test program itself is killed. As root, servers run as `www-data` (else `nobody`); as anybody else, as
+//! that user.
+// Every test program uses a part of this only. A panic is how a test reports what it could not set up, and
+// the names of server modules are no code.
 #![allow(dead_code, missing_docs, clippy::expect_used, clippy::doc_markdown, clippy::missing_panics_doc)]
 
 pub mod apache;

@@ -58,13 +58,14 @@ impl Nginx {
     }
 }
 
-/// Puts this sandbox's directories and sockets in the place of a shipped file's example values: the same text as
-/// `piwigo-gate config` prints for it, and a test of the servers holds it to that.
+/// Puts this sandbox's directories and sockets in the place of a shipped file's example values: the same text
+/// as `piwigo-gate config` prints for it, and a test of the servers holds it to that.
 pub fn fill_in(sandbox: &Sandbox, shipped: &str) -> String {
     config::in_place_of_the_example(sandbox, shipped)
 }
 
-/// The shipped line for the level of `http { }` that decisions need to be kept, with a directory of this sandbox.
+/// The shipped line for the level of `http { }` that decisions need to be kept, with a directory of this
+/// sandbox.
 pub fn cache_path(sandbox: &Sandbox) -> String {
     cache_path_in(sandbox, &sandbox.path().join("tmp"))
 }
@@ -76,7 +77,8 @@ pub fn cache_path_in(sandbox: &Sandbox, directory: &Path) -> String {
     text.replace(CACHE, &directory.join("nginx-cache").display().to_string())
 }
 
-/// The server block of a site that has Piwigo in a sub-directory: `guard` was printed with that `--url-prefix`.
+/// The server block of a site that has Piwigo in a sub-directory: `guard` was printed with that
+/// `--url-prefix`.
 pub fn gallery_at(sandbox: &Sandbox, prefix: &str, guard: &str) -> String {
     let site = sandbox.make_dir("site");
     std::os::unix::fs::symlink(sandbox.gallery(), site.join(prefix.trim_start_matches('/'))).expect("a link");
@@ -91,7 +93,8 @@ pub fn behind_a_front(sandbox: &Sandbox) -> String {
     format!("set_real_ip_from 127.0.0.1;\nreal_ip_header X-Forwarded-For;\n{}", gallery(sandbox, ""))
 }
 
-/// The server block of a front end that holds no files, with locations of its own that would let everything through.
+/// The server block of a front end that holds no files, with locations of its own that would let everything
+/// through.
 pub fn front(guard: &str) -> String {
     format!(
         "server_name localhost;\n{guard}\n\

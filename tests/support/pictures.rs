@@ -27,7 +27,8 @@ pub fn bomb() -> Vec<u8> {
     bytes
 }
 
-/// Puts a picture of its row's size in the place of this image's original, older than its derivatives' settings.
+/// Puts a picture of its row's size in the place of this image's original, older than its derivatives'
+/// settings.
 pub fn write_original(sandbox: &Sandbox, image: &Image) -> PathBuf {
     let side = |side: Option<u32>| u16::try_from(side.expect("a known size")).expect("a small one");
     write(sandbox, image.original(), &jpeg(side(image.width), side(image.height), image.id))

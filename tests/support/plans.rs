@@ -1,5 +1,5 @@
-//! Which statements the gate has executed, from MariaDB's general log with their values in, and how MariaDB executes
-//! each of them.
+//! Which statements the gate has executed, from MariaDB's general log with their values in, and how MariaDB
+//! executes each of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

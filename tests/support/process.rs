@@ -25,13 +25,14 @@ const PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug, Clone)]
 pub enum Endpoint {
     Unix(PathBuf),
-    /// The server writes its pid file after it has bound the port. Connecting alone would not show this: the port
-    /// may have been taken by another test's server in the meantime.
+    /// The server writes its pid file after it has bound the port. Connecting alone would not show this: the
+    /// port may have been taken by another test's server in the meantime.
     Tcp {
         address: SocketAddr,
         pid_file: PathBuf,
     },
-    /// The server says this word in its log once it has bound its port. What an earlier one said there does not count.
+    /// The server says this word in its log once it has bound its port. What an earlier one said there does
+    /// not count.
     Says {
         word: &'static str,
         log: PathBuf,
@@ -74,7 +75,8 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("second handle"))
             .stderr(output)
-            // A terminal's signals are for the test alone; Apache would take a resized window for a graceful stop.
+            // A terminal's signals are for the test alone; Apache would take a resized window for a graceful
+            // stop.
             .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error} ({command:?})"));
@@ -137,7 +139,8 @@ impl Drop for Server {
     }
 }
 
-/// A program that a test starts by itself, with descriptors of the test's own. It is ended when dropped, and by a leash.
+/// A program that a test starts by itself, with descriptors of the test's own. It is ended when dropped, and
+/// by a leash.
 pub struct Program {
     child: Child,
     leash: Option<Leash>,
@@ -258,14 +261,15 @@ struct Process {
     parent: u32,
 }
 
-/// Whether nothing is left of a process but its number: from then on its sockets are closed as well. Its first thread may
-/// have ended, and its command line be gone, while another one still holds what they share.
+/// Whether nothing is left of a process but its number: from then on its sockets are closed as well. Its
+/// first thread may have ended, and its command line be gone, while another one still holds what they share.
 pub fn has_ended(id: u32) -> bool {
     let Ok(stat) = fs::read_to_string(format!("/proc/{id}/stat")) else { return true };
     has_no_threads(id, &stat)
 }
 
-/// Whether a process has its own answer to SIGTERM yet; until then the signal ends it in the middle of whatever it does.
+/// Whether a process has its own answer to SIGTERM yet; until then the signal ends it in the middle of
+/// whatever it does.
 pub fn catches_sigterm(id: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
@@ -279,7 +283,8 @@ fn has_no_threads(id: u32, stat: &str) -> bool {
     state.starts_with(['Z', 'X']) && fs::read_dir(format!("/proc/{id}/task")).map_or(0, Iterator::count) <= 1
 }
 
-/// Every process of the machine that has not ended (one that has may stay in the list until it is waited for).
+/// Every process of the machine that has not ended (one that has may stay in the list until it is waited
+/// for).
 fn all_processes() -> Vec<Process> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries
@@ -312,7 +317,8 @@ pub fn start_on_a_port(
     }
 }
 
-/// A loopback port that was free a moment ago. Whoever binds it must be ready to try another: [`start_on_a_port`].
+/// A loopback port that was free a moment ago. Whoever binds it must be ready to try another:
+/// [`start_on_a_port`].
 pub fn free_port() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
     listener.local_addr().expect("its number")

@@ -110,7 +110,8 @@ impl Sandbox {
         self.account.as_ref()
     }
 
-    /// Makes a directory (and those above it) that the servers may write to; `name` is relative to the sandbox.
+    /// Makes a directory (and those above it) that the servers may write to; `name` is relative to the
+    /// sandbox.
     pub fn make_dir(&self, name: &str) -> PathBuf {
         let path = self.root.join(name);
         fs::create_dir_all(&path).expect("directory in the sandbox");
@@ -126,14 +127,15 @@ impl Sandbox {
         path
     }
 
-    /// A text of a server's configuration with the gallery's and the sandbox's directory in the place of `ROOT`
-    /// and `BOX`.
+    /// A text of a server's configuration with the gallery's and the sandbox's directory in the place of
+    /// `ROOT` and `BOX`.
     pub fn filled(&self, text: &str) -> String {
         let text = text.replace("ROOT", &self.gallery().display().to_string());
         text.replace("BOX", &self.path().display().to_string())
     }
 
-    /// Writes a script that can be run at once, by another process for the reason of [`copy_program`](super::gate::copy_program).
+    /// Writes a script that can be run at once, by another process for the reason of
+    /// [`copy_program`](super::gate::copy_program).
     pub fn write_program(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.root.join(name);
         fs::create_dir_all(path.parent().expect("inside the sandbox")).expect("directory in the sandbox");

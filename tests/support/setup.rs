@@ -1,4 +1,5 @@
-//! Every way to install the gate that the project ships a file for, started as its administrator would have it.
+//! Every way to install the gate that the project ships a file for, started as its administrator would have
+//! it.
 
 use std::any::Any;
 use std::net::SocketAddr;
@@ -36,7 +37,8 @@ pub enum Setup {
 /// What some set-ups do differently: the status that each of them gives.
 pub type Exceptions = &'static [(&'static [Setup], u16)];
 
-/// A test of every set-up: `function` takes a [`Setup`]. Each is a test of its own, so that they run in parallel.
+/// A test of every set-up: `function` takes a [`Setup`]. Each is a test of its own, so that they run in
+/// parallel.
 #[macro_export]
 macro_rules! for_every_setup {
     ($function:ident) => {
@@ -112,8 +114,8 @@ impl Running {
         self.address
     }
 
-    /// Makes the gate read the gallery's `gate.toml` again. What mod_fcgid starts reads it when it starts: for the first
-    /// request.
+    /// Makes the gate read the gallery's `gate.toml` again. What mod_fcgid starts reads it when it starts:
+    /// for the first request.
     pub fn reload(&self) {
         let Some(gate) = &self.gate else { return };
         let said = || gate.log_text().matches("the configuration was read again").count();

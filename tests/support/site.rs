@@ -276,7 +276,8 @@ pub fn no_spelling_of_a_url_opens_a_private_file(site: &Site) {
     }
 }
 
-/// Secrets and other spellings of the guarded names: never what lies there. Returns the statuses that were seen.
+/// Secrets and other spellings of the guarded names: never what lies there. Returns the statuses that were
+/// seen.
 pub fn secrets_are_closed(site: &Site) -> std::collections::BTreeSet<u16> {
     let sandbox = &site.scene.sandbox;
     for name in [
@@ -392,8 +393,8 @@ pub fn a_sub_directory_is_guarded(address: SocketAddr, scene: &Scene, prefix: &s
     assert_eq!(style.text(), "combined style\n");
 }
 
-/// The gallery at `/piwigo` by names that a case-folding disk takes for that one, as links in the site's directory, which the
-/// server must have for its root.
+/// The gallery at `/piwigo` by names that a case-folding disk takes for that one, as links in the site's
+/// directory, which the server must have for its root.
 pub fn no_other_spelling_of_the_prefix_opens_anything(address: SocketAddr, scene: &Scene) {
     let image = scene.world.private_image("erin");
     let derivative = image.derivative("th").expect("a picture");

@@ -1,5 +1,5 @@
-//! Servers that hand every request for a guarded file to a gate that sends the bytes itself: `deliver = "stream"`. The
-//! text of each is the least that does so.
+//! Servers that hand every request for a guarded file to a gate that sends the bytes itself: `deliver =
+//! "stream"`. The text of each is the least that does so.
 
 use std::net::SocketAddr;
 
@@ -14,8 +14,8 @@ use super::sandbox::Sandbox;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Nginx,
-    /// `mod_proxy_fcgi`, without `mod_xsendfile`; it says nothing of how files are to be sent. Since 2.4.59 it drops the
-    /// `Content-Length` of an application unless it is told to trust it; HEAD would have none.
+    /// `mod_proxy_fcgi`, without `mod_xsendfile`; it says nothing of how files are to be sent. Since 2.4.59
+    /// it drops the `Content-Length` of an application unless it is told to trust it; HEAD would have none.
     Apache,
     Lighttpd,
     /// The printed file `haproxy`.

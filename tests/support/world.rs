@@ -158,7 +158,8 @@ impl Image {
         ["jpg", "jpeg", "png", "gif", "webp"].contains(&self.split().2.to_ascii_lowercase().as_str())
     }
 
-    /// The path of a derivative such as `th`: of the picture or of its representative. `None`: Piwigo shows an icon.
+    /// The path of a derivative such as `th`: of the picture or of its representative. `None`: Piwigo shows
+    /// an icon.
     pub fn derivative(&self, token: &str) -> Option<String> {
         let source =
             if self.is_picture() { Some(self.original().to_owned()) } else { self.representative() }?;

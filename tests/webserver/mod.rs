@@ -1,5 +1,6 @@
-//! The web server's half of FastCGI, for tests: it builds records from the specification alone (nothing of the crate's
-//! own encoding is used), and it holds a conversation with a decoder and writes down what was said.
+//! The web server's half of FastCGI, for tests: it builds records from the specification alone (nothing of
+//! the crate's own encoding is used), and it holds a conversation with a decoder and writes down what was
+//! said.
 
 #![allow(dead_code, reason = "each test file needs its own part of this")]
 
@@ -103,7 +104,8 @@ pub struct Conversation {
     pub idle: bool,
 }
 
-/// Passes `chunks` to a new decoder as the reads of a connection, and checks on the way what holds for any input.
+/// Passes `chunks` to a new decoder as the reads of a connection, and checks on the way what holds for any
+/// input.
 pub fn converse<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Conversation {
     let mut decoder = Decoder::new(MAX_CONNECTIONS);
     let mut said = Vec::new();

@@ -1,6 +1,6 @@
-//! A URL and a visitor in, an account of the verdict out, step by step and in plain words: `piwigo-gate check`. What it
-//! reports was found out by the very functions that serve: [`Gate::consider`] and [`Gate::reply`]. No cookie, key or
-//! password is ever part of a report: of a URL it repeats the path alone.
+//! A URL and a visitor in, an account of the verdict out, step by step and in plain words: `piwigo-gate
+//! check`. What it reports was found out by the very functions that serve: [`Gate::consider`] and
+//! [`Gate::reply`]. No cookie, key or password is ever part of a report: of a URL it repeats the path alone.
 
 mod page;
 mod report;

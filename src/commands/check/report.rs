@@ -1,4 +1,5 @@
-//! What `check` has found out about one URL, as data: the JSON of `--json`, and what the text is written from.
+//! What `check` has found out about one URL, as data: the JSON of `--json`, and what the text is written
+//! from.
 
 use serde::Serialize;
 
@@ -51,7 +52,8 @@ pub struct Report {
 pub struct ReadAs {
     /// `file`, `derivative`, `icon`, `record` (`action.php`) or `nothing`.
     pub what: &'static str,
-    /// The file's path, or of a resized picture its source's, relative to the gallery; of a record its numbers in words.
+    /// The file's path, or of a resized picture its source's, relative to the gallery; of a record its
+    /// numbers in words.
     pub source: Option<String>,
     /// The size's token, such as `th`.
     pub size: Option<String>,
@@ -72,8 +74,9 @@ pub struct Person {
     pub level: u32,
     /// Its right to originals.
     pub enabled_high: bool,
-    /// How the visitor was recognised: `user` (`--user`), `session`, `remember-me`, `remote-user`, `mailed-key`, `api-key`,
-    /// `unfinished` (signed in by password, and without the second factor a guest) or `none`.
+    /// How the visitor was recognised: `user` (`--user`), `session`, `remember-me`, `remote-user`,
+    /// `mailed-key`, `api-key`, `unfinished` (signed in by password, and without the second factor a guest)
+    /// or `none`.
     pub by: &'static str,
     /// The same in words.
     pub how: String,

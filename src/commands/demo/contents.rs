@@ -1,4 +1,5 @@
-//! What is in the sample gallery: its visitors, albums, grants, pictures, and the addresses that lead nowhere.
+//! What is in the sample gallery: its visitors, albums, grants, pictures, and the addresses that lead
+//! nowhere.
 
 use super::plan::{Album, File, Picture, Visitor, url};
 use super::right::rows;

@@ -1,5 +1,6 @@
-//! `Plan` -> the `SQLite` database of the sample gallery: the tables and columns of Piwigo 16 that say who may see
-//! what. Names and meanings are Piwigo's (`install/piwigo_structure-mysql.sql`), types are those of `SQLite`.
+//! `Plan` -> the `SQLite` database of the sample gallery: the tables and columns of Piwigo 16 that say who
+//! may see what. Names and meanings are Piwigo's (`install/piwigo_structure-mysql.sql`), types are those of
+//! `SQLite`.
 
 use std::path::Path;
 
@@ -207,8 +208,8 @@ mod tests {
         SqliteConnectOptions::new().filename(&file).connect().await.unwrap()
     }
 
-    /// Piwigo's rule in SQL, administrators left out: what the table in `plan` says about pictures must be what
-    /// these rows mean.
+    /// Piwigo's rule in SQL, administrators left out: what the table in `plan` says about pictures must be
+    /// what these rows mean.
     const MAY_SEE: &str = "
 SELECT count(*) FROM piwigo_images i
 JOIN piwigo_image_category ic ON ic.image_id = i.id

@@ -13,8 +13,9 @@ use super::pictures::draw;
 use super::plan::{Kind, PLAIN, Plan};
 use super::scenes::Scene;
 
-/// Two and a half seconds of sun over the sea, without sound (H.264 baseline, yuv420p, index in front). Made by
-/// ffmpeg alone: a `geq` filter computes each pixel from sines and exponentials, `libx264 -crf 31` packs it.
+/// Two and a half seconds of sun over the sea, without sound (H.264 baseline, yuv420p, index in front). Made
+/// by ffmpeg alone: a `geq` filter computes each pixel from sines and exponentials, `libx264 -crf 31` packs
+/// it.
 const CLIP: &[u8] = include_bytes!("clip.mp4");
 
 /// The settings that differ from Piwigo's defaults: RAW files are on, and videos may be uploaded.
@@ -87,8 +88,8 @@ fn raw() -> Vec<u8> {
     bytes
 }
 
-/// The gate's own settings. `no-cache`: whoever changes the visitor must not see pictures out of the browser's
-/// memory.
+/// The gate's own settings. `no-cache`: whoever changes the visitor must not see pictures out of the
+/// browser's memory.
 fn gate_toml(database: &Path) -> String {
     let path = database.to_string_lossy();
     let url = format!("sqlite://{}", utf8_percent_encode(&path, PLAIN));

@@ -1,5 +1,5 @@
-//! A sample gallery on `SQLite` with pictures that are drawn here, behind a private nginx: to see what each visitor
-//! gets, or to check it (`--once`). The gate itself is started by who calls `run`.
+//! A sample gallery on `SQLite` with pictures that are drawn here, behind a private nginx: to see what each
+//! visitor gets, or to check it (`--once`). The gate itself is started by who calls `run`.
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
@@ -80,11 +80,11 @@ const DATABASE: &str = "piwigo.sqlite";
 /// Of free ports, which others look for, too.
 const PORTS_TRIED: usize = 5;
 
-/// Makes the gallery, starts the gate and nginx, and then either prints the table and ends (`once`), or waits for
-/// Ctrl-C or SIGTERM. Nothing is left behind on any way out, unless this process is killed.
+/// Makes the gallery, starts the gate and nginx, and then either prints the table and ends (`once`), or waits
+/// for Ctrl-C or SIGTERM. Nothing is left behind on any way out, unless this process is killed.
 ///
-/// `start_gate` gets the gallery's directory and the path of the unix socket to listen on, and returns when the
-/// gate listens there; what it returns keeps the gate alive and must end it when dropped.
+/// `start_gate` gets the gallery's directory and the path of the unix socket to listen on, and returns when
+/// the gate listens there; what it returns keeps the gate alive and must end it when dropped.
 ///
 /// Returns false if `once` found an answer that is not what it should be.
 ///
@@ -133,8 +133,8 @@ pub async fn run<G, E: Display>(
     }
 }
 
-/// Starts nginx on `port`, or where that is 0 on a free one, which is returned: and on another one if somebody takes it before
-/// nginx does.
+/// Starts nginx on `port`, or where that is 0 on a free one, which is returned: and on another one if
+/// somebody takes it before nginx does.
 async fn start_nginx(
     program: &Path,
     plan: &Plan,
@@ -154,8 +154,8 @@ async fn start_nginx(
     }
 }
 
-/// Writes everything that does not depend on the gate. It is not interrupted half-way: a thread that still draws
-/// would put files back into a directory that is being removed.
+/// Writes everything that does not depend on the gate. It is not interrupted half-way: a thread that still
+/// draws would put files back into a directory that is being removed.
 async fn prepare(directory: &Path) -> Result<Plan, Error> {
     let cookie = || letters(26).map_err(Error::Files);
     let plan = Plan::new([cookie()?, cookie()?, cookie()?, cookie()?]);

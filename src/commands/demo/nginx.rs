@@ -1,5 +1,5 @@
-//! A private nginx in front of the gate: its configuration, its start and its end. It has its own directory for
-//! everything it reads and writes, listens on 127.0.0.1 only, and knows nothing of the system's nginx.
+//! A private nginx in front of the gate: its configuration, its start and its end. It has its own directory
+//! for everything it reads and writes, listens on 127.0.0.1 only, and knows nothing of the system's nginx.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -66,8 +66,8 @@ const GATE: &str = "
             fastcgi_hide_header X-Sendfile;
 ";
 
-/// The configuration, for nginx started with the demo's directory as prefix and working directory: every path in
-/// it is relative, so that no name of a directory needs quoting and none is too long for a socket.
+/// The configuration, for nginx started with the demo's directory as prefix and working directory: every path
+/// in it is relative, so that no name of a directory needs quoting and none is too long for a socket.
 pub fn configuration(plan: &Plan, port: u16) -> String {
     let (mut pages, mut switches, mut rights, mut guarded) =
         (String::new(), String::new(), String::new(), String::new());
@@ -227,8 +227,8 @@ impl Nginx {
     /// Starts `program` with `configuration` in `directory` and waits until it takes connections on `port`.
     ///
     /// # Errors
-    /// `Error::Files` when its files cannot be written, `Error::Nginx` with nginx's own words when it does not
-    /// start.
+    /// `Error::Files` when its files cannot be written, `Error::Nginx` with nginx's own words when it does
+    /// not start.
     pub async fn start(
         program: &Path,
         configuration: &str,

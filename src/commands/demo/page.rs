@@ -1,5 +1,6 @@
-//! `Plan` -> one HTML page for each visitor: every picture as this visitor gets it, and why. A page is complete in
-//! itself; without JavaScript it shows what should be, and a picture that does not arrive leaves its plate bare.
+//! `Plan` -> one HTML page for each visitor: every picture as this visitor gets it, and why. A page is
+//! complete in itself; without JavaScript it shows what should be, and a picture that does not arrive leaves
+//! its plate bare.
 
 use std::fmt::Write as _;
 use std::path::Path;

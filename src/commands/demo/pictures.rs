@@ -30,9 +30,9 @@ pub enum Layer {
     Clouds { from: f32, to: f32, cover: f32, colour: u32, seed: u32 },
     /// Bands of light that hang from the sky, brightest at their lower edge.
     Aurora { y: f32, colour: u32, seed: u32 },
-    /// Hills or mountains: the crest is at a height and wanders so far up and down; `wave` is the number of hills per picture
-    /// height; `rough` from 0 (dunes) to 1 (rock). Colour goes from `top` at the crest to `foot` below, with spots
-    /// of light and shade as strong as `grain`.
+    /// Hills or mountains: the crest is at a height and wanders so far up and down; `wave` is the number of
+    /// hills per picture height; `rough` from 0 (dunes) to 1 (rock). Colour goes from `top` at the crest to
+    /// `foot` below, with spots of light and shade as strong as `grain`.
     Ridge { crest: (f32, f32), wave: f32, rough: f32, grain: f32, top: u32, foot: u32, seed: u32 },
     /// Water below `horizon`: what is above, upside down, mixed with `colour`.
     Water { horizon: f32, colour: u32, clear: f32, seed: u32 },
@@ -169,7 +169,8 @@ impl Canvas {
         }
     }
 
-    /// The upper part upside down; waves shift it sideways and break it into streaks, more so towards the viewer.
+    /// The upper part upside down; waves shift it sideways and break it into streaks, more so towards the
+    /// viewer.
     fn water(&mut self, horizon: f32, colour: Colour, clear: f32, seed: u32) {
         let (width, height) = (self.width, self.height as f32);
         let first = ((horizon * height) as usize).min(self.height);

@@ -1,6 +1,6 @@
-//! The sample gallery as data: visitors, albums, pictures, and for every file its address and what each visitor is
-//! to get there. That last part is written by hand from Piwigo's rules (`right`, `contents`), so that the answers of
-//! a gate are compared with something it did not compute itself.
+//! The sample gallery as data: visitors, albums, pictures, and for every file its address and what each
+//! visitor is to get there. That last part is written by hand from Piwigo's rules (`right`, `contents`), so
+//! that the answers of a gate are compared with something it did not compute itself.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -234,8 +234,8 @@ pub(super) mod tests {
     use super::super::right::Why;
     use super::*;
 
-    /// Piwigo's largest size on pages without the optional ones (`xxlarge`): up to here the original of a picture
-    /// is the page's own picture, whoever has no right to high definition.
+    /// Piwigo's largest size on pages without the optional ones (`xxlarge`): up to here the original of a
+    /// picture is the page's own picture, whoever has no right to high definition.
     const LARGEST_ON_PAGES: (u16, u16) = (1656, 1242);
 
     /// A plan with cookies that are easy to recognise.

@@ -97,8 +97,8 @@ impl Why {
 /// One reason for each visitor, in the order guest, alice, bob, carol, admin.
 pub type Row = [Why; 5];
 
-/// The rules as a table. Piwigo: `action.php`, `get_sql_condition_FandF`; a RAW file counts as an original, and
-/// administrators see everything that has a record.
+/// The rules as a table. Piwigo: `action.php`, `get_sql_condition_FandF`; a RAW file counts as an original,
+/// and administrators see everything that has a record.
 #[rustfmt::skip]
 pub mod rows {
     use super::Row;

@@ -1,6 +1,6 @@
-//! All missing and stale derivatives of a gallery, or of an album, made beforehand: what `piwigo-gate derive` does. Reads the
-//! table of images page by page and asks the same [`Maker`] as a request does. What is fresh is left alone, so a run
-//! that was ended can be started again.
+//! All missing and stale derivatives of a gallery, or of an album, made beforehand: what `piwigo-gate derive`
+//! does. Reads the table of images page by page and asks the same [`Maker`] as a request does. What is fresh
+//! is left alone, so a run that was ended can be started again.
 
 mod meter;
 

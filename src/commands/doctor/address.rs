@@ -16,8 +16,8 @@ const FILES: [&str; 2] = ["local/config/config.inc.php", "local/config/database.
 /// Words with which a web server's configuration finds the visitor's address behind a proxy.
 const BY_THE_SERVER: [&str; 4] = ["set_real_ip_from", "RemoteIPHeader", "extforward.", "trusted_proxies"];
 
-/// `is_bound`: sessions are bound to the address (Piwigo: `session_use_ip_address`). `session_address`: to which
-/// one, for the gate. `server_text`: the web server's configuration, as far as it was given.
+/// `is_bound`: sessions are bound to the address (Piwigo: `session_use_ip_address`). `session_address`: to
+/// which one, for the gate. `server_text`: the web server's configuration, as far as it was given.
 pub(super) fn examine(
     root: &Path,
     is_bound: bool,

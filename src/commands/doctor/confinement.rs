@@ -1,5 +1,5 @@
-//! Whether `SELinux` or `AppArmor` is on: they refuse accesses that the permissions of files and sockets allow, so
-//! that what `doctor` computes from permissions is not all of it.
+//! Whether `SELinux` or `AppArmor` is on: they refuse accesses that the permissions of files and sockets
+//! allow, so that what `doctor` computes from permissions is not all of it.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! Findings in, the same findings out, each of which that has its cause in another one marked with that cause.
-//! One fault, such as a gate that does not run, is then one thing to correct. Pure.
+//! Findings in, the same findings out, each of which that has its cause in another one marked with that
+//! cause. One fault, such as a gate that does not run, is then one thing to correct. Pure.
 
 use super::findings::{Finding, Level, Without};
 

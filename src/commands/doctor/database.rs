@@ -1,5 +1,5 @@
-//! The database: reachable, with the rights it needs and no more, with Piwigo's tables as they should be, and a clock that
-//! agrees with ours. Whether the gate can work with it, the gate's own code says.
+//! The database: reachable, with the rights it needs and no more, with Piwigo's tables as they should be, and
+//! a clock that agrees with ours. Whether the gate can work with it, the gate's own code says.
 
 use std::time::SystemTime;
 

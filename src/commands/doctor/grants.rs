@@ -1,5 +1,5 @@
-//! What `SHOW GRANTS` says in, which rights an account has on Piwigo's tables out. Pure; the lines hold password hashes,
-//! so nothing of them but names of rights ever leaves this file.
+//! What `SHOW GRANTS` says in, which rights an account has on Piwigo's tables out. Pure; the lines hold
+//! password hashes, so nothing of them but names of rights ever leaves this file.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,6 @@
-//! A set-up in, findings out: what is right, what is wrong and what to do about it, told by the very code that serves, and
-//! from outside as any visitor would see it. Reads only. No password, key or session is ever part of a finding.
+//! A set-up in, findings out: what is right, what is wrong and what to do about it, told by the very code
+//! that serves, and from outside as any visitor would see it. Reads only. No password, key or session is ever
+//! part of a finding.
 
 mod address;
 mod charset;

@@ -1,5 +1,5 @@
-//! Piwigo's plugins: what the active ones mean for files, which scripts on the disk send files past the gate, and
-//! which plugins that the gate does not know had better be read.
+//! Piwigo's plugins: what the active ones mean for files, which scripts on the disk send files past the gate,
+//! and which plugins that the gate does not know had better be read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -118,7 +118,8 @@ fn unreadable(downloads: Downloads, findings: &mut Findings) {
     }
 }
 
-/// What lies on the disk and leads past the gate, whether or not its plugin is active: PHP runs any script by its name.
+/// What lies on the disk and leads past the gate, whether or not its plugin is active: PHP runs any script by
+/// its name.
 pub(super) fn doors(root: &Path, originals: &[String], findings: &mut Findings) {
     let id = "plugin-doors";
     let mut is_open = false;

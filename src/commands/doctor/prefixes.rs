@@ -1,5 +1,5 @@
-//! Which parts of the site must be guarded: computed from the gallery's settings, and looked for in the text of a web
-//! server's configuration.
+//! Which parts of the site must be guarded: computed from the gallery's settings, and looked for in the text
+//! of a web server's configuration.
 
 use crate::commands::server_files;
 use crate::commands::server_files::Values;
@@ -73,7 +73,8 @@ impl Guarded {
     /// Of these, what `text` never mentions outside of its comments.
     pub(super) fn missing_from(&self, text: &str) -> Vec<String> {
         let text = without_comments(text);
-        // The ways in which regular expressions write a dot and a group, and the end of a name that some disks do not look at.
+        // The ways in which regular expressions write a dot and a group, and the end of a name that some
+        // disks do not look at.
         let text = text.replace("[.\\x20]*", "").replace("\\.", ".").replace("[.]", ".").replace("(?:", "(");
         let is_mentioned = |name: &String| {
             text.contains(name.as_str())

@@ -1,7 +1,7 @@
-//! How the web server reads a path with a percent sign in the header `X-Sendfile`, by its configuration and by the module that is
-//! installed. Versions of Apache's `mod_xsendfile` after 0.12 (Debian 13 has one) percent-decode the header by default:
-//! a file named `100%25.jpg` sends another one, `100%.jpg`. Debian 12's 0.12 does not, and does not know the directive
-//! `XSendFileUnescape`.
+//! How the web server reads a path with a percent sign in the header `X-Sendfile`, by its configuration and
+//! by the module that is installed. Versions of Apache's `mod_xsendfile` after 0.12 (Debian 13 has one)
+//! percent-decode the header by default: a file named `100%25.jpg` sends another one, `100%.jpg`. Debian 12's
+//! 0.12 does not, and does not know the directive `XSendFileUnescape`.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -55,8 +55,8 @@ impl Said {
     }
 }
 
-/// Says of the configuration `text` how it reads the header. `decodes`: whether the installed module decodes by default, if
-/// there is one.
+/// Says of the configuration `text` how it reads the header. `decodes`: whether the installed module decodes
+/// by default, if there is one.
 fn judge(text: &str, decodes: Option<bool>, findings: &mut Findings) {
     let said = Said::read(text);
     if !said.used {
@@ -99,7 +99,8 @@ pub(super) fn examine(text: &str, findings: &mut Findings) {
     judge(text, installed.find_map(|path| decodes(&path)), findings);
 }
 
-/// Whether this `mod_xsendfile` decodes by default: then it knows the directive against it. `None`: it cannot be read.
+/// Whether this `mod_xsendfile` decodes by default: then it knows the directive against it. `None`: it cannot
+/// be read.
 fn decodes(module: &Path) -> Option<bool> {
     let mut bytes = Vec::new();
     File::open(module).ok()?.take(MAX_MODULE).read_to_end(&mut bytes).ok()?;

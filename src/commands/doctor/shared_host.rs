@@ -1,4 +1,5 @@
-//! The set-up of shared hosting: the program in the gallery's own directory, and the `.htaccess` files that lead to it.
+//! The set-up of shared hosting: the program in the gallery's own directory, and the `.htaccess` files that
+//! lead to it.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

@@ -16,7 +16,8 @@ const USUAL: &str = "/run/piwigo-gate/gate.sock";
 /// For one read or write.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// `FCGI_GET_VALUES` asking for `FCGI_MPXS_CONNS` (FastCGI 1.0 §4.1): a question that is no request and is in no log.
+/// `FCGI_GET_VALUES` asking for `FCGI_MPXS_CONNS` (FastCGI 1.0 §4.1): a question that is no request and is in
+/// no log.
 const QUESTION: [u8; 26] = *b"\x01\x09\x00\x00\x00\x11\x01\x00\x0f\x00FCGI_MPXS_CONNS\x00";
 
 /// The unix socket that is meant, whether it exists or not.

@@ -1,5 +1,5 @@
-//! The guarded directories as they lie on disk: links, `.htaccess` files, a file system that folds case. A walk that
-//! follows no link and ends after so many names or so much time.
+//! The guarded directories as they lie on disk: links, `.htaccess` files, a file system that folds case. A
+//! walk that follows no link and ends after so many names or so much time.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

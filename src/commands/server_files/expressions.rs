@@ -1,7 +1,8 @@
-//! Names of directories in, regular expressions out that nginx, Apache, lighttpd and Caddy read alike: no backslash but in
-//! `\x20` and the like, no look-ahead.
+//! Names of directories in, regular expressions out that nginx, Apache, lighttpd and Caddy read alike: no
+//! backslash but in `\x20` and the like, no look-ahead.
 
-/// A regular expression that matches just this text. (No backslash, which some of the languages would take for theirs.)
+/// A regular expression that matches just this text. (No backslash, which some of the languages would take
+/// for theirs.)
 pub(super) fn escaped(text: &str) -> String {
     text.replace('.', "[.]").replace('+', "[+]")
 }
@@ -18,8 +19,8 @@ pub(super) fn spellings(guarded: &[String], data: &str) -> String {
     guarded.chain([data, "local/config"]).map(spelled).collect::<Vec<_>>().join("|")
 }
 
-/// A path as a case-folding file system might also know it: dots and blanks after a part of it, and the short names of VFAT, NTFS
-/// and SMB shares. Capitals are for the expression around it.
+/// A path as a case-folding file system might also know it: dots and blanks after a part of it, and the short
+/// names of VFAT, NTFS and SMB shares. Capitals are for the expression around it.
 pub(super) fn spelled(path: &str) -> String {
     spelled_with(path, "/")
 }
@@ -43,8 +44,8 @@ fn spelled_with(path: &str, slash: &str) -> String {
     }
 }
 
-/// The short names (`GALLER~1`, `GA12AB~1.202`) that a file system may give to a name that is not one by itself, and many more:
-/// which letters it takes is its own affair, but for the first two.
+/// The short names (`GALLER~1`, `GA12AB~1.202`) that a file system may give to a name that is not one by
+/// itself, and many more: which letters it takes is its own affair, but for the first two.
 fn short(name: &str) -> Option<String> {
     let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '@');
     let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
@@ -55,7 +56,8 @@ fn short(name: &str) -> Option<String> {
     (!is_short).then(|| format!("{begin}[^/~]*~[0-9]+[^/]*"))
 }
 
-/// A path of as many parts, with a letter beyond ASCII in one of them: some file systems fold such letters to others.
+/// A path of as many parts, with a letter beyond ASCII in one of them: some file systems fold such letters to
+/// others.
 pub(super) fn with_a_letter(path: &str) -> String {
     let count = path.matches('/').count();
     let one = |at| format!("(?:/[^/]*){{{at}}}/[^/]*[^\\x00-\\x7F][^/]*(?:/[^/]*){{{}}}", count - 1 - at);

@@ -1,6 +1,6 @@
-//! A gallery's settings in, a web server's file out, filled in: `piwigo-gate config`. What it prints is complete, says
-//! at its top how to install it, and is what the tests run. The files in `nginx/`, `apache/` and so on are what it prints
-//! for a gallery in `/var/www/piwigo`.
+//! A gallery's settings in, a web server's file out, filled in: `piwigo-gate config`. What it prints is
+//! complete, says at its top how to install it, and is what the tests run. The files in `nginx/`, `apache/`
+//! and so on are what it prints for a gallery in `/var/www/piwigo`.
 
 mod expressions;
 mod kinds;
@@ -159,8 +159,8 @@ fn is_ban(name: &str) -> bool {
     name.starts_with("fail2ban")
 }
 
-/// The values of the gallery with these settings, and in sentences what could not be found out. Where the database does
-/// not answer, what Piwigo's files say counts.
+/// The values of the gallery with these settings, and in sentences what could not be found out. Where the
+/// database does not answer, what Piwigo's files say counts.
 ///
 /// # Errors
 /// When Piwigo's own files cannot be understood.

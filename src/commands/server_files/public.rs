@@ -1,13 +1,14 @@
-//! What of Piwigo's directory any visitor may have from a file server, and how a path is spelled plainly: for front ends that
-//! refuse everything else. A gallery's directories in, the names that their templates know out.
+//! What of Piwigo's directory any visitor may have from a file server, and how a path is spelled plainly: for
+//! front ends that refuse everything else. A gallery's directories in, the names that their templates know
+//! out.
 
 use upon::Value;
 
 use super::expressions::{alternatives, escaped};
 use crate::http::reply::encode_path;
 
-/// Folders of Piwigo 2.7 to 16 and of its widespread themes whose style sheets, scripts and pictures the pages link to. The
-/// folder of combined style sheets lies in the data directory and is added to them.
+/// Folders of Piwigo 2.7 to 16 and of its widespread themes whose style sheets, scripts and pictures the
+/// pages link to. The folder of combined style sheets lies in the data directory and is added to them.
 const FOLDERS: [&str; 10] = [
     "themes",
     "plugins",
@@ -27,7 +28,8 @@ const FOLDERS: [&str; 10] = [
 /// Below the data directory: style sheets and scripts that Piwigo puts together for its pages.
 const COMBINED: &str = "combined";
 
-/// Endings of files that pages link to, in small letters. None of them holds settings or code that runs on the server.
+/// Endings of files that pages link to, in small letters. None of them holds settings or code that runs on
+/// the server.
 const ENDINGS: [&str; 28] = [
     "css", "js", "mjs", "map", "json", "htm", "html", "txt", "xml", "png", "jpg", "jpeg", "gif", "webp",
     "avif", "svg", "ico", "cur", "woff", "woff2", "ttf", "otf", "eot", "mp3", "mp4", "webm", "swf", "pdf",
@@ -38,12 +40,12 @@ fn well_known() -> String {
     format!("/[.]well-known(/[A-Za-z0-9_-]+)+([.]({}))?", ENDINGS.join("|"))
 }
 
-/// A segment of a file's path with its slash, as a regular expression on the path as it was sent: a server can read it in one
-/// way only. No percent sign but for a blank, no dot at the beginning, not empty.
+/// A segment of a file's path with its slash, as a regular expression on the path as it was sent: a server
+/// can read it in one way only. No percent sign but for a blank, no dot at the beginning, not empty.
 const PLAIN_SEGMENT: &str = "/[A-Za-z0-9_~+,@-]([A-Za-z0-9_~+,@.-]|%20)*";
 
-/// The same for what stands behind a script's name and names no file: other characters may be encoded, but for the dot, the
-/// slash, the backslash, the percent sign and control characters.
+/// The same for what stands behind a script's name and names no file: other characters may be encoded, but
+/// for the dot, the slash, the backslash, the percent sign and control characters.
 fn tail_segment() -> String {
     const PLAIN: &str = "A-Za-z0-9_~!&()*+,;=:@";
     const ENCODED: &str = "%(2[0-46-9A-Da-d]|[3467][0-9A-Fa-f]|5[0-9ABD-Fabd-f]|[89A-Fa-f][0-9A-Fa-f])";

@@ -1,4 +1,5 @@
-//! What stands in a server's file: directories, addresses and the guarded parts of the site, as this gallery has them.
+//! What stands in a server's file: directories, addresses and the guarded parts of the site, as this gallery
+//! has them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -130,7 +131,8 @@ impl Listening {
     }
 }
 
-/// Words for a shell. (None of them holds what quotation marks would not take its meaning from: [`Values::verify`].)
+/// Words for a shell. (None of them holds what quotation marks would not take its meaning from:
+/// [`Values::verify`].)
 fn in_a_shell(words: &[String]) -> String {
     let word = |word: &String| if word.contains([' ', '~']) { format!("\"{word}\"") } else { word.clone() };
     words.iter().map(word).collect::<Vec<_>>().join(" ")
@@ -175,8 +177,8 @@ impl Values {
         Some(Values { prefix: crate::piwigo::layout::url_prefix(url_prefix)?.to_owned(), ..Self::example() })
     }
 
-    /// Those of a gallery. `sites`: the directories that Piwigo synchronises with, as its table has them; `None`: they are
-    /// not known, and the usual one is taken. `action_php`: who answers downloads.
+    /// Those of a gallery. `sites`: the directories that Piwigo synchronises with, as its table has them;
+    /// `None`: they are not known, and the usual one is taken. `action_php`: who answers downloads.
     pub fn of(
         settings: &Settings,
         gallery: &Gallery,
@@ -192,8 +194,8 @@ impl Values {
             Some(sites) => originals.extend(sites.iter().filter_map(|site| below_the_root(site))),
             None => originals.push("galleries".into()),
         }
-        // Stock Piwigo lets an administrator synchronise `galleries/` at any time; and rows may still lie in `upload/` after
-        // `upload_dir` was changed.
+        // Stock Piwigo lets an administrator synchronise `galleries/` at any time; and rows may still lie in
+        // `upload/` after `upload_dir` was changed.
         let usual = ["upload", "galleries"].into_iter();
         originals.extend(usual.filter(|name| settings.gallery.join(name).is_dir()).map(str::to_owned));
         let mut seen = std::collections::BTreeSet::new();
@@ -261,8 +263,8 @@ impl Values {
         matches!(self.gate, Listening::Tcp(..))
     }
 
-    /// Refuses what a server's file cannot hold: every value is written between quotation marks, where only these
-    /// characters mean themselves in all of the languages.
+    /// Refuses what a server's file cannot hold: every value is written between quotation marks, where only
+    /// these characters mean themselves in all of the languages.
     pub(super) fn verify(&self) -> Result<(), ConfigError> {
         let plain = |c: char| c.is_alphanumeric() || " ._-~+@:,=/".contains(c);
         let gate = match &self.gate {

@@ -1,4 +1,5 @@
-//! Asks name servers, one after another until one answers: by datagram, and by TCP where an answer does not fit into one.
+//! Asks name servers, one after another until one answers: by datagram, and by TCP where an answer does not
+//! fit into one.
 
 use std::fmt;
 use std::future::Future;
@@ -20,8 +21,8 @@ const MAX_SERVERS: usize = 3;
 /// Rounds through the servers, at most.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// Where one family's addresses are known, the other's are waited for so long: some servers never say that there are none
-/// (RFC 8305 §3).
+/// Where one family's addresses are known, the other's are waited for so long: some servers never say that
+/// there are none (RFC 8305 §3).
 const GRACE: Duration = Duration::from_millis(50);
 
 /// A datagram's answer, at most: nobody was told that there is room for more.
@@ -54,8 +55,8 @@ pub(super) enum Silence {
 }
 
 impl Servers {
-    /// As `config` says, but with all attempts together no longer than `patience`; without a server, this machine itself is
-    /// asked (resolv.conf(5)).
+    /// As `config` says, but with all attempts together no longer than `patience`; without a server, this
+    /// machine itself is asked (resolv.conf(5)).
     pub(super) fn new(config: &resolv_conf::Config, port: u16, patience: Duration) -> Self {
         let address = |server: &ScopedIp| match server {
             ScopedIp::V4(address) => Some(IpAddr::V4(*address)),
@@ -148,7 +149,8 @@ impl Servers {
     }
 }
 
-/// By the system call itself: a static program in a jail has neither a C library to ask for it nor `/dev/urandom`.
+/// By the system call itself: a static program in a jail has neither a C library to ask for it nor
+/// `/dev/urandom`.
 fn random_id() -> io::Result<u16> {
     let mut bytes = [0; 2];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;

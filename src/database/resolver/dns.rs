@@ -1,4 +1,5 @@
-//! A name in, the bytes of a question to a name server out; the bytes of its answer in, addresses out (RFC 1035). No I/O.
+//! A name in, the bytes of a question to a name server out; the bytes of its answer in, addresses out (RFC
+//! 1035). No I/O.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -103,8 +104,8 @@ impl<'a> Query<'a> {
             && question.qclass == QCLASS::CLASS(CLASS::IN))
     }
 
-    /// The addresses of the name, or of the name that it stands for. What the message says of other names is nothing that
-    /// was asked.
+    /// The addresses of the name, or of the name that it stands for. What the message says of other names is
+    /// nothing that was asked.
     fn found(&self, packet: &Packet<'_>) -> Found {
         let mut name = self.name.clone();
         let mut ttl = u32::MAX;

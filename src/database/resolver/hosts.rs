@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-/// All addresses that a name has, in the order of their lines. Lines that are none are skipped, as everybody does.
+/// All addresses that a name has, in the order of their lines. Lines that are none are skipped, as everybody
+/// does.
 pub(super) fn addresses(text: &str, host: &str) -> Vec<IpAddr> {
     let host = host.trim_end_matches('.');
     let mut addresses = Vec::new();

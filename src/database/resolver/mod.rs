@@ -1,5 +1,6 @@
-//! A host name in, its addresses out: from `/etc/hosts`, else from the name servers of `/etc/resolv.conf`. Not by the C
-//! library, which loads parts of itself for that: a static program must do without, and one way is enough for all.
+//! A host name in, its addresses out: from `/etc/hosts`, else from the name servers of `/etc/resolv.conf`.
+//! Not by the C library, which loads parts of itself for that: a static program must do without, and one way
+//! is enough for all.
 
 mod ask;
 mod dns;
@@ -206,8 +207,8 @@ fn is_host_name(name: &str) -> bool {
         && bare.split('.').all(|label| (1..=63).contains(&label.len()) && label.bytes().all(is_plain))
 }
 
-/// The names to ask for, in order: with enough dots first as it is, else first in the domains of the search list; with a
-/// dot at its end only as it is (resolv.conf(5)).
+/// The names to ask for, in order: with enough dots first as it is, else first in the domains of the search
+/// list; with a dot at its end only as it is (resolv.conf(5)).
 fn candidates(host: &str, config: &resolv_conf::Config) -> Vec<String> {
     if let Some(bare) = host.strip_suffix('.') {
         return vec![bare.to_owned()];

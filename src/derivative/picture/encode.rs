@@ -6,8 +6,8 @@ use super::limits::PictureError;
 use super::quality::Quality;
 use super::{Picture, jpeg, png, webp};
 
-/// Writes a file. `quality`, 1 to 100, is for JPEG and WebP. `profile` describes the colours; GIF cannot carry it. What
-/// is transparent becomes white in a JPEG.
+/// Writes a file. `quality`, 1 to 100, is for JPEG and WebP. `profile` describes the colours; GIF cannot
+/// carry it. What is transparent becomes white in a JPEG.
 ///
 /// # Errors
 /// If the format has no pictures of this size.

@@ -102,8 +102,8 @@ impl Frames<'_> {
             .left
             .checked_sub(cost.min(self.left + 1))
             .ok_or_else(|| PictureError::TooLarge("its frames have too many pixels in all".to_owned()))?;
-        // A frame may be larger than the canvas, which it then exceeds, and the decoder's own limit is not for buffers that
-        // it is given. Beside it there are the canvas, and what was on it before.
+        // A frame may be larger than the canvas, which it then exceeds, and the decoder's own limit is not
+        // for buffers that it is given. Beside it there are the canvas, and what was on it before.
         let bytes = self.decoder.buffer_size() as u64 + self.canvas.pixels.len() as u64 * 2;
         check_limits(self.canvas.size(), bytes, &self.limits)?;
         let mut pixels = vec![0; self.decoder.buffer_size()];

@@ -1,5 +1,5 @@
-//! JPEG. Reading goes through `jpeg-decoder`, which can leave the fine detail out while decoding (a "shrink" of 2, 4 or
-//! 8): of a 12-megapixel photo that is to become a thumbnail, most of the work is never done.
+//! JPEG. Reading goes through `jpeg-decoder`, which can leave the fine detail out while decoding (a "shrink"
+//! of 2, 4 or 8): of a 12-megapixel photo that is to become a thumbnail, most of the work is never done.
 
 use std::io::ErrorKind;
 
@@ -15,7 +15,8 @@ use super::orientation::quarter_turns_of_exif;
 use super::quality::{self, Quality};
 use super::{Channels, Picture};
 
-/// Scans of a progressive picture, at most: encoders write about 10. Each costs time, but needs next to no bytes.
+/// Scans of a progressive picture, at most: encoders write about 10. Each costs time, but needs next to no
+/// bytes.
 const MOST_SCANS: usize = 50;
 /// Scans of another picture, at most: one for each component.
 const MOST_BASELINE_SCANS: usize = 4;
@@ -209,7 +210,8 @@ fn samples_of_100(frame: &[u8]) -> Option<u64> {
     Some(factors().map(|(one, other)| one * other * 100).sum::<u64>().div_ceil(across * down))
 }
 
-/// Writes a progressive JPEG of gray or RGB pixels, chroma halved in both directions, as Piwigo with Imagick does.
+/// Writes a progressive JPEG of gray or RGB pixels, chroma halved in both directions, as Piwigo with Imagick
+/// does.
 pub fn encode(picture: &Picture, profile: Option<&[u8]>, quality: Quality) -> Result<Vec<u8>, PictureError> {
     let failed = |error: jpeg_encoder::EncodingError| PictureError::Encode(error.to_string());
     let color = match picture.channels {

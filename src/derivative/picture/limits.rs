@@ -45,7 +45,8 @@ pub enum PictureError {
     Encode(String),
 }
 
-/// Refuses a picture that has no pixels, too many, or that would take too much memory: `bytes` is what its decoding takes.
+/// Refuses a picture that has no pixels, too many, or that would take too much memory: `bytes` is what its
+/// decoding takes.
 pub(super) fn check_limits(
     (width, height): (u32, u32),
     bytes: u64,

@@ -1,5 +1,5 @@
-//! Pictures in memory: files of the four formats in, pixels, files out. What a derivative is made of; it knows no
-//! gallery and no size of one (those are in [`crate::derivative`]), and it touches no file.
+//! Pictures in memory: files of the four formats in, pixels, files out. What a derivative is made of; it
+//! knows no gallery and no size of one (those are in [`crate::derivative`]), and it touches no file.
 //!
 //! | room | in → out |
 //! |---|---|

@@ -1,5 +1,5 @@
-//! A source picture whose header was read and found within the limits, and which can now be decoded. Nothing of a
-//! picture's size is allocated before this has been checked.
+//! A source picture whose header was read and found within the limits, and which can now be decoded. Nothing
+//! of a picture's size is allocated before this has been checked.
 
 use super::Picture;
 use super::format::Format;
@@ -63,8 +63,8 @@ impl<'a> Opened<'a> {
         }
     }
 
-    /// The pixels. A picture of several frames gives the first. A JPEG may come smaller, by a factor of at most `shrink`
-    /// (1: as it is), which saves most of the work.
+    /// The pixels. A picture of several frames gives the first. A JPEG may come smaller, by a factor of at
+    /// most `shrink` (1: as it is), which saves most of the work.
     pub fn decode(self, shrink: u32) -> Result<Decoded, PictureError> {
         match self {
             Opened::Jpeg(jpeg) => jpeg.decode(shrink),
@@ -79,7 +79,8 @@ impl<'a> Opened<'a> {
 pub struct Decoded {
     /// Its pixels.
     pub picture: Picture,
-    /// How many pixels of the file became one, in each direction; at the right and lower edge it may be fewer.
+    /// How many pixels of the file became one, in each direction; at the right and lower edge it may be
+    /// fewer.
     pub shrink: u32,
     /// The ICC profile that the file carries.
     pub profile: Option<Vec<u8>>,

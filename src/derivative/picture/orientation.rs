@@ -1,11 +1,11 @@
-//! Quarter turns counter-clockwise, 0 to 3: what a camera's EXIF orientation asks for, of a rectangle, of pixels.
-//! Mirroring is ignored, as in Piwigo (docs/spec/piwigo.md §6.6).
+//! Quarter turns counter-clockwise, 0 to 3: what a camera's EXIF orientation asks for, of a rectangle, of
+//! pixels. Mirroring is ignored, as in Piwigo (docs/spec/piwigo.md §6.6).
 
 use super::Picture;
 use crate::piwigo::sizes::geometry::Crop;
 
-/// The turns that an EXIF block (a TIFF file, without the leading `Exif\0\0`) asks for; 0 where it is broken or says
-/// nothing. Only its first directory is read.
+/// The turns that an EXIF block (a TIFF file, without the leading `Exif\0\0`) asks for; 0 where it is broken
+/// or says nothing. Only its first directory is read.
 pub fn quarter_turns_of_exif(exif: &[u8]) -> u8 {
     match orientation_tag(exif) {
         Some(3 | 4) => 2,

@@ -9,7 +9,8 @@ use super::limits::{Limits, PictureError, check_limits};
 use super::opened::Decoded;
 use super::{Channels, Picture};
 
-/// What the decoder may allocate beside two rows: its window, and the chunks that are kept, which is the ICC profile.
+/// What the decoder may allocate beside two rows: its window, and the chunks that are kept, which is the ICC
+/// profile.
 const WORKSPACE: usize = 8 << 20;
 
 /// A PNG whose header has been read.

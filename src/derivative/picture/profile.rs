@@ -1,5 +1,5 @@
-//! ICC profiles: whether one belongs to a picture, and from its colours to those of sRGB, which is what a picture
-//! without a profile is taken for.
+//! ICC profiles: whether one belongs to a picture, and from its colours to those of sRGB, which is what a
+//! picture without a profile is taken for.
 
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
 
@@ -18,8 +18,8 @@ pub fn describes(profile: &[u8], channels: Channels) -> bool {
     profile.get(16..20) == Some(space)
 }
 
-/// The same colours in sRGB. Ink becomes RGB in any case; other pictures stay as they are without a profile that can be
-/// used.
+/// The same colours in sRGB. Ink becomes RGB in any case; other pictures stay as they are without a profile
+/// that can be used.
 #[must_use]
 pub fn to_srgb(picture: Picture, profile: Option<&[u8]>) -> Picture {
     let converted = profile

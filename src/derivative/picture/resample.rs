@@ -7,7 +7,8 @@ use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resize
 use super::limits::PictureError;
 use super::{Channels, Picture};
 
-/// A rectangle of a picture in fractions of pixels, since a picture may have been decoded smaller than it is stored.
+/// A rectangle of a picture in fractions of pixels, since a picture may have been decoded smaller than it is
+/// stored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Part {
     /// Distance from the left edge.
@@ -38,8 +39,8 @@ pub fn resample(picture: Picture, part: Part, size: (u32, u32)) -> Result<Pictur
     }
 }
 
-/// For one type of pixel: the call that takes any would bring the code for all that there are, which is a megabyte. Both
-/// pictures are of the type that lies between two passes, for the same reason.
+/// For one type of pixel: the call that takes any would bring the code for all that there are, which is a
+/// megabyte. Both pictures are of the type that lies between two passes, for the same reason.
 fn scale<P: PixelTrait>(
     mut picture: Picture,
     size: (u32, u32),
@@ -56,8 +57,8 @@ fn scale<P: PixelTrait>(
     Ok(Picture { pixels, width, height, channels: picture.channels })
 }
 
-/// The pixels of a part and the part within them, so that nothing from beyond the borders shows at the edges; `None` if
-/// that is the whole picture.
+/// The pixels of a part and the part within them, so that nothing from beyond the borders shows at the edges;
+/// `None` if that is the whole picture.
 #[allow(clippy::cast_sign_loss)]
 fn cut_out(picture: &Picture, part: Part) -> (Option<Picture>, Part) {
     let (left, top) = (part.left.floor(), part.top.floor());

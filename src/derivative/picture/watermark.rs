@@ -6,8 +6,8 @@ use super::{Channels, Picture};
 use crate::piwigo::sizes::definition::Watermark;
 use crate::piwigo::sizes::geometry::SizingParams;
 
-/// Draws `mark` on a picture as `params` says; a mark that is larger than the picture is scaled to fit. A gray picture
-/// comes back in colour.
+/// Draws `mark` on a picture as `params` says; a mark that is larger than the picture is scaled to fit. A
+/// gray picture comes back in colour.
 ///
 /// # Errors
 /// If the mark cannot be scaled.

@@ -1,5 +1,5 @@
-//! WebP: lossy and lossless in (`image-webp`), lossy out. The encoder is libwebp, in C, for want of a free one that is
-//! memory-safe; all it is given are pixels and a number.
+//! WebP: lossy and lossless in (`image-webp`), lossy out. The encoder is libwebp, in C, for want of a free
+//! one that is memory-safe; all it is given are pixels and a number.
 
 use std::io::Cursor;
 
@@ -79,7 +79,8 @@ pub fn encode(picture: Picture, profile: Option<&[u8]>, quality: u8) -> Result<V
     })
 }
 
-/// Puts an ICC profile into a WebP of one frame: the extended header, the profile, then the picture's own chunks.
+/// Puts an ICC profile into a WebP of one frame: the extended header, the profile, then the picture's own
+/// chunks.
 fn with_profile(file: &[u8], profile: &[u8], picture: &Picture) -> Vec<u8> {
     const HAS_PROFILE: u8 = 0x20;
     const HAS_ALPHA: u8 = 0x10;

@@ -1,6 +1,6 @@
-//! What the log hears of allowed files that are not sent: the first of each kind, then one line a minute with the
-//! number of all, because any visitor can ask for the same file as often as he likes. At `debug` there is a line
-//! for each.
+//! What the log hears of allowed files that are not sent: the first of each kind, then one line a minute with
+//! the number of all, because any visitor can ask for the same file as often as he likes. At `debug` there is
+//! a line for each.
 
 use std::path::Path;
 
@@ -32,8 +32,8 @@ macro_rules! tell {
 }
 
 impl Log {
-    /// The file is not there, or not to be reached. A link that is not followed is told once, whatever number of
-    /// files lies behind it.
+    /// The file is not there, or not to be reached. A link that is not followed is told once, whatever number
+    /// of files lies behind it.
     pub(super) fn unsendable(&self, reason: &Unsendable) {
         match reason {
             Unsendable::Link { link, .. } if self.links.is_new(link) => {

@@ -1,6 +1,6 @@
-//! An allowed file in, the reply that makes this web server send it out: the file itself, its derivative as it lies on
-//! disk or has just been made, or a hand-over to Piwigo's `i.php` for one that Piwigo is to make. Nothing is looked at on
-//! disk, and nothing made, before the verdict.
+//! An allowed file in, the reply that makes this web server send it out: the file itself, its derivative as
+//! it lies on disk or has just been made, or a hand-over to Piwigo's `i.php` for one that Piwigo is to make.
+//! Nothing is looked at on disk, and nothing made, before the verdict.
 
 mod log;
 
@@ -61,13 +61,15 @@ enum Made {
 }
 
 impl Delivery<'_> {
-    /// The file of `claim`, or its derivative `kind`; `same_as_source`: Piwigo shows the source in that size's place.
+    /// The file of `claim`, or its derivative `kind`; `same_as_source`: Piwigo shows the source in that
+    /// size's place.
     pub async fn claim(&self, claim: &Claim, kind: Option<Kind>, same_as_source: bool) -> Reply {
         let Some(kind) = kind else { return self.file(&claim.file).await };
         let Some(derivative) = derivative_path(&claim.file, kind) else { return Reply::Missing };
         match self.stored(&derivative, &claim.file, kind).await {
             Stored::Fresh => self.derivative(&derivative).await,
-            // Where the server only asks, it may have a derivative of what is gone: of another picture, perhaps.
+            // Where the server only asks, it may have a derivative of what is gone: of another picture,
+            // perhaps.
             Stored::NoSource if self.how == Deliver::Authorize && !claim.file.starts_with("../") => {
                 self.derivative(&derivative).await
             }
@@ -109,8 +111,8 @@ impl Delivery<'_> {
         }
     }
 
-    /// Makes a derivative of `source`, or says who is to: the gate by the setting, of what it can read and where it may
-    /// write; Piwigo otherwise. `claim`: the row, if the source has one.
+    /// Makes a derivative of `source`, or says who is to: the gate by the setting, of what it can read and
+    /// where it may write; Piwigo otherwise. `claim`: the row, if the source has one.
     async fn make(&self, source: &str, claim: Option<&Claim>, kind: Kind) -> Made {
         if self.settings.derivatives != Derivatives::Generate || !plan::can_make(source) {
             return Made::ByPiwigo;
@@ -205,9 +207,9 @@ impl Delivery<'_> {
         self.address_at(self.url_prefix, &path)
     }
 
-    /// The answer that names the URL of a file. `path`: relative to what lies at `prefix`. With a key that counts
-    /// on every address (setting `auth_key_everywhere`) the script asks for that URL by the same key: the visitor
-    /// may have nothing else that says who asks.
+    /// The answer that names the URL of a file. `path`: relative to what lies at `prefix`. With a key that
+    /// counts on every address (setting `auth_key_everywhere`) the script asks for that URL by the same key:
+    /// the visitor may have nothing else that says who asks.
     fn address_at(&self, prefix: &str, path: &str) -> Reply {
         let query = self.request.uri.splitn(2, |&byte| byte == b'?').nth(1);
         let key = query
@@ -337,8 +339,8 @@ impl Delivery<'_> {
         }
     }
 
-    /// The answer to a file that somebody else would reach and the gate does not, by a link that is not followed above all;
-    /// `None` also if nothing is there.
+    /// The answer to a file that somebody else would reach and the gate does not, by a link that is not
+    /// followed above all; `None` also if nothing is there.
     async fn out_of_reach(&self, path: &str) -> Option<Reply> {
         if self.settings.symlinks == Symlinks::All {
             return None;
@@ -351,8 +353,8 @@ impl Delivery<'_> {
         }
     }
 
-    /// Whether links are no matter of the gate's: every one is followed, or nginx looks at them by the same rule and says so
-    /// (`disable_symlinks if_not_owner` and `GATE_SYMLINKS` stand in its file together).
+    /// Whether links are no matter of the gate's: every one is followed, or nginx looks at them by the same
+    /// rule and says so (`disable_symlinks if_not_owner` and `GATE_SYMLINKS` stand in its file together).
     fn server_looks(&self) -> bool {
         match self.settings.symlinks {
             Symlinks::All => true,
@@ -365,8 +367,9 @@ impl Delivery<'_> {
         }
     }
 
-    /// Whether Piwigo's `i.php` is asked for what the gate does not make: by the gate's answer, or by a server
-    /// that only asks and does so itself. A server that gets the bytes from the gate cannot be sent there.
+    /// Whether Piwigo's `i.php` is asked for what the gate does not make: by the gate's answer, or by a
+    /// server that only asks and does so itself. A server that gets the bytes from the gate cannot be sent
+    /// there.
     fn asks_piwigo(&self) -> bool {
         match self.how {
             Deliver::Stream | Deliver::XSendfileEncoded => false,

@@ -1,6 +1,6 @@
-//! Why a request is refused, in; one line for the log and the way to the sign-in page out. The reason stays in the
-//! log: what the visitor is told does not depend on it. The line's format is documented in `docs/logs.md`, and
-//! `fail2ban/filter.d/piwigo-gate.conf` matches it.
+//! Why a request is refused, in; one line for the log and the way to the sign-in page out. The reason stays
+//! in the log: what the visitor is told does not depend on it. The line's format is documented in
+//! `docs/logs.md`, and `fail2ban/filter.d/piwigo-gate.conf` matches it.
 
 mod budget;
 
@@ -46,8 +46,8 @@ pub enum Why {
 }
 
 impl Why {
-    /// The word for programs that read the log: `malformed` and `unknown` are names that no page of Piwigo holds,
-    /// `denied` is a file that exists.
+    /// The word for programs that read the log: `malformed` and `unknown` are names that no page of Piwigo
+    /// holds, `denied` is a file that exists.
     pub fn class(self) -> &'static str {
         match self {
             Why::Address(_) | Why::Script | Why::LongQuery => "malformed",
@@ -111,8 +111,8 @@ impl Log {
 const MAX_LOGGED: usize = 1024;
 
 /// What of a request's URI goes into the log: its path, and its query only as far as that is a path, too
-/// (`i.php?/…`). Keys (`?auth=…`) never do. One word of printable ASCII whatever it holds: it can forge no line, no
-/// field and no colour.
+/// (`i.php?/…`). Keys (`?auth=…`) never do. One word of printable ASCII whatever it holds: it can forge no
+/// line, no field and no colour.
 pub struct Path<'a>(pub &'a [u8]);
 
 impl fmt::Display for Path<'_> {
@@ -138,9 +138,9 @@ impl fmt::Display for Path<'_> {
 /// Everything but what needs no encoding anywhere.
 const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Piwigo's sign-in page with the way back to the file: built from the canonical path alone, never from the request's
-/// own words, so that it can lead to no other site. Piwigo decodes `redirect` twice (Piwigo: `redirect_http` callers
-/// and identification.php) and wants it to begin with the gallery's own path.
+/// Piwigo's sign-in page with the way back to the file: built from the canonical path alone, never from the
+/// request's own words, so that it can lead to no other site. Piwigo decodes `redirect` twice (Piwigo:
+/// `redirect_http` callers and identification.php) and wants it to begin with the gallery's own path.
 pub fn sign_in_page(target: &Target, layout: &Layout) -> Option<String> {
     let prefix = encode_path(&layout.url_prefix).to_string();
     let derivative = |source: &str, kind| {

@@ -1,6 +1,6 @@
 //! Reads the settings of a gallery's PHP configuration files (`local/config/config.inc.php`,
-//! `local/config/database.inc.php`) without PHP: what is written as literals has a value; what only running the code
-//! would tell is an error for whoever asks for it, never a guess.
+//! `local/config/database.inc.php`) without PHP: what is written as literals has a value; what only running
+//! the code would tell is an error for whoever asks for it, never a guess.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,8 +16,9 @@ pub const MAX_SOURCE_BYTES: usize = 1 << 20;
 
 /// The settings that configuration files make, in the order in which they are read.
 ///
-/// To know what `$conf['picture_ext'][] = 'heic';` adds to, read Piwigo's `include/config_default.inc.php` first or give
-/// the defaults with [`PhpConfig::set_conf`]: what is added to a key that has no value yet is not understood.
+/// To know what `$conf['picture_ext'][] = 'heic';` adds to, read Piwigo's `include/config_default.inc.php`
+/// first or give the defaults with [`PhpConfig::set_conf`]: what is added to a key that has no value yet is
+/// not understood.
 #[derive(Default)]
 pub struct PhpConfig {
     conf: HashMap<Vec<u8>, Setting>,
@@ -64,8 +65,8 @@ impl PhpConfig {
         self.assign_conf(&PhpKey::from_bytes(key.as_bytes()), Setting::Known(value));
     }
 
-    /// Reads one more file. What it sets replaces what earlier files set, except constants, which keep their first value.
-    /// `file_name` is for messages.
+    /// Reads one more file. What it sets replaces what earlier files set, except constants, which keep their
+    /// first value. `file_name` is for messages.
     pub fn read(&mut self, file_name: &str, source: &[u8]) {
         let file: Arc<str> = Arc::from(file_name);
         if source.len() > MAX_SOURCE_BYTES {

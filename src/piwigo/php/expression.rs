@@ -1,5 +1,5 @@
-//! The value of a PHP expression that consists of literals, arrays and settings that are already known. Anything that
-//! would have to be run has no value here.
+//! The value of a PHP expression that consists of literals, arrays and settings that are already known.
+//! Anything that would have to be run has no value here.
 
 use super::token::{Token, TokenKind};
 use super::value::{PhpArray, PhpKey, PhpValue};
@@ -39,8 +39,8 @@ pub(super) struct Evaluator<'t, 's> {
 }
 
 impl<'t, 's> Evaluator<'t, 's> {
-    /// Starts at the token with that position. Of earlier settings no more than `allowance` bytes and elements are copied:
-    /// else a setting that doubles itself some forty times would fill the memory.
+    /// Starts at the token with that position. Of earlier settings no more than `allowance` bytes and
+    /// elements are copied: else a setting that doubles itself some forty times would fill the memory.
     pub(super) fn new(tokens: &'t [Token<'s>], known: &'t dyn Known, at: usize, allowance: usize) -> Self {
         Self { tokens, known, at, depth: 0, allowance }
     }
@@ -62,7 +62,8 @@ impl<'t, 's> Evaluator<'t, 's> {
         found
     }
 
-    /// The value of the expression that begins here; `None` if it cannot be told, wherever reading stopped then.
+    /// The value of the expression that begins here; `None` if it cannot be told, wherever reading stopped
+    /// then.
     pub(super) fn expression(&mut self) -> Option<PhpValue> {
         self.nested(Self::chain)
     }
@@ -184,8 +185,8 @@ impl<'t, 's> Evaluator<'t, 's> {
         self.unindexed(PhpValue::Array(array))
     }
 
-    /// The arguments of `array_merge` and the closing bracket: string keys keep their place, integer keys are counted
-    /// anew.
+    /// The arguments of `array_merge` and the closing bracket: string keys keep their place, integer keys are
+    /// counted anew.
     fn array_merge(&mut self) -> Option<PhpValue> {
         let mut merged = PhpArray::new();
         loop {

@@ -1,5 +1,6 @@
-//! Finds in PHP code that is not evaluated what it may change: keys of `$conf`, `$prefixeTable`, constants. Better one
-//! setting too many than one too few: a setting that is named here cannot be read from the file any more.
+//! Finds in PHP code that is not evaluated what it may change: keys of `$conf`, `$prefixeTable`, constants.
+//! Better one setting too many than one too few: a setting that is named here cannot be read from the file
+//! any more.
 
 use super::expression::key_text;
 use super::token::{Token, TokenKind};

@@ -1,5 +1,5 @@
-//! Walks through the statements of a configuration file: carries out the plain assignments and definitions among them,
-//! and has all others searched for what they may change.
+//! Walks through the statements of a configuration file: carries out the plain assignments and definitions
+//! among them, and has all others searched for what they may change.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -51,7 +51,8 @@ impl<'c, 't, 's> FileReader<'c, 't, 's> {
         }
     }
 
-    /// Carries out the statement at this token, if it is one that is always understood, and gives the position after it.
+    /// Carries out the statement at this token, if it is one that is always understood, and gives the
+    /// position after it.
     fn understood(&mut self, at: usize) -> Option<usize> {
         match self.tokens.get(at)?.kind {
             TokenKind::Op(";") => Some(at + 1),
@@ -201,8 +202,8 @@ impl<'c, 't, 's> FileReader<'c, 't, 's> {
         }
     }
 
-    /// The position after the statement at this token: its `;`, or the end of its block. `if (…)` and what depends on it
-    /// are one statement, `else` begins another.
+    /// The position after the statement at this token: its `;`, or the end of its block. `if (…)` and what
+    /// depends on it are one statement, `else` begins another.
     fn end_of_statement(&mut self, mut at: usize) -> usize {
         loop {
             let is = |words: &[&str]| words.iter().any(|word| self.is_name(at, word));

@@ -1,5 +1,5 @@
-//! Cuts PHP source text into tokens, as far as reading a configuration file needs it. What cannot be cut with certainty
-//! makes the whole file unreadable; PHP would mostly refuse it, too.
+//! Cuts PHP source text into tokens, as far as reading a configuration file needs it. What cannot be cut with
+//! certainty makes the whole file unreadable; PHP would mostly refuse it, too.
 
 use super::literal::{float, int, unescape};
 use super::value::PhpValue;

@@ -1,5 +1,5 @@
-//! Reads what PHP's `serialize` wrote. Lengths are bytes, and nothing is allocated because a length claims it: memory
-//! follows the input.
+//! Reads what PHP's `serialize` wrote. Lengths are bytes, and nothing is allocated because a length claims
+//! it: memory follows the input.
 
 use super::value::{PhpArray, PhpKey, PhpValue};
 

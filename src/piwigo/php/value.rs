@@ -56,8 +56,8 @@ impl PhpValue {
         std::str::from_utf8(self.as_bytes()?).ok()
     }
 
-    /// The integer, also from a string that is one (`"-5"`) and from a float without a fraction, as PHP takes them where
-    /// a number is wanted.
+    /// The integer, also from a string that is one (`"-5"`) and from a float without a fraction, as PHP takes
+    /// them where a number is wanted.
     pub fn as_int(&self) -> Option<i64> {
         #[allow(clippy::cast_precision_loss)]
         match self {
@@ -81,8 +81,8 @@ impl PhpValue {
         }
     }
 
-    /// What `if ($value)` makes of it. Configurations write booleans as `true`, `1`, `'1'`. A string `'false'` is true,
-    /// here as in PHP.
+    /// What `if ($value)` makes of it. Configurations write booleans as `true`, `1`, `'1'`. A string
+    /// `'false'` is true, here as in PHP.
     pub fn is_truthy(&self) -> bool {
         match self {
             Self::Null => false,
@@ -125,7 +125,8 @@ pub enum PhpKey {
 }
 
 impl PhpKey {
-    /// The key that a string stands for: `"7"` and `"-7"` are integers, `"07"`, `"+7"`, `"-0"` and `" 7"` are not.
+    /// The key that a string stands for: `"7"` and `"-7"` are integers, `"07"`, `"+7"`, `"-0"` and `" 7"` are
+    /// not.
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let int = std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<i64>().ok());
         match int {
@@ -148,7 +149,8 @@ impl PhpArray {
         Self::default()
     }
 
-    /// An array of these elements. Of elements with the same key the last value stays, at the place of the first.
+    /// An array of these elements. Of elements with the same key the last value stays, at the place of the
+    /// first.
     pub fn from_elements(elements: Vec<(PhpKey, PhpValue)>) -> Self {
         let mut array = Self::new();
         let mut places: HashMap<PhpKey, usize> = HashMap::with_capacity(elements.len());
@@ -201,8 +203,8 @@ impl PhpArray {
         }
     }
 
-    /// Appends an element as `[]` does; `false` (and nothing happens) where PHP versions differ about the key or have
-    /// none left.
+    /// Appends an element as `[]` does; `false` (and nothing happens) where PHP versions differ about the key
+    /// or have none left.
     pub fn push(&mut self, value: PhpValue) -> bool {
         let NextIndex::Known(index) = self.next_index else { return false };
         self.push_new(PhpKey::Int(index), value);
@@ -221,7 +223,8 @@ impl PhpArray {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum NextIndex {
     Known(i64),
-    /// After a negative first key: 0 up to PHP 8.2, one more than it since 8.3. After the largest integer: none.
+    /// After a negative first key: 0 up to PHP 8.2, one more than it since 8.3. After the largest integer:
+    /// none.
     Unclear,
 }
 

@@ -1,5 +1,5 @@
-//! The plugins of Piwigo that serve, lock or move files, with what each of them does and what the gate does about it.
-//! Every row was read in the plugin's own source; `docs/plugins.md` is the same table for people.
+//! The plugins of Piwigo that serve, lock or move files, with what each of them does and what the gate does
+//! about it. Every row was read in the plugin's own source; `docs/plugins.md` is the same table for people.
 
 use super::{Known, Stance};
 

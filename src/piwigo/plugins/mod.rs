@@ -1,5 +1,5 @@
-//! Active plugins of Piwigo in, what they mean for files out: which of them are known, and whether one of them sits in
-//! the way of `action.php`. Pure.
+//! Active plugins of Piwigo in, what they mean for files out: which of them are known, and whether one of
+//! them sits in the way of `action.php`. Pure.
 
 mod known;
 
@@ -91,8 +91,9 @@ impl Plugins {
         self.all().iter().filter(|active| find(&active.id).is_none()).collect()
     }
 
-    /// Whether `action.php` must be PHP's, if the administrator did not say whose it is: an active plugin refuses downloads
-    /// there by a rule that the gate does not judge. What cannot be read may hold such a plugin.
+    /// Whether `action.php` must be PHP's, if the administrator did not say whose it is: an active plugin
+    /// refuses downloads there by a rule that the gate does not judge. What cannot be read may hold such a
+    /// plugin.
     pub fn demand_piwigo(&self) -> bool {
         match self {
             Plugins::Read(_) => self.known().iter().any(|(_, known)| known.locks_action_php),
@@ -110,9 +111,9 @@ impl Plugins {
 
 /// What is known of the plugin in this directory.
 ///
-/// Piwigo takes the directory's name for the id. An administrator who unpacks a plugin by hand may leave the name of its
-/// repository: `Piwigo-download_permissions-master`. So case, `-` and `_`, a first word `piwigo` and a last word that
-/// names a branch or a version make no difference.
+/// Piwigo takes the directory's name for the id. An administrator who unpacks a plugin by hand may leave the
+/// name of its repository: `Piwigo-download_permissions-master`. So case, `-` and `_`, a first word `piwigo`
+/// and a last word that names a branch or a version make no difference.
 pub fn find(directory: &str) -> Option<&'static Known> {
     let name = plain(directory);
     KNOWN.iter().find(|known| plain(known.id) == name)
@@ -135,8 +136,8 @@ fn plain(directory: &str) -> String {
     words.concat()
 }
 
-/// Lines for the log about plugins that are active `now` and were not `before`, worst first: whether each is a warning,
-/// and its words. `is_piwigo`: who answers `action.php`; `is_said`: the administrator said so.
+/// Lines for the log about plugins that are active `now` and were not `before`, worst first: whether each is
+/// a warning, and its words. `is_piwigo`: who answers `action.php`; `is_said`: the administrator said so.
 pub fn lines(before: Option<&Plugins>, now: &Plugins, is_piwigo: bool, is_said: bool) -> Vec<(bool, String)> {
     let old: BTreeSet<&str> =
         before.into_iter().flat_map(Plugins::all).map(|active| active.id.as_str()).collect();

@@ -8,7 +8,8 @@ use super::name::{CustomSize, Kind};
 pub struct DerivativeParams {
     /// Which size this is.
     pub kind: Kind,
-    /// Unix time of the last change of this definition: derivative files older than it are stale. 0 for customs.
+    /// Unix time of the last change of this definition: derivative files older than it are stale. 0 for
+    /// customs.
     pub last_mod_time: i64,
     /// How large the result is.
     pub sizing: SizingParams,

@@ -1,6 +1,6 @@
-//! The dimensions of a derivative: from a picture's size and a size's definition to what is cut away and what the
-//! rest is scaled to (Piwigo: `SizingParams`, `ImageRect`), and when no derivative is made because the picture is
-//! small enough.
+//! The dimensions of a derivative: from a picture's size and a size's definition to what is cut away and what
+//! the rest is scaled to (Piwigo: `SizingParams`, `ImageRect`), and when no derivative is made because the
+//! picture is small enough.
 
 use super::definition::{DerivativeParams, Watermark};
 
@@ -11,7 +11,8 @@ pub struct SizingParams {
     pub ideal_size: (u32, u32),
     /// The share of a side that may be cut away, 0 to 1.
     pub max_crop: f64,
-    /// Below this width or height the picture is cropped rather than made smaller; meaningless if `max_crop` is 0.
+    /// Below this width or height the picture is cropped rather than made smaller; meaningless if `max_crop`
+    /// is 0.
     pub min_size: (u32, u32),
 }
 
@@ -26,8 +27,9 @@ impl SizingParams {
         Self { ideal_size: (side, side), max_crop: 1.0, min_size: (side, side) }
     }
 
-    /// What becomes of a picture of `size` (width and height in pixels, after rotation) whose centre of interest is
-    /// `coi`. Never enlarges. Where Piwigo's arithmetic gives a side of 0 pixels and fails, the side is 1.
+    /// What becomes of a picture of `size` (width and height in pixels, after rotation) whose centre of
+    /// interest is `coi`. Never enlarges. Where Piwigo's arithmetic gives a side of 0 pixels and fails, the
+    /// side is 1.
     pub fn compute(&self, size: (u32, u32), coi: Option<CenterOfInterest>) -> Sizing {
         let mut area = Area { left: 0.0, top: 0.0, right: f64::from(size.0), bottom: f64::from(size.1) };
         if self.max_crop > 0.0 {
@@ -49,8 +51,8 @@ impl SizingParams {
     }
 
     /// The size that Piwigo takes for the derivative's own when it decides on watermarks (Piwigo:
-    /// `DerivativeParams::compute_final_size`): what the picture is scaled to, else the picture's size, even if a part of
-    /// it is cut away.
+    /// `DerivativeParams::compute_final_size`): what the picture is scaled to, else the picture's size, even
+    /// if a part of it is cut away.
     pub fn final_size(&self, size: (u32, u32)) -> (u32, u32) {
         self.compute(size, None).scaled.unwrap_or(size)
     }
@@ -106,7 +108,8 @@ pub struct Crop {
     pub height: u32,
 }
 
-/// The part of a picture that cropping should spare, in 25ths of the displayed picture (Piwigo: `images.coi`).
+/// The part of a picture that cropping should spare, in 25ths of the displayed picture (Piwigo:
+/// `images.coi`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CenterOfInterest {
     left: u8,
@@ -124,9 +127,10 @@ impl CenterOfInterest {
     }
 }
 
-/// Whether a page shows the picture itself in place of this size (Piwigo: `DerivativeImage::build`, `same_as_source`):
-/// it fits, it is not rotated, and it needs no watermark. `width` and `height` are the columns of that name, the file's
-/// size before rotation, `NULL` when unknown: then never. `rotation` is the column, `NULL` counts as 0.
+/// Whether a page shows the picture itself in place of this size (Piwigo: `DerivativeImage::build`,
+/// `same_as_source`): it fits, it is not rotated, and it needs no watermark. `width` and `height` are the
+/// columns of that name, the file's size before rotation, `NULL` when unknown: then never. `rotation` is the
+/// column, `NULL` counts as 0.
 pub fn same_as_source(
     params: &DerivativeParams,
     watermark: &Watermark,
@@ -139,8 +143,8 @@ pub fn same_as_source(
     upright && params.sizing.is_identity((width, height)) && !watermark.applies(params, (width, height))
 }
 
-/// Whether a derivative of a picture of `size` (after rotation, in pixels) carries the watermark: the size is meant
-/// to, and the derivative itself is large enough (Piwigo: `i.php`).
+/// Whether a derivative of a picture of `size` (after rotation, in pixels) carries the watermark: the size is
+/// meant to, and the derivative itself is large enough (Piwigo: `i.php`).
 pub fn watermark_applies(params: &DerivativeParams, watermark: &Watermark, size: (u32, u32)) -> bool {
     watermark.applies(params, params.sizing.final_size(size))
 }
@@ -168,7 +172,8 @@ impl Area {
     }
 }
 
-/// Cuts `cut` pixels off a span, half at each end, or so that the interest (from, to in 25ths) survives if it can.
+/// Cuts `cut` pixels off a span, half at each end, or so that the interest (from, to in 25ths) survives if it
+/// can.
 fn cut_span(start: f64, end: f64, cut: f64, interest: Option<(u8, u8)>) -> (f64, f64) {
     if end - start <= cut {
         return (start, end);

@@ -1,4 +1,5 @@
-//! The sizes of resized pictures: their names in paths, their definitions, their geometry, and how Piwigo stores them.
+//! The sizes of resized pictures: their names in paths, their definitions, their geometry, and how Piwigo
+//! stores them.
 
 pub mod definition;
 pub mod geometry;

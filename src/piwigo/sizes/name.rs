@@ -1,7 +1,7 @@
 //! Names of derivative files: which token stands for which size, and where in a file name it goes.
 //!
-//! `./upload/a.jpg` in size thumb is `_data/i/upload/a-th.jpg`. Paths here are bytes: a gallery's file names need not
-//! be UTF-8. Validating a path (empty segments, `..` and the like) is the caller's business.
+//! `./upload/a.jpg` in size thumb is `_data/i/upload/a-th.jpg`. Paths here are bytes: a gallery's file names
+//! need not be UTF-8. Validating a path (empty segments, `..` and the like) is the caller's business.
 
 use std::fmt;
 
@@ -14,8 +14,8 @@ const MIN_CUSTOM_SIDE: u32 = 20;
 /// No token is longer: `cu_` and two pairs of ten-digit sides with their separators need 50 bytes.
 const MAX_TOKEN_LEN: usize = 64;
 
-/// A size of derivative: one of Piwigo's named sizes or a custom one. The named sizes are in Piwigo's order, small to
-/// large, which decides what replaces a disabled size.
+/// A size of derivative: one of Piwigo's named sizes or a custom one. The named sizes are in Piwigo's order,
+/// small to large, which decides what replaces a disabled size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// `square`, token `sq`.
@@ -83,8 +83,8 @@ impl Kind {
         Self::NAMED.into_iter().find(|kind| kind.type_name() == name)
     }
 
-    /// The size that `token` stands for. Only the one canonical spelling is known: Piwigo's `i.php` also takes
-    /// `th_anything` and `cu_s0100`, which fill its cache with copies.
+    /// The size that `token` stands for. Only the one canonical spelling is known: Piwigo's `i.php` also
+    /// takes `th_anything` and `cu_s0100`, which fill its cache with copies.
     pub fn from_token(token: &[u8]) -> Option<Self> {
         if token.len() > MAX_TOKEN_LEN {
             return None;
@@ -105,7 +105,8 @@ impl Kind {
     }
 }
 
-/// A custom size as its canonical key says it; displayed, it is that key (`s100x200`, `e260x180`, `520x360_z_260x180`).
+/// A custom size as its canonical key says it; displayed, it is that key (`s100x200`, `e260x180`,
+/// `520x360_z_260x180`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CustomSize {
     ideal: (u32, u32),
@@ -116,8 +117,8 @@ pub struct CustomSize {
 }
 
 impl CustomSize {
-    /// Reads a canonical key (Piwigo: `SizingParams::add_url_tokens`, `i.php: parse_custom_params`). A key that would
-    /// be written differently from what it says, or with a side below 20 pixels, is none.
+    /// Reads a canonical key (Piwigo: `SizingParams::add_url_tokens`, `i.php: parse_custom_params`). A key
+    /// that would be written differently from what it says, or with a side below 20 pixels, is none.
     pub fn from_key(key: &str) -> Option<Self> {
         let size = if let Some(ideal) = key.strip_prefix('s') {
             Self { ideal: parse_size(ideal)?, crop: 0, min: None }
@@ -147,7 +148,8 @@ impl CustomSize {
         f64::from(self.crop) / 25.0
     }
 
-    /// The size below which the result is cropped rather than made smaller; `None` when nothing may be cropped.
+    /// The size below which the result is cropped rather than made smaller; `None` when nothing may be
+    /// cropped.
     pub fn min_size(self) -> Option<(u32, u32)> {
         self.min
     }
@@ -178,7 +180,8 @@ fn parse_size(text: &str) -> Option<(u32, u32)> {
     Some((width.parse().ok()?, height.parse().ok()?))
 }
 
-/// A derivative's file name taken apart: `galleries/x/p-th.jpg` is the picture `galleries/x/p.jpg` in size `th`.
+/// A derivative's file name taken apart: `galleries/x/p-th.jpg` is the picture `galleries/x/p.jpg` in size
+/// `th`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DerivativeName<'a> {
     /// The picture's path up to the last dot of its name, without a leading `./` or `../`.
@@ -213,8 +216,8 @@ pub enum NotADerivative {
     UnknownToken,
 }
 
-/// Takes apart a path relative to the derivatives' folder (Piwigo: `i.php: parse_request`), at the last dot and the
-/// last `-` of its last segment. Whether the size is enabled is the caller's question.
+/// Takes apart a path relative to the derivatives' folder (Piwigo: `i.php: parse_request`), at the last dot
+/// and the last `-` of its last segment. Whether the size is enabled is the caller's question.
 pub fn split(path: &[u8]) -> Result<DerivativeName<'_>, NotADerivative> {
     let name_start = path.iter().rposition(|&b| b == b'/').map_or(0, |slash| slash + 1);
     let in_name = |wanted: u8, end: usize| {
@@ -230,8 +233,8 @@ pub fn split(path: &[u8]) -> Result<DerivativeName<'_>, NotADerivative> {
 }
 
 /// The path of a picture's derivative relative to the derivatives' folder (Piwigo: `DerivativeImage::build`):
-/// one leading `./` or else one leading `../` goes away, `-TOKEN` comes before the last dot. `None` if the file name
-/// has no dot: Piwigo mangles those, and no such row is served.
+/// one leading `./` or else one leading `../` goes away, `-TOKEN` comes before the last dot. `None` if the
+/// file name has no dot: Piwigo mangles those, and no such row is served.
 pub fn derivative_path(source: &[u8], kind: Kind) -> Option<Vec<u8>> {
     let path = source.strip_prefix(b"./").or_else(|| source.strip_prefix(b"../")).unwrap_or(source);
     let dot = path.iter().rposition(|&b| b == b'.')?;

@@ -1,6 +1,6 @@
-//! The gallery's derivative settings: from the value `derivatives` of Piwigo's `config` table to the sizes that exist.
-//! (`disabled_derivatives` holds what the admin switched off; a size that is not in `derivatives` is not enabled, so it
-//! need not be read.)
+//! The gallery's derivative settings: from the value `derivatives` of Piwigo's `config` table to the sizes
+//! that exist. (`disabled_derivatives` holds what the admin switched off; a size that is not in `derivatives`
+//! is not enabled, so it need not be read.)
 
 use std::collections::HashSet;
 
@@ -27,8 +27,9 @@ pub struct DerivativeConfig {
 }
 
 impl DerivativeConfig {
-    /// Reads the stored value; `None` if the table has no such row. Where it cannot be used, Piwigo's defaults take its
-    /// place and the second part says so, for the log; a single entry that cannot be used is left out.
+    /// Reads the stored value; `None` if the table has no such row. Where it cannot be used, Piwigo's
+    /// defaults take its place and the second part says so, for the log; a single entry that cannot be used
+    /// is left out.
     pub fn from_stored(value: Option<&[u8]>) -> (Self, Option<DerivativeConfigProblem>) {
         let Some(value) = value else { return (Self::default(), Some(DerivativeConfigProblem::Missing)) };
         let stored = match unserialize(value) {
@@ -49,8 +50,9 @@ impl DerivativeConfig {
         (config, problem)
     }
 
-    /// What a derivative of this kind is, if the gallery has it: a named size that is enabled, a custom size that a theme
-    /// or plugin has asked for. A custom size is sharpened as the named ones are on average (Piwigo: `i.php`).
+    /// What a derivative of this kind is, if the gallery has it: a named size that is enabled, a custom size
+    /// that a theme or plugin has asked for. A custom size is sharpened as the named ones are on average
+    /// (Piwigo: `i.php`).
     pub fn params(&self, kind: Kind) -> Option<DerivativeParams> {
         match kind {
             Kind::Custom(size) => {
@@ -60,8 +62,8 @@ impl DerivativeConfig {
         }
     }
 
-    /// What Piwigo's pages use for this named size: the size itself or, if it is disabled, the next smaller enabled one
-    /// (Piwigo: `ImageStdParams::build_maps`).
+    /// What Piwigo's pages use for this named size: the size itself or, if it is disabled, the next smaller
+    /// enabled one (Piwigo: `ImageStdParams::build_maps`).
     pub fn params_or_smaller(&self, kind: Kind) -> Option<DerivativeParams> {
         Kind::NAMED
             .into_iter()
@@ -70,8 +72,9 @@ impl DerivativeConfig {
             .find_map(|smaller| self.params(smaller))
     }
 
-    /// Whether a page shows the picture itself in place of `XXLARGE`: what `action.php` asks before it gives an original
-    /// to a user without `enabled_high`. The arguments are the columns of the same name, `None` for `NULL`.
+    /// Whether a page shows the picture itself in place of `XXLARGE`: what `action.php` asks before it gives
+    /// an original to a user without `enabled_high`. The arguments are the columns of the same name, `None`
+    /// for `NULL`.
     pub fn xxlarge_is_source(&self, width: Option<u32>, height: Option<u32>, rotation: Option<u32>) -> bool {
         self.params_or_smaller(Kind::XxLarge)
             .is_some_and(|params| same_as_source(&params, &self.watermark, width, height, rotation))

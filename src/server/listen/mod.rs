@@ -1,8 +1,8 @@
 //! An address in, a listening socket out: one of our own, or one that a parent process opened for us.
 //!
-//! The socket is a trust boundary: who can write to it can claim any identity. So a unix socket is 0660 from the
-//! moment it has its name, and TCP stays on loopback unless that is asked for in so many words, together with the addresses
-//! from which the web servers connect.
+//! The socket is a trust boundary: who can write to it can claim any identity. So a unix socket is 0660 from
+//! the moment it has its name, and TCP stays on loopback unless that is asked for in so many words, together
+//! with the addresses from which the web servers connect.
 
 mod error;
 mod peers;
@@ -92,7 +92,8 @@ impl Listen {
                 } else {
                     Listener::inherited_unix(socket).map_err(system)?
                 };
-                // There must be no second one: as long as it is open, people connect, also when nobody accepts any more.
+                // There must be no second one: as long as it is open, people connect, also when nobody
+                // accepts any more.
                 rustix::stdio::dup2_stdin(io::stderr()).map_err(|error| system(error.into()))?;
                 Ok(vec![listener])
             }
@@ -203,8 +204,9 @@ fn bind_unix(path: &Path, mode: u32, group: Option<u32>) -> Result<Listener, Lis
     Ok(Listener { socket: Accepting::Unix(listener), name, is_ours_alone: true })
 }
 
-/// Connects to a unix socket, or says at once that nobody takes a connection there ([`io::ErrorKind::WouldBlock`]): while
-/// the queue of whoever listens is full, an ordinary `connect` waits, and for ever if the other one hangs (`connect(2)`).
+/// Connects to a unix socket, or says at once that nobody takes a connection there
+/// ([`io::ErrorKind::WouldBlock`]): while the queue of whoever listens is full, an ordinary `connect` waits,
+/// and for ever if the other one hangs (`connect(2)`).
 pub(crate) fn connect_at_once(path: &Path) -> io::Result<StdUnixStream> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
@@ -273,7 +275,8 @@ impl Listener {
         Ok(listener)
     }
 
-    /// Waits for the next connection of a peer that may connect. Any other one is closed at once; nothing of it is read.
+    /// Waits for the next connection of a peer that may connect. Any other one is closed at once; nothing of
+    /// it is read.
     ///
     /// # Errors
     /// What the system says; most often that this process has no descriptor left.
@@ -290,8 +293,9 @@ impl Listener {
         }
     }
 
-    /// Lets nobody new connect, if that is ours to say, and gives those who have connected already. Who comes now is refused at once
-    /// (`ECONNREFUSED`) and can ask another process, instead of being lost with our queue.
+    /// Lets nobody new connect, if that is ours to say, and gives those who have connected already. Who comes
+    /// now is refused at once (`ECONNREFUSED`) and can ask another process, instead of being lost with our
+    /// queue.
     ///
     /// That is what `shutdown(2)` does to a listening unix socket of Linux; on TCP it would drop the queue.
     pub fn refuse_new(&mut self) -> Option<Queue> {
@@ -344,9 +348,9 @@ impl Drop for Listener {
     }
 }
 
-/// Whether a unix socket has the name that `mod_fcgid` gives (`fcgid_proc_unix.c`): its process manager makes a new one for each
-/// process that it starts, `<number of the manager>.<count>`, and hands it to nobody else. Other spawners let several
-/// processes accept from one socket, and start the next one with the same.
+/// Whether a unix socket has the name that `mod_fcgid` gives (`fcgid_proc_unix.c`): its process manager makes
+/// a new one for each process that it starts, `<number of the manager>.<count>`, and hands it to nobody else.
+/// Other spawners let several processes accept from one socket, and start the next one with the same.
 fn is_of_mod_fcgid(name: &Path, parent: u32) -> bool {
     let parts = name.file_name().and_then(|name| name.to_str()).and_then(|name| name.split_once('.'));
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

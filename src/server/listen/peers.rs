@@ -1,8 +1,8 @@
-//! Addresses of web servers in, whether a peer may stay connected out. Only TCP has peers with addresses: who may write to a
-//! unix socket is decided by its permissions.
+//! Addresses of web servers in, whether a peer may stay connected out. Only TCP has peers with addresses: who
+//! may write to a unix socket is decided by its permissions.
 //!
-//! Two lists can restrict the peers, and a peer must be on each of them that is given: the setting `allow_from`, and the
-//! environment variable `FCGI_WEB_SERVER_ADDRS` of the FastCGI specification.
+//! Two lists can restrict the peers, and a peer must be on each of them that is given: the setting
+//! `allow_from`, and the environment variable `FCGI_WEB_SERVER_ADDRS` of the FastCGI specification.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -26,8 +26,9 @@ pub struct Network {
 }
 
 impl Network {
-    /// Reads `192.0.2.10`, `192.0.2.0/24`, `2001:db8::/64`; `None` for anything else, also for a network whose address has
-    /// bits behind its length (`192.0.2.10/24`), which may be meant as the one or as the other.
+    /// Reads `192.0.2.10`, `192.0.2.0/24`, `2001:db8::/64`; `None` for anything else, also for a network
+    /// whose address has bits behind its length (`192.0.2.10/24`), which may be meant as the one or as the
+    /// other.
     fn parse(text: &str) -> Option<Self> {
         let (address, length) = match text.split_once('/') {
             Some((address, length)) if !length.starts_with('+') => (address, Some(length.parse().ok()?)),
@@ -133,11 +134,13 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// Joins the setting and the value of [`WEB_SERVER_ADDRS`] in this process's environment (`None`: it is not set).
+    /// Joins the setting and the value of [`WEB_SERVER_ADDRS`] in this process's environment (`None`: it is
+    /// not set).
     ///
     /// # Errors
-    /// [`ListenError::WebServerAddrs`] when the variable is set and is no list of addresses. FastCGI §3.2 has the program
-    /// close every connection of a peer that is not on the list: an empty one would close all of them.
+    /// [`ListenError::WebServerAddrs`] when the variable is set and is no list of addresses. FastCGI §3.2 has
+    /// the program close every connection of a peer that is not on the list: an empty one would close all of
+    /// them.
     pub fn new(allow_from: Option<Networks>, web_server_addrs: Option<&OsStr>) -> Result<Self, ListenError> {
         let web_server_addrs = web_server_addrs
             .map(|value| {
@@ -153,13 +156,14 @@ impl Peers {
         self.allow_from.is_some() || self.web_server_addrs.is_some()
     }
 
-    /// Whether only TCP may be used: with [`WEB_SERVER_ADDRS`], FastCGI §3.2 has the program close a connection that did not
-    /// use TCP/IP.
+    /// Whether only TCP may be used: with [`WEB_SERVER_ADDRS`], FastCGI §3.2 has the program close a
+    /// connection that did not use TCP/IP.
     pub(super) fn demand_tcp(&self) -> bool {
         self.web_server_addrs.is_some()
     }
 
-    /// Whether a peer may stay connected. Logs the first that may not, and then once a minute how many there were.
+    /// Whether a peer may stay connected. Logs the first that may not, and then once a minute how many there
+    /// were.
     pub(super) fn admit(&self, peer: IpAddr) -> bool {
         let lists = self.allow_from.iter().chain(&self.web_server_addrs);
         if lists.into_iter().all(|list| list.hold(peer)) {

@@ -1,5 +1,5 @@
-//! The same decision as [`decide`](super::decide), told rule by rule: for `check`, which explains a verdict to an
-//! administrator. A test asks both about random visitors, rows and policies: they never differ.
+//! The same decision as [`decide`](super::decide), told rule by rule: for `check`, which explains a verdict
+//! to an administrator. A test asks both about random visitors, rows and policies: they never differ.
 
 use super::{
     Admins, Denial, GalleryState, Grant, Policy, Verdict, downloads::is_downloadable, needs_high,

@@ -1,5 +1,5 @@
-//! The only place that decides. A visitor, the rows that own the requested file, and the gallery's state in; a
-//! [`Verdict`] with its reason out. Pure, and meant to be checked against docs/spec/piwigo.md §3.2 and §5.1
+//! The only place that decides. A visitor, the rows that own the requested file, and the gallery's state in;
+//! a [`Verdict`] with its reason out. Pure, and meant to be checked against docs/spec/piwigo.md §3.2 and §5.1
 //! by someone who has never seen Rust.
 
 mod downloads;
@@ -113,9 +113,9 @@ pub enum Denial {
     NotDownloadable,
 }
 
-/// Decides whether `visitor` may have the file that each of `claims` says it owns, in the form `derivative` (or
-/// as it is, if `None`). One claim that passes every test by itself is enough: several rows may share a file
-/// (docs/spec/piwigo.md §4.7).
+/// Decides whether `visitor` may have the file that each of `claims` says it owns, in the form `derivative`
+/// (or as it is, if `None`). One claim that passes every test by itself is enough: several rows may share a
+/// file (docs/spec/piwigo.md §4.7).
 pub fn decide(
     visitor: &Visitor,
     claims: &[Claim],
@@ -201,8 +201,9 @@ fn is_open(album: Album, visitor: &Visitor) -> bool {
     (!album.private || album.granted) && (!album.locked || visitor.status.is_admin())
 }
 
-/// Whether this format is the better version of a film that the plugin `VideoJS` plays beside it: `x.hd.mp4` of
-/// `x.mp4`. The film itself, as the original of what is no picture, needs no right to originals; nor does this one.
+/// Whether this format is the better version of a film that the plugin `VideoJS` plays beside it: `x.hd.mp4`
+/// of `x.mp4`. The film itself, as the original of what is no picture, needs no right to originals; nor does
+/// this one.
 fn is_hd_version(claim: &Claim, gallery: &GalleryState<'_>) -> bool {
     let original = claim.image.path.rsplit_once('.').map(|(_, extension)| extension);
     !claim.image.is_picture(gallery.picture_extensions)
@@ -244,7 +245,8 @@ fn is_as_large_as_source(kind: Kind, image: &Image, gallery: &GalleryState<'_>) 
         return false;
     };
     let on_its_side = image.rotation.is_some_and(|rotation| !rotation.is_multiple_of(2));
-    // Nobody knows how large it is: only a size that no page goes beyond is certainly no more than pages show.
+    // Nobody knows how large it is: only a size that no page goes beyond is certainly no more than pages
+    // show.
     let shown = match (image.width, image.height) {
         (Some(width), Some(height)) => {
             let size = if on_its_side { (height, width) } else { (width, height) };
@@ -258,7 +260,8 @@ fn is_as_large_as_source(kind: Kind, image: &Image, gallery: &GalleryState<'_>) 
     !gallery.derivatives.enabled.iter().any(|named| named.sizing.is_identity(shown))
 }
 
-/// For a small picture the page's own `<img>` is the original, for visitors without the right to originals too.
+/// For a small picture the page's own `<img>` is the original, for visitors without the right to originals
+/// too.
 fn a_page_shows_the_original(image: &Image, gallery: &GalleryState<'_>) -> bool {
     gallery.derivatives.any_size_is_source(image.width, image.height, image.rotation)
 }

@@ -2,8 +2,8 @@
 //! no file and no database is asked here, and no path in a [`Target`] is ever handed to the web server; it
 //! only finds rows.
 //!
-//! Every server passes `REQUEST_URI` raw, so only spellings that are already canonical pass: what is judged here
-//! and what the server would serve for the same request are then the same file (docs/design.md §5).
+//! Every server passes `REQUEST_URI` raw, so only spellings that are already canonical pass: what is judged
+//! here and what the server would serve for the same request are then the same file (docs/design.md §5).
 
 mod script;
 
@@ -192,8 +192,9 @@ impl Target {
         }
     }
 
-    /// Whether the URL's path is not the file's own (`i.php?/…`, `action.php?…`, the forms of piwigo-privacy): an
-    /// authorizer cannot answer that, because the server would serve what it maps the path to.
+    /// Whether the URL's path is not the file's own (`i.php?/…`, `action.php?…`, the forms of
+    /// piwigo-privacy): an authorizer cannot answer that, because the server would serve what it maps the
+    /// path to.
     pub fn is_script_form(uri: &[u8], layout: &Layout) -> bool {
         let path = uri.split(|&byte| byte == b'?').next().unwrap_or_default();
         decode_once(path).ok().is_some_and(|path| {
@@ -228,7 +229,8 @@ fn derivative(requested: &str, layout: &Layout, derivatives: &DerivativeConfig) 
     Ok(Target::Derivative { source: file(&source, layout)?, kind })
 }
 
-/// `themes/<theme>/icon/mimetypes/<type>.png` and the like: the only files without a row that are ever served.
+/// `themes/<theme>/icon/mimetypes/<type>.png` and the like: the only files without a row that are ever
+/// served.
 fn is_mime_icon(path: &str) -> bool {
     let word = |text: &str| {
         !text.is_empty()
@@ -244,10 +246,12 @@ fn is_mime_icon(path: &str) -> bool {
 const NEVER_PICTURES: [&str; 9] =
     ["local", "include", "admin", "install", "language", "plugins", "themes", "template-extension", "tools"];
 
-/// The rule for every file, whether a request names it or only a row does (`path`: relative to the root, without `./`).
+/// The rule for every file, whether a request names it or only a row does (`path`: relative to the root,
+/// without `./`).
 ///
 /// # Errors
-/// A [`Refusal`] for a path that is not canonical (`http://…`, absolute, `../…`), a private folder or a script.
+/// A [`Refusal`] for a path that is not canonical (`http://…`, absolute, `../…`), a private folder or a
+/// script.
 pub fn servable(path: &str, layout: &Layout) -> Result<Source, Refusal> {
     if path.bytes().any(is_forbidden) {
         return Err(Refusal::Path);

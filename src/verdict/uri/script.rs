@@ -1,5 +1,6 @@
-//! Addresses that name a file by a script: `i.php`, `action.php`, and the links that the plugin piwigo-privacy has put
-//! into pages. One request names one file: a second path or a doubled parameter is refused.
+//! Addresses that name a file by a script: `i.php`, `action.php`, and the links that the plugin
+//! piwigo-privacy has put into pages. One request names one file: a second path or a doubled parameter is
+//! refused.
 
 use super::{Part, Record, Refusal, Target, canonical, decode, decode_once};
 use crate::piwigo::layout::Layout;
@@ -95,7 +96,8 @@ fn numbered<'a>(path: &'a str, layout: &Layout) -> Option<(&'a str, &'a str)> {
 }
 
 impl Target {
-    /// Whether `uri` asks for `action.php`, in the one spelling in which the gate answers it, whatever its query says.
+    /// Whether `uri` asks for `action.php`, in the one spelling in which the gate answers it, whatever its
+    /// query says.
     pub fn is_download_script(uri: &[u8], layout: &Layout) -> bool {
         // nginx leaves `#…` in REQUEST_URI but cuts it off what it serves.
         let path = uri.split(|&byte| byte == b'?').next().unwrap_or_default();
@@ -133,7 +135,8 @@ impl Target {
     }
 }
 
-/// What the query of `action.php` asks for. Piwigo's other parameters (`pwg_token`, `auth`, `b`) name no file.
+/// What the query of `action.php` asks for. Piwigo's other parameters (`pwg_token`, `auth`, `b`) name no
+/// file.
 pub(super) fn record(query: &[u8]) -> Result<Record, Refusal> {
     let (mut id, mut part, mut format, mut download) = (None, None, None, false);
     for (name, value) in plain_parameters(query)? {
@@ -159,7 +162,8 @@ pub(super) fn record(query: &[u8]) -> Result<Record, Refusal> {
 /// Name and raw value.
 type Parameter<'a> = (&'a [u8], &'a [u8]);
 
-/// Names and raw values of a query, each name plain and there once: PHP reads `i%64`, `id[]` and `+id` as `id`.
+/// Names and raw values of a query, each name plain and there once: PHP reads `i%64`, `id[]` and `+id` as
+/// `id`.
 fn plain_parameters(query: &[u8]) -> Result<Vec<Parameter<'_>>, Refusal> {
     parameters(query)?;
     let plain = |name: &[u8]| name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
@@ -183,8 +187,8 @@ fn number(text: &[u8]) -> Result<u32, Refusal> {
     text.and_then(|text| text.parse().ok()).ok_or(Refusal::Record)
 }
 
-/// The parameters behind the path may only be Piwigo's own, each at most once: a second path would be a second
-/// file in one request.
+/// The parameters behind the path may only be Piwigo's own, each at most once: a second path would be a
+/// second file in one request.
 fn parameters(query: &[u8]) -> Result<(), Refusal> {
     let mut seen: Vec<&[u8]> = Vec::new();
     for parameter in query.split(|&byte| byte == b'&').filter(|parameter| !parameter.is_empty()) {

@@ -1,5 +1,6 @@
-//! Other addresses of the gallery's directory: the web server's own configuration may lead to it by a path that the shipped file
-//! does not know, such as `Alias /other /var/www/piwigo`, `location /other/ { alias …; }` or `handle_path /other/* { … }`.
+//! Other addresses of the gallery's directory: the web server's own configuration may lead to it by a path
+//! that the shipped file does not know, such as `Alias /other /var/www/piwigo`, `location /other/ { alias …;
+//! }` or `handle_path /other/* { … }`.
 
 use super::curl::Method;
 use super::leak::Sample;
@@ -62,8 +63,8 @@ impl Tries<'_> {
     }
 }
 
-/// The paths of URLs in a web server's configuration, as far as they can be told from names of files, without those that the
-/// shipped files guard.
+/// The paths of URLs in a web server's configuration, as far as they can be told from names of files, without
+/// those that the shipped files guard.
 fn paths_in(text: &str, prefix: &str) -> Vec<String> {
     let mut paths: Vec<String> = Vec::new();
     let text = without_comments(text);

@@ -1,5 +1,5 @@
-//! Why PHP knows a visitor whom the gate does not: what was found out about their session in, the likely causes in their order
-//! and what to do out. Pure.
+//! Why PHP knows a visitor whom the gate does not: what was found out about their session in, the likely
+//! causes in their order and what to do out. Pure.
 
 /// From where a session was opened, as far as its row's id tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,8 @@ pub(super) enum Network {
 }
 
 impl Network {
-    /// Reads what stands before the session's id in the id of its row; `None` if Piwigo would not have put it there.
+    /// Reads what stands before the session's id in the id of its row; `None` if Piwigo would not have put it
+    /// there.
     pub(super) fn parse(prefix: &str, is_bound: bool) -> Option<Self> {
         match (prefix, is_bound) {
             ("", true) => Some(Network::V6),

@@ -300,7 +300,8 @@ impl Tries<'_> {
 }
 
 impl Tries<'_> {
-    /// Says who answers `action.php`, where it is Piwigo's to answer. `refused`: the answer is the gate's own refusal.
+    /// Says who answers `action.php`, where it is Piwigo's to answer. `refused`: the answer is the gate's own
+    /// refusal.
     fn downloads_of_piwigo(&mut self, refused: bool) {
         if refused {
             self.findings.problem(

@@ -1,6 +1,7 @@
-//! One HTTP request as a stranger sends it, by the program `curl`: TLS of our own would cost more than a megabyte of a
-//! binary that has none. No shell, no configuration file, no proxy, and no redirect is followed; time and bytes are bounded.
-//! Cookies come from nowhere but [`Cookies`], and go to curl by its standard input: arguments are there for all to read.
+//! One HTTP request as a stranger sends it, by the program `curl`: TLS of our own would cost more than a
+//! megabyte of a binary that has none. No shell, no configuration file, no proxy, and no redirect is
+//! followed; time and bytes are bounded. Cookies come from nowhere but [`Cookies`], and go to curl by its
+//! standard input: arguments are there for all to read.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,5 +1,6 @@
-//! The gallery by other doors: by the other scheme, and under another host's name. A web server chooses one of its sites by them,
-//! and the gallery may lie in one that nobody guards: Debian's own default site on port 80 beside the guarded one on port 443.
+//! The gallery by other doors: by the other scheme, and under another host's name. A web server chooses one
+//! of its sites by them, and the gallery may lie in one that nobody guards: Debian's own default site on port
+//! 80 beside the guarded one on port 443.
 
 use super::curl::Method;
 use super::leak::Sample;
@@ -14,7 +15,8 @@ impl Tries<'_> {
         let target = format!("{}{}", self.visitor.base.prefix, original.uri);
         let origin = &self.visitor.base.origin;
         let mut open = Vec::new();
-        // What another site answers says nothing of the gallery, unless it is this file; and where nobody answers there is no door.
+        // What another site answers says nothing of the gallery, unless it is this file; and where nobody
+        // answers there is no door.
         let answer = self.visitor.ask(Method::Get, &target, &[NO_SITE]).await;
         if answer.is_ok_and(|answer| original.is_in(&answer.body)) {
             open.push(format!("{origin}{target} with the header \"{NO_SITE}\""));
@@ -39,7 +41,8 @@ impl Tries<'_> {
     }
 }
 
-/// `http://host` for `https://host` and the other way round; `None` where a port is named, which has one scheme.
+/// `http://host` for `https://host` and the other way round; `None` where a port is named, which has one
+/// scheme.
 fn other_scheme(origin: &str) -> Option<String> {
     let (scheme, host) = origin.split_once("://")?;
     let is_bare = host.rsplit_once(':').is_none_or(|(_, port)| port.ends_with(']'));

@@ -1,5 +1,5 @@
-//! What an answer gives away: the bytes of a private file, or a word about how the server is made. Pure. Not the status
-//! decides: a themed page with status 200 is no picture, and a picture with status 404 is one.
+//! What an answer gives away: the bytes of a private file, or a word about how the server is made. Pure. Not
+//! the status decides: a themed page with status 200 is no picture, and a picture with status 404 is one.
 
 /// An HTTP answer, cut after so many bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,7 +79,8 @@ impl Answer {
         ["image/", "video/", "audio/"].iter().any(|prefix| kind.starts_with(prefix))
     }
 
-    /// What it means to somebody who must not have the file. `sample`: the file; without one, any picture is a leak.
+    /// What it means to somebody who must not have the file. `sample`: the file; without one, any picture is
+    /// a leak.
     pub(super) fn gist(&self, sample: Option<&Sample>) -> Gist {
         let length = self.header("content-length").and_then(|length| length.parse::<u64>().ok());
         let same_length = sample.is_some_and(|sample| length == Some(sample.length));
@@ -97,7 +98,8 @@ impl Answer {
         }
     }
 
-    /// What this answer betrays of the server's inside: a redirect header that was not understood, an internal location.
+    /// What this answer betrays of the server's inside: a redirect header that was not understood, an
+    /// internal location.
     pub(super) fn redirect_header(&self) -> Option<&str> {
         let is_inside = |(name, value): &&(String, String)| {
             FOR_THE_SERVER.contains(&name.as_str()) || name == "location" && value.contains("/_gate")

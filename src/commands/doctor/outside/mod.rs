@@ -1,9 +1,10 @@
-//! The gallery as a visitor sees it: a guest without cookies tries to get what the gate's own verdict keeps from guests, and
-//! what must be closed to everybody, and looks at how an open picture comes. With somebody's cookies: whether Piwigo and the
-//! gate know them alike.
+//! The gallery as a visitor sees it: a guest without cookies tries to get what the gate's own verdict keeps
+//! from guests, and what must be closed to everybody, and looks at how an open picture comes. With somebody's
+//! cookies: whether Piwigo and the gate know them alike.
 //!
-//! Nothing is changed, but what any visitor's request may change: Piwigo or the gate may make an open resized picture that is
-//! asked for, and where no gate stands before `i.php` a private one; and Piwigo notes the time in the session of whose cookies are given, or opens one.
+//! Nothing is changed, but what any visitor's request may change: Piwigo or the gate may make an open resized
+//! picture that is asked for, and where no gate stands before `i.php` a private one; and Piwigo notes the
+//! time in the session of whose cookies are given, or opens one.
 
 mod aliases;
 mod causes;
@@ -135,7 +136,8 @@ pub(super) async fn examine(outside: &Outside, known: &Known<'_>, findings: &mut
         locked,
         placeholder: None,
     };
-    // First: it is soon done, and each site of the gallery's takes its share of the requests that may be made.
+    // First: it is soon done, and each site of the gallery's takes its share of the requests that may be
+    // made.
     tries.shut().await;
     if let (Some((gate, ready)), Some(inspection)) = (known.gate, known.inspection) {
         let chooser = Chooser { root: known.root, gate, ready, inspection };

@@ -1,4 +1,5 @@
-//! How a picture comes that everybody may see: its bytes, its ranges, and what its headers allow caches to do.
+//! How a picture comes that everybody may see: its bytes, its ranges, and what its headers allow caches to
+//! do.
 
 use super::curl::Method;
 use super::leak::{Answer, Sample};
@@ -58,8 +59,8 @@ impl Tries<'_> {
         }
     }
 
-    /// Whether the pages' links to resized pictures lead to them: `sample` is the one at `uri`, if it exists, `style` is
-    /// `derivative_url_style`.
+    /// Whether the pages' links to resized pictures lead to them: `sample` is the one at `uri`, if it exists,
+    /// `style` is `derivative_url_style`.
     pub(super) async fn links_to_resized(&mut self, uri: &str, sample: Option<&Sample>, style: Option<u32>) {
         const ID: &str = "outside-links";
         const REMEDY: &str = "set $conf['derivative_url_style'] = 1; in local/config/config.inc.php: then they link to the \

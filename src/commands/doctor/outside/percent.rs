@@ -1,5 +1,6 @@
-//! Pictures with a percent sign in their paths: what decodes such a path once more sends another file, or none. That is
-//! Apache's `mod_xsendfile` in Debian 13 above all, where the server's file does not tell it not to.
+//! Pictures with a percent sign in their paths: what decodes such a path once more sends another file, or
+//! none. That is Apache's `mod_xsendfile` in Debian 13 above all, where the server's file does not tell it
+//! not to.
 
 use super::curl::{Cookies, Method};
 use super::samples::Chooser;
@@ -10,8 +11,8 @@ use crate::database::DatabaseError;
 const MAX_PICTURES: usize = 3;
 
 impl Tries<'_> {
-    /// Asks for some that a guest may have, or that `account` may have, with its cookies. Says nothing where there are none, or
-    /// where no open picture comes at all.
+    /// Asks for some that a guest may have, or that `account` may have, with its cookies. Says nothing where
+    /// there are none, or where no open picture comes at all.
     pub(super) async fn percent_signs(
         &mut self,
         chooser: &Chooser<'_>,

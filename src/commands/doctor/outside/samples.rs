@@ -1,5 +1,6 @@
-//! Pictures to try the doors with: some that a guest or an account must not have, some that they may have. Which is which,
-//! the gate's own verdict says; a file counts only if it lies on disk, so that its bytes can be recognised.
+//! Pictures to try the doors with: some that a guest or an account must not have, some that they may have.
+//! Which is which, the gate's own verdict says; a file counts only if it lies on disk, so that its bytes can
+//! be recognised.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -68,8 +69,8 @@ impl Chooser<'_> {
         Ok(candidates)
     }
 
-    /// A picture below `directory` (`upload/`) that `account` must not have in any size; the first with a resized picture on
-    /// disk, or else the first.
+    /// A picture below `directory` (`upload/`) that `account` must not have in any size; the first with a
+    /// resized picture on disk, or else the first.
     pub(super) async fn closed(
         &self,
         directory: &str,
@@ -95,7 +96,8 @@ impl Chooser<'_> {
         Ok(second_best)
     }
 
-    /// A picture that `account` may have and a guest must not; the first with original and resized picture, or else the first.
+    /// A picture that `account` may have and a guest must not; the first with original and resized picture,
+    /// or else the first.
     pub(super) async fn granted(&self, account: u32) -> Result<Option<Granted>, DatabaseError> {
         let mut second_best = None;
         for sort in [Sort::ClosedButGranted(account), Sort::Closed] {
@@ -121,7 +123,8 @@ impl Chooser<'_> {
         Ok(second_best)
     }
 
-    /// Whom the gate would take the sender of these cookies for, if it were told this address; `None`: a guest.
+    /// Whom the gate would take the sender of these cookies for, if it were told this address; `None`: a
+    /// guest.
     pub(super) async fn account(
         &self,
         cookies: &Cookies,
@@ -192,8 +195,8 @@ impl Chooser<'_> {
         Ok(None)
     }
 
-    /// The URL's paths of up to `most` resized pictures that do not exist, that a guest may see and that the gate
-    /// leaves to Piwigo: all, by its settings, or those of a picture that it cannot read.
+    /// The URL's paths of up to `most` resized pictures that do not exist, that a guest may see and that the
+    /// gate leaves to Piwigo: all, by its settings, or those of a picture that it cannot read.
     pub(super) async fn left_to_piwigo(&self, most: usize) -> Result<Vec<String>, DatabaseError> {
         let mut found = Vec::new();
         let makes = match self.gate.settings().derivatives {
@@ -235,8 +238,8 @@ impl Chooser<'_> {
         Some(format!("/{}", encode_path(&path)))
     }
 
-    /// Up to `most` files with a percent sign in their paths that `account` may have: originals, or else resized pictures. First
-    /// those whose decoded path is another file's.
+    /// Up to `most` files with a percent sign in their paths that `account` may have: originals, or else
+    /// resized pictures. First those whose decoded path is another file's.
     pub(super) async fn with_percent(
         &self,
         account: Option<u32>,
@@ -298,7 +301,8 @@ impl Chooser<'_> {
     }
 }
 
-/// How little a path tells about a server that decodes it once more: with 0 the server would send another file, with 1 none.
+/// How little a path tells about a server that decodes it once more: with 0 the server would send another
+/// file, with 1 none.
 fn dullness(root: &Path, path: &str) -> u8 {
     let decoded = percent_decode_str(path).decode_utf8_lossy();
     if decoded == path { 2 } else { u8::from(on_disk(root, &decoded).is_none()) }

@@ -1,5 +1,6 @@
-//! A visitor with cookies: whom Piwigo takes them for, and whether the gate gives them what that account may see and nothing
-//! else. That they are two is the commonest trouble: PHP and the gate must see the same address of a visitor.
+//! A visitor with cookies: whom Piwigo takes them for, and whether the gate gives them what that account may
+//! see and nothing else. That they are two is the commonest trouble: PHP and the gate must see the same
+//! address of a visitor.
 
 use super::causes::{self, Network, Setup, View};
 use super::closed::{face, unknown};
@@ -29,7 +30,8 @@ enum Said {
 }
 
 impl Said {
-    /// Reads Piwigo's answer. It holds a token, too, which is the visitor's secret: of all else nothing is repeated.
+    /// Reads Piwigo's answer. It holds a token, too, which is the visitor's secret: of all else nothing is
+    /// repeated.
     fn read(answer: &Answer) -> Self {
         let nothing = |why: &str| Said::Nothing(format!("answers {}{why}", answer.status));
         let Ok(json) = serde_json::from_slice::<serde_json::Value>(&answer.body) else {
@@ -44,7 +46,8 @@ impl Said {
     }
 }
 
-/// What came of asking for what the account may see; both are empty where nothing was asked, or nobody answered.
+/// What came of asking for what the account may see; both are empty where nothing was asked, or nobody
+/// answered.
 #[derive(Default)]
 struct Taken {
     came: Vec<String>,
@@ -279,7 +282,8 @@ impl Tries<'_> {
         Ok(())
     }
 
-    /// What an answer means, beside that for a file that does not exist: the same picture for both is no leak.
+    /// What an answer means, beside that for a file that does not exist: the same picture for both is no
+    /// leak.
     fn gist_beside(&self, answer: &Answer, sample: &Sample, nothing: &Answer) -> Gist {
         match self.gist(answer, Some(sample)) {
             Gist::Leak if !sample.is_in(&answer.body) && answer.body == nothing.body => Gist::Closed,

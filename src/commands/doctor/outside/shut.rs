@@ -78,8 +78,8 @@ impl Tries<'_> {
         self.lists(&prefix).await;
     }
 
-    /// The address at which the file comes with something behind its name, or with odd bytes, by which an expression does not
-    /// know it.
+    /// The address at which the file comes with something behind its name, or with odd bytes, by which an
+    /// expression does not know it.
     async fn hidden_behind(&mut self, target: &str, sample: &Sample) -> Option<String> {
         let mut targets = tries::oddest(&self.visitor.base.prefix, &sample.uri);
         if Path::new(target).extension().is_some_and(|extension| extension == "toml") {
@@ -157,7 +157,8 @@ impl Tries<'_> {
     }
 }
 
-/// A file below the data directory that is none of the resized pictures and none of the pages' own style sheets.
+/// A file below the data directory that is none of the resized pictures and none of the pages' own style
+/// sheets.
 pub(super) fn find_data(root: &Path, data: &str, derivatives: &str) -> Option<Sample> {
     let mut waiting = vec![PathBuf::from(data)];
     let mut names = 0;

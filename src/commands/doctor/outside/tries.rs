@@ -1,4 +1,5 @@
-//! Ways in which somebody would try to get a private file: pure lists of request targets, each from the site's root.
+//! Ways in which somebody would try to get a private file: pure lists of request targets, each from the
+//! site's root.
 
 /// Other spellings of `uri` that a server, a file system or a careless guard might take for the same file;
 /// those by which a front end is fooled are in [`super::split`].
@@ -31,8 +32,9 @@ pub(super) fn spellings(prefix: &str, uri: &str, data: &str) -> Vec<String> {
     .into()
 }
 
-/// The file where the server glues the prefix to the next name: a location or alias with a slash on one side only, such as nginx's
-/// `location /piwigo { alias /var/www/piwigo/; }`. Then `/piwigo../` is the directory above, where `directory` is the gallery's name.
+/// The file where the server glues the prefix to the next name: a location or alias with a slash on one side
+/// only, such as nginx's `location /piwigo { alias /var/www/piwigo/; }`. Then `/piwigo../` is the directory
+/// above, where `directory` is the gallery's name.
 pub(super) fn glued(prefix: &str, uri: &str, directory: Option<&str>) -> Vec<String> {
     if prefix.is_empty() {
         return Vec::new();
@@ -44,15 +46,17 @@ pub(super) fn glued(prefix: &str, uri: &str, directory: Option<&str>) -> Vec<Str
 
 /// `uri` with bytes that are not UTF-8 behind it, and with a backslash in it.
 ///
-/// lighttpd's expressions match no address that is not UTF-8, and files take a tail there; a server that reads a backslash as an
-/// escape (Caddy's `try_files` before 2.11.1) finds the file after its guard has seen another name.
+/// lighttpd's expressions match no address that is not UTF-8, and files take a tail there; a server that
+/// reads a backslash as an escape (Caddy's `try_files` before 2.11.1) finds the file after its guard has seen
+/// another name.
 pub(super) fn odd(prefix: &str, uri: &str) -> Vec<String> {
     let mut targets = vec![format!("{uri}/%80"), format!("{uri}/x%c3"), format!("{uri}/%e0%80%bf")];
     targets.extend(backslashes(uri));
     targets.iter().map(|target| format!("{prefix}{target}")).collect()
 }
 
-/// The two likeliest of them, for files of which there are many, and one for names that are known by their end.
+/// The two likeliest of them, for files of which there are many, and one for names that are known by their
+/// end.
 pub(super) fn oddest(prefix: &str, uri: &str) -> Vec<String> {
     let mut targets = vec![format!("{uri}/%80")];
     let backslashes = backslashes(uri);
@@ -97,8 +101,8 @@ pub(super) fn internals(prefix: &str, uri: &str, short: Option<&str>) -> Vec<Str
     targets
 }
 
-/// The forms in which Piwigo's script for resized pictures takes its request; `short` is the derivative's path below the
-/// derivatives' directory, with a slash before it.
+/// The forms in which Piwigo's script for resized pictures takes its request; `short` is the derivative's
+/// path below the derivatives' directory, with a slash before it.
 pub(super) fn i_php(prefix: &str, short: &str) -> Vec<String> {
     ["/i.php?", "/i.php", "/i?", "/i", "/i.php/../i.php?"]
         .map(|script| format!("{prefix}{script}{short}"))
