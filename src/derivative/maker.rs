@@ -318,10 +318,11 @@ mod tests {
     use super::*;
     use crate::derivative::order::DerivativeQuality;
     use crate::derivative::plan::Picture;
+    use crate::files::Symlinks;
     use crate::piwigo::gallery::Gallery;
     use crate::piwigo::sizes::definition::Watermark;
     use crate::piwigo::sizes::name::Kind;
-    use crate::settings::{PiwigoFiles, Symlinks};
+    use crate::settings::PiwigoFiles;
 
     /// A gallery with one picture of 400 × 300, `u/a.jpg`, as old as the epoch.
     struct Scene {

@@ -351,7 +351,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::settings::Symlinks;
+    use crate::files::Symlinks;
 
     fn make(root: &Path, derivative: &str) -> Result<Place, StoreError> {
         Place::make(&Tree::new(root, Symlinks::SameOwner, &[]), "_data/i/", derivative)

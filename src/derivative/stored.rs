@@ -78,7 +78,7 @@ pub fn strange_source(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Symlinks;
+    use crate::files::Symlinks;
     use std::fs;
 
     fn write(path: &Path, seconds: u64) {

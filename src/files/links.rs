@@ -7,8 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::files::Tree;
-use crate::settings::Symlinks;
+use super::{Symlinks, Tree};
 
 /// Names that a search looks at, at most.
 const MAX_NAMES: usize = 20_000;

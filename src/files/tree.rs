@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
 
+use super::Symlinks;
 use super::walk::{Lost, Walk};
-use crate::settings::Symlinks;
 
 /// A FIFO or a device in a file's place is not waited for.
 const OPEN: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);

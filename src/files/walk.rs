@@ -11,8 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat};
 use rustix::io::Errno;
 
-use super::Tree;
-use crate::settings::Symlinks;
+use super::{Symlinks, Tree};
 
 /// Links on one way, at most, as in the kernel.
 const MAX_LINKS: usize = 40;

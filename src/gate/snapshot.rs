@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use super::deliver;
 use crate::database::{Database, DatabaseError, Trouble};
-use crate::files::Tree;
+use crate::files::{Symlinks, Tree};
 use crate::piwigo::gallery::{ConfigRows, Gallery, SITE};
 use crate::piwigo::plugins::{self, Plugins};
-use crate::settings::{ActionPhp, SessionAddress, Settings, SettingsError, Symlinks};
+use crate::settings::{ActionPhp, Settings, SettingsError};
+use crate::verdict::identity::SessionAddress;
 
 /// Age at which Piwigo's settings in the config table are read again (docs/design.md §6).
 const SETTINGS_AGE: Duration = Duration::from_secs(1);

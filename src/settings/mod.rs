@@ -8,13 +8,12 @@ mod action_php;
 mod databases;
 mod error;
 mod limits;
+mod links;
 mod listen;
 mod nearest;
 mod options;
 mod piwigo_files;
 mod piwigo_settings;
-mod session_address;
-mod symlinks;
 
 use std::io::Read as _;
 use std::ops::RangeInclusive;
@@ -26,17 +25,17 @@ use databases::Databases;
 pub use error::SettingsError;
 pub use options::{Deny, Derivatives, LogFormat, LogLevel, Options};
 pub use piwigo_files::PiwigoFiles;
-pub use session_address::SessionAddress;
-pub use symlinks::Symlinks;
 
 use crate::database::{Address, Replicas, Tables};
 use crate::derivative::order::DerivativeQuality;
+use crate::files::Symlinks;
 use crate::http::reply::{Deliver, DenyStatus, Reply};
 use crate::piwigo::layout;
 use crate::server::limits::Limits;
 use crate::server::listen::{Listen, ListenError, Networks};
 use crate::verdict::access::{Admins, Policy};
 use crate::verdict::companion::{MAX_PATTERNS, Pattern, VIDEOJS, VIDEOJS_WORD};
+use crate::verdict::identity::SessionAddress;
 use crate::verdict::session_files::{self, SessionFiles};
 
 /// Everything that files, flags and the environment decide.

@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{ActionPhp, SessionAddress, SettingsError, nearest};
+use super::{ActionPhp, SettingsError, nearest};
 use crate::derivative::order::DerivativeQuality;
 use crate::http::reply::Deliver;
 use crate::verdict::access::Admins;
+use crate::verdict::identity::SessionAddress;
 
 /// Largest `gate.toml`, in bytes.
 const MAX_FILE: u64 = 64 * 1024;

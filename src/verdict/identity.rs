@@ -12,7 +12,6 @@ use crate::piwigo::remember_me::RememberMe;
 use crate::piwigo::session::BoundTo;
 use crate::piwigo::visitor::{Identity, Status, Visitor};
 use crate::piwigo::{cookie, session};
-use crate::settings::SessionAddress;
 
 /// What a request brings to say who asks. Nothing of it is believed yet.
 #[derive(Debug, Default)]
@@ -25,6 +24,18 @@ pub struct Evidence {
     pub remote_user: Option<String>,
     /// A key.
     pub key: Option<AuthKey>,
+}
+
+/// Where the address comes from to which Piwigo binds a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionAddress {
+    /// What the web server says (`REMOTE_ADDR`), as in every release of Piwigo.
+    #[default]
+    RemoteAddr,
+    /// The first address of the header X-Forwarded-For, if there is one: for a Piwigo that was changed so
+    /// (Piwigo: pull request 2116), or whose `config.inc.php` does it.
+    XForwardedFor,
 }
 
 /// Which of the keys that a request may bring are looked at.

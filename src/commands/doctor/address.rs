@@ -6,7 +6,7 @@ use std::path::Path;
 use super::findings::Findings;
 use super::read_start;
 use crate::piwigo::php::remote_addr::assignment_of_remote_addr;
-use crate::settings::SessionAddress;
+use crate::verdict::identity::SessionAddress;
 
 /// Largest settings file of Piwigo's, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;

@@ -11,10 +11,8 @@ use rustix::io::Errno;
 
 use super::findings::{Findings, shown, some};
 use crate::commands::accounts::{Account, Right, name_of};
-use crate::files::Tree;
-use crate::files::links;
-use crate::files::links::Link;
-use crate::settings::Symlinks;
+use crate::files::links::{self, Link};
+use crate::files::{Symlinks, Tree};
 
 /// The name under which Linux keeps a file's access list.
 const ACCESS_LIST: &str = "system.posix_acl_access";

@@ -34,9 +34,8 @@ pub use findings::{Finding, Level};
 pub use outside::{Cookies, CookiesError, Outside};
 pub use text::write;
 
-use crate::commands::accounts::Account;
-use crate::files::Tree;
-use crate::files::links;
+use super::accounts::Account;
+use crate::files::{Tree, links};
 use crate::settings::{self, Options, Settings, SettingsError};
 use findings::{Findings, Without, some};
 use prefixes::Guarded;

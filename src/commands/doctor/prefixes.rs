@@ -1,8 +1,7 @@
 //! Which parts of the site must be guarded: computed from the gallery's settings, and looked for in the text
 //! of a web server's configuration.
 
-use crate::commands::server_files;
-use crate::commands::server_files::Values;
+use crate::commands::server_files::{self, Values};
 
 /// Directories and scripts that lead to pictures, relative to the gallery, without slashes at either end.
 #[derive(Clone, Debug, PartialEq, Eq)]

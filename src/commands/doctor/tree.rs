@@ -10,9 +10,8 @@ use super::findings::{Findings, some};
 use super::prefixes::Guarded;
 use super::{closed, read_start};
 use crate::commands::accounts::{Account, name_of};
-use crate::files::Tree;
 use crate::files::links::{self, Link};
-use crate::settings::Symlinks;
+use crate::files::{Symlinks, Tree};
 
 /// Names that are looked at, at most.
 const MAX_NAMES: usize = 500_000;

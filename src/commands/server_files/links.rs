@@ -4,10 +4,8 @@
 use std::path::Path;
 
 use super::public;
-use crate::files::Tree;
-use crate::files::links;
-use crate::files::links::Link;
-use crate::settings::Symlinks;
+use crate::files::links::{self, Link};
+use crate::files::{Symlinks, Tree};
 
 /// Letters of a link's name that a comment shows, at most.
 const MAX_NAME: usize = 100;

@@ -6,8 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::ConfigError;
-use crate::commands::accounts;
-use crate::commands::accounts::Account;
+use crate::commands::accounts::{self, Account};
 
 /// The usual one of PHP and of web servers on Debian.
 const USUAL: &str = "www-data";

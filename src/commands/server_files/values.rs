@@ -10,10 +10,10 @@ use super::expressions::{alternatives, escaped, spelled, spelled_with_slashes, s
 use super::links::BeyondServers;
 use super::people::People;
 use super::{ConfigError, php, public};
-use crate::files::Tree;
+use crate::files::{Symlinks, Tree};
 use crate::piwigo::gallery::Gallery;
 use crate::server::listen::Listen;
-use crate::settings::{ActionPhp, Settings, Symlinks};
+use crate::settings::{ActionPhp, Settings};
 
 /// What cannot be found out from the gallery.
 #[derive(Debug, Default)]

@@ -14,7 +14,7 @@ use crate::derivative::order::{MakeError, Order};
 use crate::derivative::plan::{self, Picture};
 use crate::derivative::stored::{self, Stored};
 use crate::files::blocking::Disk;
-use crate::files::{Sendable, Tree, Unsendable};
+use crate::files::{Sendable, Symlinks, Tree, Unsendable};
 use crate::http::Streamed;
 use crate::http::picture_address::{self, PictureAddress};
 use crate::http::reply::{Cache, Deliver, Handover, Reply, fits_a_header};
@@ -24,7 +24,7 @@ use crate::piwigo::program_names;
 use crate::piwigo::records::{Claim, Image, Ownership};
 use crate::piwigo::sizes::definition::DerivativeParams;
 use crate::piwigo::sizes::name::{self, Kind};
-use crate::settings::{Derivatives, Settings, Symlinks};
+use crate::settings::{Derivatives, Settings};
 use crate::verdict::uri::Icon;
 pub use log::Log;
 

@@ -4,21 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::SettingsError;
-
-/// Which symbolic links lead to files that may be served.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Symlinks {
-    /// Those that belong to the owner of what they lead to, to root, or to the owner of the gallery's
-    /// directory, wherever they lead.
-    #[default]
-    SameOwner,
-    /// Those that do not lead out of the gallery (and of the directories of its sites beside it).
-    Inside,
-    /// Those and the ones that lead below one of these directories: absolute, without links themselves.
-    Roots(Vec<PathBuf>),
-    /// All.
-    All,
-}
+use crate::files::symlinks::Symlinks;
 
 impl Symlinks {
     /// Reads texts as given. The environment's one text may hold several directories: a new one begins where
@@ -30,16 +16,6 @@ impl Symlinks {
             ["inside"] => Ok(Symlinks::Inside),
             ["all"] => Ok(Symlinks::All),
             roots => roots.iter().map(|text| root(text)).collect::<Result<_, _>>().map(Symlinks::Roots),
-        }
-    }
-
-    /// The setting in words, for the log.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Symlinks::SameOwner => "same-owner",
-            Symlinks::Inside => "inside",
-            Symlinks::Roots(_) => "a list of directories",
-            Symlinks::All => "all",
         }
     }
 }
