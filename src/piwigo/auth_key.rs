@@ -1,22 +1,23 @@
-//! Keys that sign a visitor in without a cookie (Piwigo: `auth_key_login`): `?auth=` keys that Piwigo mails,
-//! and API keys with a secret. Only their form is known here.
+//! Parses the keys that sign a visitor in without a cookie (Piwigo: `auth_key_login`): the `?auth=` keys that
+//! Piwigo mails, and API keys with a secret. Checks only their form.
 
-/// A key as a request brings it. Its `Debug` text holds no secret.
+/// A key from a request. Its `Debug` text holds no secret.
 #[derive(Clone, PartialEq, Eq)]
 pub enum AuthKey {
-    /// 30 letters and digits.
+    /// A key of 30 letters and digits.
     Mailed(String),
-    /// `pkid-DATE-NAME` with its secret.
+    /// `pkid-DATE-NAME` and its secret.
     Api {
-        /// What `user_auth_keys.auth_key` holds.
+        /// The value to look for in `user_auth_keys.auth_key`.
         id: String,
-        /// What `user_auth_keys.apikey_secret` is the hash of.
+        /// The secret, whose hash is in `user_auth_keys.apikey_secret`.
         secret: String,
     },
 }
 
 impl AuthKey {
-    /// Reads a key; letters of any case, which are compared as they are (Piwigo's database would fold them).
+    /// Parses a key. Keeps the case of its letters: the gate compares them exactly, although Piwigo's
+    /// database ignores case.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
         if is_word(text, 30) {
@@ -29,7 +30,7 @@ impl AuthKey {
             .then(|| AuthKey::Api { id: id.to_owned(), secret: secret.to_owned() })
     }
 
-    /// What `user_auth_keys.auth_key` must hold.
+    /// The value to look for in `user_auth_keys.auth_key`.
     pub fn id(&self) -> &str {
         match self {
             AuthKey::Mailed(id) | AuthKey::Api { id, .. } => id,
@@ -50,8 +51,8 @@ fn is_word(text: &str, length: usize) -> bool {
     text.len() == length && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// The value of the parameter `auth` of a raw query, percent-decoded; `None` if it is absent, given twice or
-/// an array.
+/// Returns the percent-decoded value of the parameter `auth` of a raw query; `None` if it is absent, given
+/// twice or an array.
 pub fn parameter(query: &[u8]) -> Option<Vec<u8>> {
     let mut found = None;
     for part in query.split(|&byte| byte == b'&') {

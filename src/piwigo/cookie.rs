@@ -1,15 +1,16 @@
-//! One cookie's value out of a request's `Cookie` header, found the way PHP finds it. Another reading would
-//! be a way to be somebody else for the gate than for Piwigo.
+//! Finds one cookie's value in a request's `Cookie` header as PHP finds it. If the two readings differed, a
+//! client could be one account for Piwigo and another for the gate.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-/// The value of the cookie `name` as `$_COOKIE[name]` would hold it, percent-decoded once (`+` stays `+`).
+/// Returns the value of the cookie `name` as `$_COOKIE[name]` would hold it, percent-decoded once (`+` stays
+/// `+`).
 ///
-/// PHP splits at `;`, turns `.` and space in a cookie's name into `_`, and of two cookies of one name takes
-/// the first. A cookie `name[…]` makes the whole an array, wherever it stands; then, as for no cookie at all,
-/// there is no value.
+/// PHP splits the header at `;`, turns `.` and space in a cookie's name into `_`, and takes the first of two
+/// cookies with the same name. A cookie `name[…]` anywhere in the header turns the variable into an array.
+/// The result is then `None`, as it is without any such cookie.
 pub fn cookie_value<'a>(header: &'a [u8], name: &str) -> Option<Cow<'a, [u8]>> {
     let mut first = None;
     for cookie in header.split(|&b| b == b';') {
@@ -25,14 +26,14 @@ pub fn cookie_value<'a>(header: &'a [u8], name: &str) -> Option<Cow<'a, [u8]>> {
     first.map(|value| Cow::from(percent_decode(value)))
 }
 
-/// How a cookie's name, as written, relates to the name looked for.
+/// How a cookie's name in the header relates to the wanted name.
 enum Named {
     Plain,
     Array,
     Other,
 }
 
-/// PHP: `php_register_variable_ex`. `name[` without a `]` is the name `name_`, another one.
+/// Compares names as PHP's `php_register_variable_ex` does. `name[` without a `]` is another name, `name_`.
 fn named(written: &[u8], name: &[u8]) -> Named {
     let bracket = written.iter().position(|&b| b == b'[');
     let (plain, index) = written.split_at_checked(bracket.unwrap_or(written.len())).unwrap_or((written, b""));

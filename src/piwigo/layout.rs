@@ -1,11 +1,11 @@
-//! Where a gallery is mounted and where its directories are: what the reading of a URL needs to know of it.
+//! Where a gallery is mounted and where its directories are. The code that reads a URL needs this.
 
 use std::borrow::Cow;
 
-/// What the reading of a URI needs to know of the gallery.
+/// The part of a gallery's settings that the reading of a URI needs.
 #[derive(Clone, Debug)]
 pub struct Layout {
-    /// Where the gallery is mounted: empty, or `/piwigo`.
+    /// The URL prefix of the gallery: empty, or for example `/piwigo`.
     pub url_prefix: String,
     /// Piwigo's derivative directory with its trailing slash: `_data/i/`.
     pub derivative_dir: String,
@@ -17,7 +17,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// This layout, but mounted at `url_prefix` if it does not say itself where.
+    /// Returns this layout, mounted at `url_prefix` unless it has a prefix of its own.
     pub fn mounted_at(&self, url_prefix: Option<&str>) -> Cow<'_, Self> {
         match url_prefix {
             Some(url_prefix) if self.url_prefix.is_empty() => {
@@ -27,13 +27,13 @@ impl Layout {
         }
     }
 
-    /// Whether a path relative to the root's parent is in a directory that Piwigo synchronises.
+    /// Whether a path, relative to the root's parent, is in a directory of [`Layout::parent_sites`].
     pub fn is_in_parent_site(&self, path: &str) -> bool {
         self.parent_sites.iter().any(|site| path.starts_with(site))
     }
 
-    /// The path relative to the root's parent, of a URL's path that is in such a directory: browsers make
-    /// `/ext/p.png` of Piwigo's `/piwigo/../ext/p.png`.
+    /// Returns a URL path relative to the root's parent if it is in a directory of [`Layout::parent_sites`].
+    /// Browsers turn Piwigo's link `/piwigo/../ext/p.png` into `/ext/p.png`.
     pub(crate) fn beside_the_root<'a>(&self, path: &'a str) -> Option<&'a str> {
         let (above, _) = self.url_prefix.rsplit_once('/')?;
         let path = path.strip_prefix(above)?.strip_prefix('/')?;
@@ -41,7 +41,8 @@ impl Layout {
     }
 }
 
-/// Where a gallery may be mounted: nothing, or a path such as `/piwigo`; a slash at its end is taken off.
+/// Checks a URL prefix: empty, or a path such as `/piwigo`. Returns it without its trailing slash, or `None`
+/// if it is no such path.
 pub fn url_prefix(text: &str) -> Option<&str> {
     let trimmed = text.trim_end_matches('/');
     let segment = |segment: &str| {

@@ -1,5 +1,5 @@
-//! Piwigo's own formats and rules as pure values and functions: PHP literals, settings, sizes, rows,
-//! sessions, keys.
+//! Piwigo's own formats and rules as pure values and functions: PHP literals, settings, sizes, rows, sessions
+//! and keys.
 
 pub mod auth_key;
 pub mod cookie;

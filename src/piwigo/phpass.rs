@@ -1,17 +1,17 @@
-//! Piwigo's password hashes, as API secrets are stored: phpass's portable form, or a plain MD5 in hexadecimal
-//! (Piwigo: `pwg_password_verify`).
+//! Verifies Piwigo's password hashes, which also protect API secrets: phpass's portable form, or a plain MD5
+//! in hexadecimal (Piwigo: `pwg_password_verify`).
 
 use md5::{Digest as _, Md5};
 use subtle::ConstantTimeEq as _;
 
 const ALPHABET: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// Largest accepted exponent of the number of rounds: 2^20 take about 0.2 s. phpass itself writes 8 to 13,
-/// Piwigo 13 to 18.
+/// The largest accepted exponent of the number of rounds; 2^20 rounds take about 0.2 s. phpass itself writes
+/// 8 to 13, Piwigo 13 to 18.
 const MAX_COST: u32 = 20;
 
-/// Whether `password` is the one that was hashed to `stored`. Takes up to 0.2 s of processor time: not for
-/// async threads.
+/// Whether `stored` is the hash of `password`. Takes up to 0.2 s of processor time: do not call it on an
+/// async thread.
 pub fn verify(password: &[u8], stored: &[u8]) -> bool {
     let computed = if stored.starts_with(b"$P$") {
         match portable(password, stored) {
@@ -27,7 +27,7 @@ pub fn verify(password: &[u8], stored: &[u8]) -> bool {
     computed.ct_eq(stored).into()
 }
 
-/// `$P$`, one letter for the rounds, eight of salt, 22 of hash.
+/// Computes a portable hash: `$P$`, one letter for the rounds, eight of salt, 22 of hash.
 fn portable(password: &[u8], stored: &[u8]) -> Option<Vec<u8>> {
     let setting = stored.get(..12)?;
     let cost = ALPHABET.iter().position(|letter| *letter == setting[3])? as u32;
@@ -53,7 +53,7 @@ fn portable(password: &[u8], stored: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    /// docs/spec/piwigo.md §9.2, computed by PHP.
+    /// The hashes of docs/spec/piwigo.md §9.2, computed by PHP.
     #[test]
     fn hashes_that_php_made() {
         let long = "0123456789".repeat(4);

@@ -1,14 +1,14 @@
-//! File names that end as a program's does, or that Apache's `mod_mime` could take for one.
+//! Recognises file names that end like a program's, or that Apache's `mod_mime` could treat as a program.
 
-/// Whether a name ends as a program's does. No server is told to send such a file.
+/// Whether a name ends like a program's. The gate tells no server to send such a file.
 pub fn names_a_program(file_name: &str) -> bool {
-    // Blanks and dots at the end are none of the name on some disks, and no extension for Apache.
+    // Some file systems drop blanks and dots at the end of a name, and Apache sees no extension there.
     let name = file_name.trim_end_matches(['.', ' ']);
     name.rsplit_once('.').is_some_and(|(_, extension)| is_of_programs(extension))
 }
 
-/// Whether any part of the name is an extension of programs. Apache's `mod_mime` (`AddHandler`) looks at
-/// every extension, so that `a.php.jpg` counts, and `allegro.pl.jpg`.
+/// Whether any part of the name is a program's extension. Apache's `mod_mime` (`AddHandler`) looks at every
+/// extension, so `a.php.jpg` and `allegro.pl.jpg` count.
 pub fn could_be_executed(file_name: &str) -> bool {
     file_name.split('.').skip(1).any(is_of_programs)
 }
@@ -19,6 +19,6 @@ fn is_of_programs(extension: &str) -> bool {
     php || PROGRAMS.contains(&extension.as_str())
 }
 
-/// Extensions of programs besides `php` and `php5`.
+/// Extensions of programs besides `php` and `php` followed by digits.
 pub const PROGRAMS: [&str; 14] =
     ["phtml", "pht", "phar", "phps", "inc", "cgi", "fcgi", "pl", "py", "rb", "sh", "asp", "aspx", "jsp"];

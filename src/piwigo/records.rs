@@ -1,13 +1,12 @@
-//! Rows of Piwigo's tables `images` and `categories`, as far as a verdict needs them, and the file that a row
-//! owns (docs/spec/piwigo.md, "Files and their rows"). Values only: the questions that fetch them are in
-//! `database`.
+//! Rows of Piwigo's tables `images` and `categories`, with the columns that a verdict needs, and the file
+//! that a row owns (docs/spec/piwigo.md, "Files and their rows"). Values only: the queries are in `database`.
 
-/// A row of `images`, as far as a verdict needs it.
+/// A row of `images`, with the columns that a verdict needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     /// `images.id`.
     pub id: u32,
-    /// `images.path` without its leading `./`; begins with `../` for a gallery outside the root.
+    /// `images.path` without its leading `./`. Begins with `../` if the gallery's files are outside the root.
     pub path: String,
     /// `images.level`.
     pub level: u32,
@@ -19,7 +18,7 @@ pub struct Image {
     pub height: Option<u32>,
     /// `images.rotation`.
     pub rotation: Option<u32>,
-    /// The albums that it is in and that still exist.
+    /// The albums of the image. Rows of albums that no longer exist are left out.
     pub albums: Vec<Album>,
 }
 
@@ -32,7 +31,8 @@ impl Image {
         })
     }
 
-    /// The path of a file that belongs to this row's (docs/spec/piwigo.md §4.4), relative to the root.
+    /// Returns the path, relative to the root, of a file that belongs to this row's file (docs/spec/piwigo.md
+    /// §4.4); `None` if the row's file name has no extension.
     pub(crate) fn belonging(&self, folder: Folder, extension: &str) -> Option<String> {
         let (directory, file_name) = match self.path.rsplit_once('/') {
             Some((directory, file_name)) => (format!("{directory}/"), file_name),
@@ -52,22 +52,24 @@ pub struct Album {
     pub private: bool,
     /// `visible = 'false'`.
     pub locked: bool,
-    /// Whether the visitor in question holds a grant for it, by hand or by group.
+    /// Whether the visitor holds a grant for it, personally or through a group.
     pub granted: bool,
-    /// `downloadable = 'true'`, by the plugin Download Permissions; `true` where its column does not exist.
+    /// `downloadable = 'true'`, a column of the plugin Download Permissions; `true` if the column does not
+    /// exist.
     pub downloadable: bool,
 }
 
 /// How a row owns the requested file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ownership {
-    /// It is the file of `images.path`.
+    /// The file is the one in `images.path`.
     Original,
-    /// It is the picture that stands for that file.
+    /// The file is the picture that represents the row's file.
     Representative,
-    /// It is the same photo in another format.
+    /// The file is the same photo in another format.
     Format,
-    /// It has no row; it lies beside that file, which is no picture, and the setting `companions` names it.
+    /// The file has no row. It lies beside the row's file, which is not a picture, and the setting
+    /// `companions` names it.
     Companion,
 }
 
@@ -78,11 +80,12 @@ pub struct Claim {
     pub image: Image,
     /// How it owns the file.
     pub ownership: Ownership,
-    /// The file's path, built from the row: relative to the root, without `./`.
+    /// The file's path, built from the row, relative to the root and without `./`.
     pub file: String,
-    /// `images.file`, the name that its owner gave it, where the request names the row and not the file.
+    /// `images.file`, the name that the owner gave the file; only if the request names the row and not the
+    /// file.
     pub name: Option<String>,
-    /// The albums whose cover the image is; looked up only where the policy `covers` asks for it.
+    /// The albums that use the image as their cover. Looked up only if the policy `covers` needs it.
     pub cover_of: Vec<Album>,
 }
 

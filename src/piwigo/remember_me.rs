@@ -1,5 +1,5 @@
-//! The remember-me cookie: who it names, and whether only this gallery can have written it (Piwigo:
-//! `calculate_auto_login_key`, `auto_login`). It is only read: no session is opened, no cookie is renewed.
+//! Reads the remember-me cookie and checks its signature (Piwigo: `calculate_auto_login_key`, `auto_login`).
+//! The gate opens no session and renews no cookie.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,20 +7,20 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 use subtle::ConstantTimeEq as _;
 
-/// What a remember-me cookie claims.
+/// The contents of a remember-me cookie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RememberMe {
     /// `users.id`.
     pub user: u32,
-    /// When it was written, in seconds since 1970.
+    /// When Piwigo wrote the cookie, in seconds since 1970.
     pub time: u64,
     /// The signature, in base64.
     key: Vec<u8>,
 }
 
 impl RememberMe {
-    /// Reads the cookie's decoded value, `UID-TIME-KEY`. Only the canonical numbers that Piwigo writes are
-    /// read.
+    /// Parses the cookie's decoded value, `UID-TIME-KEY`. Accepts numbers only in the canonical form that
+    /// Piwigo writes.
     pub fn parse(value: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(value).ok()?;
         let mut parts = text.split('-');
@@ -31,16 +31,16 @@ impl RememberMe {
         Some(RememberMe { user: number(user)?, time: number(time)?, key: key.as_bytes().to_vec() })
     }
 
-    /// Whether the cookie is neither older than `length` seconds nor from the future; `now` in seconds since
+    /// Whether the cookie is at most `length` seconds old and not from the future. `now` is in seconds since
     /// 1970.
     pub fn is_current(&self, now: u64, length: u64) -> bool {
         self.time <= now && now - self.time <= length
     }
 
-    /// Whether the signature is the one that this gallery makes for the user. `username` and `password` are
-    /// the columns as stored, an absent password is empty. Compared in constant time.
+    /// Whether this gallery signed the cookie for the user. `username` and `password` are the stored columns;
+    /// pass an empty slice for a missing password. Compares in constant time.
     pub fn is_signed_by(&self, secret_key: &[u8], username: &[u8], password: &[u8]) -> bool {
-        // Without a secret anybody could sign.
+        // With an empty secret, any client could sign a cookie.
         if secret_key.is_empty() {
             return false;
         }
@@ -54,7 +54,7 @@ impl RememberMe {
     }
 }
 
-/// A decimal number without sign, leading zero or blank.
+/// Parses a decimal number without sign, leading zero or blank.
 fn number<N: std::str::FromStr>(text: &str) -> Option<N> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     if digits && !text.starts_with('0') { text.parse().ok() } else { None }
@@ -84,7 +84,7 @@ mod tests {
     const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef01234567";
     const HASH: &str = "$P$GABCDEFGHIJKLMNOPQRSTUVWXYZ0123";
 
-    /// docs/spec/piwigo.md §9.1, computed by PHP.
+    /// The cookies of docs/spec/piwigo.md §9.1, computed by PHP.
     #[test]
     fn cookies_that_piwigo_signed() {
         let md5 = "5f4dcc3b5aa765d61d8327deb882cf99";

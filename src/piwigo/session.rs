@@ -1,5 +1,5 @@
-//! Piwigo's sessions: from the visitor's cookie to the id of a row of the table `sessions`, and from that
-//! row's data to the id of the user who is signed in, and whether that sign-in is over.
+//! Piwigo's sessions: turns the visitor's cookie into the id of a row of the table `sessions`, and that row's
+//! data into the id of the signed-in user and the state of the sign-in.
 
 use std::net::Ipv4Addr;
 
@@ -7,16 +7,15 @@ use super::cookie::cookie_value;
 use super::php::unserialize::{Keep, Reader, UnserializeError};
 use super::php::value::PhpValue;
 
-/// The column `sessions.data` is a MEDIUMTEXT: it cannot hold more. Reading takes time in proportion and no
-/// memory.
+/// The capacity of the column `sessions.data`, a MEDIUMTEXT. Reading takes linear time and no memory.
 const MAX_SESSION_BYTES: usize = 1 << 24;
 
-/// Session ids that PHP makes are 22 to 256 characters long, by default 26 or 32; the table's column holds
-/// 50.
+/// Lengths of a session id. PHP makes ids of 22 to 256 characters, by default 26 or 32; the table's column
+/// holds 50.
 const SESSION_ID_LEN: std::ops::RangeInclusive<usize> = 16..=128;
 
-/// The session id in the cookie called `cookie_name` (Piwigo: `$conf['session_name']`); `None` without such a
-/// cookie or if the value is no id that PHP would have made.
+/// Returns the session id in the cookie called `cookie_name` (Piwigo: `$conf['session_name']`); `None`
+/// without such a cookie or if PHP could not have made the value.
 pub fn session_id(cookie_header: &[u8], cookie_name: &str) -> Option<String> {
     let value = cookie_value(cookie_header, cookie_name)?;
     let is_id = SESSION_ID_LEN.contains(&value.len())
@@ -24,14 +23,14 @@ pub fn session_id(cookie_header: &[u8], cookie_name: &str) -> Option<String> {
     String::from_utf8(value.into_owned()).ok().filter(|_| is_id)
 }
 
-/// The id of the session's row (Piwigo: `get_remote_addr_session_hash`): the session id behind a prefix made
-/// of the first two octets of an IPv4 address, if `use_ip_address` (`$conf['session_use_ip_address']`) says
-/// so.
+/// Returns the id of the session's row (Piwigo: `get_remote_addr_session_hash`). If `use_ip_address`
+/// (`$conf['session_use_ip_address']`) is set, the first two octets of an IPv4 address precede the session
+/// id.
 ///
-/// An address with a colon gives no prefix, nor does one without any dot, such as the path of a socket
-/// (Piwigo: pull request 2463; without that change PHP 8 ends with an error there, and PHP 7 goes on without
-/// a prefix). Another one that is not IPv4 gives no session at all. Compare the row's id byte for byte: the
-/// database ignores trailing spaces.
+/// An address with a colon gives no prefix. Nor does one without any dot, such as the path of a socket
+/// (Piwigo: pull request 2463; without that change PHP 8 stops with an error, and PHP 7 continues without a
+/// prefix). Any other address that is not IPv4 gives `None`. Compare the row's id byte for byte: the database
+/// ignores trailing spaces.
 pub fn session_row_id(use_ip_address: bool, address: BoundTo<'_>, session_id: &str) -> Option<String> {
     if !use_ip_address {
         return Some(session_id.to_owned());
@@ -41,7 +40,7 @@ pub fn session_row_id(use_ip_address: bool, address: BoundTo<'_>, session_id: &s
         BoundTo::RemoteAddr(text) => (text, text),
         BoundTo::ForwardedFor(text) => (text, text.split(',').next().unwrap_or_default()),
     };
-    // Looked for in all of the text: one IPv6 address in a list of several is enough.
+    // Piwigo looks for a colon in the whole text, so one IPv6 address in a list is enough.
     if text.contains(':') {
         return Some(session_id.to_owned());
     }
@@ -52,46 +51,45 @@ pub fn session_row_id(use_ip_address: bool, address: BoundTo<'_>, session_id: &s
 /// The address to which a session is bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BoundTo<'a> {
-    /// `REMOTE_ADDR`, as PHP sees it.
+    /// `REMOTE_ADDR` as PHP sees it.
     RemoteAddr(&'a str),
-    /// The value of the header X-Forwarded-For, of which the first address counts (Piwigo: pull request
-    /// 2116).
+    /// The value of the header X-Forwarded-For. Its first address counts (Piwigo: pull request 2116).
     ForwardedFor(&'a str),
 }
 
-/// What a session says of its visitor.
+/// The sign-in that a session records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SignIn {
-    /// The account whose password was given.
+    /// The account whose password the visitor gave.
     pub user: Option<u32>,
     /// The second factor is still missing: Piwigo answers this session with its sign-in page.
     pub is_unfinished: bool,
 }
 
-/// The variable in which Piwigo's plugin `two_factor` keeps `false` from the password until the code (Piwigo:
-/// `two_factor`, `tf_try_log_user` and `tf_init`). After the code the plugin takes the variable away.
+/// The variable that Piwigo's plugin `two_factor` sets to `false` after the password and removes after the
+/// code (Piwigo: `two_factor`, `tf_try_log_user` and `tf_init`).
 const SECOND_FACTOR: &[u8] = b"tf_tries_validated";
 
-/// How PHP writes a session's variables: `session.serialize_handler` in php.ini.
+/// The format of a session's variables: `session.serialize_handler` in php.ini.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Handler {
-    /// `name|value` after `name|value`: PHP's default.
+    /// `name|value` pairs in a row: PHP's default.
     Php,
     /// One array of all variables.
     PhpSerialize,
-    /// Each name behind a byte with its length.
+    /// Each name follows a byte that holds its length.
     PhpBinary,
-    /// A format of its own, which the gate does not read.
+    /// The format of the extension igbinary, which the gate does not read.
     Igbinary,
 }
 
-/// The longest name with which data of `php_binary` may begin. A byte below a blank begins no name of a
-/// variable, so that what PHP's other handlers write is never taken for it.
+/// The longest name with which `php_binary` data may begin. No variable's name begins with a byte below the
+/// blank, so the data of PHP's other handlers is never mistaken for it.
 const MAX_FIRST_NAME: u8 = 0x1f;
 
 impl Handler {
-    /// Tells by its beginning which handler wrote `data`. It is not tried which of them can read it: a
-    /// visitor who chooses the text of a variable could then write one that reads differently.
+    /// Tells from the first bytes which handler wrote `data`. It does not try the handlers in turn: a visitor
+    /// who chooses the text of a variable could write text that another handler reads as a sign-in.
     fn of(data: &[u8]) -> Self {
         let is_array = data.strip_prefix(b"a:").is_some_and(|rest| {
             let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -107,12 +105,12 @@ impl Handler {
 }
 
 /// Reads `sessions.data` as PHP's handlers `php` (the default), `php_serialize` and `php_binary` write it.
-/// The user is the last `pwg_uid` that is a positive integer, written as one or as a string of digits. The
-/// sign-in is unfinished if the variable of the second factor is there and holds anything but `true`.
+/// The user is the last `pwg_uid`, if it is a positive integer or a string of digits with such a value. The
+/// sign-in is unfinished if the variable of the second factor exists and is not `true`.
 ///
 /// # Errors
-/// Data that does not parse to its very end signs nobody in, as in PHP; so does another
-/// `session.serialize_handler`.
+/// Data that does not parse to its last byte, and data of another `session.serialize_handler`. As in PHP,
+/// such a session signs nobody in.
 pub fn sign_in(data: &[u8]) -> Result<SignIn, UnreadableSession> {
     if data.len() > MAX_SESSION_BYTES {
         return Err(UnreadableSession::Other);
@@ -135,7 +133,7 @@ pub fn sign_in(data: &[u8]) -> Result<SignIn, UnreadableSession> {
             let mut is_first = true;
             while !reader.at_end() {
                 let name = reader.until(b'|').ok_or(UnreadableSession::Other)?;
-                // Behind a quotation mark this `|` stands in a text that another handler wrote.
+                // A quotation mark before the `|` means that it stands in a text of another handler.
                 if is_first && name.contains(&b'"') {
                     return Err(UnreadableSession::Other);
                 }
@@ -147,35 +145,35 @@ pub fn sign_in(data: &[u8]) -> Result<SignIn, UnreadableSession> {
     if reader.at_end() { Ok(sign_in) } else { Err(UnreadableSession::Other) }
 }
 
-/// In data of `php_binary`, the bit of a name's length that says that no value follows.
+/// The bit of a name's length in `php_binary` data which says that no value follows.
 const WITHOUT_VALUE: u8 = 0x80;
 
 impl SignIn {
-    /// Reads the value of the variable `name`, and keeps what it says.
+    /// Reads the value of the variable `name` and keeps it if it concerns the sign-in.
     fn variable(&mut self, reader: &mut Reader<'_>, name: &[u8]) -> Result<(), UnserializeError> {
         let is_wanted = name == b"pwg_uid" || name == SECOND_FACTOR;
         let value = reader.value(if is_wanted { Keep::All } else { Keep::Nothing })?;
         if name == b"pwg_uid" {
             self.user = positive(&value);
         } else if name == SECOND_FACTOR {
-            // PHP writes a variable once. If it stood there twice, one `false` is enough.
+            // PHP writes a variable once. If it occurs twice, one `false` is enough.
             self.is_unfinished |= value != PhpValue::Bool(true);
         }
         Ok(())
     }
 }
 
-/// The session's data is not what PHP's own handlers write. Its visitor is a guest; when it is so for every
-/// session, `session.serialize_handler` of the gallery's PHP has to be set to `php`.
+/// PHP's own handlers did not write the session's data. Its visitor counts as a guest. If this holds for
+/// every session, the administrator must set `session.serialize_handler` of the gallery's PHP to `php`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnreadableSession {
-    /// The extension igbinary wrote it.
+    /// The extension igbinary wrote the data.
     #[error(
         "session data is written by igbinary, which the gate does not read: set session.serialize_handler of the gallery's PHP \
          to `php`; visitors then have to sign in again"
     )]
     Igbinary,
-    /// Something else wrote it, or it is damaged.
+    /// Another handler wrote the data, or it is damaged.
     #[error("session data not readable: is session.serialize_handler of the gallery's PHP set to `php`?")]
     Other,
 }
@@ -228,7 +226,7 @@ mod tests {
         }
     }
 
-    /// As Piwigo's pull request 2116 computes it.
+    /// The addresses of Piwigo's pull request 2116.
     #[test]
     fn of_forwarded_addresses_the_first_counts() {
         let table = [
@@ -314,7 +312,7 @@ mod tests {
         let table = [
             ("pwg_uid|i:3;", false),
             ("pwg_uid|i:3;tf_tries_validated|b:1;", false),
-            // After the password: the plugin has written both, in this order.
+            // After the password: the plugin has written both variables, in this order.
             ("pwg_uid|i:3;connected_with|s:6:\"pwg_ui\";tf_tries_validated|b:0;tf_tries_left|i:3;", true),
             ("tf_tries_validated|b:0;pwg_uid|i:3;", true),
             ("pwg_uid|i:3;tf_tries_validated|b:0;pwg_tf_mail_codes|s:6:\"123456\";", true),
@@ -330,7 +328,7 @@ mod tests {
             ("x|b:1;pwg_uid|i:3;tf_tries_validated|R:1;", true),
             ("pwg_uid|i:3;tf_tries_validated|b:0;tf_tries_validated|b:1;", true),
             ("pwg_uid|i:3;tf_tries_validated|b:1;tf_tries_validated|b:0;", true),
-            // Other variables, and the name inside of a value.
+            // Other variables, and the name inside a value.
             ("pwg_uid|i:3;tf_tries_left|i:0;", false),
             ("pwg_uid|i:3;TF_TRIES_VALIDATED|b:0;", false),
             ("pwg_uid|i:3;xtf_tries_validated|b:0;", false),
@@ -370,7 +368,7 @@ mod tests {
         }
     }
 
-    /// What PHP 8.2 wrote of these variables, by each handler.
+    /// The output of PHP 8.2 for these variables, by each handler.
     #[test]
     fn each_of_phps_own_handlers_is_read() {
         let table: [(&[u8], Option<u32>, bool); 11] = [
@@ -395,7 +393,7 @@ mod tests {
         }
     }
 
-    /// A visitor who chooses the text of a variable writes one that another handler would read as a sign-in.
+    /// A visitor who chooses the text of a variable writes text that another handler would read as a sign-in.
     #[test]
     fn a_text_in_a_session_is_not_read_by_another_handler() {
         let forged = "|i:0;pwg_uid|i:1;z|a:1:{i:0;s:0:\"";
@@ -410,7 +408,7 @@ mod tests {
             ),
             ("pwg_uid|i:5;x|s:12:\"\u{7}pwg_uidi:1;\";".into(), Ok(Some(5))),
             ("x|s:24:\"a:1:{s:7:\"pwg_uid\";i:1;}\";pwg_uid|i:5;".into(), Ok(Some(5))),
-            // msgpack: a map whose last text is read as names behind their lengths.
+            // msgpack: a map whose last text reads as names after their lengths.
             ("\u{82}xs:1:\"a\";\u{7}pwg_uidi:1;".into(), Err(UnreadableSession::Other)),
         ];
         for (data, user) in table {

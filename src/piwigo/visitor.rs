@@ -1,22 +1,22 @@
-//! The visitor whose rights are judged: account, status and level, and how the account was recognised.
+//! The visitor whose rights the gate judges: account, status, level, and how the gate recognised the account.
 
-/// The person, or guest, who asks.
+/// The account, or guest, that a request acts for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Visitor {
-    /// `users.id`; grants are looked up under it.
+    /// `users.id`; the key of the visitor's grants.
     pub id: u32,
-    /// The status that counts: forced to guest for the guest's own id.
+    /// The effective status. It is always guest for the guest's own id.
     pub status: Status,
     /// `user_infos.level`.
     pub level: u32,
     /// `user_infos.enabled_high`: the right to originals.
     pub enabled_high: bool,
-    /// By what they are known.
+    /// How the gate recognised the account.
     pub identity: Identity,
 }
 
 impl Visitor {
-    /// Who may see nothing: the account's rows are incomplete.
+    /// Returns a visitor who may see nothing, for an account whose rows are incomplete.
     pub fn nobody(id: u32, identity: Identity) -> Self {
         Visitor { id, status: Status::Unknown, level: 0, enabled_high: false, identity }
     }
@@ -33,14 +33,14 @@ pub enum Status {
     Normal,
     /// A shared account.
     Generic,
-    /// Nobody signed in.
+    /// A visitor who is not signed in.
     Guest,
-    /// No usable status: may see nothing.
+    /// No usable status: the visitor may see nothing.
     Unknown,
 }
 
 impl Status {
-    /// Reads the column.
+    /// Parses the column.
     pub fn from_column(value: &str) -> Self {
         match value {
             "webmaster" => Status::Webmaster,
@@ -67,28 +67,27 @@ impl Status {
     }
 }
 
-/// By what a visitor is known.
+/// How the gate recognised a visitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identity {
-    /// By nothing: the guest.
+    /// Not at all: the guest.
     Guest,
-    /// By a session whose second factor is missing, and therefore as the guest.
+    /// By a session whose second factor is missing; the visitor counts as the guest.
     Unfinished,
-    /// The session cookie.
+    /// By the session cookie.
     Session,
-    /// The remember-me cookie.
+    /// By the remember-me cookie.
     RememberMe,
-    /// The web server's own user.
+    /// By the web server's own user.
     RemoteUser,
-    /// A key that Piwigo mailed.
+    /// By a key that Piwigo mailed.
     MailedKey,
-    /// An API key.
+    /// By an API key.
     ApiKey,
 }
 
 impl Identity {
-    /// Why a visitor who has named an account counts as a guest all the same, in words for the log and for
-    /// `check`.
+    /// The reason, for the log and for `check`, why a visitor who named an account still counts as a guest.
     pub fn why_guest(self) -> Option<&'static str> {
         (self == Identity::Unfinished).then_some(
             "the second factor of the session's sign-in is missing (tf_tries_validated of the plugin two_factor)",

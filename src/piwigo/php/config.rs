@@ -1,6 +1,6 @@
 //! Reads the settings of a gallery's PHP configuration files (`local/config/config.inc.php`,
-//! `local/config/database.inc.php`) without PHP: what is written as literals has a value; what only running
-//! the code would tell is an error for whoever asks for it, never a guess.
+//! `local/config/database.inc.php`) without PHP. A setting written as literals has a value; asking for a
+//! setting that only running the code would tell is an error, never a guess.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,18 +11,17 @@ use super::statement::FileReader;
 use super::token::tokenize;
 use super::value::{PhpArray, PhpKey, PhpValue};
 
-/// A larger configuration file is not read: Piwigo's own default, comments and all, has 40 KiB.
+/// The size limit of a configuration file, in bytes. Piwigo's own default file has 40 KiB with its comments.
 pub const MAX_SOURCE_BYTES: usize = 1 << 20;
 
-/// The settings that configuration files make, in the order in which they are read.
+/// The settings of configuration files, in the order in which the files are read.
 ///
-/// To know what `$conf['picture_ext'][] = 'heic';` adds to, read Piwigo's `include/config_default.inc.php`
-/// first or give the defaults with [`PhpConfig::set_conf`]: what is added to a key that has no value yet is
-/// not understood.
+/// Before a file with `$conf['picture_ext'][] = 'heic';`, read Piwigo's `include/config_default.inc.php` or
+/// set the defaults with [`PhpConfig::set_conf`]: adding to a key that has no value yet is not understood.
 #[derive(Default)]
 pub struct PhpConfig {
     conf: HashMap<Vec<u8>, Setting>,
-    /// Stands for every key not in `conf` once a file has changed keys that cannot be told.
+    /// The state of every key not in `conf`, once a file has changed keys that cannot be determined.
     other_conf: Option<Unknown>,
     table_prefix: Option<Setting>,
     constants: HashMap<Vec<u8>, Setting>,
@@ -31,42 +30,42 @@ pub struct PhpConfig {
     includes: Vec<Include>,
 }
 
-/// A setting is made by code that cannot be evaluated here.
+/// PHP code that cannot be evaluated here computes the setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file}, line {line}: the value of {key} is the result of PHP code that cannot be evaluated here")]
 pub struct NotUnderstood {
-    /// The file, as named when it was read.
+    /// The file's name, as given to [`PhpConfig::read`].
     pub file: String,
-    /// The line in it, counted from 1.
+    /// The line in the file, counted from 1.
     pub line: u32,
     /// The setting as PHP writes it: `$conf['key']`, `$prefixeTable`, or a constant's name.
     pub key: String,
 }
 
-/// A file that a configuration file includes. It is not read.
+/// A file that a configuration file includes. The gate does not read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Include {
-    /// The including file, as named when it was read.
+    /// The including file's name, as given to [`PhpConfig::read`].
     pub file: String,
-    /// The line in it, counted from 1.
+    /// The line in the including file, counted from 1.
     pub line: u32,
-    /// What is included, as written: an expression of PHP.
+    /// The included file, as the source text of a PHP expression.
     pub expression: String,
 }
 
 impl PhpConfig {
-    /// Settings of no file yet.
+    /// Returns an empty set of settings.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Gives `$conf[key]` a value, as a file read now would.
+    /// Sets `$conf[key]`, as reading a file with this assignment would.
     pub fn set_conf(&mut self, key: &str, value: PhpValue) {
         self.assign_conf(&PhpKey::from_bytes(key.as_bytes()), Setting::Known(value));
     }
 
-    /// Reads one more file. What it sets replaces what earlier files set, except constants, which keep their
-    /// first value. `file_name` is for messages.
+    /// Reads one more file. Its settings replace those of earlier files, except constants, which keep their
+    /// first value. `file_name` appears in messages.
     pub fn read(&mut self, file_name: &str, source: &[u8]) {
         let file: Arc<str> = Arc::from(file_name);
         if source.len() > MAX_SOURCE_BYTES {
@@ -79,24 +78,24 @@ impl PhpConfig {
         }
     }
 
-    /// The value of `$conf[key]`; `None` if no file sets it.
+    /// Returns the value of `$conf[key]`; `None` if no file sets it.
     pub fn conf(&self, key: &str) -> Result<Option<&PhpValue>, NotUnderstood> {
         self.readable(self.conf_setting(key.as_bytes()), || format!("$conf['{key}']"))
     }
 
-    /// The value of a constant; `None` if no file defines it.
+    /// Returns the value of a constant; `None` if no file defines it.
     pub fn constant(&self, name: &str) -> Result<Option<&PhpValue>, NotUnderstood> {
         self.readable(self.constant_setting(name.as_bytes()), || name.to_owned())
     }
 
-    /// The value of `$prefixeTable`, which the names of all tables begin with; `None` if no file sets it.
+    /// Returns the value of `$prefixeTable`, the prefix of all table names; `None` if no file sets it.
     pub fn table_prefix(&self) -> Result<Option<&str>, NotUnderstood> {
         let value =
             self.readable(self.table_prefix.as_ref().map(Setting::found), || "$prefixeTable".to_owned())?;
         Ok(value.and_then(PhpValue::as_str))
     }
 
-    /// The files that the files include, for a warning: what they set is not known.
+    /// Returns the included files, for a warning: the gate does not know their settings.
     pub fn includes(&self) -> &[Include] {
         &self.includes
     }
@@ -155,7 +154,7 @@ impl PhpConfig {
         }
     }
 
-    /// `define(name, …)`: the first definition of a constant is the one that counts.
+    /// `define(name, …)`: the first definition of a constant counts.
     pub(super) fn define(&mut self, name: &[u8], value: PhpValue) {
         let setting = match &self.other_constants {
             Some(unknown) => Setting::Unknown(unknown.clone()),
@@ -164,7 +163,7 @@ impl PhpConfig {
         self.constants.entry(name.to_vec()).or_insert(setting);
     }
 
-    /// Code that was not evaluated may have done this.
+    /// Records that code which was not evaluated may have done this.
     pub(super) fn touched(&mut self, what: &Touched, unknown: Unknown) {
         match what {
             Touched::Conf(key) => replace(self.conf.entry(key.clone()), Setting::Unknown(unknown)),
@@ -194,11 +193,11 @@ impl PhpConfig {
         }
     }
 
-    /// Notes a file that is included.
+    /// Records an included file.
     pub(super) fn include(&mut self, place: &Place, expression: &[u8]) {
-        /// Enough to recognise a path by.
+        /// Enough to recognise a path.
         const MAX_EXPRESSION_LEN: usize = 200;
-        /// Enough to warn about.
+        /// Enough for a warning.
         const MAX_INCLUDES: usize = 100;
         if self.includes.len() < MAX_INCLUDES {
             let expression = expression.get(..MAX_EXPRESSION_LEN).unwrap_or(expression);
@@ -207,7 +206,7 @@ impl PhpConfig {
         }
     }
 
-    /// Nothing can be told any more.
+    /// Makes every setting unknown.
     pub(super) fn refuse(&mut self, place: Place) {
         self.unreadable.get_or_insert(place);
     }
@@ -227,7 +226,7 @@ impl Known for PhpConfig {
     }
 }
 
-/// Where something stands.
+/// A line of a file.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) file: Arc<str>,
@@ -238,11 +237,12 @@ pub(super) struct Place {
 #[derive(Debug, Clone)]
 pub(super) struct Unknown {
     pub(super) place: Place,
-    /// A later assignment does not make it known: a function or a reference may change it again.
+    /// A later assignment does not make the setting known, because a function or a reference may change it
+    /// again.
     pub(super) lasting: bool,
 }
 
-/// A setting that some file makes.
+/// A setting that a file makes.
 pub(super) enum Setting {
     Known(PhpValue),
     Unknown(Unknown),
@@ -270,7 +270,7 @@ fn replace(entry: std::collections::hash_map::Entry<'_, Vec<u8>, Setting>, setti
     }
 }
 
-/// Assigns within an array; `false`, and nothing happens, where PHP would not simply do so.
+/// Assigns within an array. Returns `false` and assigns nothing if PHP would not simply assign.
 fn assign_within(slot: &mut PhpValue, path: &[Index], value: PhpValue) -> bool {
     let Some((key, rest)) = path.split_first() else {
         *slot = value;

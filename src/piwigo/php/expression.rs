@@ -1,26 +1,26 @@
-//! The value of a PHP expression that consists of literals, arrays and settings that are already known.
-//! Anything that would have to be run has no value here.
+//! Evaluates a PHP expression of literals, arrays and settings that are already known. An expression that PHP
+//! would have to run has no value here.
 
 use super::token::{Token, TokenKind};
 use super::value::{PhpArray, PhpKey, PhpValue};
 
-/// Arrays, brackets and signs within each other.
+/// The limit of nested arrays, brackets and signs.
 const MAX_DEPTH: u32 = 64;
 
-/// Elements of one array; a longer one has no value here.
+/// The limit of an array's elements. A longer array has no value here.
 pub(super) const MAX_ELEMENTS: usize = 10_000;
 
-/// What an expression may refer to.
+/// The settings that an expression may refer to.
 pub(super) trait Known {
-    /// The value of `$conf[key]`.
+    /// Returns the value of `$conf[key]`.
     fn conf(&self, key: &[u8]) -> Option<&PhpValue>;
-    /// The value of a constant.
+    /// Returns the value of a constant.
     fn constant(&self, name: &[u8]) -> Option<&PhpValue>;
-    /// The value of `$prefixeTable`.
+    /// Returns the value of `$prefixeTable`.
     fn table_prefix(&self) -> Option<&PhpValue>;
 }
 
-/// What stands between `[` and `]`.
+/// The content of `[…]`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Index {
     Key(PhpKey),
@@ -34,18 +34,18 @@ pub(super) struct Evaluator<'t, 's> {
     known: &'t dyn Known,
     at: usize,
     depth: u32,
-    /// How much may still be copied from earlier settings, in the units of `weight`.
+    /// How much the expressions may still copy from earlier settings, in the units of `weight`.
     allowance: usize,
 }
 
 impl<'t, 's> Evaluator<'t, 's> {
-    /// Starts at the token with that position. Of earlier settings no more than `allowance` bytes and
-    /// elements are copied: else a setting that doubles itself some forty times would fill the memory.
+    /// Starts at the token at that position. Copies at most `allowance` bytes and elements from earlier
+    /// settings: otherwise a setting that doubles itself some forty times would fill the memory.
     pub(super) fn new(tokens: &'t [Token<'s>], known: &'t dyn Known, at: usize, allowance: usize) -> Self {
         Self { tokens, known, at, depth: 0, allowance }
     }
 
-    /// What is left of the allowance.
+    /// The rest of the allowance.
     pub(super) fn allowance(&self) -> usize {
         self.allowance
     }
@@ -62,13 +62,13 @@ impl<'t, 's> Evaluator<'t, 's> {
         found
     }
 
-    /// The value of the expression that begins here; `None` if it cannot be told, wherever reading stopped
-    /// then.
+    /// Returns the value of the expression that begins here. Returns `None` if it cannot be determined; the
+    /// position is then arbitrary.
     pub(super) fn expression(&mut self) -> Option<PhpValue> {
         self.nested(Self::chain)
     }
 
-    /// `[key]` or `[]`.
+    /// Reads `[key]` or `[]`.
     pub(super) fn index(&mut self) -> Option<Index> {
         if !self.eat("[") {
             return None;
@@ -80,7 +80,8 @@ impl<'t, 's> Evaluator<'t, 's> {
         self.eat("]").then_some(Index::Key(key))
     }
 
-    /// Operands joined by `.`, or integers joined by `+`, `-`, `*`. PHP versions differ about mixing the two.
+    /// Reads operands joined by `.`, or integers joined by `+`, `-`, `*`. Refuses a mix of the two, because
+    /// PHP versions differ about it.
     fn chain(&mut self) -> Option<PhpValue> {
         let first = self.product()?;
         if self.is(".") {
@@ -165,7 +166,7 @@ impl<'t, 's> Evaluator<'t, 's> {
         Some(value.clone())
     }
 
-    /// Elements up to the closing bracket, which is consumed.
+    /// Reads elements up to the closing bracket and consumes it.
     fn array(&mut self, close: &str) -> Option<PhpValue> {
         let mut array = PhpArray::new();
         while !self.eat(close) {
@@ -185,8 +186,8 @@ impl<'t, 's> Evaluator<'t, 's> {
         self.unindexed(PhpValue::Array(array))
     }
 
-    /// The arguments of `array_merge` and the closing bracket: string keys keep their place, integer keys are
-    /// counted anew.
+    /// Reads the arguments of `array_merge` and the closing bracket. String keys keep their place; integer
+    /// keys are renumbered.
     fn array_merge(&mut self) -> Option<PhpValue> {
         let mut merged = PhpArray::new();
         loop {
@@ -211,7 +212,7 @@ impl<'t, 's> Evaluator<'t, 's> {
         }
     }
 
-    /// The value, unless what follows takes something out of it or calls it.
+    /// Returns the value, unless the next token indexes or calls it.
     fn unindexed(&self, value: PhpValue) -> Option<PhpValue> {
         let goes_on = ["[", "(", "{", "->", "?->", "::"].into_iter().any(|op| self.is(op));
         (!goes_on).then_some(value)
@@ -233,7 +234,7 @@ impl<'t, 's> Evaluator<'t, 's> {
     }
 }
 
-/// Bytes and elements of a value; `None` if it is nested too deeply.
+/// The number of bytes and elements of a value; `None` if it is nested too deeply.
 fn weight(value: &PhpValue, depth: u32) -> Option<usize> {
     match value {
         PhpValue::Bytes(bytes) => Some(1 + bytes.len()),
@@ -246,7 +247,7 @@ fn weight(value: &PhpValue, depth: u32) -> Option<usize> {
     }
 }
 
-/// The key that a value stands for in `[…]`; `None` where PHP versions differ or warn.
+/// Converts a value to the key that it stands for in `[…]`; `None` if PHP versions differ or warn.
 fn as_key(value: PhpValue) -> Option<PhpKey> {
     match value {
         PhpValue::Int(int) => Some(PhpKey::Int(int)),
@@ -255,7 +256,7 @@ fn as_key(value: PhpValue) -> Option<PhpKey> {
     }
 }
 
-/// How a key of `$conf` is written.
+/// The text of a key of `$conf`.
 pub(super) fn key_text(key: &PhpKey) -> Vec<u8> {
     match key {
         PhpKey::Int(int) => int.to_string().into_bytes(),
@@ -263,7 +264,7 @@ pub(super) fn key_text(key: &PhpKey) -> Vec<u8> {
     }
 }
 
-/// What `.` makes of a value; floats are written differently by different PHP versions.
+/// Converts a value to text as `.` does. Refuses floats, because PHP versions write them differently.
 fn as_text(value: &PhpValue) -> Option<Vec<u8>> {
     match value {
         PhpValue::Bytes(bytes) => Some(bytes.clone()),

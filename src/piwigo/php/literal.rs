@@ -1,9 +1,9 @@
-//! The values of PHP's string and number literals.
+//! Turns the source text of PHP's string and number literals into their values.
 
 use super::token::begins_name;
 use super::value::PhpValue;
 
-/// The value of a double-quoted string; `None` if a variable or a malformed escape is in it.
+/// Returns the value of a double-quoted string; `None` if it holds a variable or a malformed escape.
 pub(super) fn unescape(content: &[u8]) -> Option<Vec<u8>> {
     let mut value = Vec::with_capacity(content.len());
     let mut rest = content;
@@ -51,17 +51,17 @@ pub(super) fn unescape(content: &[u8]) -> Option<Vec<u8>> {
     Some(value)
 }
 
-/// An integer of that radix; `None` if a digit is wrong or PHP would make it a float.
+/// Parses an integer of that radix; `None` if a digit is wrong or PHP would make it a float.
 pub(super) fn int(digits: &[u8], radix: u32) -> Option<PhpValue> {
     i64::from_str_radix(&number_text(digits)?, radix).ok().map(PhpValue::Int)
 }
 
-/// A float in decimal notation.
+/// Parses a float in decimal notation.
 pub(super) fn float(text: &[u8]) -> Option<PhpValue> {
     number_text(text)?.parse().ok().filter(|float: &f64| float.is_finite()).map(PhpValue::Float)
 }
 
-/// Without the `_` that may stand between two digits.
+/// Removes each `_` between two digits; `None` if one stands elsewhere.
 fn number_text(text: &[u8]) -> Option<String> {
     let misplaced = text.split(|&b| b == b'_').any(|part| {
         !part.first().is_some_and(u8::is_ascii_alphanumeric)

@@ -1,4 +1,4 @@
-//! PHP source text and PHP's serialised values, read without running PHP.
+//! Reads PHP source text and PHP's serialised values without running PHP.
 
 pub mod config;
 pub mod remote_addr;

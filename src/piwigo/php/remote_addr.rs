@@ -1,10 +1,11 @@
-//! Finds in a configuration file the assignments that change the visitor's address for PHP alone:
-//! `$_SERVER['REMOTE_ADDR'] = …`, as recipes for Piwigo behind a proxy have it.
+//! Finds assignments in a configuration file that change the visitor's address for PHP alone:
+//! `$_SERVER['REMOTE_ADDR'] = …`, which guides for Piwigo behind a proxy recommend.
 
 use super::token::{Token, TokenKind, tokenize};
 use super::value::PhpValue;
 
-/// The line of the first such assignment, counted from 1; `None` too for a file that cannot be read at all.
+/// Returns the line of the first such assignment, counted from 1; `None` also for a file that cannot be
+/// tokenized.
 pub fn assignment_of_remote_addr(source: &[u8]) -> Option<u32> {
     let tokens = tokenize(source).ok()?;
     let is_server = |token: &Token<'_>| matches!(token.kind, TokenKind::Variable(b"_SERVER"));
@@ -12,8 +13,7 @@ pub fn assignment_of_remote_addr(source: &[u8]) -> Option<u32> {
     servers.find(|(at, _)| is_assigned(&tokens, at + 1)).map(|(_, token)| token.line)
 }
 
-/// Whether what stands behind `$_SERVER` assigns to the whole array or to its `REMOTE_ADDR`, also as part of
-/// a list.
+/// Whether the tokens after `$_SERVER` assign to the whole array or to its `REMOTE_ADDR`, alone or in a list.
 fn is_assigned(tokens: &[Token<'_>], at: usize) -> bool {
     let assigns =
         |at: usize| tokens.get(at).is_some_and(|token| ["=", "??=", ".="].iter().any(|op| token.is_op(op)));
@@ -32,7 +32,7 @@ fn is_assigned(tokens: &[Token<'_>], at: usize) -> bool {
                 && closes_a_list(tokens, behind))
 }
 
-/// Whether the next closing bracket belongs to `list(…)` or `[…]` that is assigned to.
+/// Whether the next closing bracket ends a `list(…)` or `[…]` that is assigned to.
 fn closes_a_list(tokens: &[Token<'_>], at: usize) -> bool {
     let end = tokens
         .iter()

@@ -1,17 +1,17 @@
-//! Finds in PHP code that is not evaluated what it may change: keys of `$conf`, `$prefixeTable`, constants.
-//! Better one setting too many than one too few: a setting that is named here cannot be read from the file
-//! any more.
+//! Finds the settings that PHP code may change although the gate does not evaluate it: keys of `$conf`,
+//! `$prefixeTable`, constants. It reports a setting in case of doubt: a reported setting cannot be read from
+//! the file any more.
 
 use super::expression::key_text;
 use super::token::{Token, TokenKind};
 use super::value::{PhpKey, PhpValue};
 
-/// Something that skipped code may do.
+/// An effect that skipped code may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Touch {
     pub(super) what: Touched,
     pub(super) line: u32,
-    /// It may happen again later, when a function is called or through a reference.
+    /// The effect may happen again later, through a function call or a reference.
     pub(super) lasting: bool,
 }
 
@@ -23,19 +23,19 @@ pub(super) enum Touched {
     AnyConf,
     /// `$prefixeTable`.
     TablePrefix,
-    /// That constant.
+    /// This constant.
     Constant(Vec<u8>),
     /// Any constant.
     AnyConstant,
-    /// `include` or `require`, and what is included, as written.
+    /// `include` or `require`, with the range of the included expression in the source text.
     Include(std::ops::Range<usize>),
-    /// `return` outside a function: what follows may not run.
+    /// `return` outside a function: the rest of the file may not run.
     Return,
-    /// `goto`: anything may run in any order.
+    /// `goto`: the statements may run in any order.
     Goto,
 }
 
-/// What the code between two positions may do.
+/// Returns the possible effects of the code between two positions.
 pub(super) fn touches(tokens: &[Token<'_>], range: std::ops::Range<usize>) -> Vec<Touch> {
     let mut scan = Scan {
         tokens,
@@ -51,22 +51,22 @@ pub(super) fn touches(tokens: &[Token<'_>], range: std::ops::Range<usize>) -> Ve
     scan.found
 }
 
-/// What brackets mean for a variable directly within them.
+/// What a bracket means for a variable directly within it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Frame {
-    /// It is only read.
+    /// The variable is only read.
     Plain,
-    /// It is assigned to or unset: `list(…)`, `[…] = `, `unset(…)`, `catch (…)`.
+    /// The variable is assigned to or unset: `list(…)`, `[…] = `, `unset(…)`, `catch (…)`.
     Written,
-    /// It is handed to a function, which may take it by reference.
+    /// The variable is passed to a function, which may take it by reference.
     Argument,
-    /// `foreach (… as …)` before the `as`, which iterates by reference if there is a `&`.
+    /// `foreach (… as …)` before the `as`. It iterates by reference if it contains a `&`.
     Foreach { by_reference: bool },
     /// The body of a function or class.
     Body,
 }
 
-/// Words before `(` that call nothing.
+/// Words that do not call a function when they precede `(`.
 const KEYWORDS: [&str; 32] = [
     "if",
     "elseif",
@@ -102,7 +102,7 @@ const KEYWORDS: [&str; 32] = [
     "instanceof",
 ];
 
-/// Functions that leave their arguments as they are; others may not.
+/// Functions that do not change their arguments. Any other function might.
 const HARMLESS: [&str; 48] = [
     "in_array",
     "array_key_exists",
@@ -161,9 +161,9 @@ struct Scan<'t, 's> {
     tokens: &'t [Token<'s>],
     end: usize,
     frames: Vec<Frame>,
-    /// `function` or `class` was seen, the next `{` opens its body.
+    /// The scan has passed `function` or `class`; the next `{` opens its body.
     body_follows: bool,
-    /// `fn` was seen: its body ends somewhere before the end.
+    /// The scan has passed `fn`, whose body ends at an unknown position.
     arrow: bool,
     found: Vec<Touch>,
 }
@@ -183,7 +183,7 @@ impl Scan<'_, '_> {
                 self.frames.pop();
             }
             TokenKind::Op(";") => self.body_follows = false,
-            // `$$name` and `${…}` are any variable.
+            // `$$name` and `${…}` may be any variable.
             TokenKind::Op("$") => self.anything(at),
             TokenKind::Variable(b"GLOBALS") => self.globals(at),
             TokenKind::Variable(b"conf") => self.conf(at),
@@ -347,7 +347,7 @@ impl Scan<'_, '_> {
         (open..close).any(|at| self.is_op(at, "&"))
     }
 
-    /// The key in `['key']` or `[5]`.
+    /// Returns the key in `['key']` or `[5]`.
     fn literal_index(&self, at: usize) -> Option<PhpKey> {
         if !self.is_op(at, "[") || !self.is_op(at + 2, "]") {
             return None;
@@ -366,9 +366,9 @@ impl Scan<'_, '_> {
         at
     }
 
-    /// The text from this token to the end of the statement.
+    /// The range of source text from this token to the end of the statement.
     fn text_to_end(&self, at: usize) -> std::ops::Range<usize> {
-        /// An include's path is a few names and strings.
+        /// The path of an include is a few names and strings.
         const MAX_TOKENS: usize = 32;
         let end = self.end.min(at + MAX_TOKENS);
         let end = (at..end).find(|&at| self.is_op(at, ";")).unwrap_or(end);
@@ -382,7 +382,7 @@ impl Scan<'_, '_> {
         self.frames.contains(&Frame::Body)
     }
 
-    /// Whether the token belongs to an object or class: `->name`, `::$name`.
+    /// Whether the token is a member of an object or class: `->name`, `::$name`.
     fn is_member(&self, at: usize) -> bool {
         ["->", "?->", "::"].iter().any(|op| self.before_is_op(at, op))
     }

@@ -1,5 +1,5 @@
-//! Walks through the statements of a configuration file: carries out the plain assignments and definitions
-//! among them, and has all others searched for what they may change.
+//! Walks through the statements of a configuration file. Carries out plain assignments and definitions, and
+//! searches all other statements for settings that they may change.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use super::skipped::{Touched, touches};
 use super::token::{Token, TokenKind};
 use super::value::PhpValue;
 
-/// `$conf` with that many indices is not assigned to.
+/// The limit of indices after `$conf` in an assignment.
 const MAX_INDICES: usize = 16;
 
-/// What the expressions of one file may copy from earlier settings, in bytes and elements.
+/// How much the expressions of one file may copy from earlier settings, in bytes and elements.
 const MAX_COPIED: usize = 1 << 20;
 
 /// Reads one file into a [`PhpConfig`].
@@ -22,16 +22,16 @@ pub(super) struct FileReader<'c, 't, 's> {
     file: Arc<str>,
     source: &'s [u8],
     tokens: &'t [Token<'s>],
-    /// How many blocks of the kind `if (…): … endif;` are open.
+    /// The number of open blocks of the form `if (…): … endif;`.
     open_blocks: u32,
-    /// A `return` was passed that may have been taken.
+    /// The reader has passed a `return` that may have run.
     may_have_returned: bool,
-    /// What is left of `MAX_COPIED`.
+    /// The rest of `MAX_COPIED`.
     allowance: usize,
 }
 
 impl<'c, 't, 's> FileReader<'c, 't, 's> {
-    /// Prepares to read a file that has been cut into tokens.
+    /// Prepares to read a tokenized file.
     pub(super) fn new(
         config: &'c mut PhpConfig,
         file: Arc<str>,
@@ -51,7 +51,7 @@ impl<'c, 't, 's> FileReader<'c, 't, 's> {
         }
     }
 
-    /// Carries out the statement at this token, if it is one that is always understood, and gives the
+    /// Carries out the statement at this token if it is of a form that is always understood. Returns the
     /// position after it.
     fn understood(&mut self, at: usize) -> Option<usize> {
         match self.tokens.get(at)?.kind {
@@ -131,7 +131,7 @@ impl<'c, 't, 's> FileReader<'c, 't, 's> {
         Some(after)
     }
 
-    /// `if (!defined('NAME')) define('NAME', expression);`, the definition perhaps in braces.
+    /// `if (!defined('NAME')) define('NAME', expression);`, the definition with or without braces.
     fn definition_if_not_defined(&mut self, at: usize) -> Option<usize> {
         if !self.is_op(at + 1, "(") || !self.is_op(at + 2, "!") {
             return None;
@@ -152,7 +152,7 @@ impl<'c, 't, 's> FileReader<'c, 't, 's> {
         Some(after)
     }
 
-    /// `[@] define('NAME', expression);`: the name, the value, the position after it.
+    /// Reads `[@] define('NAME', expression);`. Returns the name, the value and the position after it.
     fn parse_definition(&mut self, at: usize) -> Option<(Vec<u8>, PhpValue, usize)> {
         let at = at + usize::from(self.is_op(at, "@"));
         if !self.is_name(at, "define") || !self.is_op(at + 1, "(") || !self.is_op(at + 3, ",") {
@@ -167,19 +167,19 @@ impl<'c, 't, 's> FileReader<'c, 't, 's> {
         complete.then_some((name, value, after))
     }
 
-    /// `defined('NAME')`: the name, the position after it.
+    /// Reads `defined('NAME')`. Returns the name and the position after it.
     fn parse_defined(&self, at: usize) -> Option<(Vec<u8>, usize)> {
         let complete = self.is_name(at, "defined") && self.is_op(at + 1, "(") && self.is_op(at + 3, ")");
         let name = self.string(at + 2).filter(|_| complete)?;
         Some((name.to_vec(), at + 4))
     }
 
-    /// Passes over the statement at this token and notes what it may do.
+    /// Skips the statement at this token and records its possible effects.
     fn skip(&mut self, at: usize) -> usize {
         let use_of_names = self.is_name(at, "use")
             && ["function", "const"].into_iter().any(|word| self.is_name(at + 1, word));
         if self.is_name(at, "namespace") || use_of_names {
-            // From here on names may mean something else.
+            // After this statement, names may have another meaning.
             let place = self.place(at);
             self.config.refuse(place);
         }
@@ -202,8 +202,8 @@ impl<'c, 't, 's> FileReader<'c, 't, 's> {
         }
     }
 
-    /// The position after the statement at this token: its `;`, or the end of its block. `if (…)` and what
-    /// depends on it are one statement, `else` begins another.
+    /// Returns the position after the statement at this token: after its `;` or its block. `if (…)` and its
+    /// body are one statement, `else` begins another.
     fn end_of_statement(&mut self, mut at: usize) -> usize {
         loop {
             let is = |words: &[&str]| words.iter().any(|word| self.is_name(at, word));
@@ -236,7 +236,7 @@ impl<'c, 't, 's> FileReader<'c, 't, 's> {
         }
     }
 
-    /// Whether a function or class with a name is declared here.
+    /// Whether a named function or class is declared here.
     fn declares(&self, at: usize) -> bool {
         let named = |at: usize| self.tokens.get(at).is_some_and(|token| token.name().is_some());
         let words = ["class", "interface", "trait", "enum", "abstract", "final", "readonly"];
@@ -246,7 +246,7 @@ impl<'c, 't, 's> FileReader<'c, 't, 's> {
         words.into_iter().any(|word| self.is_name(at, word)) && named(at + 1)
     }
 
-    /// The position after the first block in braces.
+    /// Returns the position after the first block in braces.
     fn body(&self, mut at: usize) -> usize {
         while at < self.tokens.len() {
             if self.is_op(at, "{") {
@@ -260,7 +260,7 @@ impl<'c, 't, 's> FileReader<'c, 't, 's> {
         at
     }
 
-    /// The position after the next `;` that is in no bracket.
+    /// Returns the position after the next `;` outside brackets.
     fn semicolon(&self, mut at: usize) -> usize {
         while at < self.tokens.len() {
             if self.is_op(at, ";") {

@@ -1,18 +1,18 @@
-//! Cuts PHP source text into tokens, as far as reading a configuration file needs it. What cannot be cut with
+//! Cuts PHP source text into tokens, as far as a configuration file needs it. Text that cannot be cut with
 //! certainty makes the whole file unreadable; PHP would mostly refuse it, too.
 
 use super::literal::{float, int, unescape};
 use super::value::PhpValue;
 
-/// A token and where it stands.
+/// A token and its position.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Token<'a> {
     pub(super) kind: TokenKind<'a>,
-    /// Counted from 1.
+    /// The line, counted from 1.
     pub(super) line: u32,
-    /// The token's text in bytes from the start of the file.
+    /// The range of the token's text, in bytes from the start of the file.
     pub(super) span: std::ops::Range<usize>,
-    /// For a bracket the position of its counterpart in the list of tokens, else the token's own.
+    /// For a bracket, the index of its counterpart in the list of tokens; otherwise the token's own index.
     pub(super) partner: usize,
 }
 
@@ -22,11 +22,12 @@ pub(super) enum TokenKind<'a> {
     Variable(&'a [u8]),
     /// A keyword or the name of a constant, function or class; it may hold `\`.
     Name(&'a [u8]),
-    /// A string or number written out.
+    /// A string or number literal.
     Literal(PhpValue),
-    /// A string or number whose value only PHP can tell: with variables inside, a heredoc, out of range.
+    /// A string or number whose value only PHP can determine: a string with variables, a heredoc, a number
+    /// out of range.
     Opaque,
-    /// An operator, bracket or separator. `?>` is a `;`.
+    /// An operator, bracket or separator. `?>` counts as `;`.
     Op(&'static str),
 }
 
@@ -35,12 +36,12 @@ impl Token<'_> {
         matches!(self.kind, TokenKind::Op(own) if own == op)
     }
 
-    /// Whether this is that keyword or function name, which PHP compares without regard to case.
+    /// Whether this is the given keyword or function name. PHP ignores its case.
     pub(super) fn is_name(&self, name: &str) -> bool {
         self.name().is_some_and(|own| own.eq_ignore_ascii_case(name.as_bytes()))
     }
 
-    /// A name, without the `\` that names the global one.
+    /// Returns the name without a leading `\`, which marks the global namespace.
     pub(super) fn name(&self) -> Option<&[u8]> {
         match self.kind {
             TokenKind::Name(name) => Some(name.strip_prefix(b"\\").unwrap_or(name)),
@@ -55,7 +56,7 @@ pub(super) struct Untokenizable {
     pub(super) line: u32,
 }
 
-/// All tokens of a file; text outside `<?php … ?>` is left out.
+/// Returns all tokens of a file. Skips text outside `<?php … ?>`.
 pub(super) fn tokenize(source: &[u8]) -> Result<Vec<Token<'_>>, Untokenizable> {
     let mut cutter = Cutter { source, at: 0, start: 0, line: 1, counted_to: 0, tokens: Vec::new() };
     if cutter.all().is_none() {
@@ -65,7 +66,7 @@ pub(super) fn tokenize(source: &[u8]) -> Result<Vec<Token<'_>>, Untokenizable> {
     Ok(cutter.tokens)
 }
 
-/// Operators, a longer one before its beginnings.
+/// Operators; a longer one precedes its own prefixes.
 const OPERATORS: &[&str] = &[
     "<<=", ">>=", "**=", "...", "<=>", "===", "!==", "??=", "?->", "=>", "->", "::", "==", "!=", "<>", "<=",
     ">=", "&&", "||", "??", "++", "--", "+=", "-=", "*=", "/=", ".=", "%=", "&=", "|=", "^=", "<<", ">>",
@@ -73,31 +74,31 @@ const OPERATORS: &[&str] = &[
     "?", ":", "<", ">", "@", "$",
 ];
 
-/// Brackets within brackets.
+/// The limit of nested brackets.
 const MAX_BRACKET_DEPTH: usize = 256;
 
-/// Strings within `{$…}` within strings.
+/// The limit of nested strings (a string within `{$…}` within a string).
 const MAX_STRING_DEPTH: u32 = 16;
 
 struct Cutter<'a> {
     source: &'a [u8],
     at: usize,
-    /// Where the current token begins.
+    /// The start of the current token.
     start: usize,
     line: u32,
-    /// How far `line` has been counted.
+    /// The position up to which `line` has been counted.
     counted_to: usize,
     tokens: Vec<Token<'a>>,
 }
 
-/// The steps of a cutter give `None` where they cannot go on.
+/// A method returns `None` if it cannot go on.
 impl<'a> Cutter<'a> {
     fn all(&mut self) -> Option<()> {
         while self.outside()? && self.inside()? {}
         Some(())
     }
 
-    /// Text up to the next opening tag; `false` at the end of the file.
+    /// Skips text up to the next opening tag; `false` at the end of the file.
     fn outside(&mut self) -> Option<bool> {
         let Some(tag) = find(self.rest(), b"<?") else { return Some(false) };
         self.at += tag;
@@ -113,12 +114,12 @@ impl<'a> Cutter<'a> {
             self.at += 5;
             Some(true)
         } else {
-            // `<?` alone is code or text, depending on php.ini.
+            // php.ini decides whether `<?` alone begins code or is text.
             None
         }
     }
 
-    /// Code up to the closing tag; `false` at the end of the file.
+    /// Cuts code up to the closing tag; `false` at the end of the file.
     fn inside(&mut self) -> Option<bool> {
         while let Some(&byte) = self.rest().first() {
             let start = self.at;
@@ -176,7 +177,7 @@ impl<'a> Cutter<'a> {
         Some(false)
     }
 
-    /// To the end of the line or to `?>`, whichever comes first; neither is consumed.
+    /// Skips to the end of the line or to `?>`, whichever comes first, and consumes neither.
     fn skip_line_comment(&mut self) {
         let rest = self.rest();
         let line = rest.iter().position(|b| matches!(b, b'\r' | b'\n')).unwrap_or(rest.len());
@@ -204,7 +205,7 @@ impl<'a> Cutter<'a> {
         Some(())
     }
 
-    /// A string in double quotes, or a shell command in backticks.
+    /// Cuts a string in double quotes or a shell command in backticks.
     fn double_quoted(&mut self, start: usize, quote: u8) -> Option<()> {
         let content = self.quoted(quote, 0)?;
         let value = if quote == b'"' { unescape(content) } else { None };
@@ -212,7 +213,7 @@ impl<'a> Cutter<'a> {
         Some(())
     }
 
-    /// What lies between two quotes, with all that `{$…}` and `${…}` within may hold.
+    /// Returns the text between two quotes, including any `{$…}` and `${…}` in it.
     fn quoted(&mut self, quote: u8, depth: u32) -> Option<&'a [u8]> {
         if depth > MAX_STRING_DEPTH {
             return None;
@@ -255,7 +256,7 @@ impl<'a> Cutter<'a> {
         Some(content)
     }
 
-    /// A heredoc or nowdoc; `false` if `<<<` does not begin one.
+    /// Cuts a heredoc or nowdoc; `false` if `<<<` does not begin one.
     fn heredoc(&mut self, start: usize) -> Option<bool> {
         let rest = self.rest();
         let after = rest.get(3..).unwrap_or_default();
@@ -362,7 +363,7 @@ impl<'a> Cutter<'a> {
     }
 }
 
-/// Notes for each bracket where its counterpart is.
+/// Records the counterpart of each bracket.
 fn pair_brackets(tokens: &mut [Token<'_>]) -> Result<(), Untokenizable> {
     let mut open: Vec<(usize, &'static str)> = Vec::new();
     let mut pairs = Vec::new();
@@ -412,7 +413,7 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// The tokens of one line of code, in one letter per kind and their value.
+    /// The tokens of one line of code: one letter for each kind, and the value.
     fn cut(code: &str) -> Result<String, u32> {
         let source = format!("<?php {code}");
         let tokens = tokenize(source.as_bytes()).map_err(|error| error.line)?;

@@ -1,12 +1,12 @@
-//! Reads what PHP's `serialize` wrote. Lengths are bytes, and nothing is allocated because a length claims
-//! it: memory follows the input.
+//! Reads the output of PHP's `serialize`. Lengths count bytes. A length in the input never causes an
+//! allocation: memory use follows the actual input.
 
 use super::value::{PhpArray, PhpKey, PhpValue};
 
-/// Arrays within arrays; Piwigo's own values need 5.
+/// The limit of nested arrays. Piwigo's own values need 5.
 const MAX_DEPTH: u32 = 64;
 
-/// Values that are kept, in all; a value of Piwigo's derivative settings has some 200.
+/// The limit of values kept in memory. Piwigo's derivative settings have some 200.
 const MAX_VALUES: u64 = 1 << 16;
 
 /// Why a serialized value could not be read.
@@ -15,31 +15,34 @@ const MAX_VALUES: u64 = 1 << 16;
 pub struct UnserializeError {
     /// Where reading stopped, in bytes from the start.
     pub at: usize,
-    /// What is wrong there.
+    /// What is wrong at that position.
     pub reason: &'static str,
 }
 
-/// Reads one serialized value that is the whole input (PHP: `unserialize`).
+/// Reads one serialized value that spans the whole input (PHP: `unserialize`).
+///
+/// # Errors
+/// Malformed input, input after the value, or an exceeded limit.
 pub fn unserialize(input: &[u8]) -> Result<PhpValue, UnserializeError> {
     let mut reader = Reader::new(input);
     let value = reader.value(Keep::All)?;
     if reader.at_end() { Ok(value) } else { Err(reader.error("something follows the value")) }
 }
 
-/// Whether a value is wanted or only has to be well-formed.
+/// Whether the caller needs a value or only its validity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keep {
-    /// Build it.
+    /// Build the value.
     All,
-    /// Check it, allocate nothing, give `Null`.
+    /// Check the value, allocate nothing, return `Null`.
     Nothing,
 }
 
-/// Reads serialized values one after the other. References may point at earlier values of the same input.
+/// Reads serialized values in a row. References may point at earlier values of the same input.
 pub(crate) struct Reader<'a> {
     input: &'a [u8],
     at: usize,
-    /// Values read so far, the bound of what a reference may name.
+    /// The number of values read so far. A reference may name no higher number.
     values: u64,
     kept: u64,
 }
@@ -55,7 +58,7 @@ impl<'a> Reader<'a> {
         self.at == self.input.len()
     }
 
-    /// What lies before the next `delimiter`, which is consumed; `None` if there is none.
+    /// Returns the bytes before the next `delimiter` and consumes both; `None` if there is no delimiter.
     pub(crate) fn until(&mut self, delimiter: u8) -> Option<&'a [u8]> {
         let rest = self.input.get(self.at..)?;
         let length = rest.iter().position(|&b| b == delimiter)?;
@@ -68,15 +71,15 @@ impl<'a> Reader<'a> {
         self.next().ok()
     }
 
-    /// Reads so many bytes; `None` if there are fewer.
+    /// Reads `length` bytes; `None` if fewer are left.
     pub(crate) fn bytes(&mut self, length: usize) -> Option<&'a [u8]> {
         let bytes = self.input.get(self.at..self.at.checked_add(length)?)?;
         self.at += length;
         Some(bytes)
     }
 
-    /// Reads an array (`a:N:{key value …}`) whose values `each` reads, which gets their keys; an integer is
-    /// no key's name.
+    /// Reads an array (`a:N:{key value …}`). `each` gets each key and reads its value; an integer key is
+    /// passed as an empty name.
     pub(crate) fn array(
         &mut self,
         mut each: impl FnMut(&mut Self, &[u8]) -> Result<(), UnserializeError>,
@@ -209,7 +212,7 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
-    /// The quoted name of a class, then `close`.
+    /// Reads the quoted name of a class, then `close`.
     fn class(&mut self, close: &str) -> Result<&'a [u8], UnserializeError> {
         let class = self.string(b'"', close.as_bytes())?;
         let is_name = class.iter().all(|&b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'\\' | 0x80..));
@@ -242,7 +245,7 @@ impl<'a> Reader<'a> {
             .ok_or_else(|| self.error("not a number"))
     }
 
-    /// `:`, then what lies before the next `;`.
+    /// Reads `:` and the text before the next `;`.
     fn scalar(&mut self) -> Result<&'a [u8], UnserializeError> {
         /// Longer than any number PHP writes.
         const MAX_SCALAR_LEN: usize = 64;
@@ -256,7 +259,7 @@ impl<'a> Reader<'a> {
         Ok(text)
     }
 
-    /// An unsigned number up to `end`, which is consumed.
+    /// Reads an unsigned number and consumes the `end` after it.
     fn number(&mut self, end: u8) -> Result<u64, UnserializeError> {
         let start = self.at;
         let mut number = 0_u64;

@@ -1,4 +1,4 @@
-//! PHP's values, as its configuration files write them and as `serialize` stores them. Strings are bytes.
+//! PHP's values, as configuration files write them and as `serialize` stores them. Strings are bytes.
 
 use std::collections::HashMap;
 
@@ -13,37 +13,37 @@ pub enum PhpValue {
     Int(i64),
     /// A floating-point number.
     Float(f64),
-    /// A string, of any bytes.
+    /// A string of any bytes.
     Bytes(Vec<u8>),
     /// An array.
     Array(PhpArray),
-    /// An object: its class and its properties, private ones under PHP's mangled names.
+    /// An object: its class and its properties. Private properties have PHP's mangled names.
     Object {
         /// Name of the class.
         class: Vec<u8>,
         /// Properties in order.
         fields: PhpArray,
     },
-    /// An object that serializes itself (`C:`): its class and what it wrote.
+    /// An object that serializes itself (`C:`): its class and its own data.
     Custom {
         /// Name of the class.
         class: Vec<u8>,
-        /// Its own encoding.
+        /// The data in the class's own encoding.
         data: Vec<u8>,
     },
     /// A case of an enumeration, `Class:Case`.
     Enum(Vec<u8>),
-    /// A repetition of a value that occurred before, by its number. It is neither followed nor resolved.
+    /// A repetition of an earlier value, by its number. The gate does not resolve it.
     Reference {
-        /// The number of that value, counted from 1.
+        /// The number of the earlier value, counted from 1.
         number: u64,
-        /// `R:` (the very same variable) rather than `r:` (the same object).
+        /// Whether it is `R:` (the same variable) rather than `r:` (the same object).
         alias: bool,
     },
 }
 
 impl PhpValue {
-    /// The bytes of a string; `None` for everything else.
+    /// Returns the bytes of a string; `None` for any other value.
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match self {
             Self::Bytes(bytes) => Some(bytes),
@@ -51,13 +51,13 @@ impl PhpValue {
         }
     }
 
-    /// The text of a string; `None` for everything else and for a string that is not UTF-8.
+    /// Returns the text of a string; `None` for any other value and for a string that is not UTF-8.
     pub fn as_str(&self) -> Option<&str> {
         std::str::from_utf8(self.as_bytes()?).ok()
     }
 
-    /// The integer, also from a string that is one (`"-5"`) and from a float without a fraction, as PHP takes
-    /// them where a number is wanted.
+    /// Returns the integer. As in PHP, a string with an integer (`"-5"`) and a float without a fraction count
+    /// as one.
     pub fn as_int(&self) -> Option<i64> {
         #[allow(clippy::cast_precision_loss)]
         match self {
@@ -70,7 +70,7 @@ impl PhpValue {
         }
     }
 
-    /// The number as a float, from an integer, a float or a string that is one.
+    /// Returns the number as a float, from an integer, a float or a numeric string.
     #[allow(clippy::cast_precision_loss)]
     pub fn as_float(&self) -> Option<f64> {
         match self {
@@ -81,8 +81,8 @@ impl PhpValue {
         }
     }
 
-    /// What `if ($value)` makes of it. Configurations write booleans as `true`, `1`, `'1'`. A string
-    /// `'false'` is true, here as in PHP.
+    /// Whether `if ($value)` is true. Configurations write booleans as `true`, `1`, `'1'`. As in PHP, the
+    /// string `'false'` is true.
     pub fn is_truthy(&self) -> bool {
         match self {
             Self::Null => false,
@@ -95,7 +95,7 @@ impl PhpValue {
         }
     }
 
-    /// The array, or an object's properties.
+    /// Returns the array, or an object's properties.
     pub fn as_array(&self) -> Option<&PhpArray> {
         match self {
             Self::Array(array) | Self::Object { fields: array, .. } => Some(array),
@@ -103,7 +103,7 @@ impl PhpValue {
         }
     }
 
-    /// The element or property called `name`.
+    /// Returns the element or property called `name`.
     pub fn element(&self, name: &str) -> Option<&Self> {
         self.as_array()?.element(&PhpKey::from_bytes(name.as_bytes()))
     }
@@ -115,18 +115,19 @@ impl From<&str> for PhpValue {
     }
 }
 
-/// A key of an array. PHP knows integers and strings; a string that is a plain decimal integer becomes one.
+/// A key of an array. PHP has integer and string keys; a string that is a plain decimal integer becomes an
+/// integer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum PhpKey {
     /// An integer key.
     Int(i64),
-    /// A string key that is no plain integer.
+    /// A string key that is not a plain integer.
     Bytes(Vec<u8>),
 }
 
 impl PhpKey {
-    /// The key that a string stands for: `"7"` and `"-7"` are integers, `"07"`, `"+7"`, `"-0"` and `" 7"` are
-    /// not.
+    /// Returns the key that a string stands for: `"7"` and `"-7"` are integers, `"07"`, `"+7"`, `"-0"` and `"
+    /// 7"` are not.
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let int = std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<i64>().ok());
         match int {
@@ -144,13 +145,12 @@ pub struct PhpArray {
 }
 
 impl PhpArray {
-    /// An empty array.
+    /// Returns an empty array.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An array of these elements. Of elements with the same key the last value stays, at the place of the
-    /// first.
+    /// Builds an array of these elements. If a key repeats, the last value replaces the first in its place.
     pub fn from_elements(elements: Vec<(PhpKey, PhpValue)>) -> Self {
         let mut array = Self::new();
         let mut places: HashMap<PhpKey, usize> = HashMap::with_capacity(elements.len());
@@ -170,32 +170,32 @@ impl PhpArray {
         self.elements.len()
     }
 
-    /// Whether there is no element.
+    /// Whether the array has no element.
     pub fn is_empty(&self) -> bool {
         self.elements.is_empty()
     }
 
-    /// Keys and values in order.
+    /// Iterates over keys and values in order.
     pub fn iter(&self) -> impl Iterator<Item = (&PhpKey, &PhpValue)> {
         self.elements.iter().map(|(key, value)| (key, value))
     }
 
-    /// The values in order.
+    /// Iterates over the values in order.
     pub fn values(&self) -> impl Iterator<Item = &PhpValue> {
         self.elements.iter().map(|(_, value)| value)
     }
 
-    /// The element with this key.
+    /// Returns the element with this key.
     pub fn element(&self, key: &PhpKey) -> Option<&PhpValue> {
         self.elements.iter().find(|(k, _)| k == key).map(|(_, value)| value)
     }
 
-    /// The element with this key, to be changed.
+    /// Returns the element with this key for modification.
     pub fn element_mut(&mut self, key: &PhpKey) -> Option<&mut PhpValue> {
         self.elements.iter_mut().find(|(k, _)| k == key).map(|(_, value)| value)
     }
 
-    /// Sets an element, in place if the key exists.
+    /// Sets an element; an existing key keeps its place.
     pub fn insert(&mut self, key: PhpKey, value: PhpValue) {
         match self.element_mut(&key) {
             Some(slot) => *slot = value,
@@ -203,8 +203,8 @@ impl PhpArray {
         }
     }
 
-    /// Appends an element as `[]` does; `false` (and nothing happens) where PHP versions differ about the key
-    /// or have none left.
+    /// Appends an element as `[]` does. Returns `false` and appends nothing if no key is left or PHP versions
+    /// differ about the key.
     pub fn push(&mut self, value: PhpValue) -> bool {
         let NextIndex::Known(index) = self.next_index else { return false };
         self.push_new(PhpKey::Int(index), value);
@@ -223,8 +223,8 @@ impl PhpArray {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum NextIndex {
     Known(i64),
-    /// After a negative first key: 0 up to PHP 8.2, one more than it since 8.3. After the largest integer:
-    /// none.
+    /// After a negative key, because PHP versions differ: after a negative first key, `[]` uses 0 up to PHP
+    /// 8.2 and the next integer since 8.3. Also after the largest integer.
     Unclear,
 }
 

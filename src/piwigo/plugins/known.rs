@@ -1,9 +1,10 @@
-//! The plugins of Piwigo that serve, lock or move files, with what each of them does and what the gate does
-//! about it. Every row was read in the plugin's own source; `docs/plugins.md` is the same table for people.
+//! The table of Piwigo plugins that serve, lock or move files: what each plugin does and what the gate does
+//! about it. Every row was read from the plugin's own source; `docs/plugins.md` is the same table for
+//! administrators.
 
 use super::{Known, Stance};
 
-/// A plugin that the gate has nothing to say about but for what it does.
+/// Builds the row of a plugin that needs no advice.
 const fn row(id: &'static str, stance: Stance, files: &'static str) -> Known {
     Known { id, stance, files, advice: "", locks_action_php: false, scripts: &[], scripts_are_guarded: false }
 }
@@ -12,9 +13,9 @@ const fn advised(id: &'static str, stance: Stance, files: &'static str, advice: 
     Known { advice, ..row(id, stance, files) }
 }
 
-/// All of them, by what the gate does about them.
+/// All known plugins, grouped by stance.
 pub const KNOWN: &[Known] = &[
-    // Judged by the gate.
+    // The gate judges these.
     row(
         "download_permissions",
         Stance::Handled,
@@ -96,7 +97,7 @@ pub const KNOWN: &[Known] = &[
         "give accounts that are not confirmed a group or a level that opens nothing: until that next page the session \
          opens what the account may see",
     ),
-    // Left to PHP.
+    // The gate leaves `action.php` to PHP for these.
     Known {
         locks_action_php: true,
         ..advised(
@@ -126,7 +127,7 @@ pub const KNOWN: &[Known] = &[
              out accounts, or links of ShareAlbum",
         )
     },
-    // Not what it seems behind the gate.
+    // These work differently behind the gate.
     advised(
         "TFA",
         Stance::NotJudged,
@@ -178,7 +179,7 @@ pub const KNOWN: &[Known] = &[
         "signs a visitor out at the next page when the provider's token has ended",
         "until that next page the session opens files: set session_max_age",
     ),
-    // Ways around the gate.
+    // These let visitors around the gate.
     Known {
         scripts: &["protect.php", "serve_original.php"],
         ..advised(
@@ -199,7 +200,7 @@ pub const KNOWN: &[Known] = &[
             "switch its watermark off (Piwigo has one, which the gate makes too), and delete watermark.php",
         )
     },
-    // Nothing to do.
+    // These need nothing.
     row(
         "export_formats",
         Stance::Nothing,

@@ -1,5 +1,5 @@
-//! Active plugins of Piwigo in, what they mean for files out: which of them are known, and whether one of
-//! them sits in the way of `action.php`. Pure.
+//! Turns the list of active Piwigo plugins into their effect on files: which plugins are known, and whether
+//! one of them restricts `action.php`. Pure.
 
 mod known;
 
@@ -7,22 +7,22 @@ use std::collections::BTreeSet;
 
 pub use known::KNOWN;
 
-/// A plugin of which it is known what it does to files.
+/// A plugin whose effect on files is known.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Known {
-    /// As in Piwigo's table `plugins`: the name of the plugin's directory.
+    /// The name of the plugin's directory, as in Piwigo's table `plugins`.
     pub id: &'static str,
     /// What the gate does about it.
     pub stance: Stance,
     /// What the plugin does to files.
     pub files: &'static str,
-    /// What an administrator should do; empty: nothing.
+    /// What an administrator should do; empty if nothing.
     pub advice: &'static str,
     /// Whether the plugin refuses downloads in `action.php` by a rule that the gate does not judge.
     pub locks_action_php: bool,
-    /// Its scripts that send files to a visitor who asks for them by name.
+    /// Its scripts that send files directly to visitors.
     pub scripts: &'static [&'static str],
-    /// Whether the printed server files lead `plugins/<id>/` to the gate.
+    /// Whether the printed server files route `plugins/<id>/` to the gate.
     pub scripts_are_guarded: bool,
 }
 
@@ -35,16 +35,16 @@ pub enum Stance {
     LeftToPhp,
     /// The plugin works in part, or does what an administrator may not expect.
     Advice,
-    /// The gate does not know the plugin's lock, and gives files in spite of it.
+    /// The gate does not know the plugin's lock and delivers files in spite of it.
     NotJudged,
-    /// The plugin gives files that the gate refuses.
+    /// The plugin delivers files that the gate refuses.
     SecondDoor,
     /// The plugin changes nothing for the gate.
     Nothing,
 }
 
 impl Stance {
-    /// Its name in `docs/plugins.md`.
+    /// The stance's name in `docs/plugins.md`.
     pub fn word(self) -> &'static str {
         match self {
             Stance::Handled => "handled",
@@ -56,7 +56,7 @@ impl Stance {
         }
     }
 
-    /// Whether the log has a line about it at the start.
+    /// Whether the gate logs a line about the plugin at its start.
     fn is_told(self) -> bool {
         !matches!(self, Stance::Handled | Stance::Nothing)
     }
@@ -65,34 +65,34 @@ impl Stance {
 /// An active plugin: a row of Piwigo's table `plugins`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Active {
-    /// The name of its directory.
+    /// The name of the plugin's directory.
     pub id: String,
-    /// As Piwigo has installed it.
+    /// The version that Piwigo recorded.
     pub version: String,
 }
 
 /// The active plugins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Plugins {
-    /// As the table `plugins` has them.
+    /// The rows of the table `plugins`.
     Read(Vec<Active>),
-    /// There is no such table that the gate's user may read.
+    /// The gate's user may not read the table, or it does not exist.
     Unreadable,
 }
 
 impl Plugins {
-    /// Those that are known, with what is known of them.
+    /// Returns the active plugins that are known, with their row of [`KNOWN`].
     pub fn known(&self) -> Vec<(&Active, &'static Known)> {
         self.all().iter().filter_map(|active| Some((active, find(&active.id)?))).collect()
     }
 
-    /// Those that are not known.
+    /// Returns the active plugins that are not known.
     pub fn others(&self) -> Vec<&Active> {
         self.all().iter().filter(|active| find(&active.id).is_none()).collect()
     }
 
-    /// Whether `action.php` must be PHP's, if the administrator did not say whose it is: an active plugin
-    /// refuses downloads there by a rule that the gate does not judge. What cannot be read may hold such a
+    /// Whether `action.php` must be left to PHP if the administrator did not decide: an active plugin
+    /// restricts downloads there by a rule that the gate does not judge. An unreadable table may hold such a
     /// plugin.
     pub fn demand_piwigo(&self) -> bool {
         match self {
@@ -109,17 +109,17 @@ impl Plugins {
     }
 }
 
-/// What is known of the plugin in this directory.
+/// Returns what is known about the plugin in this directory.
 ///
-/// Piwigo takes the directory's name for the id. An administrator who unpacks a plugin by hand may leave the
-/// name of its repository: `Piwigo-download_permissions-master`. So case, `-` and `_`, a first word `piwigo`
-/// and a last word that names a branch or a version make no difference.
+/// Piwigo uses the directory's name as the id. An administrator who unpacks a plugin by hand may keep the
+/// name of its repository, such as `Piwigo-download_permissions-master`. The comparison therefore ignores
+/// case, `-` and `_`, a first word `piwigo`, and last words that name a branch or a version.
 pub fn find(directory: &str) -> Option<&'static Known> {
     let name = plain(directory);
     KNOWN.iter().find(|known| plain(known.id) == name)
 }
 
-/// The words of a plugin's name that say which one it is, joined.
+/// Joins the words of a plugin's name that identify it.
 fn plain(directory: &str) -> String {
     let name = directory.to_ascii_lowercase();
     let mut words: Vec<&str> = name.split(['-', '_', ' ']).filter(|word| !word.is_empty()).collect();
@@ -136,8 +136,9 @@ fn plain(directory: &str) -> String {
     words.concat()
 }
 
-/// Lines for the log about plugins that are active `now` and were not `before`, worst first: whether each is
-/// a warning, and its words. `is_piwigo`: who answers `action.php`; `is_said`: the administrator said so.
+/// Returns log lines about plugins that are active `now` and were not `before`, warnings first; each line
+/// comes with whether it is a warning. `is_piwigo`: Piwigo answers `action.php`. `is_said`: the administrator
+/// set that.
 pub fn lines(before: Option<&Plugins>, now: &Plugins, is_piwigo: bool, is_said: bool) -> Vec<(bool, String)> {
     let old: BTreeSet<&str> =
         before.into_iter().flat_map(Plugins::all).map(|active| active.id.as_str()).collect();
@@ -176,10 +177,10 @@ pub fn lines(before: Option<&Plugins>, now: &Plugins, is_piwigo: bool, is_said: 
     lines
 }
 
-/// Id and version of a row, which anybody may have written who may write to the database.
+/// Returns id and version of a row, escaped and shortened: any client of the database may have written them.
 pub fn name(active: &Active) -> String {
     let shown = |text: &str| text.chars().take(64).collect::<String>().escape_debug().to_string();
-    // Many plugins say `auto`, and Piwigo's own updater 0.
+    // Many plugins have the version `auto`, and Piwigo's own updater writes 0.
     if matches!(active.version.as_str(), "" | "0" | "auto") {
         shown(&active.id)
     } else {

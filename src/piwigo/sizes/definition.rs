@@ -1,4 +1,5 @@
-//! What one size of derivative is: its dimensions, sharpening, and the watermark that all sizes share.
+//! The definition of one size of derivative (dimensions and sharpening) and of the watermark that all sizes
+//! share.
 
 use super::geometry::SizingParams;
 use super::name::{CustomSize, Kind};
@@ -6,19 +7,18 @@ use super::name::{CustomSize, Kind};
 /// One size of derivative as the gallery defines it (Piwigo: `DerivativeParams`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DerivativeParams {
-    /// Which size this is.
+    /// The size's name or custom key.
     pub kind: Kind,
-    /// Unix time of the last change of this definition: derivative files older than it are stale. 0 for
-    /// customs.
+    /// Unix time of the last change of this definition; older derivative files are stale. 0 for custom sizes.
     pub last_mod_time: i64,
-    /// How large the result is.
+    /// The dimensions of the result.
     pub sizing: SizingParams,
     /// Sharpening, 0 (none) to 100.
     pub sharpen: u8,
 }
 
 impl DerivativeParams {
-    /// A custom size, which takes its sharpening from the named ones.
+    /// Builds the definition of a custom size, which takes its sharpening from the named sizes.
     pub fn custom(size: CustomSize, sharpen: u8) -> Self {
         let sizing = SizingParams {
             ideal_size: size.ideal_size(),
@@ -32,29 +32,29 @@ impl DerivativeParams {
 /// The gallery's watermark (Piwigo: `WatermarkParams`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watermark {
-    /// Path of the PNG relative to the gallery's root, as stored; empty: there is no watermark.
+    /// Path of the PNG relative to the gallery's root, as stored; empty if there is no watermark.
     pub file: Vec<u8>,
-    /// A picture gets the mark if it reaches this width or this height, in pixels.
+    /// A picture gets the mark if it has at least this width or this height, in pixels.
     pub min_size: (u32, u32),
-    /// Position, 0 (left) to 100 (right).
+    /// Horizontal position, 0 (left) to 100 (right).
     pub xpos: u8,
-    /// Position, 0 (top) to 100 (bottom).
+    /// Vertical position, 0 (top) to 100 (bottom).
     pub ypos: u8,
     /// How many times the mark is repeated to each side.
     pub xrepeat: u8,
     /// How many times the mark is repeated up and down (Piwigo 2.8 and later).
     pub yrepeat: u8,
-    /// 0 (invisible) to 100.
+    /// Opacity, 0 (invisible) to 100.
     pub opacity: u8,
 }
 
 impl Watermark {
-    /// Whether a size is meant to carry the mark at all (Piwigo: `ImageStdParams::apply_global`).
+    /// Whether derivatives of a size may carry the mark (Piwigo: `ImageStdParams::apply_global`).
     pub fn is_used_by(&self, params: &DerivativeParams) -> bool {
         !self.file.is_empty() && self.reaches(params.sizing.ideal_size)
     }
 
-    /// Whether a derivative of this size (`out`: its width and height in pixels) carries the mark (Piwigo:
+    /// Whether a derivative of `out` pixels (width and height) carries the mark (Piwigo:
     /// `DerivativeParams::will_watermark`).
     pub fn applies(&self, params: &DerivativeParams, out: (u32, u32)) -> bool {
         self.is_used_by(params) && self.reaches(out)

@@ -1,6 +1,5 @@
-//! The dimensions of a derivative: from a picture's size and a size's definition to what is cut away and what
-//! the rest is scaled to (Piwigo: `SizingParams`, `ImageRect`), and when no derivative is made because the
-//! picture is small enough.
+//! The dimensions of a derivative: turns a picture's size and a size's definition into the crop and the scale
+//! (Piwigo: `SizingParams`, `ImageRect`), and tells when a picture is small enough to need no derivative.
 
 use super::definition::{DerivativeParams, Watermark};
 
@@ -11,25 +10,25 @@ pub struct SizingParams {
     pub ideal_size: (u32, u32),
     /// The share of a side that may be cut away, 0 to 1.
     pub max_crop: f64,
-    /// Below this width or height the picture is cropped rather than made smaller; meaningless if `max_crop`
-    /// is 0.
+    /// If scaling would make a side smaller than this, the picture is cropped instead. Without effect if
+    /// `max_crop` is 0.
     pub min_size: (u32, u32),
 }
 
 impl SizingParams {
-    /// A size that fits the picture into a box and never crops.
+    /// Returns a size that fits the picture into a box and never crops.
     pub fn classic(width: u32, height: u32) -> Self {
         Self { ideal_size: (width, height), max_crop: 0.0, min_size: (0, 0) }
     }
 
-    /// A size that crops the picture to a square.
+    /// Returns a size that crops the picture to a square.
     pub fn square(side: u32) -> Self {
         Self { ideal_size: (side, side), max_crop: 1.0, min_size: (side, side) }
     }
 
-    /// What becomes of a picture of `size` (width and height in pixels, after rotation) whose centre of
-    /// interest is `coi`. Never enlarges. Where Piwigo's arithmetic gives a side of 0 pixels and fails, the
-    /// side is 1.
+    /// Computes crop and scale for a picture of `size` (width and height in pixels, after rotation) with the
+    /// centre of interest `coi`. Never enlarges. Piwigo fails if its arithmetic gives a side of 0 pixels; the
+    /// gate makes that side 1.
     pub fn compute(&self, size: (u32, u32), coi: Option<CenterOfInterest>) -> Sizing {
         let mut area = Area { left: 0.0, top: 0.0, right: f64::from(size.0), bottom: f64::from(size.1) };
         if self.max_crop > 0.0 {
@@ -50,14 +49,14 @@ impl SizingParams {
         Sizing { crop: (!is_whole).then_some(crop), scaled }
     }
 
-    /// The size that Piwigo takes for the derivative's own when it decides on watermarks (Piwigo:
-    /// `DerivativeParams::compute_final_size`): what the picture is scaled to, else the picture's size, even
-    /// if a part of it is cut away.
+    /// Returns the size that Piwigo uses when it decides on watermarks (Piwigo:
+    /// `DerivativeParams::compute_final_size`): the scaled size, or the size of the picture if it is not
+    /// scaled, even if it is cropped.
     pub fn final_size(&self, size: (u32, u32)) -> (u32, u32) {
         self.compute(size, None).scaled.unwrap_or(size)
     }
 
-    /// Whether a picture of `size` (after rotation) fits into the ideal size as it is.
+    /// Whether a picture of `size` (after rotation) fits into the ideal size without scaling.
     pub fn is_identity(&self, size: (u32, u32)) -> bool {
         size.0 <= self.ideal_size.0 && size.1 <= self.ideal_size.1
     }
@@ -86,12 +85,13 @@ impl SizingParams {
     }
 }
 
-/// What becomes of a picture: first it is cropped, then scaled; `None` means that step is not needed.
+/// The steps that a picture goes through, first the crop, then the scale; `None` means that a step is not
+/// needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizing {
     /// The part that is kept, in pixels of the rotated picture.
     pub crop: Option<Crop>,
-    /// The width and height the kept part is scaled down to, in pixels.
+    /// The width and height to which the kept part is scaled down, in pixels.
     pub scaled: Option<(u32, u32)>,
 }
 
@@ -119,7 +119,8 @@ pub struct CenterOfInterest {
 }
 
 impl CenterOfInterest {
-    /// Reads the column `coi`: four letters `a` to `z`, left, top, right, bottom. Anything else is none.
+    /// Parses the column `coi`: four letters `a` to `z` for left, top, right, bottom. Returns `None` for any
+    /// other text.
     pub fn from_column(coi: &[u8]) -> Option<Self> {
         let letter = |&b: &u8| b.is_ascii_lowercase().then(|| b - b'a');
         let [left, top, right, bottom] = coi else { return None };
@@ -128,9 +129,8 @@ impl CenterOfInterest {
 }
 
 /// Whether a page shows the picture itself in place of this size (Piwigo: `DerivativeImage::build`,
-/// `same_as_source`): it fits, it is not rotated, and it needs no watermark. `width` and `height` are the
-/// columns of that name, the file's size before rotation, `NULL` when unknown: then never. `rotation` is the
-/// column, `NULL` counts as 0.
+/// `same_as_source`): it fits, is not rotated and needs no watermark. `width` and `height` are the columns,
+/// the file's size before rotation; if one is `NULL`, the answer is no. A `rotation` of `NULL` counts as 0.
 pub fn same_as_source(
     params: &DerivativeParams,
     watermark: &Watermark,
@@ -143,13 +143,13 @@ pub fn same_as_source(
     upright && params.sizing.is_identity((width, height)) && !watermark.applies(params, (width, height))
 }
 
-/// Whether a derivative of a picture of `size` (after rotation, in pixels) carries the watermark: the size is
-/// meant to, and the derivative itself is large enough (Piwigo: `i.php`).
+/// Whether a derivative of a picture of `size` (in pixels, after rotation) carries the watermark: its size
+/// may carry one, and the derivative itself is large enough (Piwigo: `i.php`).
 pub fn watermark_applies(params: &DerivativeParams, watermark: &Watermark, size: (u32, u32)) -> bool {
     watermark.applies(params, params.sizing.final_size(size))
 }
 
-/// Piwigo's rectangle; PHP computes its sides as floats once it has been cropped.
+/// Piwigo's rectangle. PHP computes its sides as floats after a crop.
 struct Area {
     left: f64,
     top: f64,
@@ -172,8 +172,8 @@ impl Area {
     }
 }
 
-/// Cuts `cut` pixels off a span, half at each end, or so that the interest (from, to in 25ths) survives if it
-/// can.
+/// Cuts `cut` pixels off a span: half at each end, or so that the interest (from and to, in 25ths) survives
+/// if possible.
 fn cut_span(start: f64, end: f64, cut: f64, interest: Option<(u8, u8)>) -> (f64, f64) {
     if end - start <= cut {
         return (start, end);
@@ -193,12 +193,13 @@ fn cut_span(start: f64, end: f64, cut: f64, interest: Option<(u8, u8)>) -> (f64,
     (start + first, end - (cut - first))
 }
 
-/// PHP's `round()`: it first rounds to 15 digits, so that 0.29 × 50, a little below 14.5 in binary, is 15.
+/// PHP's `round()`. It first rounds to 15 digits, so 0.29 × 50, which is a little below 14.5 in binary, gives
+/// 15.
 fn php_round(value: f64) -> f64 {
     format!("{value:.14e}").parse::<f64>().unwrap_or(value).round()
 }
 
-/// A whole number of pixels; the sides that come here are whole and below 2^32.
+/// Converts a side to pixels. Callers pass whole numbers below 2^32.
 #[allow(clippy::cast_sign_loss)]
 fn pixels(side: f64) -> u32 {
     side as u32

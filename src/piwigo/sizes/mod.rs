@@ -1,5 +1,5 @@
-//! The sizes of resized pictures: their names in paths, their definitions, their geometry, and how Piwigo
-//! stores them.
+//! The sizes of resized pictures: their names in paths, their definitions, their geometry and their stored
+//! form.
 
 pub mod definition;
 pub mod geometry;

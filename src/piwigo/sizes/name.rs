@@ -1,7 +1,7 @@
-//! Names of derivative files: which token stands for which size, and where in a file name it goes.
+//! Names of derivative files: converts between sizes and the tokens in file names.
 //!
-//! `./upload/a.jpg` in size thumb is `_data/i/upload/a-th.jpg`. Paths here are bytes: a gallery's file names
-//! need not be UTF-8. Validating a path (empty segments, `..` and the like) is the caller's business.
+//! `./upload/a.jpg` in size thumb is `_data/i/upload/a-th.jpg`. Paths are bytes here because a gallery's file
+//! names need not be UTF-8. The caller validates a path (empty segments, `..`).
 
 use std::fmt;
 
@@ -11,10 +11,10 @@ const CUSTOM_PREFIX: &str = "cu_";
 /// The smallest side of a custom size (Piwigo: `i.php`, "Invalid size").
 const MIN_CUSTOM_SIDE: u32 = 20;
 
-/// No token is longer: `cu_` and two pairs of ten-digit sides with their separators need 50 bytes.
+/// The longest accepted token. `cu_` and two pairs of ten-digit sides with their separators need 50 bytes.
 const MAX_TOKEN_LEN: usize = 64;
 
-/// A size of derivative: one of Piwigo's named sizes or a custom one. The named sizes are in Piwigo's order,
+/// A size of derivative: one of Piwigo's named sizes or a custom one. The variants follow Piwigo's order,
 /// small to large, which decides what replaces a disabled size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
@@ -78,12 +78,12 @@ impl Kind {
         }
     }
 
-    /// The named size that Piwigo stores under `name`; `None` for any other name, `custom` included.
+    /// Returns the named size that Piwigo stores under `name`; `None` for any other name, including `custom`.
     pub fn from_type_name(name: &str) -> Option<Self> {
         Self::NAMED.into_iter().find(|kind| kind.type_name() == name)
     }
 
-    /// The size that `token` stands for. Only the one canonical spelling is known: Piwigo's `i.php` also
+    /// Returns the size that `token` stands for. Accepts only the canonical spelling: Piwigo's `i.php` also
     /// takes `th_anything` and `cu_s0100`, which fill its cache with copies.
     pub fn from_token(token: &[u8]) -> Option<Self> {
         if token.len() > MAX_TOKEN_LEN {
@@ -96,7 +96,8 @@ impl Kind {
         Self::NAMED.into_iter().find(|kind| kind.type_name().get(..2) == Some(token))
     }
 
-    /// The token of this size: the first two letters of its name, `cu_` and the key for a custom one.
+    /// Returns the token of this size: the first two letters of its name, or `cu_` and the key of a custom
+    /// size.
     pub fn token(self) -> String {
         match self {
             Self::Custom(size) => format!("{CUSTOM_PREFIX}{size}"),
@@ -105,20 +106,19 @@ impl Kind {
     }
 }
 
-/// A custom size as its canonical key says it; displayed, it is that key (`s100x200`, `e260x180`,
-/// `520x360_z_260x180`).
+/// A custom size. Its `Display` text is its canonical key (`s100x200`, `e260x180`, `520x360_z_260x180`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CustomSize {
     ideal: (u32, u32),
-    /// The share that may be cut away, in 25ths: 0 nothing, 25 all of it.
+    /// The share that may be cut away, in 25ths: 0 is nothing, 25 is everything.
     crop: u8,
     /// Present exactly when `crop` is not 0.
     min: Option<(u32, u32)>,
 }
 
 impl CustomSize {
-    /// Reads a canonical key (Piwigo: `SizingParams::add_url_tokens`, `i.php: parse_custom_params`). A key
-    /// that would be written differently from what it says, or with a side below 20 pixels, is none.
+    /// Parses a canonical key (Piwigo: `SizingParams::add_url_tokens`, `i.php: parse_custom_params`). Returns
+    /// `None` for a key that is not canonical or has a side below 20 pixels.
     pub fn from_key(key: &str) -> Option<Self> {
         let size = if let Some(ideal) = key.strip_prefix('s') {
             Self { ideal: parse_size(ideal)?, crop: 0, min: None }
@@ -143,13 +143,13 @@ impl CustomSize {
         self.ideal
     }
 
-    /// The share of a side that may be cut away, 0 to 1, as the letter says it (`n` is 0.52).
+    /// The share of a side that may be cut away, 0 to 1, from the letter in the key (`n` is 0.52).
     pub fn max_crop(self) -> f64 {
         f64::from(self.crop) / 25.0
     }
 
-    /// The size below which the result is cropped rather than made smaller; `None` when nothing may be
-    /// cropped.
+    /// If scaling would make a side smaller than this, the picture is cropped instead; `None` if nothing may
+    /// be cropped.
     pub fn min_size(self) -> Option<(u32, u32)> {
         self.min
     }
@@ -180,7 +180,7 @@ fn parse_size(text: &str) -> Option<(u32, u32)> {
     Some((width.parse().ok()?, height.parse().ok()?))
 }
 
-/// A derivative's file name taken apart: `galleries/x/p-th.jpg` is the picture `galleries/x/p.jpg` in size
+/// The parts of a derivative's file name: `galleries/x/p-th.jpg` is the picture `galleries/x/p.jpg` in size
 /// `th`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DerivativeName<'a> {
@@ -193,7 +193,7 @@ pub struct DerivativeName<'a> {
 }
 
 impl DerivativeName<'_> {
-    /// The picture's path: base, dot, extension.
+    /// Returns the picture's path: base, dot, extension.
     pub fn source(&self) -> Vec<u8> {
         [self.base, b".", self.ext].concat()
     }
@@ -202,7 +202,7 @@ impl DerivativeName<'_> {
 /// Why a path is not the name of a derivative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotADerivative {
-    /// The file name has no dot, or nothing after it.
+    /// The file name has no dot, or ends with one.
     #[error("the file name has no extension")]
     NoExtension,
     /// The file name has no `-` before the extension.
@@ -211,13 +211,13 @@ pub enum NotADerivative {
     /// Nothing precedes the `-`.
     #[error("the file name is nothing but a size token")]
     NoBase,
-    /// The token is none that Piwigo writes.
+    /// Piwigo writes no such token.
     #[error("the size token is unknown")]
     UnknownToken,
 }
 
-/// Takes apart a path relative to the derivatives' folder (Piwigo: `i.php: parse_request`), at the last dot
-/// and the last `-` of its last segment. Whether the size is enabled is the caller's question.
+/// Splits a path relative to the derivatives' folder (Piwigo: `i.php: parse_request`) at the last dot and the
+/// last `-` of its last segment. The caller checks whether the size is enabled.
 pub fn split(path: &[u8]) -> Result<DerivativeName<'_>, NotADerivative> {
     let name_start = path.iter().rposition(|&b| b == b'/').map_or(0, |slash| slash + 1);
     let in_name = |wanted: u8, end: usize| {
@@ -232,9 +232,10 @@ pub fn split(path: &[u8]) -> Result<DerivativeName<'_>, NotADerivative> {
     Ok(DerivativeName { base, kind, ext })
 }
 
-/// The path of a picture's derivative relative to the derivatives' folder (Piwigo: `DerivativeImage::build`):
-/// one leading `./` or else one leading `../` goes away, `-TOKEN` comes before the last dot. `None` if the
-/// file name has no dot: Piwigo mangles those, and no such row is served.
+/// Returns the path of a picture's derivative relative to the derivatives' folder (Piwigo:
+/// `DerivativeImage::build`): removes one leading `./` or else one leading `../`, and inserts `-TOKEN` before
+/// the last dot. Returns `None` if the file name has no dot: Piwigo mangles such names, and the gate serves
+/// no such row.
 pub fn derivative_path(source: &[u8], kind: Kind) -> Option<Vec<u8>> {
     let path = source.strip_prefix(b"./").or_else(|| source.strip_prefix(b"../")).unwrap_or(source);
     let dot = path.iter().rposition(|&b| b == b'.')?;

@@ -1,6 +1,5 @@
-//! The gallery's derivative settings: from the value `derivatives` of Piwigo's `config` table to the sizes
-//! that exist. (`disabled_derivatives` holds what the admin switched off; a size that is not in `derivatives`
-//! is not enabled, so it need not be read.)
+//! Turns the value `derivatives` of Piwigo's `config` table into the enabled sizes. The value
+//! `disabled_derivatives` is not needed: a size that is missing from `derivatives` is disabled.
 
 use std::collections::HashSet;
 
@@ -10,10 +9,10 @@ use super::name::{CustomSize, Kind};
 use crate::piwigo::php::unserialize::{UnserializeError, unserialize};
 use crate::piwigo::php::value::{PhpArray, PhpKey, PhpValue};
 
-/// Piwigo's JPEG quality where the settings say nothing.
+/// Piwigo's JPEG quality if the settings name none.
 const DEFAULT_QUALITY: u8 = 95;
 
-/// Which derivatives a gallery has and how they are made (Piwigo: `ImageStdParams`).
+/// The derivatives of a gallery and how they are made (Piwigo: `ImageStdParams`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct DerivativeConfig {
     /// The enabled named sizes in their stored order, which is small to large.
@@ -22,14 +21,14 @@ pub struct DerivativeConfig {
     pub quality: u8,
     /// The watermark that all sizes share.
     pub watermark: Watermark,
-    /// The custom sizes that themes and plugins have asked for.
+    /// The custom sizes that themes and plugins have requested.
     pub customs: HashSet<CustomSize>,
 }
 
 impl DerivativeConfig {
-    /// Reads the stored value; `None` if the table has no such row. Where it cannot be used, Piwigo's
-    /// defaults take its place and the second part says so, for the log; a single entry that cannot be used
-    /// is left out.
+    /// Parses the stored value; pass `None` if the table has no such row. Skips a single unusable size. If
+    /// the whole value is unusable, returns Piwigo's defaults. The second part of the result describes the
+    /// problem for the log.
     pub fn from_stored(value: Option<&[u8]>) -> (Self, Option<DerivativeConfigProblem>) {
         let Some(value) = value else { return (Self::default(), Some(DerivativeConfigProblem::Missing)) };
         let stored = match unserialize(value) {
@@ -50,8 +49,8 @@ impl DerivativeConfig {
         (config, problem)
     }
 
-    /// What a derivative of this kind is, if the gallery has it: a named size that is enabled, a custom size
-    /// that a theme or plugin has asked for. A custom size is sharpened as the named ones are on average
+    /// Returns the definition of this size if the gallery has it: a named size that is enabled, or a custom
+    /// size that a theme or plugin has requested. A custom size gets the mean sharpening of the named ones
     /// (Piwigo: `i.php`).
     pub fn params(&self, kind: Kind) -> Option<DerivativeParams> {
         match kind {
@@ -62,8 +61,8 @@ impl DerivativeConfig {
         }
     }
 
-    /// What Piwigo's pages use for this named size: the size itself or, if it is disabled, the next smaller
-    /// enabled one (Piwigo: `ImageStdParams::build_maps`).
+    /// Returns the definition that Piwigo's pages use for this named size: the size itself or, if it is
+    /// disabled, the next smaller enabled one (Piwigo: `ImageStdParams::build_maps`).
     pub fn params_or_smaller(&self, kind: Kind) -> Option<DerivativeParams> {
         Kind::NAMED
             .into_iter()
@@ -72,15 +71,16 @@ impl DerivativeConfig {
             .find_map(|smaller| self.params(smaller))
     }
 
-    /// Whether a page shows the picture itself in place of `XXLARGE`: what `action.php` asks before it gives
-    /// an original to a user without `enabled_high`. The arguments are the columns of the same name, `None`
-    /// for `NULL`.
+    /// Whether a page shows the picture itself in place of `XXLARGE`. `action.php` checks this before it
+    /// gives an original to a user without `enabled_high`. The arguments are the columns of the same name,
+    /// `None` for `NULL`.
     pub fn xxlarge_is_source(&self, width: Option<u32>, height: Option<u32>, rotation: Option<u32>) -> bool {
         self.params_or_smaller(Kind::XxLarge)
             .is_some_and(|params| same_as_source(&params, &self.watermark, width, height, rotation))
     }
 
-    /// The same for any enabled size: with `3xlarge` enabled, pages show originals that `action.php` refuses.
+    /// The same check for any enabled size: with `3xlarge` enabled, pages show originals that `action.php`
+    /// refuses.
     pub fn any_size_is_source(&self, width: Option<u32>, height: Option<u32>, rotation: Option<u32>) -> bool {
         self.enabled.iter().any(|params| same_as_source(params, &self.watermark, width, height, rotation))
     }
@@ -92,7 +92,8 @@ impl DerivativeConfig {
     }
 }
 
-/// The sizes of a new gallery (Piwigo: `ImageStdParams::get_enabled_default_sizes`), valid since ever.
+/// The sizes of a new gallery (Piwigo: `ImageStdParams::get_enabled_default_sizes`), with a modification time
+/// of 0.
 impl Default for DerivativeConfig {
     fn default() -> Self {
         let sizes = [
@@ -116,19 +117,19 @@ impl Default for DerivativeConfig {
     }
 }
 
-/// What was wrong with the stored settings.
+/// What is wrong with the stored settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DerivativeConfigProblem {
     /// There is no row `derivatives`.
     #[error("the config table has no `derivatives`: Piwigo's default sizes are used")]
     Missing,
-    /// The value is not what PHP writes.
+    /// PHP's `serialize` did not write the value.
     #[error("`derivatives` in the config table cannot be read ({0}): Piwigo's default sizes are used")]
     NotSerialized(UnserializeError),
-    /// The value has no size that can be used.
+    /// The value has no usable size.
     #[error("`derivatives` in the config table defines no size: Piwigo's default sizes are used")]
     NoSizes,
-    /// One size is unknown or incomplete; it counts as disabled.
+    /// One size is unknown or incomplete; the gate treats it as disabled.
     #[error(
         "size `{0}` in `derivatives` of the config table is unknown or incomplete: it counts as disabled"
     )]
@@ -181,7 +182,7 @@ fn watermark(stored: &PhpValue) -> Watermark {
     }
 }
 
-/// Keys that do not say the size they stand for (`300_a_100`) can never be asked for and are left out.
+/// Reads the custom sizes. Skips a key that is not canonical (`300_a_100`): no request can name it.
 fn customs(stored: Option<&PhpValue>) -> HashSet<CustomSize> {
     let keys = stored.and_then(PhpValue::as_array).into_iter().flat_map(PhpArray::iter);
     keys.filter_map(|(key, _)| match key {
@@ -191,7 +192,7 @@ fn customs(stored: Option<&PhpValue>) -> HashSet<CustomSize> {
     .collect()
 }
 
-/// `[width, height]`.
+/// Parses `[width, height]`.
 fn size(stored: &PhpValue) -> Option<(u32, u32)> {
     let side = |index| u32::try_from(stored.as_array()?.element(&PhpKey::Int(index))?.as_int()?).ok();
     Some((side(0)?, side(1)?))
@@ -208,7 +209,7 @@ mod tests {
 
     use super::*;
 
-    /// Written by Piwigo 16.4.0, with the default sizes and three custom ones.
+    /// Piwigo 16.4.0 wrote this, with the default sizes and three custom ones.
     const STORED: &[u8] = include_bytes!("../../../tests/data/derivatives-16.4.txt");
     /// The same with all named sizes, other customs and a repeated watermark.
     const STORED_WITH_WATERMARK: &[u8] = include_bytes!("../../../tests/data/derivatives-16.4-watermark.txt");
@@ -226,7 +227,7 @@ mod tests {
             params.last_mod_time = 1_795_285_277;
         }
         expected.customs = ["s250x180", "e240", "300x200_n_150x100"].map(custom).into();
-        // Where nothing is cropped Piwigo stores no minimum.
+        // Piwigo stores no minimum for a size that crops nothing.
         assert_eq!(config, expected);
     }
 
@@ -268,7 +269,7 @@ mod tests {
         assert!(matches!(problem, Some(DerivativeConfigProblem::NotSerialized(_))));
     }
 
-    /// A size as Piwigo stores it, its numbers given as serialized.
+    /// A size as Piwigo stores it; the caller gives its numbers in serialized form.
     fn stored_size(name: &str, width: &str, max_crop: &str, min_size: &str, sharpen: &str) -> String {
         format!(
             "s:{}:\"{name}\";O:16:\"DerivativeParams\":3:{{s:13:\"last_mod_time\";i:7;s:6:\"sizing\";O:12:\"SizingParams\":3:{{\
