@@ -7,7 +7,7 @@ use std::fs;
 use std::process::Stdio;
 
 use piwigo_gate::gate::Gate;
-use piwigo_gate::http::reply::{Deliver, Handover, Reply};
+use piwigo_gate::http::reply::{Handover, Reply, SendMode};
 use piwigo_gate::http::request::{Request, Server};
 use piwigo_gate::settings::{Options, Settings};
 use support::examined::{Report, doctor};
@@ -73,7 +73,7 @@ async fn sent_by_number(gate: &Gate, id: usize) -> Option<String> {
     let url = format!("/action.php?id={id}&part=e");
     let request = Request {
         server: Server::Nginx,
-        deliver: Some(Deliver::XAccelRedirect),
+        deliver: Some(SendMode::XAccelRedirect),
         ..Request::new(url.as_bytes(), "127.0.0.1")
     };
     match gate.answer(&request).await {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use piwigo_gate::derivative::picture::encode::encode;
 use piwigo_gate::derivative::picture::format::Format;
-use piwigo_gate::derivative::picture::limits::{Limits, PictureError};
+use piwigo_gate::derivative::picture::limits::{PictureError, PictureLimits};
 use piwigo_gate::derivative::picture::opened::Opened;
 use piwigo_gate::derivative::picture::{Channels, Picture};
 use piwigo_gate::derivative::render::{RenderOptions, render};
@@ -118,13 +118,13 @@ fn dimensions_beyond_the_limits_are_refused_by_the_header() {
         let result = quickly(&claiming(format, 50_000, 50_000), &order("jpg"));
         assert!(matches!(result, Err(PictureError::TooLarge(_))), "{format:?} {result:?}");
     }
-    let limits = Limits { pixels: 29_999, ..Limits::default() };
+    let limits = PictureLimits { pixels: 29_999, ..PictureLimits::default() };
     for format in [Format::Jpeg, Format::Png, Format::Gif, Format::WebP] {
         let result = quickly(&file(format), &RenderOptions { limits, ..order("jpg") });
         assert!(matches!(result, Err(PictureError::TooLarge(_))), "{format:?} {result:?}");
-        let limits = Limits { pixels: 30_000, ..Limits::default() };
+        let limits = PictureLimits { pixels: 30_000, ..PictureLimits::default() };
         assert!(quickly(&file(format), &RenderOptions { limits, ..order("jpg") }).is_ok(), "{format:?}");
-        let limits = Limits { decoded_bytes: 20_000, ..Limits::default() };
+        let limits = PictureLimits { decoded_bytes: 20_000, ..PictureLimits::default() };
         let result = quickly(&file(format), &RenderOptions { limits, ..order("jpg") });
         assert!(
             matches!(result, Err(PictureError::TooLarge(_) | PictureError::Broken(_))),
@@ -189,9 +189,9 @@ fn a_jpeg_of_280_megapixels_is_decoded_smaller() {
     let sides = [14_000u16.to_be_bytes(), 20_000u16.to_be_bytes()].concat();
     file[frame + 5..frame + 9].copy_from_slice(&sides);
     file.resize(600_000, 0);
-    let limits = Limits { decoded_bytes: 64 << 20, ..Limits::default() };
+    let limits = PictureLimits { decoded_bytes: 64 << 20, ..PictureLimits::default() };
     let made = quickly(&file, &RenderOptions { limits, ..order("jpg") }).unwrap();
-    assert_eq!(Opened::open(&made, &Limits::default()).unwrap().size(), (144, 100));
+    assert_eq!(Opened::open(&made, &PictureLimits::default()).unwrap().size(), (144, 100));
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn a_gif_of_many_frames_is_cut_off_by_the_limit() {
     let frame = b"\x2C\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0";
     let head = b"GIF89a\xF4\x01\xF4\x01\x80\0\0\0\0\0\xFF\xFF\xFF";
     let bomb = [&head[..], &frame.repeat(10_000), b";"].concat();
-    let limits = Limits { pixels: 600_000, ..Limits::default() };
+    let limits = PictureLimits { pixels: 600_000, ..PictureLimits::default() };
     let result = quickly(&bomb, &RenderOptions { limits, ..order("gif") });
     assert!(matches!(result, Err(PictureError::TooLarge(_))), "{result:?}");
     let small = [&b"GIF89a\x0A\0\x0A\0\x80\0\0\0\0\0\xFF\xFF\xFF"[..], &frame.repeat(3), b";"].concat();
@@ -250,7 +250,7 @@ fn a_gifs_frame_beyond_its_canvas_is_within_the_limits_too() {
     let frame = b"\x2C\0\0\0\0\x20\x4E\x10\x27\0\x02\x02\x44\x01\0";
     let bomb = [&b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xFF\xFF\xFF"[..], frame, b";"].concat();
     for keep_animation in [false, true] {
-        let limits = Limits { decoded_bytes: 192 << 20, ..Limits::default() };
+        let limits = PictureLimits { decoded_bytes: 192 << 20, ..PictureLimits::default() };
         let result = quickly(&bomb, &RenderOptions { keep_animation, limits, ..order("gif") });
         assert!(matches!(result, Err(PictureError::TooLarge(_))), "{result:?}");
     }
@@ -290,7 +290,10 @@ fn damaged_files_never_panic() {
             }
             let _ = render(
                 &damaged,
-                &RenderOptions { limits: Limits { pixels: 1_000_000, ..Limits::default() }, ..order("gif") },
+                &RenderOptions {
+                    limits: PictureLimits { pixels: 1_000_000, ..PictureLimits::default() },
+                    ..order("gif")
+                },
             );
         }
     }
@@ -303,7 +306,7 @@ fn ink_without_adobes_mark_is_not_inverted() {
     let adobe = encode(ink, None, Format::Jpeg, 95).unwrap();
     let color = |file: &[u8]| {
         let out = quickly(file, &order("png")).unwrap();
-        let picture = Opened::open(&out, &Limits::default()).unwrap().decode(1).unwrap().picture;
+        let picture = Opened::open(&out, &PictureLimits::default()).unwrap().decode(1).unwrap().picture;
         (picture.channels, [picture.pixels[0], picture.pixels[1], picture.pixels[2]])
     };
     let segment = find(&adobe, b"\xFF\xEE\x00\x0EAdobe");

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use piwigo_gate::derivative::picture::encode::encode;
 use piwigo_gate::derivative::picture::format::Format;
-use piwigo_gate::derivative::picture::limits::{Limits, PictureError};
+use piwigo_gate::derivative::picture::limits::{PictureError, PictureLimits};
 use piwigo_gate::derivative::picture::opened::Opened;
 use piwigo_gate::derivative::picture::profile::to_srgb;
 use piwigo_gate::derivative::picture::{Channels, Picture};
@@ -90,7 +90,7 @@ fn made_with(name: &str, size: &str, set: &str, quality_of_source: bool) -> Vec<
 }
 
 fn decode(file: &[u8]) -> Picture {
-    Opened::open(file, &Limits::default()).unwrap().decode(1).unwrap().picture
+    Opened::open(file, &PictureLimits::default()).unwrap().decode(1).unwrap().picture
 }
 
 fn luma(picture: Picture) -> Vec<f64> {
@@ -309,7 +309,7 @@ fn a_profile_is_kept_in_large_results_and_its_colours_are_converted_in_small_one
             let out =
                 render(&file, &RenderOptions { strip_below, ..RenderOptions::plain(&params, extension) })
                     .unwrap();
-            let decoded = Opened::open(&out, &Limits::default()).unwrap().decode(1).unwrap();
+            let decoded = Opened::open(&out, &PictureLimits::default()).unwrap().decode(1).unwrap();
             let is_kept = strip_below == 144 * 108 && extension != "gif";
             assert_eq!(decoded.profile.as_ref() == Some(&profile), is_kept, "{extension} {strip_below}");
             let red = decoded.picture.pixels[0];

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant, SystemTime};
 
-use piwigo_gate::http::reply::{Deliver, Handover, Reply};
+use piwigo_gate::http::reply::{Handover, Reply, SendMode};
 use piwigo_gate::http::request::Request;
 use piwigo_gate::settings::Options;
 use support::gate::{self, Gate};
@@ -402,12 +402,12 @@ async fn every_way_of_delivery_sends_what_was_made() {
     let gate = support::verdicts::gate(&scene.sandbox, Options::default()).await;
     let root = scene.sandbox.gallery();
     for (deliver, token) in [
-        (Deliver::XSendfile, "sq"),
-        (Deliver::Location, "th"),
-        (Deliver::Authorize, "2s"),
-        (Deliver::XAccelRedirect, "xs"),
-        (Deliver::Stream, "sm"),
-        (Deliver::XSendfileEncoded, "me"),
+        (SendMode::XSendfile, "sq"),
+        (SendMode::Location, "th"),
+        (SendMode::Authorize, "2s"),
+        (SendMode::XAccelRedirect, "xs"),
+        (SendMode::Stream, "sm"),
+        (SendMode::XSendfileEncoded, "me"),
     ] {
         let path = image.derivative(token).expect("a picture");
         let _ = fs::remove_file(root.join(&path));

@@ -7,7 +7,7 @@ mod support;
 use std::net::SocketAddr;
 
 use piwigo_gate::gate;
-use piwigo_gate::http::reply::Deliver;
+use piwigo_gate::http::reply::SendMode;
 use piwigo_gate::http::request::Request;
 use piwigo_gate::settings::{Derivatives, Options, Settings};
 use support::apache::{self, Apache};
@@ -176,7 +176,7 @@ async fn an_authorizer_lets_piwigo_make_no_derivative_of_another_picture() {
     let options = Options {
         gallery: Some(scene.sandbox.gallery()),
         url_prefix: Some("/piwigo".into()),
-        deliver: Some(Deliver::Authorize),
+        deliver: Some(SendMode::Authorize),
         derivatives: Some(Derivatives::Piwigo),
         ..Options::default()
     };

@@ -1,7 +1,7 @@
 //! What is made of public test pictures (`tests/pictures/README.md`): which of them the gate makes, of which
 //! size, and how near to what is expected. What it refuses is left to Piwigo (`tests/derivatives_made.rs`).
 
-use piwigo_gate::derivative::picture::limits::{Limits, PictureError};
+use piwigo_gate::derivative::picture::limits::{PictureError, PictureLimits};
 use piwigo_gate::derivative::picture::opened::Opened;
 use piwigo_gate::derivative::picture::profile::to_srgb;
 use piwigo_gate::derivative::picture::{Channels, Picture};
@@ -25,7 +25,7 @@ fn made_of(file: &[u8], extension: &str) -> Result<Vec<u8>, PictureError> {
 }
 
 fn decode(file: &[u8]) -> Picture {
-    let decoded = Opened::open(file, &Limits::default()).unwrap().decode(1).unwrap();
+    let decoded = Opened::open(file, &PictureLimits::default()).unwrap().decode(1).unwrap();
     to_srgb(decoded.picture, decoded.profile.as_deref()).in_color().on_white()
 }
 

@@ -10,7 +10,7 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use piwigo_gate::http::reply::{Deliver, Handover, Reply};
+use piwigo_gate::http::reply::{Handover, Reply, SendMode};
 use piwigo_gate::http::request::{Request, Server};
 use piwigo_gate::settings::{Derivatives, Options, Settings};
 use support::apache::{self, Apache};
@@ -147,16 +147,16 @@ async fn the_gate_looks_wherever_no_server_does() {
     let scene = scene();
     let sandbox = &scene.sandbox;
     let ways = [
-        (Deliver::XSendfile, Server::Other),
-        (Deliver::Stream, Server::Other),
-        (Deliver::Location, Server::Other),
-        (Deliver::Authorize, Server::Nginx),
-        (Deliver::XAccelRedirect, Server::Other),
-        (Deliver::XAccelRedirect, Server::Nginx),
+        (SendMode::XSendfile, Server::Other),
+        (SendMode::Stream, Server::Other),
+        (SendMode::Location, Server::Other),
+        (SendMode::Authorize, Server::Nginx),
+        (SendMode::XAccelRedirect, Server::Other),
+        (SendMode::XAccelRedirect, Server::Nginx),
     ];
     // nginx looks itself where its file says so, and says that it does.
     let ways =
-        ways.map(|way| (way, false)).into_iter().chain([((Deliver::XAccelRedirect, Server::Nginx), true)]);
+        ways.map(|way| (way, false)).into_iter().chain([((SendMode::XAccelRedirect, Server::Nginx), true)]);
     let ways: Vec<_> = ways.collect();
     for (at, setting) in SETTINGS.into_iter().enumerate() {
         let symlinks = Some(vec![given(sandbox, setting)]);
@@ -174,12 +174,12 @@ async fn the_gate_looks_wherever_no_server_does() {
                 let by_server = match setting {
                     "same-owner" => nginx_looks,
                     // Whether what is followed in any case is there is for the server to see.
-                    "all" => !matches!(deliver, Deliver::XSendfile | Deliver::Stream),
+                    "all" => !matches!(deliver, SendMode::XSendfile | SendMode::Stream),
                     _ => false,
                 };
                 let expected = match (followed[at] || by_server, deliver) {
                     (true, _) => 200,
-                    (false, Deliver::Authorize) => 403,
+                    (false, SendMode::Authorize) => 403,
                     (false, _) => 404,
                 };
                 assert_eq!(reply.status(), expected, "{setting} {deliver:?} {server:?} {name}");
@@ -193,7 +193,7 @@ async fn the_gate_looks_wherever_no_server_does() {
                 deliver: Some(deliver),
                 ..Request::new(b"/upload/test/gone.jpg", "127.0.0.1")
             };
-            let by_gate = matches!(deliver, Deliver::XSendfile | Deliver::Stream);
+            let by_gate = matches!(deliver, SendMode::XSendfile | SendMode::Stream);
             let expected = if by_gate { 404 } else { 200 };
             assert_eq!(gate.answer(&request).await.status(), expected, "{setting} {deliver:?} {server:?}");
         }
@@ -307,7 +307,7 @@ async fn derivatives_and_their_sources_are_held_to_it() {
             for _ in 0..2 {
                 let url = http::url(path);
                 let request =
-                    Request { deliver: Some(Deliver::Stream), ..Request::new(url.as_bytes(), "127.0.0.1") };
+                    Request { deliver: Some(SendMode::Stream), ..Request::new(url.as_bytes(), "127.0.0.1") };
                 let expected = if followed { 200 } else { 404 };
                 assert_eq!(gate.answer(&request).await.status(), expected, "{setting} {path}");
             }
@@ -322,7 +322,7 @@ async fn derivatives_and_their_sources_are_held_to_it() {
                 sandbox.hand_over_link(&made);
                 let url = http::url(path);
                 let request = Request {
-                    deliver: Some(Deliver::XSendfile),
+                    deliver: Some(SendMode::XSendfile),
                     ..Request::new(url.as_bytes(), "127.0.0.1")
                 };
                 assert_eq!(gate.answer(&request).await.status(), 200, "{setting} {path}");
@@ -342,7 +342,8 @@ async fn derivatives_and_their_sources_are_held_to_it() {
         let symlinks = Some(vec![given(sandbox, setting)]);
         let gate = verdicts::gate(sandbox, Options { symlinks, ..Options::default() }).await;
         let url = "/_data/i/upload/test/plain-sm.jpg";
-        let request = Request { deliver: Some(Deliver::Stream), ..Request::new(url.as_bytes(), "127.0.0.1") };
+        let request =
+            Request { deliver: Some(SendMode::Stream), ..Request::new(url.as_bytes(), "127.0.0.1") };
         let expected = if followed { 200 } else { 404 };
         assert_eq!(gate.answer(&request).await.status(), expected, "{setting}");
         let _ = fs::remove_file(sandbox.path().join("listed/data/i/upload/test/plain-sm.jpg"));
@@ -366,7 +367,9 @@ async fn nothing_is_handed_on_to_whoever_would_follow_the_link() {
             ..Options::default()
         };
         let gate = verdicts::gate(sandbox, options).await;
-        for deliver in [Deliver::Location, Deliver::Authorize, Deliver::XSendfile, Deliver::XAccelRedirect] {
+        for deliver in
+            [SendMode::Location, SendMode::Authorize, SendMode::XSendfile, SendMode::XAccelRedirect]
+        {
             for path in ["_data/i/upload/test/outside-th.jpg", "_data/i/upload/test/plain-th.jpg"] {
                 let url = http::url(path);
                 let request = Request {

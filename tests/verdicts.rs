@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use piwigo_gate::database::{Address, Database, Tables};
 use piwigo_gate::fastcgi::Role;
-use piwigo_gate::http::reply::{Deliver, Handover, Reply};
+use piwigo_gate::http::reply::{Handover, Reply, SendMode};
 use piwigo_gate::http::request::{Request, Server};
 use piwigo_gate::settings::Options;
 use piwigo_gate::verdict::access::Admins;
@@ -97,8 +97,8 @@ async fn every_verdict_with_an_index_by_user() {
 /// docs/design.md §3: the role, then the gate's own setting, then the server's file, then the server itself.
 #[tokio::test]
 async fn how_each_server_is_told_to_send_an_allowed_file() {
-    use Deliver::{Authorize, Location, Stream, XAccelRedirect, XSendfile};
     use Role::{Authorizer, Responder};
+    use SendMode::{Authorize, Location, Stream, XAccelRedirect, XSendfile};
     let sandbox = Sandbox::new();
     let world = World::load();
     let database = sqlite(&sandbox, &world).await;

@@ -62,7 +62,7 @@ pub(super) async fn server_file(asked: Config) -> Result<(), Box<dyn std::error:
         return Ok(());
     }
     let name = asked.kind.ok_or(server_files::ConfigError::NoKindGiven)?;
-    let kind = server_files::Kind::find(&name).ok_or(server_files::ConfigError::NoKind(name))?;
+    let kind = server_files::ServerFile::find(&name).ok_or(server_files::ConfigError::NoKind(name))?;
     let values = if asked.example || !kind.is_about_a_gallery() {
         let prefix = asked.url_prefix.unwrap_or_default();
         let example =

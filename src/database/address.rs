@@ -148,16 +148,16 @@ fn as_piwigo(options: MySqlConnectOptions) -> MySqlConnectOptions {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Place {
+enum ServerPlace {
     Socket(PathBuf),
     Tcp(String, u16),
 }
 
-impl Place {
+impl ServerPlace {
     fn reached_by(self, options: MySqlConnectOptions) -> MySqlConnectOptions {
         match self {
-            Place::Socket(path) => options.socket(path),
-            Place::Tcp(host, port) => options.host(&host).port(port),
+            ServerPlace::Socket(path) => options.socket(path),
+            ServerPlace::Tcp(host, port) => options.host(&host).port(port),
         }
     }
 }
@@ -181,34 +181,34 @@ fn is_local(host: &str) -> bool {
 }
 
 /// The server's socket on this machine, or the port where there is none.
-fn local_or(port: u16) -> Place {
+fn local_or(port: u16) -> ServerPlace {
     match SOCKETS.iter().find(|path| Path::new(path).exists()) {
-        Some(path) => Place::Socket(path.into()),
-        None => Place::Tcp("127.0.0.1".into(), port),
+        Some(path) => ServerPlace::Socket(path.into()),
+        None => ServerPlace::Tcp("127.0.0.1".into(), port),
     }
 }
 
-fn place(host: &str) -> Result<Place, AddressError> {
+fn place(host: &str) -> Result<ServerPlace, AddressError> {
     let port = |text: &str| text.parse().map_err(|_| AddressError::Port(host.to_owned()));
     if host.starts_with('/') {
-        return Ok(Place::Socket(host.into()));
+        return Ok(ServerPlace::Socket(host.into()));
     }
     if is_local(host) {
         return Ok(local_or(MYSQL_PORT));
     }
     if let Some(bracketed) = host.strip_prefix('[') {
         return match bracketed.split_once("]:") {
-            Some((host, text)) => Ok(Place::Tcp(host.into(), port(text)?)),
-            None => Ok(Place::Tcp(bracketed.trim_end_matches(']').into(), MYSQL_PORT)),
+            Some((host, text)) => Ok(ServerPlace::Tcp(host.into(), port(text)?)),
+            None => Ok(ServerPlace::Tcp(bracketed.trim_end_matches(']').into(), MYSQL_PORT)),
         };
     }
     match host.split_once(':') {
-        Some((_, rest)) if rest.contains(':') => Ok(Place::Tcp(host.into(), MYSQL_PORT)),
-        Some((_, socket)) if socket.starts_with('/') => Ok(Place::Socket(socket.into())),
+        Some((_, rest)) if rest.contains(':') => Ok(ServerPlace::Tcp(host.into(), MYSQL_PORT)),
+        Some((_, socket)) if socket.starts_with('/') => Ok(ServerPlace::Socket(socket.into())),
         // PHP's driver takes the socket for this name, whatever port comes with it.
         Some((host, text)) if is_local(host) => Ok(local_or(port(text)?)),
-        Some((host, text)) => Ok(Place::Tcp(host.into(), port(text)?)),
-        None => Ok(Place::Tcp(host.into(), MYSQL_PORT)),
+        Some((host, text)) => Ok(ServerPlace::Tcp(host.into(), port(text)?)),
+        None => Ok(ServerPlace::Tcp(host.into(), MYSQL_PORT)),
     }
 }
 
@@ -230,15 +230,15 @@ mod tests {
 
     #[test]
     fn db_host_as_php_reads_it() {
-        let tcp = |host: &str, port| Ok(Place::Tcp(host.into(), port));
+        let tcp = |host: &str, port| Ok(ServerPlace::Tcp(host.into(), port));
         let table = [
             ("db.example.org", tcp("db.example.org", 3306)),
             ("db.example.org:3307", tcp("db.example.org", 3307)),
             ("127.0.0.1", tcp("127.0.0.1", 3306)),
             ("[::1]:3307", tcp("::1", 3307)),
             ("::1", tcp("::1", 3306)),
-            ("/run/my.sock", Ok(Place::Socket("/run/my.sock".into()))),
-            ("localhost:/run/my.sock", Ok(Place::Socket("/run/my.sock".into()))),
+            ("/run/my.sock", Ok(ServerPlace::Socket("/run/my.sock".into()))),
+            ("localhost:/run/my.sock", Ok(ServerPlace::Socket("/run/my.sock".into()))),
             ("db:port", Err(AddressError::Port("db:port".into()))),
             ("localhost:port", Err(AddressError::Port("localhost:port".into()))),
             // The port is the fallback of a machine without the socket.
@@ -255,8 +255,11 @@ mod tests {
     fn localhost_is_never_a_name_to_be_looked_up() {
         for host in ["localhost", "localhost:3307"] {
             let place = place(host).unwrap();
-            let socket = matches!(&place, Place::Socket(path) if SOCKETS.iter().any(|socket| path == Path::new(socket)));
-            assert!(socket || matches!(&place, Place::Tcp(host, _) if host == "127.0.0.1"), "{place:?}");
+            let socket = matches!(&place, ServerPlace::Socket(path) if SOCKETS.iter().any(|socket| path == Path::new(socket)));
+            assert!(
+                socket || matches!(&place, ServerPlace::Tcp(host, _) if host == "127.0.0.1"),
+                "{place:?}"
+            );
         }
     }
 

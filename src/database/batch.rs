@@ -54,16 +54,16 @@ struct State<Q: Question> {
 struct Batch<Q: Question> {
     keys: Vec<Q::Key>,
     formed_at: Instant,
-    answer: Arc<Answer<Q::Row>>,
+    answer: Arc<SharedAnswer<Q::Row>>,
 }
 
-type Answer<R> = SetOnce<Result<Vec<R>, DatabaseError>>;
+type SharedAnswer<R> = SetOnce<Result<Vec<R>, DatabaseError>>;
 
 /// The rows of a statement, shared by all who asked: also those of others.
-pub struct Rows<R>(Arc<Answer<R>>);
+pub struct Rows<R>(Arc<SharedAnswer<R>>);
 
 impl<R> Rows<R> {
-    async fn of(answer: Arc<Answer<R>>) -> Result<Self, DatabaseError> {
+    async fn of(answer: Arc<SharedAnswer<R>>) -> Result<Self, DatabaseError> {
         match answer.wait().await {
             Ok(_) => Ok(Rows(answer)),
             Err(error) => Err(error.clone()),
@@ -174,7 +174,7 @@ struct Kept<Q: Question> {
     since: Instant,
 }
 
-type Dated<R> = (Instant, Arc<Answer<R>>);
+type Dated<R> = (Instant, Arc<SharedAnswer<R>>);
 
 impl<Q: Question> Kept<Q> {
     fn new() -> Self {
@@ -183,13 +183,13 @@ impl<Q: Question> Kept<Q> {
 
     /// An answer to the same question, or one that is under way, if its statement began less than `freshness`
     /// ago.
-    fn get(&self, key: &Q::Key, freshness: Duration) -> Option<Arc<Answer<Q::Row>>> {
+    fn get(&self, key: &Q::Key, freshness: Duration) -> Option<Arc<SharedAnswer<Q::Row>>> {
         let (began, answer) = self.answers.get(key)?;
         let failed = matches!(answer.get(), Some(Err(_)));
         (began.elapsed() < freshness && !failed).then(|| answer.clone())
     }
 
-    fn put(&mut self, key: Q::Key, began: Instant, answer: Arc<Answer<Q::Row>>, freshness: Duration) {
+    fn put(&mut self, key: Q::Key, began: Instant, answer: Arc<SharedAnswer<Q::Row>>, freshness: Duration) {
         if self.since.elapsed() >= freshness {
             self.answers.grow_old();
             self.since = Instant::now();

@@ -166,9 +166,9 @@ struct Column {
 
 /// The columns that exist, by the place of their table in [`looked_at`] and their name in lower case.
 #[derive(Default)]
-struct Found(BTreeMap<(usize, String), Column>);
+struct FoundColumns(BTreeMap<(usize, String), Column>);
 
-impl Found {
+impl FoundColumns {
     fn has_table(&self, place: usize) -> bool {
         self.0.keys().any(|(table, _)| *table == place)
     }
@@ -185,7 +185,7 @@ impl Found {
 impl Schema {
     /// Reads the answer to [`statement`].
     pub(super) fn read(tables: &Tables, rows: &[Row]) -> Result<Self, DatabaseError> {
-        let mut found = Found::default();
+        let mut found = FoundColumns::default();
         for row in rows {
             let (Some(place), Some(name)) = (row.unsigned(0), row.text(1)) else { continue };
             let indexed = row.text(3).is_some_and(|key| !key.is_empty());
@@ -195,7 +195,7 @@ impl Schema {
         Self::judge(tables, &found)
     }
 
-    fn judge(tables: &Tables, found: &Found) -> Result<Self, DatabaseError> {
+    fn judge(tables: &Tables, found: &FoundColumns) -> Result<Self, DatabaseError> {
         let users_columns =
             [tables.users_id.as_str(), tables.users_username.as_str(), tables.users_password.as_str()];
         let needed = needed(tables, &users_columns);
@@ -311,9 +311,9 @@ impl Schema {
 mod tests {
     use super::*;
 
-    /// What Piwigo 16 has, as [`Found`].
-    fn sixteen(tables: &Tables) -> Found {
-        let mut found = Found::default();
+    /// What Piwigo 16 has, as [`FoundColumns`].
+    fn sixteen(tables: &Tables) -> FoundColumns {
+        let mut found = FoundColumns::default();
         let mut add = |place: usize, names: &[&str]| {
             for name in names {
                 let charset = Some("utf8mb3".into());

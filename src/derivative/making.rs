@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, SystemTime};
 
 use super::order::{DerivativeQuality, MakeError, Order};
-use super::picture::limits::{Limits, PictureError};
+use super::picture::limits::{PictureError, PictureLimits};
 use super::plan::{self, Step};
 use super::render::{self, RenderOptions};
 use super::store::{self, Place, Stamp};
@@ -134,7 +134,7 @@ fn rendered(
     let config = &gallery.derivatives;
     let extension = plan::extension(&picture.file).unwrap_or_default();
     let moves = *keep_animation && extension == "gif";
-    let pixels = if moves { MAX_MOVING_PIXELS } else { Limits::default().pixels };
+    let pixels = if moves { MAX_MOVING_PIXELS } else { PictureLimits::default().pixels };
     let order = RenderOptions {
         params,
         quality: match quality {
@@ -150,7 +150,7 @@ fn rendered(
         extension: &extension,
         keep_animation: *keep_animation,
         refuse_animated_webp: commission.refuse_animated_webp,
-        limits: Limits { pixels, decoded_bytes: share.decoded_bytes, memory: share.memory },
+        limits: PictureLimits { pixels, decoded_bytes: share.decoded_bytes, memory: share.memory },
     };
     let made = catch_unwind(AssertUnwindSafe(|| render::render(source, &order)));
     match made {

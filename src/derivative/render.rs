@@ -5,7 +5,7 @@
 use super::picture::encode::encode_as;
 use super::picture::format::Format;
 use super::picture::gif::{Frames, Writer};
-use super::picture::limits::{Limits, PictureError};
+use super::picture::limits::{PictureError, PictureLimits};
 use super::picture::opened::{Decoded, Opened};
 use super::picture::orientation::{before_turning, turn, turned_size};
 use super::picture::profile::{LARGEST_KEPT, describes, to_srgb};
@@ -45,7 +45,7 @@ pub struct RenderOptions<'a> {
     /// Refuse an animated WebP that is to stay a WebP; otherwise its first frame is taken.
     pub refuse_animated_webp: bool,
     /// Bounds, checked before anything is decoded.
-    pub limits: Limits,
+    pub limits: PictureLimits,
 }
 
 impl<'a> RenderOptions<'a> {
@@ -63,7 +63,7 @@ impl<'a> RenderOptions<'a> {
             extension,
             keep_animation: false,
             refuse_animated_webp: false,
-            limits: Limits::default(),
+            limits: PictureLimits::default(),
         }
     }
 }
@@ -207,7 +207,7 @@ impl<'a> Job<'a> {
     }
 }
 
-fn decode_mark(file: &[u8], limits: &Limits) -> Result<Picture, PictureError> {
+fn decode_mark(file: &[u8], limits: &PictureLimits) -> Result<Picture, PictureError> {
     let decoded = Opened::open(file, limits).and_then(|opened| opened.decode(1));
     let Decoded { picture, profile, .. } = decoded.map_err(|error| match error {
         PictureError::Memory(..) | PictureError::Resources(_) => error,

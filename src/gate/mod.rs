@@ -10,17 +10,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use self::deliver::Delivery;
-use self::refusal::Why;
+use self::refusal::RefusalReason;
 use self::snapshot::{Readiness, Ready};
 use crate::database::{DatabaseError, IDS, Trouble};
 use crate::derivative::maker::{self, Maker};
 use crate::fastcgi::{Head, Role};
 use crate::files::blocking::Disk;
 use crate::http::disposition::Disposition;
-use crate::http::reply::{Deliver, DenyStatus, Handover, Reply};
+use crate::http::reply::{DenyStatus, Handover, Reply, SendMode};
 use crate::http::request::{Method, Request, Server};
 use crate::server::serve::Handler;
-use crate::settings::{ActionPhp, Deny, Settings, SettingsError};
+use crate::settings::{ActionPhp, DenyWith, Settings, SettingsError};
 use crate::verdict::access::{self, Verdict};
 use crate::verdict::api_keys::Verifier;
 use crate::verdict::prefetch::Guesses;
@@ -59,7 +59,7 @@ pub struct Considered {
     /// Database and settings that it was judged by.
     pub ready: Arc<Ready>,
     /// The file that it names.
-    pub target: Result<Target, uri::Refusal>,
+    pub target: Result<Target, uri::BadUri>,
     /// The verdict on a file that can have a row; an icon has none, and what is left to Piwigo neither.
     pub judgement: Option<Judgement>,
     /// The request is for `action.php`, which is Piwigo's to answer here (setting `action_php`).
@@ -109,7 +109,7 @@ impl Gate {
         }
         self.tell_of_address(request.remote_addr);
         let deliver = self.deliver(request);
-        if request.server == Server::Caddy && deliver == Deliver::XAccelRedirect {
+        if request.server == Server::Caddy && deliver == SendMode::XAccelRedirect {
             tracing::error!(
                 "Caddy's versions read X-Accel-Redirect in different ways, and might send another file than was judged: \
                  use the file that piwigo-gate config caddy prints (deliver x-sendfile)"
@@ -123,7 +123,7 @@ impl Gate {
                 Reply::Unavailable
             }
         };
-        if deliver == Deliver::Authorize { reply.for_authorizer() } else { reply }
+        if deliver == SendMode::Authorize { reply.for_authorizer() } else { reply }
     }
 
     /// Says once that the web server knows no visitor's IP address: Piwigo and the gate go on, and sessions
@@ -138,7 +138,7 @@ impl Gate {
         }
     }
 
-    async fn answer_file(&self, request: &Request<'_>, deliver: Deliver) -> Result<Reply, DatabaseError> {
+    async fn answer_file(&self, request: &Request<'_>, deliver: SendMode) -> Result<Reply, DatabaseError> {
         if request.method == Method::Other {
             return Ok(Reply::MethodNotAllowed);
         }
@@ -224,7 +224,7 @@ impl Gate {
 
     /// Everything after the verdict: the answer for a server that is told by `deliver`. Refusals go to the
     /// log. No derivative is made: the answer for one that would be is as if it had been.
-    pub async fn reply(&self, request: &Request<'_>, considered: &Considered, deliver: Deliver) -> Reply {
+    pub async fn reply(&self, request: &Request<'_>, considered: &Considered, deliver: SendMode) -> Reply {
         self.reply_with(None, request, considered, deliver).await
     }
 
@@ -233,7 +233,7 @@ impl Gate {
         maker: Option<&Arc<Maker>>,
         request: &Request<'_>,
         considered: &Considered,
-        deliver: Deliver,
+        deliver: SendMode,
     ) -> Reply {
         let ready = &*considered.ready;
         let gallery = &ready.gallery;
@@ -256,14 +256,14 @@ impl Gate {
             Err(refusal) => return self.refuse(request, considered, (*refusal).into()),
         };
         // The server would serve what it maps `/i.php` to, not what was judged.
-        if deliver == Deliver::Authorize && Target::is_script_form(request.uri, &layout) {
-            return self.refuse(request, considered, Why::Script);
+        if deliver == SendMode::Authorize && Target::is_script_form(request.uri, &layout) {
+            return self.refuse(request, considered, RefusalReason::Script);
         }
         let Some(judgement) = &considered.judgement else {
             let Target::Icon(icon) = target else { return Reply::Unavailable };
             return match delivery.icon(icon).await {
                 Reply::Refused(_) | Reply::RefusedByPicture(_) => {
-                    self.refuse(request, considered, Why::NoIcon)
+                    self.refuse(request, considered, RefusalReason::NoIcon)
                 }
                 reply => reply,
             };
@@ -271,7 +271,7 @@ impl Gate {
         let kind = target.kind();
         match judgement.verdict {
             Verdict::GalleryLocked => Reply::GalleryLocked,
-            Verdict::Deny(denial) => self.refuse(request, considered, denial.into()),
+            Verdict::DenyWith(denial) => self.refuse(request, considered, denial.into()),
             Verdict::Allow { claim, because } => {
                 let claim = &judgement.claims[claim];
                 tracing::debug!(user = judgement.visitor.id, image = claim.image.id, ?because, "allowed");
@@ -289,8 +289,8 @@ impl Gate {
 
     /// Sends the visitor on to Piwigo's `action.php`, where the server's file leads there. Piwigo decides
     /// alone: nothing was judged.
-    fn leave_to_piwigo(&self, request: &Request<'_>, considered: &Considered, deliver: Deliver) -> Reply {
-        if !request.hands_over_downloads || deliver == Deliver::Authorize {
+    fn leave_to_piwigo(&self, request: &Request<'_>, considered: &Considered, deliver: SendMode) -> Reply {
+        if !request.hands_over_downloads || deliver == SendMode::Authorize {
             if !self.misleading_file_was_told.swap(true, Ordering::Relaxed) {
                 tracing::warn!(
                     "downloads by action.php are refused: they are left to Piwigo (setting action_php, or the default with an \
@@ -298,11 +298,11 @@ impl Gate {
                      KIND); this is said once"
                 );
             }
-            return self.refuse(request, considered, Why::LeftToPiwigo);
+            return self.refuse(request, considered, RefusalReason::LeftToPiwigo);
         }
         let query = request.uri.splitn(2, |&byte| byte == b'?').nth(1).unwrap_or_default().to_vec();
         if query.len() > MAX_HANDED_QUERY {
-            return self.refuse(request, considered, Why::LongQuery);
+            return self.refuse(request, considered, RefusalReason::LongQuery);
         }
         let handover = if request.server == Server::Nginx {
             Handover::AccelActionPhp { query }
@@ -314,12 +314,12 @@ impl Gate {
     }
 
     /// How this server is told to send a file (docs/design.md §3); where nothing says how, the gate sends it.
-    fn deliver(&self, request: &Request<'_>) -> Deliver {
+    fn deliver(&self, request: &Request<'_>) -> SendMode {
         // What only asks can be told nothing else, whatever gate.toml says.
-        if request.role == Role::Authorizer || request.deliver == Some(Deliver::Authorize) {
-            return Deliver::Authorize;
+        if request.role == Role::Authorizer || request.deliver == Some(SendMode::Authorize) {
+            return SendMode::Authorize;
         }
-        let by_server = (request.server == Server::Nginx).then_some(Deliver::XAccelRedirect);
+        let by_server = (request.server == Server::Nginx).then_some(SendMode::XAccelRedirect);
         let said = self.settings.deliver.or(request.deliver).or(by_server);
         if said.is_none() && !self.streaming_was_told.swap(true, Ordering::Relaxed) {
             tracing::warn!(
@@ -328,16 +328,16 @@ impl Gate {
                  (x-accel-redirect, x-sendfile, location or authorize); or say stream, and this is not said again"
             );
         }
-        match said.unwrap_or(Deliver::Stream) {
+        match said.unwrap_or(SendMode::Stream) {
             // A name with `%` would be that of another file.
-            Deliver::XSendfile if request.server == Server::Lighttpd => Deliver::XSendfileEncoded,
+            SendMode::XSendfile if request.server == Server::Lighttpd => SendMode::XSendfileEncoded,
             deliver => deliver,
         }
     }
 
     /// The one refusal, with its reason in the log only. With `deny = "login"`, who is not signed in and
     /// opens the address itself is sent to sign in, for a file that exists as for one that does not.
-    fn refuse(&self, request: &Request<'_>, considered: &Considered, why: Why) -> Reply {
+    fn refuse(&self, request: &Request<'_>, considered: &Considered, why: RefusalReason) -> Reply {
         let visitor = considered.judgement.as_ref().map(|judgement| &judgement.visitor);
         let gallery = &considered.ready.gallery;
         let sign_in = || {
@@ -345,7 +345,7 @@ impl Gate {
             let layout = gallery.layout.mounted_at(request.url_prefix);
             refusal::sign_in_page(considered.target.as_ref().ok()?, &layout)
         };
-        let reply = if self.settings.deny == Deny::Login && request.is_navigation {
+        let reply = if self.settings.deny == DenyWith::Login && request.is_navigation {
             sign_in().map(|location| Reply::SignIn { location })
         } else {
             None

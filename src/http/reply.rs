@@ -48,7 +48,7 @@ const NOT_KEPT: &str = "Cache-Control: no-store\r\nVary: Cookie\r\nX-Content-Typ
 /// How the web server is told to send an allowed file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Deliver {
+pub enum SendMode {
     /// `X-Accel-Redirect: /_gate/file/<path>` (nginx).
     XAccelRedirect,
     /// `X-Sendfile: <absolute path>` (Apache with `mod_xsendfile`, Caddy).
@@ -63,16 +63,16 @@ pub enum Deliver {
     Stream,
 }
 
-impl Deliver {
+impl SendMode {
     /// Reads the value of the FastCGI param `GATE_DELIVER`.
     pub fn from_param(word: &[u8]) -> Option<Self> {
         match word {
-            b"x-accel-redirect" => Some(Deliver::XAccelRedirect),
-            b"x-sendfile" => Some(Deliver::XSendfile),
-            b"x-sendfile-encoded" => Some(Deliver::XSendfileEncoded),
-            b"location" => Some(Deliver::Location),
-            b"authorize" => Some(Deliver::Authorize),
-            b"stream" => Some(Deliver::Stream),
+            b"x-accel-redirect" => Some(SendMode::XAccelRedirect),
+            b"x-sendfile" => Some(SendMode::XSendfile),
+            b"x-sendfile-encoded" => Some(SendMode::XSendfileEncoded),
+            b"location" => Some(SendMode::Location),
+            b"authorize" => Some(SendMode::Authorize),
+            b"stream" => Some(SendMode::Stream),
             _ => None,
         }
     }

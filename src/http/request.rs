@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::Conditions;
-use super::reply::Deliver;
+use super::reply::SendMode;
 use crate::fastcgi::{Params, Role};
 use crate::piwigo::layout;
 
@@ -75,7 +75,7 @@ pub struct Request<'a> {
     /// `FCGI_APACHE_ROLE` came: an authorizer of Apache's, which takes silence for a no.
     pub by_apache_role: bool,
     /// `GATE_DELIVER`, set by the server's own file.
-    pub deliver: Option<Deliver>,
+    pub deliver: Option<SendMode>,
     /// The server sends a visitor on to `i.php` where the answer says so; not by `GATE_LOCAL_REDIRECT=no`.
     pub hands_over: bool,
     /// `GATE_ACTION_PHP=hand-over`, set by the server's own file: the server sends a visitor on to Piwigo's
@@ -253,7 +253,7 @@ impl<'a> Request<'a> {
         }
         let deliver = match deliver {
             None | Some(b"") => None,
-            Some(word) => Some(Deliver::from_param(word).ok_or(Malformed::UnknownDeliver)?),
+            Some(word) => Some(SendMode::from_param(word).ok_or(Malformed::UnknownDeliver)?),
         };
         let url_prefix = std::str::from_utf8(url_prefix).ok().and_then(layout::url_prefix);
         let url_prefix = Some(url_prefix.ok_or(Malformed::UrlPrefix)?).filter(|prefix| !prefix.is_empty());
@@ -381,7 +381,7 @@ mod tests {
         assert_eq!(&*request.cookies, b"a=1; pwg_id=x");
         assert_eq!(request.remote_addr, "192.0.2.7");
         assert_eq!(request.server, Server::Nginx);
-        assert_eq!(request.deliver, Some(Deliver::XAccelRedirect));
+        assert_eq!(request.deliver, Some(SendMode::XAccelRedirect));
     }
 
     #[test]

@@ -23,13 +23,13 @@ use std::time::Duration;
 pub use action_php::ActionPhp;
 use databases::Databases;
 pub use error::SettingsError;
-pub use options::{Deny, Derivatives, LogFormat, LogLevel, Options};
+pub use options::{DenyWith, Derivatives, LogFormat, LogLevel, Options};
 pub use piwigo_files::PiwigoFiles;
 
 use crate::database::{Address, Replicas, Tables};
 use crate::derivative::order::DerivativeQuality;
 use crate::files::Symlinks;
-use crate::http::reply::{Deliver, DenyStatus, Reply};
+use crate::http::reply::{DenyStatus, Reply, SendMode};
 use crate::piwigo::layout;
 use crate::server::limits::Limits;
 use crate::server::listen::{Listen, ListenError, Networks};
@@ -53,7 +53,7 @@ pub struct Settings {
     /// Which peers may connect over TCP; `None`: any.
     pub allow_from: Option<Networks>,
     /// How the server is told to send a file; `None`: what the server itself says.
-    pub deliver: Option<Deliver>,
+    pub deliver: Option<SendMode>,
     /// Which symbolic links lead to files that may be served.
     pub symlinks: Symlinks,
     /// The database; with replicas, the one that Piwigo writes to.
@@ -83,7 +83,7 @@ pub struct Settings {
     /// Status of a refusal.
     pub deny_status: DenyStatus,
     /// What a refusal looks like.
-    pub deny: Deny,
+    pub deny: DenyWith,
     /// Age at which a session counts no more.
     pub session_max_age: Option<Duration>,
     /// Where PHP keeps its sessions, for a Piwigo that does not keep them in its database.
@@ -115,8 +115,8 @@ impl Settings {
     /// The answer to what is denied, unknown or malformed: one for all.
     pub fn refusal(&self) -> Reply {
         match self.deny {
-            Deny::Image => Reply::RefusedByPicture(self.deny_status),
-            Deny::Status | Deny::Login => Reply::Refused(self.deny_status),
+            DenyWith::Image => Reply::RefusedByPicture(self.deny_status),
+            DenyWith::Status | DenyWith::Login => Reply::Refused(self.deny_status),
         }
     }
 

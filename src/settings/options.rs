@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{ActionPhp, SettingsError, nearest};
 use crate::derivative::order::DerivativeQuality;
-use crate::http::reply::Deliver;
+use crate::http::reply::SendMode;
 use crate::verdict::access::Admins;
 use crate::verdict::identity::SessionAddress;
 
@@ -53,7 +53,7 @@ pub struct Options {
     pub allow_from: Option<Vec<String>>,
     /// How the web server is told to send a file [default: what the server itself says]
     #[arg(long, env = "PIWIGO_GATE_DELIVER")]
-    pub deliver: Option<Deliver>,
+    pub deliver: Option<SendMode>,
     /// Which symbolic links are followed: same-owner, inside, all, or a directory [default: same-owner]
     #[arg(
         long_help = "Which symbolic links of the gallery are followed: same-owner (those that belong to the owner of what \
@@ -122,7 +122,7 @@ pub struct Options {
     pub formats_need_high: Option<bool>,
     /// How a refusal looks to people: the bare status, a small picture, or the sign-in page [default: status]
     #[arg(long, env = "PIWIGO_GATE_DENY")]
-    pub deny: Option<Deny>,
+    pub deny: Option<DenyWith>,
     /// Whether who may see an album may see the resized pictures of its cover [default: false]
     #[arg(long, env = "PIWIGO_GATE_COVERS", num_args = 0..=1, default_missing_value = "true")]
     pub covers: Option<bool>,
@@ -227,7 +227,7 @@ pub enum Derivatives {
 /// The `deny` setting: what a refusal looks like, beside its status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Deny {
+pub enum DenyWith {
     /// The status with a word of text.
     #[default]
     Status,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use piwigo_gate::gate::Gate;
-use piwigo_gate::http::reply::{Deliver, Reply};
+use piwigo_gate::http::reply::{Reply, SendMode};
 use piwigo_gate::http::request::{Request, Server};
 use piwigo_gate::settings::{Options, Settings};
 
@@ -23,7 +23,7 @@ pub async fn ask(gate: &Gate, path: &str, cookies: &str, address: &str) -> Reply
     let request = Request {
         cookies: cookies.as_bytes().into(),
         server: Server::Nginx,
-        deliver: Some(Deliver::XAccelRedirect),
+        deliver: Some(SendMode::XAccelRedirect),
         ..Request::new(url.as_bytes(), address)
     };
     gate.answer(&request).await

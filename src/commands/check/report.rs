@@ -5,12 +5,12 @@ use serde::Serialize;
 
 use super::{CheckError, Who};
 use crate::gate::{Considered, Gate, Judgement, refusal};
-use crate::http::reply::{Deliver, Handover, Reply};
+use crate::http::reply::{Handover, Reply, SendMode};
 use crate::http::request::{Request, Server};
 use crate::piwigo::records::Ownership;
 use crate::piwigo::sizes::name::{self, Kind};
 use crate::piwigo::visitor::{Identity, Status};
-use crate::settings::Deny;
+use crate::settings::DenyWith;
 use crate::verdict::access::{self, AlbumRule, Grant, HighRule, Verdict};
 use crate::verdict::uri::{Part, Target};
 
@@ -42,7 +42,7 @@ pub struct Report {
     /// for instance.
     pub out_of_reach: Option<String>,
     /// What each kind of server is told.
-    pub answers: Vec<Answer>,
+    pub answers: Vec<Prediction>,
     /// What a person who is not signed in is told, where that differs.
     pub sign_in: Option<String>,
 }
@@ -130,7 +130,7 @@ pub struct Rule {
 
 /// What a server is told.
 #[derive(Debug, Serialize)]
-pub struct Answer {
+pub struct Prediction {
     /// Which server, in words.
     pub server: &'static str,
     /// The setting `deliver` that makes it so.
@@ -146,13 +146,13 @@ pub struct Answer {
 /// A server with a file that was printed before the gate asked how `X-Sendfile` is read.
 const UNSETTLED: &str = "Apache or Caddy, a file without GATE_XSENDFILE";
 
-const SERVERS: [(Deliver, &str, &str); 6] = [
-    (Deliver::XAccelRedirect, "nginx", "x-accel-redirect"),
-    (Deliver::XSendfile, "Apache, mod_xsendfile", "x-sendfile"),
-    (Deliver::XSendfileEncoded, "lighttpd", "x-sendfile-encoded"),
-    (Deliver::Location, "Apache, .htaccess", "location"),
-    (Deliver::Authorize, "auth_request, authorizers", "authorize"),
-    (Deliver::Stream, "any other", "stream"),
+const SERVERS: [(SendMode, &str, &str); 6] = [
+    (SendMode::XAccelRedirect, "nginx", "x-accel-redirect"),
+    (SendMode::XSendfile, "Apache, mod_xsendfile", "x-sendfile"),
+    (SendMode::XSendfileEncoded, "lighttpd", "x-sendfile-encoded"),
+    (SendMode::Location, "Apache, .htaccess", "location"),
+    (SendMode::Authorize, "auth_request, authorizers", "authorize"),
+    (SendMode::Stream, "any other", "stream"),
 ];
 
 /// Considers the request as `serve` does and tells what came out.
@@ -166,23 +166,23 @@ pub(super) async fn report(
     let out_of_reach = out_of_reach(&considered);
     let (mut answers, mut by_old_file) = (Vec::new(), None);
     for (deliver, server, name) in SERVERS {
-        let by_nginx = deliver == Deliver::XAccelRedirect;
+        let by_nginx = deliver == SendMode::XAccelRedirect;
         let server_is = if by_nginx { Server::Nginx } else { request.server };
         let asked_by = |sendfile_is_raw| Request {
             server: server_is,
             cookies: request.cookies.clone(),
             sendfile_is_raw,
             // As the files that are printed now have it.
-            hands_over_downloads: !matches!(deliver, Deliver::XSendfileEncoded | Deliver::Stream),
+            hands_over_downloads: !matches!(deliver, SendMode::XSendfileEncoded | SendMode::Stream),
             ..*request
         };
         let reply = gate.reply(&asked_by(true), &considered, deliver).await;
-        let reply = if deliver == Deliver::Authorize { reply.for_authorizer() } else { reply };
+        let reply = if deliver == SendMode::Authorize { reply.for_authorizer() } else { reply };
         let mut answer = answer(server, name, &reply);
         if out_of_reach.is_some() && matches!(reply, Reply::Missing) {
             answer.meaning = "the visitor may have the file, but the gate cannot reach it";
         }
-        if deliver == Deliver::Authorize
+        if deliver == SendMode::Authorize
             && Target::is_script_form(request.uri, &considered.ready.gallery.layout)
         {
             answer.meaning = if considered.is_left_to_piwigo {
@@ -192,9 +192,9 @@ pub(super) async fn report(
             };
         }
         answers.push(answer);
-        if deliver == Deliver::XSendfile && matches!(reply, Reply::Allowed { .. }) {
+        if deliver == SendMode::XSendfile && matches!(reply, Reply::Allowed { .. }) {
             let unsettled = gate.reply(&asked_by(false), &considered, deliver).await;
-            by_old_file = matches!(unsettled, Reply::Missing).then_some(Answer {
+            by_old_file = matches!(unsettled, Reply::Missing).then_some(Prediction {
                 server: UNSETTLED,
                 deliver: name,
                 status: unsettled.status(),
@@ -205,8 +205,8 @@ pub(super) async fn report(
     }
     answers.extend(by_old_file);
     let navigation = Request { is_navigation: true, cookies: request.cookies.clone(), ..*request };
-    let sign_in = match gate.reply(&navigation, &considered, Deliver::XAccelRedirect).await {
-        Reply::SignIn { location } if gate.settings().deny == Deny::Login => Some(location),
+    let sign_in = match gate.reply(&navigation, &considered, SendMode::XAccelRedirect).await {
+        Reply::SignIn { location } if gate.settings().deny == DenyWith::Login => Some(location),
         _ => None,
     };
     let explained = considered.judgement.as_ref().map(|judgement| {
@@ -395,7 +395,7 @@ fn why(rule: AlbumRule) -> &'static str {
     }
 }
 
-fn outcome(considered: &Considered, answers: &[Answer]) -> (bool, String) {
+fn outcome(considered: &Considered, answers: &[Prediction]) -> (bool, String) {
     if considered.is_left_to_piwigo {
         return (false, "Piwigo's own action.php decides, the gate does not (action_php)".into());
     }
@@ -409,7 +409,7 @@ fn outcome(considered: &Considered, answers: &[Answer]) -> (bool, String) {
             Verdict::GalleryLocked => {
                 (false, "the gallery is locked: administrators alone get anything".into())
             }
-            Verdict::Deny(denial) => (false, denial.to_string()),
+            Verdict::DenyWith(denial) => (false, denial.to_string()),
             Verdict::Allow { because, claim } => (
                 true,
                 match because {
@@ -433,7 +433,7 @@ fn outcome(considered: &Considered, answers: &[Answer]) -> (bool, String) {
 
 const REDIRECTS: [&str; 3] = ["X-Accel-Redirect: ", "X-Sendfile: ", "Location: "];
 
-fn answer(server: &'static str, deliver: &'static str, reply: &Reply) -> Answer {
+fn answer(server: &'static str, deliver: &'static str, reply: &Reply) -> Prediction {
     let mut head = Vec::new();
     reply.encode(true, &mut head);
     let text = String::from_utf8_lossy(&head);
@@ -454,5 +454,5 @@ fn answer(server: &'static str, deliver: &'static str, reply: &Reply) -> Answer 
         Reply::Unavailable => "something failed",
         _ => "refused, like a file that does not exist",
     };
-    Answer { server, deliver, status: reply.status(), header: header.map(str::to_owned), meaning }
+    Prediction { server, deliver, status: reply.status(), header: header.map(str::to_owned), meaning }
 }

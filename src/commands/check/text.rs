@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::Report;
-use super::report::{Answer, Person, Record, Rule};
+use super::report::{Person, Prediction, Record, Rule};
 
 /// Whether to use colours: on a terminal only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,9 +147,10 @@ fn record(record: &Record, report: &Report, colour: Colour, out: &mut impl Write
 }
 
 /// Servers that are told the same share a line.
-fn answers(answers: &[Answer], out: &mut impl Write) -> fmt::Result {
+fn answers(answers: &[Prediction], out: &mut impl Write) -> fmt::Result {
     let mut label = "answer";
-    let alike = |a: &Answer, b: &Answer| (a.status, &a.header, a.meaning) == (b.status, &b.header, b.meaning);
+    let alike =
+        |a: &Prediction, b: &Prediction| (a.status, &a.header, a.meaning) == (b.status, &b.header, b.meaning);
     for (index, answer) in answers.iter().enumerate() {
         if answers[..index].iter().any(|earlier| alike(earlier, answer)) {
             continue;

@@ -1,7 +1,7 @@
 //! What is in the sample gallery: its visitors, albums, grants, pictures, and the addresses that lead
 //! nowhere.
 
-use super::plan::{Album, File, Picture, Visitor, url};
+use super::plan::{Album, DemoPicture, DemoVisitor, File, url};
 use super::right::rows;
 use super::scenes::Scene;
 
@@ -15,9 +15,9 @@ const VISITORS: [(&str, u32, &str); 5] = [
 ];
 
 /// The visitors with these session cookies (alice, bob, carol, admin).
-pub fn visitors(cookies: [String; 4]) -> Vec<Visitor> {
+pub fn visitors(cookies: [String; 4]) -> Vec<DemoVisitor> {
     let cookies = std::iter::once(None).chain(cookies.into_iter().map(Some));
-    let visitor = |((name, user_id, note), cookie)| Visitor { name, user_id, cookie, note };
+    let visitor = |((name, user_id, note), cookie)| DemoVisitor { name, user_id, cookie, note };
     VISITORS.into_iter().zip(cookies).map(visitor).collect()
 }
 
@@ -79,8 +79,8 @@ pub const GROUP_GRANTS: [u32; 2] = [2, 4];
 const UPLOAD: &str = "upload/2026/05/02";
 
 /// The images, album by album, with who gets the files of each: what pages show, and the original.
-pub fn pictures() -> Vec<Picture> {
-    let base = Picture {
+pub fn pictures() -> Vec<DemoPicture> {
+    let base = DemoPicture {
         id: 0,
         title: "",
         about: "",
@@ -95,7 +95,7 @@ pub fn pictures() -> Vec<Picture> {
         files: Vec::new(),
     };
     vec![
-        Picture {
+        DemoPicture {
             id: 1,
             title: "Morning at the lake",
             about: "A picture like any other.",
@@ -106,7 +106,7 @@ pub fn pictures() -> Vec<Picture> {
             ..base.clone()
         }
         .with(rows::PUBLIC, rows::PUBLIC_ORIGINAL),
-        Picture {
+        DemoPicture {
             id: 2,
             title: "Between the birches",
             about: "Upright.",
@@ -117,7 +117,7 @@ pub fn pictures() -> Vec<Picture> {
             ..base.clone()
         }
         .with(rows::PUBLIC, rows::PUBLIC_ORIGINAL),
-        Picture {
+        DemoPicture {
             id: 3,
             title: "Poppies",
             about: "So small that pages show the original itself.",
@@ -128,7 +128,7 @@ pub fn pictures() -> Vec<Picture> {
             ..base.clone()
         }
         .with(rows::PUBLIC, rows::PUBLIC_ORIGINAL),
-        Picture {
+        DemoPicture {
             id: 4,
             title: "The orchard",
             about: "In two albums: “At the lake” and the private “Family”.",
@@ -138,7 +138,7 @@ pub fn pictures() -> Vec<Picture> {
             ..base.clone()
         }
         .with(rows::BOTH, rows::BOTH_ORIGINAL),
-        Picture {
+        DemoPicture {
             id: 5,
             title: "Northern lights",
             about: "In a public album, but with privacy level 8: administrators only.",
@@ -150,7 +150,7 @@ pub fn pictures() -> Vec<Picture> {
             ..base.clone()
         }
         .with(rows::LEVEL, rows::LEVEL),
-        Picture {
+        DemoPicture {
             id: 6,
             title: "Behind the last ridge",
             about: "Large: its original needs the right to high definition.",
@@ -161,7 +161,7 @@ pub fn pictures() -> Vec<Picture> {
             ..base.clone()
         }
         .with(rows::FAMILY, rows::FAMILY_HIGH),
-        Picture {
+        DemoPicture {
             id: 7,
             title: "Dunes",
             about: "With a RAW file beside it, which counts as an original.",
@@ -173,7 +173,7 @@ pub fn pictures() -> Vec<Picture> {
             ..base.clone()
         }
         .with(rows::FAMILY, rows::FAMILY_HIGH),
-        Picture {
+        DemoPicture {
             id: 8,
             title: "Evening at sea",
             about: "A video with a poster. The right to high definition is about pictures: carol may play it.",
@@ -185,7 +185,7 @@ pub fn pictures() -> Vec<Picture> {
             ..base.clone()
         }
         .with(rows::FAMILY, rows::FAMILY),
-        Picture {
+        DemoPicture {
             id: 9,
             title: "La tour",
             about: "A file name with spaces, accents and brackets.",
@@ -197,7 +197,7 @@ pub fn pictures() -> Vec<Picture> {
             ..base.clone()
         }
         .with(rows::PUBLIC, rows::PUBLIC_ORIGINAL),
-        Picture {
+        DemoPicture {
             id: 10,
             title: "Sur la Seine",
             about: "A public album does not open the private one inside it.",
@@ -208,7 +208,7 @@ pub fn pictures() -> Vec<Picture> {
             ..base.clone()
         }
         .with(rows::NIGHT, rows::NIGHT),
-        Picture {
+        DemoPicture {
             id: 11,
             title: "Fog",
             about: "Alice was granted this album, too, but a lock is stronger than a grant.",
@@ -219,7 +219,7 @@ pub fn pictures() -> Vec<Picture> {
             ..base.clone()
         }
         .with(rows::LOCKED, rows::LOCKED),
-        Picture {
+        DemoPicture {
             id: 12,
             title: "Just uploaded",
             about: "Nobody has put it into an album yet.",

@@ -8,7 +8,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection, Error};
 
 use super::contents::{ALBUMS, GRANTS, GROUP_GRANTS};
-use super::plan::{Album, Picture, Plan, Visitor};
+use super::plan::{Album, DemoPicture, DemoVisitor, Plan};
 
 /// First part of a session row's id: the first two octets of the visitor's address, here of 127.0.0.1
 /// (Piwigo: `get_remote_addr_session_hash`).
@@ -116,7 +116,7 @@ async fn album_row(rows: &mut SqliteConnection, album: &Album) -> Result<(), Err
     Ok(())
 }
 
-async fn picture_rows(rows: &mut SqliteConnection, picture: &Picture) -> Result<(), Error> {
+async fn picture_rows(rows: &mut SqliteConnection, picture: &DemoPicture) -> Result<(), Error> {
     let directory =
         ALBUMS.iter().rfind(|album| picture.albums.contains(&album.id) && album.directory.is_some());
     sqlx::query(
@@ -147,7 +147,7 @@ async fn picture_rows(rows: &mut SqliteConnection, picture: &Picture) -> Result<
     Ok(())
 }
 
-async fn visitor_rows(rows: &mut SqliteConnection, visitor: &Visitor) -> Result<(), Error> {
+async fn visitor_rows(rows: &mut SqliteConnection, visitor: &DemoVisitor) -> Result<(), Error> {
     let (status, level) = match visitor.name {
         "guest" => ("guest", 0),
         "admin" => ("webmaster", 8),
@@ -198,7 +198,7 @@ mod tests {
 
     use super::super::directory::Directory;
     use super::super::grant;
-    use super::super::plan::Kind;
+    use super::super::plan::DemoKind;
     use super::super::plan::tests::sample;
     use super::*;
 
@@ -239,7 +239,7 @@ WHERE i.path = ? AND i.level <= u.level AND c.visible <> 'false' AND (c.status <
                 let query =
                     sqlx::query(MAY_SEE).bind(visitor.user_id).bind(format!("./{}", picture.original()));
                 let count: i64 = query.fetch_one(&mut *database).await.unwrap().get(0);
-                let shown = picture.files.iter().find(|file| file.kind != Kind::Original).unwrap();
+                let shown = picture.files.iter().find(|file| file.kind != DemoKind::Original).unwrap();
                 assert_eq!(
                     count > 0,
                     shown.row[column].status() == 200,

@@ -10,7 +10,7 @@ use std::{io, thread};
 use percent_encoding::utf8_percent_encode;
 
 use super::pictures::draw;
-use super::plan::{Kind, PLAIN, Plan};
+use super::plan::{DemoKind, PLAIN, Plan};
 use super::scenes::Scene;
 
 /// Two and a half seconds of sun over the sea, without sound (H.264 baseline, yuv420p, index in front). Made
@@ -43,7 +43,7 @@ pub fn write(plan: &Plan, root: &Path, database: &Path) -> io::Result<()> {
             }
             match (file.size, file.kind) {
                 (Some(size), _) => drawings.push((path, picture.scene, size)),
-                (None, Kind::Format) => fs::write(path, raw())?,
+                (None, DemoKind::Format) => fs::write(path, raw())?,
                 (None, _) => fs::write(path, CLIP)?,
             }
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::{fs, io};
 
 use super::contents::ALBUMS;
-use super::plan::{Album, File, Kind, Picture, Plan, Visitor};
+use super::plan::{Album, DemoKind, DemoPicture, DemoVisitor, File, Plan};
 use super::situation::{self, Situation};
 
 /// Writes `NAME.html` for each visitor into `directory`, which is made. A page that is there is replaced as a
@@ -81,11 +81,11 @@ is no such file.</footer>
 }
 
 /// The visitor's note as the end of “You are NAME, who …”.
-fn who(visitor: &Visitor) -> String {
+fn who(visitor: &DemoVisitor) -> String {
     if visitor.cookie.is_some() { visitor.note.to_owned() } else { format!("is {}", visitor.note) }
 }
 
-fn button(to: &Visitor, now: &Visitor) -> String {
+fn button(to: &DemoVisitor, now: &DemoVisitor) -> String {
     let current = if to == now { " aria-current=\"page\"" } else { "" };
     format!("<a href=\"/as/{name}\"{current}>{name}</a>", name = to.name)
 }
@@ -101,7 +101,7 @@ fn switch(is_guarded: bool) -> String {
 
 /// What can be changed in this situation: alice's right, on her own page. Without the gate, what its absence
 /// means.
-fn change(situation: Situation, visitor: &Visitor) -> String {
+fn change(situation: Situation, visitor: &DemoVisitor) -> String {
     let (action, label, note) = match situation {
         Situation::Unguarded => {
             return "<p class=\"change open\">The gate is off. The addresses are the same, and the web server gives their files \
@@ -144,12 +144,12 @@ fn titled(title: &str, kind: &str, about: &str, narrow: bool, content: &str) -> 
     )
 }
 
-fn cards(pictures: &[&Picture], visitor: &Visitor, column: usize) -> String {
+fn cards(pictures: &[&DemoPicture], visitor: &DemoVisitor, column: usize) -> String {
     let cards: String = pictures.iter().map(|picture| card(picture, visitor, column)).collect();
     format!("<div class=\"grid\">\n{cards}</div>\n")
 }
 
-fn card(picture: &Picture, visitor: &Visitor, column: usize) -> String {
+fn card(picture: &DemoPicture, visitor: &DemoVisitor, column: usize) -> String {
     let Some(shown) = picture.files.first() else { return String::new() };
     format!(
         "<article>\n<div class=\"frame\">{plate}{element}</div>\n<div class=\"text\">\n<h3>{title}</h3>\n<p>{about}</p>\n\
@@ -164,7 +164,7 @@ fn card(picture: &Picture, visitor: &Visitor, column: usize) -> String {
     )
 }
 
-fn item(file: &File, visitor: &Visitor, column: usize) -> String {
+fn item(file: &File, visitor: &DemoVisitor, column: usize) -> String {
     format!("<li>{}</li>", link(file, &file.label, visitor, column))
 }
 
@@ -180,10 +180,10 @@ fn plate(word: &str) -> String {
 
 /// The picture, which leads to its original, or the player for a visitor who may have the video. A picture
 /// that is refused is hidden together with its broken icon: the plate behind it is seen instead.
-fn element(picture: &Picture, shown: &File, column: usize) -> String {
+fn element(picture: &DemoPicture, shown: &File, column: usize) -> String {
     let (width, height) = shown.size.unwrap_or(picture.size);
     let upright = if height > width { " class=\"upright\"" } else { "" };
-    let original = picture.files.iter().find(|file| file.kind == Kind::Original).unwrap_or(shown);
+    let original = picture.files.iter().find(|file| file.kind == DemoKind::Original).unwrap_or(shown);
     let (shown, target) = (escape(&shown.url), escape(&original.url));
     if picture.is_video() && original.row[column].status() == 200 {
         return format!(
@@ -197,7 +197,7 @@ fn element(picture: &Picture, shown: &File, column: usize) -> String {
 }
 
 /// A sentence for what the page shows, and one more where another file gets another answer.
-fn reasons(picture: &Picture, visitor: &Visitor, column: usize) -> String {
+fn reasons(picture: &DemoPicture, visitor: &DemoVisitor, column: usize) -> String {
     let mut sentences = String::new();
     let mut said = Vec::new();
     for file in &picture.files {
@@ -216,7 +216,7 @@ fn reasons(picture: &Picture, visitor: &Visitor, column: usize) -> String {
     sentences
 }
 
-fn named(visitor: &Visitor) -> &str {
+fn named(visitor: &DemoVisitor) -> &str {
     if visitor.cookie.is_some() { visitor.name } else { "a guest" }
 }
 
@@ -226,7 +226,7 @@ fn capital(text: &str) -> String {
 }
 
 /// A label that leads to the file and tells the status.
-fn link(file: &File, label: &str, visitor: &Visitor, column: usize) -> String {
+fn link(file: &File, label: &str, visitor: &DemoVisitor, column: usize) -> String {
     let why = file.row[column];
     let status = why.status();
     format!(
@@ -237,19 +237,19 @@ fn link(file: &File, label: &str, visitor: &Visitor, column: usize) -> String {
             _ => " no",
         },
         url = escape(&file.url),
-        download = if file.kind == Kind::Format && status == 200 { " download" } else { "" },
+        download = if file.kind == DemoKind::Format && status == 200 { " download" } else { "" },
         sentence = escape(&why.sentence(named(visitor))),
         label = escape(&label.replace(" × ", "×")),
     )
 }
 
-fn doors(plan: &Plan, visitor: &Visitor, column: usize) -> String {
+fn doors(plan: &Plan, visitor: &DemoVisitor, column: usize) -> String {
     let rows: String = plan.doors.iter().map(|file| door(file, visitor, column)).collect();
     let about = "The same files by Piwigo’s scripts, and addresses where there is nothing to get.";
     titled("Other doors", "", about, false, &format!("<table class=\"doors\">\n{rows}</table>\n"))
 }
 
-fn door(file: &File, visitor: &Visitor, column: usize) -> String {
+fn door(file: &File, visitor: &DemoVisitor, column: usize) -> String {
     format!(
         "<tr><td>{label}<code>{url}</code></td><td>{link}</td><td>{sentence}</td></tr>\n",
         label = escape(&file.label),

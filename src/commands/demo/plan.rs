@@ -15,7 +15,7 @@ pub(super) const PLAIN: &AsciiSet =
 
 /// Somebody who looks at the gallery.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Visitor {
+pub struct DemoVisitor {
     /// User name, also the last part of `/as/NAME`.
     pub name: &'static str,
     /// `users.id`.
@@ -47,7 +47,7 @@ pub struct Album {
 
 /// What kind of file an address names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum DemoKind {
     /// The uploaded file.
     Original,
     /// A resized picture.
@@ -66,7 +66,7 @@ pub struct File {
     /// A few words for the table.
     pub label: String,
     /// What kind of file it is.
-    pub kind: Kind,
+    pub kind: DemoKind,
     /// Path and query, percent-encoded, as it is sent.
     pub url: String,
     /// Where the bytes lie, relative to the gallery; `None` where there are none to get.
@@ -79,7 +79,7 @@ pub struct File {
 
 /// An image (a row of `images`) with its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picture {
+pub struct DemoPicture {
     /// `images.id`.
     pub id: u32,
     /// `images.name`.
@@ -112,9 +112,9 @@ pub struct Plan {
     /// What its rows are true of.
     pub situation: Situation,
     /// Who looks at it.
-    pub visitors: Vec<Visitor>,
+    pub visitors: Vec<DemoVisitor>,
     /// Its images, album by album.
-    pub pictures: Vec<Picture>,
+    pub pictures: Vec<DemoPicture>,
     /// Other addresses of the same files, and addresses where there is nothing to get.
     pub doors: Vec<File>,
 }
@@ -139,7 +139,7 @@ impl Plan {
 pub(super) const SIZES: [(&str, &str, (u16, u16)); 3] =
     [("me", "medium", (792, 594)), ("th", "thumbnail", (144, 144)), ("sq", "square", (120, 120))];
 
-impl Picture {
+impl DemoPicture {
     /// Whether it is the video.
     pub fn is_video(&self) -> bool {
         self.extension == "mp4"
@@ -175,19 +175,19 @@ impl Picture {
             if width > most.0 || height > most.1 {
                 let size = resized(self.size, token, most);
                 let path = format!("_data/i/{source}-{token}.jpg");
-                files.push(File::drawn(name, Kind::Derivative, path, size, shown));
+                files.push(File::drawn(name, DemoKind::Derivative, path, size, shown));
             }
         }
         if self.is_video() {
             let poster = format!("{source}.jpg");
-            files.insert(0, File::drawn("poster", Kind::Representative, poster, self.size, shown));
-            files.push(File::at("video", Kind::Original, self.original(), high));
+            files.insert(0, File::drawn("poster", DemoKind::Representative, poster, self.size, shown));
+            files.push(File::at("video", DemoKind::Original, self.original(), high));
         } else {
-            let original = File::drawn("original", Kind::Original, self.original(), self.size, high);
+            let original = File::drawn("original", DemoKind::Original, self.original(), self.size, high);
             let shown_by_pages = !files.iter().any(|file| file.label.starts_with("medium"));
             files.insert(if shown_by_pages { 0 } else { files.len() }, original);
         }
-        files.extend(self.format().map(|path| File::at("RAW (cr2)", Kind::Format, path, high)));
+        files.extend(self.format().map(|path| File::at("RAW (cr2)", DemoKind::Format, path, high)));
         self.files = files;
         self
     }
@@ -211,16 +211,16 @@ fn resized((width, height): (u16, u16), token: &str, (most_wide, most_high): (u1
 }
 
 impl File {
-    pub fn at(label: &str, kind: Kind, path: String, row: Row) -> Self {
+    pub fn at(label: &str, kind: DemoKind, path: String, row: Row) -> Self {
         Self { label: label.to_owned(), kind, url: url(&path), path: Some(path), size: None, row }
     }
 
-    pub fn drawn(name: &str, kind: Kind, path: String, size: (u16, u16), row: Row) -> Self {
+    pub fn drawn(name: &str, kind: DemoKind, path: String, size: (u16, u16), row: Row) -> Self {
         Self { size: Some(size), ..Self::at(&format!("{name}, {} × {}", size.0, size.1), kind, path, row) }
     }
 
     pub fn door(label: &str, url: String, path: Option<String>, row: Row) -> Self {
-        Self { label: label.to_owned(), kind: Kind::Other, url, path, size: None, row }
+        Self { label: label.to_owned(), kind: DemoKind::Other, url, path, size: None, row }
     }
 }
 
@@ -231,7 +231,7 @@ pub fn url(path: &str) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::right::Why;
+    use super::super::right::RightReason;
     use super::*;
 
     /// Piwigo's largest size on pages without the optional ones (`xxlarge`): up to here the original of a
@@ -244,7 +244,7 @@ pub(super) mod tests {
     }
 
     fn statuses(row: Row) -> [u16; 5] {
-        row.map(Why::status)
+        row.map(RightReason::status)
     }
 
     #[test]
@@ -276,7 +276,7 @@ pub(super) mod tests {
         for (_, file) in sample().files() {
             assert!(file.url.is_ascii() && file.url.starts_with('/'), "{}", file.url);
             assert!(!file.url.contains([' ', '"', '<', '(']), "{}", file.url);
-            if file.kind != Kind::Other {
+            if file.kind != DemoKind::Other {
                 let decoded = percent_encoding::percent_decode_str(&file.url[1..]).decode_utf8().unwrap();
                 assert_eq!(Some(decoded.as_ref()), file.path.as_deref());
             }
@@ -291,9 +291,9 @@ pub(super) mod tests {
             let (width, height) = picture.size;
             let first = &picture.files[0];
             match first.kind {
-                Kind::Derivative => assert!(width > 792 || height > 594, "{}", picture.title),
-                Kind::Original => assert!(width <= 792 && height <= 594, "{}", picture.title),
-                kind => assert_eq!(kind, Kind::Representative),
+                DemoKind::Derivative => assert!(width > 792 || height > 594, "{}", picture.title),
+                DemoKind::Original => assert!(width <= 792 && height <= 594, "{}", picture.title),
+                kind => assert_eq!(kind, DemoKind::Representative),
             }
         }
     }
@@ -304,10 +304,10 @@ pub(super) mod tests {
         let carol = 3;
         for picture in sample().pictures.iter().filter(|picture| !picture.is_video()) {
             let small = picture.size.0 <= width && picture.size.1 <= height;
-            for file in picture.files.iter().filter(|file| file.kind == Kind::Original) {
+            for file in picture.files.iter().filter(|file| file.kind == DemoKind::Original) {
                 match file.row[carol] {
-                    Why::Small => assert!(small, "{}", picture.title),
-                    Why::NoHigh => assert!(!small, "{}", picture.title),
+                    RightReason::Small => assert!(small, "{}", picture.title),
+                    RightReason::NoHigh => assert!(!small, "{}", picture.title),
                     why => assert_eq!(why.status(), 403, "{}", picture.title),
                 }
             }

@@ -3,7 +3,7 @@
 
 /// Why a visitor gets a file, or does not. Each reason belongs to one status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum RightReason {
     /// In a public album.
     Public,
     /// In two albums; the public one is enough.
@@ -40,7 +40,7 @@ pub enum Why {
     NotServed,
 }
 
-impl Why {
+impl RightReason {
     /// The HTTP status that goes with the reason. Denied and unknown look the same; only who may have a file
     /// learns that it is missing.
     pub fn status(self) -> u16 {
@@ -95,14 +95,14 @@ impl Why {
 }
 
 /// One reason for each visitor, in the order guest, alice, bob, carol, admin.
-pub type Row = [Why; 5];
+pub type Row = [RightReason; 5];
 
 /// The rules as a table. Piwigo: `action.php`, `get_sql_condition_FandF`; a RAW file counts as an original,
 /// and administrators see everything that has a record.
 #[rustfmt::skip]
 pub mod rows {
     use super::Row;
-    use super::Why::{
+    use super::RightReason::{
         Admin, AlsoPublic, ByGroup, ByHand, Level, Locked, NoHigh, NoRecord, NotGranted, NotMade, NotPlain,
         NotServed, Orphan, Public, Small,
     };

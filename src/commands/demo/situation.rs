@@ -2,7 +2,7 @@
 //! guarded after alice has lost her right to “Family”, and without the gate.
 
 use super::plan::Plan;
-use super::right::Why;
+use super::right::RightReason;
 
 /// `users.id` of the visitor whose right can be taken away.
 pub const USER: u32 = 3;
@@ -10,7 +10,7 @@ pub const USER: u32 = 3;
 /// `categories.id` of the private album that she was granted by name.
 pub const ALBUM: u32 = 2;
 
-/// What she is once she has lost it, as `Visitor::note`.
+/// What she is once she has lost it, as `DemoVisitor::note`.
 const NOTE: &str = "was granted the album “Family” by name, until that right was taken away";
 
 /// How the gallery stands.
@@ -35,8 +35,8 @@ impl Plan {
         // Her other grant is for the locked album, whose reason is the lock.
         let pictures = self.pictures.iter_mut().flat_map(|picture| &mut picture.files);
         for file in pictures.chain(&mut self.doors) {
-            if matches!(file.row[column], Why::ByHand | Why::NotMade) {
-                file.row[column] = Why::TakenAway;
+            if matches!(file.row[column], RightReason::ByHand | RightReason::NotMade) {
+                file.row[column] = RightReason::TakenAway;
             }
         }
         self
@@ -48,7 +48,7 @@ impl Plan {
         self.situation = Situation::Unguarded;
         self.doors.clear();
         for file in self.pictures.iter_mut().flat_map(|picture| &mut picture.files) {
-            file.row = [Why::Unguarded; 5];
+            file.row = [RightReason::Unguarded; 5];
         }
         self
     }

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Answer {
+pub struct DemoAnswer {
     /// HTTP status.
     pub status: u16,
     /// Bytes after the header.
@@ -32,7 +32,7 @@ pub struct Answer {
 ///
 /// # Errors
 /// When there is no answer in time, or when it is not HTTP.
-pub async fn fetch(port: u16, url: &str, cookie: Option<&str>) -> io::Result<Answer> {
+pub async fn fetch(port: u16, url: &str, cookie: Option<&str>) -> io::Result<DemoAnswer> {
     let cookie = cookie.map_or(String::new(), |value| format!("Cookie: {COOKIE}={value}\r\n"));
     let request =
         format!("GET {url} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{cookie}Connection: close\r\n\r\n");
@@ -51,11 +51,11 @@ pub async fn fetch(port: u16, url: &str, cookie: Option<&str>) -> io::Result<Ans
 
 /// The status line's code and the number of bytes after the empty line. A body in chunks is counted with its
 /// chunk sizes; nginx sends files whole.
-fn parse(answer: &[u8]) -> Option<Answer> {
+fn parse(answer: &[u8]) -> Option<DemoAnswer> {
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let line = std::str::from_utf8(&answer[..end]).ok()?.lines().next()?;
     let status = line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
-    Some(Answer { status, bytes: (answer.len() - end) as u64 })
+    Some(DemoAnswer { status, bytes: (answer.len() - end) as u64 })
 }
 
 /// One address with the answers to all visitors.
@@ -69,7 +69,7 @@ struct Line {
 /// An answer and what it should have been.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Cell {
-    answer: Answer,
+    answer: DemoAnswer,
     wanted: u16,
     /// Length of the file that a 200 must bring.
     length: Option<u64>,
@@ -140,7 +140,7 @@ impl fmt::Display for Table {
             }
             let mut cells = String::new();
             for cell in &line.cells {
-                let Cell { answer: Answer { status, bytes }, wanted, .. } = cell;
+                let Cell { answer: DemoAnswer { status, bytes }, wanted, .. } = cell;
                 let text = match (cell.is_right(), status == wanted) {
                     (true, _) => status.to_string(),
                     (_, false) => format!("{status} ≠ {wanted}"),
@@ -176,14 +176,17 @@ mod tests {
             ("SSH-2.0-x\r\n\r\n", None),
             ("", None),
         ] {
-            let wanted = wanted.map(|(status, bytes)| Answer { status, bytes });
+            let wanted = wanted.map(|(status, bytes)| DemoAnswer { status, bytes });
             assert_eq!(parse(text.as_bytes()), wanted, "{text:?}");
         }
     }
 
     fn table(cells: &[(u16, u64, u16)]) -> Table {
-        let cell =
-            |&(status, bytes, wanted)| Cell { answer: Answer { status, bytes }, wanted, length: Some(10) };
+        let cell = |&(status, bytes, wanted)| Cell {
+            answer: DemoAnswer { status, bytes },
+            wanted,
+            length: Some(10),
+        };
         Table {
             visitors: vec!["guest", "alice"],
             lines: vec![Line {

@@ -56,7 +56,7 @@ pub(super) enum Without {
     /// A database that answers.
     Database,
     /// An answer from the web server that is no trouble of its own.
-    Answer,
+    Fetched,
 }
 
 /// All findings, in the order in which they were made.

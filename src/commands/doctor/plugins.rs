@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::findings::{Findings, shown, some};
 use super::read_start;
 use super::tree::MAX_HTACCESS;
-use crate::piwigo::plugins::{self, Active, Known, Plugins, Stance};
+use crate::piwigo::plugins::{self, Active, KnownPlugin, Plugins, Stance};
 use crate::settings::ActionPhp;
 
 /// Entries of a directory that are looked at, at most.
@@ -160,7 +160,7 @@ pub(super) fn doors(root: &Path, originals: &[String], findings: &mut Findings) 
 }
 
 /// The directories below `plugins/` whose plugins are known.
-fn installed(root: &Path) -> Vec<(String, &'static Known)> {
+fn installed(root: &Path) -> Vec<(String, &'static KnownPlugin)> {
     let Ok(entries) = fs::read_dir(root.join("plugins")) else { return Vec::new() };
     let names = entries.take(MAX_ENTRIES).flatten().filter_map(|entry| entry.file_name().into_string().ok());
     let mut known: Vec<_> = names.filter_map(|name| Some((plugins::find(&name)?, name))).collect();
@@ -169,7 +169,7 @@ fn installed(root: &Path) -> Vec<(String, &'static Known)> {
 }
 
 /// Whether one of the scripts that send files lies in the plugin's directory.
-fn has_script(root: &Path, active: &Active, known: &Known) -> bool {
+fn has_script(root: &Path, active: &Active, known: &KnownPlugin) -> bool {
     let directory = root.join("plugins").join(&active.id);
     known.scripts.iter().any(|script| directory.join(script).is_file())
 }

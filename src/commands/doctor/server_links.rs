@@ -155,8 +155,9 @@ mod tests {
             assert_eq!(level(guarded, public, &loose, ""), None, "{}", kind.name);
             assert_eq!(level(&[], &[], &strict, ""), None, "{}", kind.name);
         }
-        let strict =
-            |kind| server_files::print(server_files::Kind::find(kind).unwrap(), &Values::example()).unwrap();
+        let strict = |kind| {
+            server_files::print(server_files::ServerFile::find(kind).unwrap(), &Values::example()).unwrap()
+        };
         assert_eq!(level(&["upload"], &[], &strict("haproxy-files"), ""), None, "it sends public files");
         assert_eq!(level(&[], &["themes"], &strict("nginx"), ""), None, "it sends guarded files");
     }

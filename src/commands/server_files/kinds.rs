@@ -3,7 +3,7 @@
 use super::values::{Listening, Values};
 
 /// One kind of file.
-pub struct Kind {
+pub struct ServerFile {
     /// Its name on the command line.
     pub name: &'static str,
     /// For whom it is, in a line.
@@ -15,14 +15,14 @@ pub struct Kind {
     pub(super) template: &'static str,
 }
 
-impl Kind {
+impl ServerFile {
     const fn new(
         name: &'static str,
         purpose: &'static str,
         example: &'static str,
         template: &'static str,
     ) -> Self {
-        Kind { name, purpose, example, needs_tcp: false, template }
+        ServerFile { name, purpose, example, needs_tcp: false, template }
     }
 
     const fn over_tcp(mut self) -> Self {
@@ -36,7 +36,7 @@ impl Kind {
     }
 
     /// The kind of this name.
-    pub fn find(name: &str) -> Option<&'static Kind> {
+    pub fn find(name: &str) -> Option<&'static ServerFile> {
         KINDS.iter().find(|kind| kind.name == name)
     }
 
@@ -47,123 +47,123 @@ impl Kind {
 }
 
 /// All kinds: what to choose first, first.
-pub const KINDS: &[Kind] = &[
-    Kind::new(
+pub const KINDS: &[ServerFile] = &[
+    ServerFile::new(
         "nginx",
         "nginx, by X-Accel-Redirect: the one to choose with nginx",
         "nginx/piwigo-gate.conf",
         include_str!("templates/nginx.conf"),
     ),
-    Kind::new(
+    ServerFile::new(
         "nginx-auth-request",
         "nginx, by auth_request: where another program must go on sending the files",
         "nginx/piwigo-gate-auth_request.conf",
         include_str!("templates/nginx-auth-request.conf"),
     ),
-    Kind::new(
+    ServerFile::new(
         "nginx-auth-cache",
         "the same, and answers are used again for a second: for very many visitors",
         "nginx/piwigo-gate-auth_cache.conf",
         include_str!("templates/nginx-auth-request.conf"),
     ),
-    Kind::new(
+    ServerFile::new(
         "nginx-auth-cache-path",
         "with nginx-auth-cache: the line that belongs into /etc/nginx/conf.d",
         "nginx/piwigo-gate-auth_cache-path.conf",
         include_str!("templates/nginx-auth-cache-path.conf"),
     ),
-    Kind::new(
+    ServerFile::new(
         "apache-xsendfile",
         "Apache with mod_fcgid and mod_xsendfile, for whoever may edit the server's configuration",
         "apache/piwigo-gate-xsendfile.conf",
         include_str!("templates/apache-xsendfile.conf"),
     ),
-    Kind::new(
+    ServerFile::new(
         "apache-proxy",
         "Apache with mod_proxy_fcgi and mod_xsendfile: one gate, as a service of its own",
         "apache/piwigo-gate-proxy.conf",
         include_str!("templates/apache-proxy.conf"),
     ),
-    Kind::new(
+    ServerFile::new(
         "apache-access-checker",
         "Apache with mod_fcgid alone, where Apache must go on sending the files in its own way",
         "apache/piwigo-gate-access-checker.conf",
         include_str!("templates/apache-access-checker.conf"),
     ),
-    Kind::new(
+    ServerFile::new(
         "apache-authnz",
         "Apache with mod_authnz_fcgi, where there is neither mod_fcgid nor mod_xsendfile",
         "apache/piwigo-gate-authnz.conf",
         include_str!("templates/apache-authnz.conf"),
     )
     .over_tcp(),
-    Kind::new(
+    ServerFile::new(
         "htaccess",
         "Apache with mod_fcgid and .htaccess files alone (shared hosting): for Piwigo's directory",
         "apache/htaccess",
         include_str!("templates/htaccess"),
     ),
-    Kind::new(
+    ServerFile::new(
         "htaccess-guarded-dir",
         "the second .htaccess file of shared hosting, for each guarded directory",
         "apache/htaccess-guarded-dir",
         include_str!("templates/htaccess-guarded-dir"),
     ),
-    Kind::new(
+    ServerFile::new(
         "lighttpd",
         "lighttpd, by X-Sendfile",
         "lighttpd/piwigo-gate.conf",
         include_str!("templates/lighttpd.conf"),
     ),
-    Kind::new(
+    ServerFile::new(
         "caddy",
         "Caddy, by X-Sendfile: the one to choose with Caddy",
         "caddy/piwigo-gate.caddy",
         include_str!("templates/Caddyfile"),
     ),
-    Kind::new(
+    ServerFile::new(
         "caddy-forward-auth",
         "Caddy, by forward_auth: where another handler must go on sending the files",
         "caddy/piwigo-gate-forward_auth.caddy",
         include_str!("templates/Caddyfile-forward-auth"),
     ),
-    Kind::new(
+    ServerFile::new(
         "haproxy",
         "HAProxy, by the gate's own sending: pages to PHP-FPM, public folders to a file server",
         "haproxy/piwigo-gate.cfg",
         include_str!("templates/haproxy.cfg"),
     ),
-    Kind::new(
+    ServerFile::new(
         "haproxy-files",
         "with haproxy: nginx as the file server for the public folders",
         "haproxy/piwigo-files.conf",
         include_str!("templates/haproxy-files.conf"),
     ),
-    Kind::new(
+    ServerFile::new(
         "nginx-front",
         "nginx that passes requests on to another web server, which holds the files and must stay as it is",
         "nginx/piwigo-gate-front.conf",
         include_str!("templates/nginx-front.conf"),
     ),
-    Kind::new(
+    ServerFile::new(
         "systemd",
         "a service, for nginx and whatever else does not start the gate itself",
         "systemd/piwigo-gate.service",
         include_str!("templates/systemd.service"),
     ),
-    Kind::new(
+    ServerFile::new(
         "systemd-socket",
         "with `config systemd --listen systemd`: the socket is systemd's own, and a restart of the gate loses nothing",
         "systemd/piwigo-gate.socket",
         include_str!("templates/systemd.socket"),
     ),
-    Kind::new(
+    ServerFile::new(
         "fail2ban",
         "the filter: which lines of the log count",
         "fail2ban/filter.d/piwigo-gate.conf",
         include_str!("templates/fail2ban-filter.conf"),
     ),
-    Kind::new(
+    ServerFile::new(
         "fail2ban-jail",
         "the jail: how many are too many; needs the filter",
         "fail2ban/jail.d/piwigo-gate.conf",

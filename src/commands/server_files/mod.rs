@@ -21,7 +21,7 @@ use crate::gate::snapshot::Readiness;
 use crate::piwigo::gallery::Gallery;
 use crate::settings::{ActionPhp, Settings, SettingsError};
 
-pub use kinds::{KINDS, Kind};
+pub use kinds::{KINDS, ServerFile};
 pub(crate) use public::folders as public_folders;
 pub(crate) use values::below_the_root;
 pub use values::{Asked, Listening, Values};
@@ -70,7 +70,7 @@ pub enum ConfigError {
 ///
 /// # Errors
 /// When a value cannot be written in a server's file, or this server cannot reach the gate in that way.
-pub fn print(kind: &Kind, values: &Values) -> Result<String, ConfigError> {
+pub fn print(kind: &ServerFile, values: &Values) -> Result<String, ConfigError> {
     values.verify()?;
     if kind.needs_tcp && !values.is_tcp() {
         return Err(ConfigError::NeedsTcp { kind: kind.name });

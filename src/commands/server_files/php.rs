@@ -18,23 +18,23 @@ const WORDS: [&str; 2] = ["fastcgi_pass", "php_fastcgi"];
 
 /// What was found.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct FoundPool {
     /// PHP-FPM's socket, or `host:port`.
     pub(super) place: String,
     /// How it was found, and what else there is: a sentence for the administrator.
     pub(super) told: String,
 }
 
-impl Found {
+impl FoundPool {
     /// What the administrator has said.
     pub(super) fn given(place: String) -> Self {
-        Found { place, told: String::new() }
+        FoundPool { place, told: String::new() }
     }
 }
 
 /// Finds the PHP that serves the gallery in `root`. `gate`: where the gate listens, which is not PHP. `etc`,
 /// `run`: the machine's `/etc` and `/run`.
-pub(super) fn find(root: &Path, gate: &str, etc: &Path, run: &Path) -> Found {
+pub(super) fn find(root: &Path, gate: &str, etc: &Path, run: &Path) -> FoundPool {
     let texts = texts(etc);
     let mut named: Vec<(bool, String, &Path)> = Vec::new();
     for (file, text) in &texts {
@@ -57,7 +57,7 @@ pub(super) fn find(root: &Path, gate: &str, etc: &Path, run: &Path) -> Found {
         let told = format!(
             "no site of the web server says where PHP is; {place} is taken. If it is elsewhere, say --php-socket"
         );
-        return Found { place, told };
+        return FoundPool { place, told };
     };
     let others: Vec<String> =
         named.iter().skip(1).map(|(_, place, file)| format!("{place} ({})", file.display())).collect();
@@ -67,7 +67,7 @@ pub(super) fn find(root: &Path, gate: &str, etc: &Path, run: &Path) -> Found {
         format!("; there is also {}: if the gallery's is that one, say --php-socket", others.join(", "))
     };
     let by = if *is_ours { "the gallery's site" } else { "another site" };
-    Found {
+    FoundPool {
         place: place.clone(),
         told: format!("PHP is taken to be at {place}, by {by} in {}{others}", file.display()),
     }

@@ -209,7 +209,7 @@ impl Values {
             Listening::Unix(path) => path.clone(),
             Listening::Tcp(host, port) => format!("{host}:{port}"),
         };
-        let given = asked.php_socket.as_deref().map(|place| php::Found::given(text(place)));
+        let given = asked.php_socket.as_deref().map(|place| php::FoundPool::given(text(place)));
         let found = || php::find(&settings.gallery, &at, Path::new("/etc"), Path::new("/run"));
         let php = given.unwrap_or_else(found);
         let derivatives = bare(&gallery.layout.derivative_dir);
@@ -547,7 +547,7 @@ mod tests {
             let values = Values { php_socket: socket.into(), ..Values::example() };
             for kind in ["nginx", "nginx-auth-request"] {
                 let text = crate::commands::server_files::print(
-                    crate::commands::server_files::Kind::find(kind).unwrap(),
+                    crate::commands::server_files::ServerFile::find(kind).unwrap(),
                     &values,
                 );
                 assert_eq!(

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
-use super::dns::{Answer, Family, Found, Query};
+use super::dns::{DnsAnswer, Family, FoundAddresses, Query};
 
 /// Servers that are asked, at most, as by the C library.
 const MAX_SERVERS: usize = 3;
@@ -87,7 +87,7 @@ impl Servers {
     }
 
     /// All addresses of this name, of both families; none if there is no such name.
-    pub(super) async fn addresses(&self, name: &str) -> Result<Found, Silence> {
+    pub(super) async fn addresses(&self, name: &str) -> Result<FoundAddresses, Silence> {
         if self.only_v4 {
             return self.family(name, Family::V4).await;
         }
@@ -118,17 +118,17 @@ impl Servers {
         }
     }
 
-    async fn family(&self, name: &str, family: Family) -> Result<Found, Silence> {
+    async fn family(&self, name: &str, family: Family) -> Result<FoundAddresses, Silence> {
         let mut silence = Silence::Late;
         for _ in 0..self.attempts {
             for &server in &self.addresses {
                 // Anew each time: together with the port it is what a stranger would have to guess.
                 let query = Query::new(random_id()?, name, family).ok_or(Silence::Query)?;
                 silence = match timeout(self.patience, self.exchange(server, &query)).await {
-                    Ok(Ok(Answer::Found(found))) => return Ok(found),
-                    Ok(Ok(Answer::Failed(code))) => Silence::Failed(code),
-                    Ok(Ok(Answer::Referred)) => Silence::Referred,
-                    Ok(Ok(Answer::Truncated)) => Silence::Failed(RCODE::FormatError),
+                    Ok(Ok(DnsAnswer::FoundAddresses(found))) => return Ok(found),
+                    Ok(Ok(DnsAnswer::Failed(code))) => Silence::Failed(code),
+                    Ok(Ok(DnsAnswer::Referred)) => Silence::Referred,
+                    Ok(Ok(DnsAnswer::Truncated)) => Silence::Failed(RCODE::FormatError),
                     Ok(Err(error)) => error,
                     Err(_) => Silence::Late,
                 };
@@ -137,13 +137,13 @@ impl Servers {
         Err(silence)
     }
 
-    async fn exchange(&self, server: SocketAddr, query: &Query<'_>) -> Result<Answer, Silence> {
+    async fn exchange(&self, server: SocketAddr, query: &Query<'_>) -> Result<DnsAnswer, Silence> {
         let bytes = query.bytes().ok_or(Silence::Query)?;
         if self.only_tcp {
             return by_tcp(server, query, &bytes).await;
         }
         match by_datagram(server, query, &bytes).await? {
-            Answer::Truncated => by_tcp(server, query, &bytes).await,
+            DnsAnswer::Truncated => by_tcp(server, query, &bytes).await,
             answer => Ok(answer),
         }
     }
@@ -162,7 +162,7 @@ fn other<F: Future>(future: F) -> F {
     future
 }
 
-async fn by_datagram(server: SocketAddr, query: &Query<'_>, bytes: &[u8]) -> Result<Answer, Silence> {
+async fn by_datagram(server: SocketAddr, query: &Query<'_>, bytes: &[u8]) -> Result<DnsAnswer, Silence> {
     let any: IpAddr =
         if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind(SocketAddr::new(any, 0)).await?;
@@ -179,7 +179,7 @@ async fn by_datagram(server: SocketAddr, query: &Query<'_>, bytes: &[u8]) -> Res
 }
 
 /// Each message with its length before it (RFC 1035 §4.2.2).
-async fn by_tcp(server: SocketAddr, query: &Query<'_>, bytes: &[u8]) -> Result<Answer, Silence> {
+async fn by_tcp(server: SocketAddr, query: &Query<'_>, bytes: &[u8]) -> Result<DnsAnswer, Silence> {
     let mut stream = TcpStream::connect(server).await?;
     let length = u16::try_from(bytes.len()).map_err(|_| Silence::Query)?;
     stream.write_all(&[&length.to_be_bytes(), bytes].concat()).await?;

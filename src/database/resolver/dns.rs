@@ -28,7 +28,7 @@ impl Family {
 
 /// What is known of a name: no addresses where it has none of this family, or where there is no such name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct FoundAddresses {
     pub(super) addresses: Vec<IpAddr>,
     /// For how long that counts.
     pub(super) ttl: Duration,
@@ -36,8 +36,8 @@ pub(super) struct Found {
 
 /// What a message says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    Found(Found),
+pub(super) enum DnsAnswer {
+    FoundAddresses(FoundAddresses),
     /// It did not fit into the datagram.
     Truncated,
     /// The server cannot or will not say; another one may.
@@ -70,7 +70,7 @@ impl<'a> Query<'a> {
     }
 
     /// Reads a message; `None` for what is no answer to this question: then the true one may still come.
-    pub(super) fn read(&self, message: &[u8]) -> Option<Answer> {
+    pub(super) fn read(&self, message: &[u8]) -> Option<DnsAnswer> {
         let is_ours = header_buffer::id(message).ok()? == self.id
             && header_buffer::has_flags(message, PacketFlag::RESPONSE).ok()?;
         if !is_ours {
@@ -78,7 +78,7 @@ impl<'a> Query<'a> {
         }
         // Before all else: a truncated message may end anywhere.
         if header_buffer::has_flags(message, PacketFlag::TRUNCATION).ok()? {
-            return Some(Answer::Truncated);
+            return Some(DnsAnswer::Truncated);
         }
         let packet = Packet::parse(message).ok()?;
         match packet.rcode() {
@@ -88,14 +88,14 @@ impl<'a> Query<'a> {
                     && !packet.has_flags(PacketFlag::RECURSION_AVAILABLE)
                     && !packet.has_flags(PacketFlag::AUTHORITATIVE_ANSWER) =>
             {
-                return self.is_asked_in(&packet).then_some(Answer::Referred);
+                return self.is_asked_in(&packet).then_some(DnsAnswer::Referred);
             }
             RCODE::NoError | RCODE::NameError => {}
             // A server that did not understand may leave out the question.
-            failed if packet.questions.is_empty() => return Some(Answer::Failed(failed)),
-            failed => return self.is_asked_in(&packet).then_some(Answer::Failed(failed)),
+            failed if packet.questions.is_empty() => return Some(DnsAnswer::Failed(failed)),
+            failed => return self.is_asked_in(&packet).then_some(DnsAnswer::Failed(failed)),
         }
-        self.is_asked_in(&packet).then(|| Answer::Found(self.found(&packet)))
+        self.is_asked_in(&packet).then(|| DnsAnswer::FoundAddresses(self.found(&packet)))
     }
 
     fn is_asked_in(&self, packet: &Packet<'_>) -> bool {
@@ -106,7 +106,7 @@ impl<'a> Query<'a> {
 
     /// The addresses of the name, or of the name that it stands for. What the message says of other names is
     /// nothing that was asked.
-    fn found(&self, packet: &Packet<'_>) -> Found {
+    fn found(&self, packet: &Packet<'_>) -> FoundAddresses {
         let mut name = self.name.clone();
         let mut ttl = u32::MAX;
         for _ in 0..MAX_ALIASES {
@@ -122,7 +122,7 @@ impl<'a> Query<'a> {
                 ttl = ttl.min(record.ttl);
             }
             if !addresses.is_empty() {
-                return Found { addresses, ttl: Duration::from_secs(ttl.into()) };
+                return FoundAddresses { addresses, ttl: Duration::from_secs(ttl.into()) };
             }
             let alias = of_name().find_map(|record| match &record.rdata {
                 RData::CNAME(alias) => Some((alias.0.clone(), record.ttl)),
@@ -131,7 +131,7 @@ impl<'a> Query<'a> {
             let Some((next, alias_ttl)) = alias else { break };
             (name, ttl) = (next, ttl.min(alias_ttl));
         }
-        Found { addresses: Vec::new(), ttl: Duration::ZERO }
+        FoundAddresses { addresses: Vec::new(), ttl: Duration::ZERO }
     }
 }
 
@@ -162,15 +162,16 @@ mod tests {
             }
             query().read(&bytes)
         };
-        let nothing = Some(Answer::Found(Found { addresses: Vec::new(), ttl: Duration::ZERO }));
+        let nothing =
+            Some(DnsAnswer::FoundAddresses(FoundAddresses { addresses: Vec::new(), ttl: Duration::ZERO }));
         let (authoritative, recursive) = ((2, 0x85), (3, 0x80));
-        assert_eq!(answer(&[]), Some(Answer::Referred));
+        assert_eq!(answer(&[]), Some(DnsAnswer::Referred));
         assert_eq!(answer(&[authoritative]), nothing);
         assert_eq!(answer(&[recursive]), nothing);
         assert_eq!(answer(&[recursive, (13, b'D')]), nothing, "names are compared without regard to case");
         assert_eq!(answer(&[(3, 3)]), nothing, "no such name");
-        assert_eq!(answer(&[(3, 2)]), Some(Answer::Failed(RCODE::ServerFailure)));
-        assert_eq!(answer(&[(2, 0x83)]), Some(Answer::Truncated));
+        assert_eq!(answer(&[(3, 2)]), Some(DnsAnswer::Failed(RCODE::ServerFailure)));
+        assert_eq!(answer(&[(2, 0x83)]), Some(DnsAnswer::Truncated));
         for (why, change) in [
             ("another id", (0, 1)),
             ("a question", (2, 0x01)),

@@ -13,7 +13,7 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ask::{Servers, Silence};
-use dns::Found;
+use dns::FoundAddresses;
 
 /// Longest search for one name, all servers and all attempts together. Whoever wants to connect waits for it.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -81,11 +81,11 @@ pub enum NameError {
 pub struct Resolver {
     sources: Sources,
     /// The names are those of settings: a few.
-    known: Mutex<HashMap<String, Known>>,
+    known: Mutex<HashMap<String, CachedHost>>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct CachedHost {
     addresses: Vec<IpAddr>,
     until: Instant,
 }
@@ -157,7 +157,7 @@ impl Resolver {
     }
 
     fn remember(&self, host: &str, addresses: &Addresses) {
-        let known = Known { addresses: addresses.found.clone(), until: addresses.until };
+        let known = CachedHost { addresses: addresses.found.clone(), until: addresses.until };
         self.known().insert(host.to_owned(), known);
     }
 
@@ -170,7 +170,7 @@ impl Resolver {
             let mut trouble = None;
             for name in candidates(host, &config) {
                 match servers.addresses(&name).await {
-                    Ok(Found { addresses, .. }) if addresses.is_empty() => {}
+                    Ok(FoundAddresses { addresses, .. }) if addresses.is_empty() => {}
                     Ok(found) => return Ok(found),
                     Err(silence) => trouble = trouble.or(Some(silence)),
                 }
@@ -179,7 +179,7 @@ impl Resolver {
         };
         let (name, servers) = (host.to_owned(), servers.to_string());
         match tokio::time::timeout(PATIENCE, search).await {
-            Ok(Ok(Found { mut addresses, ttl })) => {
+            Ok(Ok(FoundAddresses { mut addresses, ttl })) => {
                 addresses.truncate(MAX_ADDRESSES);
                 Ok(Addresses { found: addresses, until: asked_at + ttl.min(MAX_AGE) })
             }
@@ -189,7 +189,7 @@ impl Resolver {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<String, CachedHost>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

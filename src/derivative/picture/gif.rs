@@ -6,7 +6,7 @@ use gif::{
     ColorOutput, DecodeOptions, Decoder, DecodingError, DisposalMethod, Encoder, Frame, MemoryLimit, Repeat,
 };
 
-use super::limits::{Limits, PictureError, check_limits, decoded_bytes};
+use super::limits::{PictureError, PictureLimits, check_limits, decoded_bytes};
 use super::{Channels, Picture};
 
 /// Pixels of a frame for which the search for its 256 colours looks at every pixel; of a larger one it looks
@@ -22,11 +22,11 @@ fn palette_speed((width, height): (u32, u32)) -> i32 {
 pub struct OpenedGif<'a> {
     decoder: Decoder<&'a [u8]>,
     size: (u32, u32),
-    limits: Limits,
+    limits: PictureLimits,
 }
 
 impl<'a> OpenedGif<'a> {
-    pub fn open(file: &'a [u8], limits: &Limits) -> Result<Self, PictureError> {
+    pub fn open(file: &'a [u8], limits: &PictureLimits) -> Result<Self, PictureError> {
         let mut options = DecodeOptions::new();
         options.set_color_output(ColorOutput::RGBA);
         options.set_memory_limit(match NonZeroU64::new(limits.decoded_bytes) {
@@ -74,7 +74,7 @@ pub struct Frames<'a> {
     canvas: Picture,
     /// Pixels that may still be read and drawn: each frame costs its own and the canvas's.
     left: u64,
-    limits: Limits,
+    limits: PictureLimits,
     has_frame: bool,
     /// The file ended within the last frame.
     is_cut: bool,

@@ -9,7 +9,7 @@ use memchr::memchr;
 
 use super::chroma::Planes;
 use super::jpeg_cut::{self, Completed, Whole};
-use super::limits::{Limits, PictureError, check_limits, check_memory};
+use super::limits::{PictureError, PictureLimits, check_limits, check_memory};
 use super::opened::Decoded;
 use super::orientation::quarter_turns_of_exif;
 use super::quality::{self, Quality};
@@ -37,11 +37,11 @@ pub struct OpenedJpeg<'a> {
     /// Samples of all components for 100 pixels.
     planes: u64,
     quality: Option<u8>,
-    limits: Limits,
+    limits: PictureLimits,
 }
 
 impl<'a> OpenedJpeg<'a> {
-    pub fn open(file: &'a [u8], limits: &Limits) -> Result<Self, PictureError> {
+    pub fn open(file: &'a [u8], limits: &PictureLimits) -> Result<Self, PictureError> {
         let structure = Structure::of(file);
         let (completed, whole) = if structure.is_complete {
             (Completed::as_it_is(file), None)
@@ -293,7 +293,7 @@ mod tests {
         let thin = Picture { pixels: vec![50; 5000], width: 1, height: 5000, channels: Channels::Gray };
         let file = encode(&thin, None, Quality::exactly(90)).unwrap();
         for (shrink, height) in [(1, 5000), (2, 2500), (3, 2500), (4, 1250), (8, 625), (100, 625)] {
-            let decoded = OpenedJpeg::open(&file, &Limits::default()).unwrap().decode(shrink).unwrap();
+            let decoded = OpenedJpeg::open(&file, &PictureLimits::default()).unwrap().decode(shrink).unwrap();
             assert_eq!(decoded.picture.size(), (1, height), "{shrink}");
         }
     }

@@ -396,7 +396,7 @@ mod tests {
     use super::super::Channels;
     use super::*;
     use crate::derivative::picture::jpeg::OpenedJpeg;
-    use crate::derivative::picture::limits::Limits;
+    use crate::derivative::picture::limits::PictureLimits;
 
     fn noise(width: u16, height: u16, channels: Channels) -> Vec<u8> {
         let count = usize::from(width) * usize::from(height) * channels.count();
@@ -421,7 +421,7 @@ mod tests {
     }
 
     fn decode(file: &[u8], shrink: u32) -> Option<Picture> {
-        Some(OpenedJpeg::open(file, &Limits::default()).ok()?.decode(shrink).ok()?.picture)
+        Some(OpenedJpeg::open(file, &PictureLimits::default()).ok()?.decode(shrink).ok()?.picture)
     }
 
     #[test]

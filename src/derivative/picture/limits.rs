@@ -4,7 +4,7 @@ use super::Channels;
 
 /// What one source may cost.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct PictureLimits {
     /// Pixels of the source, at most.
     pub pixels: u64,
     /// Bytes that decoding may take, at most.
@@ -13,9 +13,9 @@ pub struct Limits {
     pub memory: u64,
 }
 
-impl Default for Limits {
+impl Default for PictureLimits {
     fn default() -> Self {
-        Limits { pixels: 1_000_000_000, decoded_bytes: 1 << 30, memory: u64::MAX }
+        PictureLimits { pixels: 1_000_000_000, decoded_bytes: 1 << 30, memory: u64::MAX }
     }
 }
 
@@ -50,7 +50,7 @@ pub enum PictureError {
 pub(super) fn check_limits(
     (width, height): (u32, u32),
     bytes: u64,
-    limits: &Limits,
+    limits: &PictureLimits,
 ) -> Result<(), PictureError> {
     if width == 0 || height == 0 {
         return Err(PictureError::Broken("it has no pixels".to_owned()));
@@ -72,7 +72,7 @@ pub(super) fn check_limits(
 
 /// Refuses a picture for which the process may not have enough memory. An allocation beyond the process's
 /// limits would end it.
-pub(super) fn check_memory(bytes: u64, limits: &Limits) -> Result<(), PictureError> {
+pub(super) fn check_memory(bytes: u64, limits: &PictureLimits) -> Result<(), PictureError> {
     if bytes > limits.memory {
         return Err(PictureError::Memory(bytes, limits.memory));
     }

@@ -5,7 +5,7 @@ use super::Picture;
 use super::format::Format;
 use super::gif::OpenedGif;
 use super::jpeg::OpenedJpeg;
-use super::limits::{Limits, PictureError};
+use super::limits::{PictureError, PictureLimits};
 use super::png::OpenedPng;
 use super::webp::OpenedWebP;
 
@@ -23,7 +23,7 @@ pub enum Opened<'a> {
 
 impl<'a> Opened<'a> {
     /// Reads the header of a file and checks it.
-    pub fn open(file: &'a [u8], limits: &Limits) -> Result<Self, PictureError> {
+    pub fn open(file: &'a [u8], limits: &PictureLimits) -> Result<Self, PictureError> {
         match Format::of(file).ok_or(PictureError::UnknownFormat)? {
             Format::Jpeg => OpenedJpeg::open(file, limits).map(Box::new).map(Opened::Jpeg),
             Format::Png => OpenedPng::open(file, limits).map(Box::new).map(Opened::Png),

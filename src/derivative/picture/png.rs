@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Decoder, Encoder, Info, Limits as PngLimits, Reader, Transformations};
 
-use super::limits::{Limits, PictureError, check_limits};
+use super::limits::{PictureError, PictureLimits, check_limits};
 use super::opened::Decoded;
 use super::{Channels, Picture};
 
@@ -21,7 +21,7 @@ pub struct OpenedPng<'a> {
 }
 
 impl<'a> OpenedPng<'a> {
-    pub fn open(file: &'a [u8], limits: &Limits) -> Result<Self, PictureError> {
+    pub fn open(file: &'a [u8], limits: &PictureLimits) -> Result<Self, PictureError> {
         // Signature, length and name of the first chunk, then width and height: looked at before the decoder
         // does. Apple's tools write another chunk before the header, and what follows is no PNG for other
         // programs.
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     fn said(file: &[u8]) -> String {
-        match OpenedPng::open(file, &Limits::default()).and_then(OpenedPng::decode) {
+        match OpenedPng::open(file, &PictureLimits::default()).and_then(OpenedPng::decode) {
             Ok(_) => "a picture".to_owned(),
             Err(error) => error.to_string(),
         }

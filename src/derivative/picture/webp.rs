@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use image_webp::WebPDecoder;
 
-use super::limits::{Limits, PictureError, check_limits, check_memory, decoded_bytes};
+use super::limits::{PictureError, PictureLimits, check_limits, check_memory, decoded_bytes};
 use super::opened::Decoded;
 use super::{Channels, Picture};
 
@@ -16,7 +16,7 @@ pub struct OpenedWebP<'a> {
 }
 
 impl<'a> OpenedWebP<'a> {
-    pub fn open(file: &'a [u8], limits: &Limits) -> Result<Self, PictureError> {
+    pub fn open(file: &'a [u8], limits: &PictureLimits) -> Result<Self, PictureError> {
         let mut decoder = WebPDecoder::new(Cursor::new(file)).map_err(broken)?;
         let channels = if decoder.has_alpha() { Channels::Rgba } else { Channels::Rgb };
         let size = decoder.dimensions();
@@ -112,7 +112,7 @@ mod tests {
             let pixels = (0..40 * 30 * channels.count()).map(|i| (i * 7 % 251) as u8).collect();
             let picture = Picture { pixels, width: 40, height: 30, channels };
             let file = encode(picture, Some(b"a profile"), 90).unwrap();
-            let opened = OpenedWebP::open(&file, &Limits::default()).unwrap();
+            let opened = OpenedWebP::open(&file, &PictureLimits::default()).unwrap();
             assert_eq!((opened.size(), opened.channels), ((40, 30), channels));
             assert_eq!(opened.decode().unwrap().profile.as_deref(), Some(&b"a profile"[..]));
         }

@@ -17,7 +17,7 @@ use crate::files::blocking::Disk;
 use crate::files::{Sendable, Symlinks, Tree, Unsendable};
 use crate::http::Streamed;
 use crate::http::picture_address::{self, PictureAddress};
-use crate::http::reply::{Cache, Deliver, Handover, Reply, fits_a_header};
+use crate::http::reply::{Cache, Handover, Reply, SendMode, fits_a_header};
 use crate::http::request::{Method, Request, Server};
 use crate::piwigo::auth_key::{self, AuthKey};
 use crate::piwigo::program_names;
@@ -43,7 +43,7 @@ pub struct Delivery<'a> {
     /// Makes derivatives. `None`: nothing is made, and what would be is answered as if it had been.
     pub maker: Option<&'a Arc<Maker>>,
     /// What this server understands.
-    pub how: Deliver,
+    pub how: SendMode,
     /// A script asks where the size lies, after it was made, and not for the size itself.
     pub asks_for_address: bool,
 }
@@ -70,14 +70,14 @@ impl Delivery<'_> {
             Stored::Fresh => self.derivative(&derivative).await,
             // Where the server only asks, it may have a derivative of what is gone: of another picture,
             // perhaps.
-            Stored::NoSource if self.how == Deliver::Authorize && !claim.file.starts_with("../") => {
+            Stored::NoSource if self.how == SendMode::Authorize && !claim.file.starts_with("../") => {
                 self.derivative(&derivative).await
             }
             Stored::NoSource => Reply::Missing,
             Stored::Refused => self.out_of_reach(&claim.file).await.unwrap_or(Reply::Missing),
             // Piwigo makes no derivative of a picture that is small enough: it shows the picture itself.
             Stored::Absent
-                if same_as_source && self.how != Deliver::Authorize && self.can_send(&claim.file) =>
+                if same_as_source && self.how != SendMode::Authorize && self.can_send(&claim.file) =>
             {
                 if self.asks_for_address {
                     self.original_address(&claim.file, &derivative)
@@ -100,7 +100,7 @@ impl Delivery<'_> {
         let Some(derivative) = derivative_path(&icon.source, icon.kind) else { return Reply::Missing };
         match self.stored(&derivative, &icon.source, icon.kind).await {
             Stored::Fresh => self.derivative(&derivative).await,
-            Stored::NoSource if self.how == Deliver::Authorize => self.derivative(&derivative).await,
+            Stored::NoSource if self.how == SendMode::Authorize => self.derivative(&derivative).await,
             Stored::NoSource | Stored::Refused => self.settings.refusal(),
             Stored::Absent => match self.make(&icon.source, None, icon.kind).await {
                 Made::Now => self.derivative(&derivative).await,
@@ -166,7 +166,7 @@ impl Delivery<'_> {
             return self.settings.refusal();
         }
         let on_disk = || self.settings.gallery.join(&path).to_string_lossy().into_owned();
-        if self.how == Deliver::XSendfile {
+        if self.how == SendMode::XSendfile {
             match trouble_with(&on_disk(), self.request.sendfile_is_raw) {
                 Some(HeaderTrouble::Percent) => return self.unsayable(&path),
                 Some(HeaderTrouble::Blank) => return self.allowed(self.by_name(path)),
@@ -174,12 +174,12 @@ impl Delivery<'_> {
             }
         }
         self.allowed(match self.how {
-            Deliver::XSendfileEncoded => Handover::SendfileEncoded { path: on_disk() },
-            Deliver::XSendfile => {
+            SendMode::XSendfileEncoded => Handover::SendfileEncoded { path: on_disk() },
+            SendMode::XSendfile => {
                 Handover::Sendfile { path: on_disk(), length: 0, modified: SystemTime::now() }
             }
             // With `stream` a bare yes: there are no bytes yet.
-            Deliver::XAccelRedirect | Deliver::Location | Deliver::Authorize | Deliver::Stream => {
+            SendMode::XAccelRedirect | SendMode::Location | SendMode::Authorize | SendMode::Stream => {
                 self.by_name(path)
             }
         })
@@ -188,8 +188,8 @@ impl Delivery<'_> {
     /// A yes for a server that finds the file by itself.
     fn by_name(&self, path: String) -> Handover {
         match self.how {
-            Deliver::XAccelRedirect => Handover::AccelFile { path },
-            Deliver::Location => Handover::LocalFile { prefix: self.url_prefix.to_owned(), path },
+            SendMode::XAccelRedirect => Handover::AccelFile { path },
+            SendMode::Location => Handover::LocalFile { prefix: self.url_prefix.to_owned(), path },
             _ => Handover::Authorized { file: self.request.names_file.then_some(path) },
         }
     }
@@ -249,7 +249,7 @@ impl Delivery<'_> {
     /// server: a local redirect and an authorizer's yes lead to wherever the server itself maps the URL.
     fn is_out_of_reach(&self, path: &str) -> bool {
         path.strip_prefix("../").is_some_and(|beside| {
-            matches!(self.how, Deliver::Location | Deliver::Authorize)
+            matches!(self.how, SendMode::Location | SendMode::Authorize)
                 || !self.ready.gallery.layout.is_in_parent_site(beside)
         })
     }
@@ -260,11 +260,12 @@ impl Delivery<'_> {
     /// delivery the file's bytes are sent.
     fn could_be_run(&self, path: &str) -> bool {
         let chooses_a_handler = match self.how {
-            Deliver::Location => true,
-            Deliver::Authorize => !self.request.names_file && self.request.server != Server::Caddy,
-            Deliver::XAccelRedirect | Deliver::XSendfile | Deliver::XSendfileEncoded | Deliver::Stream => {
-                false
-            }
+            SendMode::Location => true,
+            SendMode::Authorize => !self.request.names_file && self.request.server != Server::Caddy,
+            SendMode::XAccelRedirect
+            | SendMode::XSendfile
+            | SendMode::XSendfileEncoded
+            | SendMode::Stream => false,
         };
         chooses_a_handler && program_names::could_be_executed(path.rsplit('/').next().unwrap_or(path))
     }
@@ -279,15 +280,15 @@ impl Delivery<'_> {
             return self.settings.refusal();
         }
         match self.how {
-            Deliver::Stream => self.stream(path).await,
-            Deliver::Authorize if self.request.names_file && !fits_a_header(path) => {
+            SendMode::Stream => self.stream(path).await,
+            SendMode::Authorize if self.request.names_file && !fits_a_header(path) => {
                 self.ready.unsent.blank(path);
                 Reply::Missing
             }
-            Deliver::XSendfile | Deliver::XSendfileEncoded => {
+            SendMode::XSendfile | SendMode::XSendfileEncoded => {
                 let (tree, of_gallery, path) = (self.ready.tree.clone(), path, path.to_owned());
                 match self.disk.look(move || tree.look(&path)).await {
-                    Some(Ok(Sendable { path, .. })) if self.how == Deliver::XSendfileEncoded => {
+                    Some(Ok(Sendable { path, .. })) if self.how == SendMode::XSendfileEncoded => {
                         self.allowed(Handover::SendfileEncoded { path })
                     }
                     Some(Ok(Sendable { path, length, modified })) => {
@@ -302,7 +303,7 @@ impl Delivery<'_> {
                     None => Reply::Unavailable,
                 }
             }
-            Deliver::XAccelRedirect | Deliver::Location | Deliver::Authorize => {
+            SendMode::XAccelRedirect | SendMode::Location | SendMode::Authorize => {
                 if !self.server_looks()
                     && let Some(answer) = self.out_of_reach(path).await
                 {
@@ -359,7 +360,7 @@ impl Delivery<'_> {
         match self.settings.symlinks {
             Symlinks::All => true,
             Symlinks::SameOwner => {
-                self.how == Deliver::XAccelRedirect
+                self.how == SendMode::XAccelRedirect
                     && self.request.server == Server::Nginx
                     && self.request.server_looks_at_links
             }
@@ -372,10 +373,10 @@ impl Delivery<'_> {
     /// there.
     fn asks_piwigo(&self) -> bool {
         match self.how {
-            Deliver::Stream | Deliver::XSendfileEncoded => false,
-            Deliver::Authorize => true,
+            SendMode::Stream | SendMode::XSendfileEncoded => false,
+            SendMode::Authorize => true,
             // Only Apache, by mod_fcgid, and Caddy follow a `Location` themselves.
-            Deliver::XAccelRedirect | Deliver::Location | Deliver::XSendfile => self.request.hands_over,
+            SendMode::XAccelRedirect | SendMode::Location | SendMode::XSendfile => self.request.hands_over,
         }
     }
 
@@ -389,13 +390,13 @@ impl Delivery<'_> {
         }
         match (self.settings.derivatives, self.how) {
             // The server looks by itself whether there is one.
-            (_, Deliver::Authorize) => self.file(&place).await,
+            (_, SendMode::Authorize) => self.file(&place).await,
             (Derivatives::Existing, _) => Reply::Missing,
             _ if !self.asks_piwigo() => {
                 self.ready.unsent.left_to_piwigo(source, &derivative);
                 Reply::Missing
             }
-            (_, Deliver::XAccelRedirect) => {
+            (_, SendMode::XAccelRedirect) => {
                 self.handed_over(Handover::AccelIPhp { derivative, asks_for_address: self.asks_for_address })
             }
             _ => self.handed_over(Handover::LocalIPhp {

@@ -21,10 +21,10 @@ use crate::verdict::uri::{self, Target};
 
 /// Why a request for a file is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Why {
+pub enum RefusalReason {
     /// Its address names no file that could be served.
     #[error(transparent)]
-    Address(#[from] uri::Refusal),
+    Address(#[from] uri::BadUri),
     /// A script's address where the server serves what it maps the address to.
     #[error("a script cannot be authorized, only a file")]
     Script,
@@ -45,15 +45,15 @@ pub enum Why {
     Denied(#[from] Denial),
 }
 
-impl Why {
+impl RefusalReason {
     /// The word for programs that read the log: `malformed` and `unknown` are names that no page of Piwigo
     /// holds, `denied` is a file that exists.
     pub fn class(self) -> &'static str {
         match self {
-            Why::Address(_) | Why::Script | Why::LongQuery => "malformed",
-            Why::NoIcon | Why::Denied(Denial::Unknown) => "unknown",
+            RefusalReason::Address(_) | RefusalReason::Script | RefusalReason::LongQuery => "malformed",
+            RefusalReason::NoIcon | RefusalReason::Denied(Denial::Unknown) => "unknown",
             // Nobody who only clicks on a link is to be banned for it.
-            Why::LeftToPiwigo | Why::Denied(_) => "denied",
+            RefusalReason::LeftToPiwigo | RefusalReason::Denied(_) => "denied",
         }
     }
 }
@@ -70,7 +70,7 @@ impl Log {
     ///
     /// After each upload Piwigo itself fetches a size of the photo, as a guest, and tries again in two more
     /// ways. Such a line is written at `debug` only.
-    pub fn refused(&self, request: &Request<'_>, visitor: Option<&Visitor>, status: u16, why: Why) {
+    pub fn refused(&self, request: &Request<'_>, visitor: Option<&Visitor>, status: u16, why: RefusalReason) {
         let client = request.remote_addr;
         if !request.is_piwigos_own && !self.has_room(client.parse().ok()) {
             return;

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::expression::{Index, Known, MAX_ELEMENTS, key_text};
+use super::expression::{Index, KnownNames, MAX_ELEMENTS, key_text};
 use super::skipped::Touched;
 use super::statement::FileReader;
 use super::token::tokenize;
@@ -26,7 +26,7 @@ pub struct PhpConfig {
     table_prefix: Option<Setting>,
     constants: HashMap<Vec<u8>, Setting>,
     other_constants: Option<Unknown>,
-    unreadable: Option<Place>,
+    unreadable: Option<SourcePosition>,
     includes: Vec<Include>,
 }
 
@@ -69,12 +69,12 @@ impl PhpConfig {
     pub fn read(&mut self, file_name: &str, source: &[u8]) {
         let file: Arc<str> = Arc::from(file_name);
         if source.len() > MAX_SOURCE_BYTES {
-            self.refuse(Place { file, line: 1 });
+            self.refuse(SourcePosition { file, line: 1 });
             return;
         }
         match tokenize(source) {
             Ok(tokens) => FileReader::new(self, file, source, &tokens).read(),
-            Err(error) => self.refuse(Place { file, line: error.line }),
+            Err(error) => self.refuse(SourcePosition { file, line: error.line }),
         }
     }
 
@@ -102,7 +102,7 @@ impl PhpConfig {
 
     fn readable<'a>(
         &self,
-        found: Option<Found<'a>>,
+        found: Option<LookedUp<'a>>,
         key: impl Fn() -> String,
     ) -> Result<Option<&'a PhpValue>, NotUnderstood> {
         let place = match (&self.unreadable, found) {
@@ -114,14 +114,14 @@ impl PhpConfig {
         Err(NotUnderstood { file: place.file.to_string(), line: place.line, key: key() })
     }
 
-    fn conf_setting(&self, key: &[u8]) -> Option<Found<'_>> {
+    fn conf_setting(&self, key: &[u8]) -> Option<LookedUp<'_>> {
         match &self.other_conf {
             Some(unknown) if unknown.lasting => Some(Err(unknown)),
             other => self.conf.get(key).map(Setting::found).or(other.as_ref().map(Err)),
         }
     }
 
-    fn constant_setting(&self, name: &[u8]) -> Option<Found<'_>> {
+    fn constant_setting(&self, name: &[u8]) -> Option<LookedUp<'_>> {
         self.constants.get(name).map(Setting::found).or(self.other_constants.as_ref().map(Err))
     }
 
@@ -131,7 +131,13 @@ impl PhpConfig {
     }
 
     /// `$conf[key][path…] = value` at `place`.
-    pub(super) fn assign_within_conf(&mut self, key: &PhpKey, path: &[Index], value: PhpValue, place: Place) {
+    pub(super) fn assign_within_conf(
+        &mut self,
+        key: &PhpKey,
+        path: &[Index],
+        value: PhpValue,
+        place: SourcePosition,
+    ) {
         let done = match self.conf.get_mut(&key_text(key)) {
             Some(Setting::Known(slot)) => assign_within(slot, path, value),
             Some(Setting::Unknown(_)) => return,
@@ -143,7 +149,7 @@ impl PhpConfig {
     }
 
     /// `$prefixeTable = …`
-    pub(super) fn assign_table_prefix(&mut self, value: PhpValue, place: Place) {
+    pub(super) fn assign_table_prefix(&mut self, value: PhpValue, place: SourcePosition) {
         let setting = match value.as_str() {
             Some(_) => Setting::Known(value),
             None => Setting::Unknown(Unknown { place, lasting: false }),
@@ -194,7 +200,7 @@ impl PhpConfig {
     }
 
     /// Records an included file.
-    pub(super) fn include(&mut self, place: &Place, expression: &[u8]) {
+    pub(super) fn include(&mut self, place: &SourcePosition, expression: &[u8]) {
         /// Enough to recognise a path.
         const MAX_EXPRESSION_LEN: usize = 200;
         /// Enough for a warning.
@@ -207,12 +213,12 @@ impl PhpConfig {
     }
 
     /// Makes every setting unknown.
-    pub(super) fn refuse(&mut self, place: Place) {
+    pub(super) fn refuse(&mut self, place: SourcePosition) {
         self.unreadable.get_or_insert(place);
     }
 }
 
-impl Known for PhpConfig {
+impl KnownNames for PhpConfig {
     fn conf(&self, key: &[u8]) -> Option<&PhpValue> {
         self.conf_setting(key)?.ok()
     }
@@ -228,7 +234,7 @@ impl Known for PhpConfig {
 
 /// A line of a file.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct SourcePosition {
     pub(super) file: Arc<str>,
     pub(super) line: u32,
 }
@@ -236,7 +242,7 @@ pub(super) struct Place {
 /// Why a setting is not known.
 #[derive(Debug, Clone)]
 pub(super) struct Unknown {
-    pub(super) place: Place,
+    pub(super) place: SourcePosition,
     /// A later assignment does not make the setting known, because a function or a reference may change it
     /// again.
     pub(super) lasting: bool,
@@ -248,10 +254,10 @@ pub(super) enum Setting {
     Unknown(Unknown),
 }
 
-type Found<'a> = Result<&'a PhpValue, &'a Unknown>;
+type LookedUp<'a> = Result<&'a PhpValue, &'a Unknown>;
 
 impl Setting {
-    fn found(&self) -> Found<'_> {
+    fn found(&self) -> LookedUp<'_> {
         match self {
             Self::Known(value) => Ok(value),
             Self::Unknown(unknown) => Err(unknown),

@@ -11,7 +11,7 @@ const MAX_DEPTH: u32 = 64;
 pub(super) const MAX_ELEMENTS: usize = 10_000;
 
 /// The settings that an expression may refer to.
-pub(super) trait Known {
+pub(super) trait KnownNames {
     /// Returns the value of `$conf[key]`.
     fn conf(&self, key: &[u8]) -> Option<&PhpValue>;
     /// Returns the value of a constant.
@@ -31,7 +31,7 @@ pub(super) enum Index {
 /// Reads expressions from a list of tokens.
 pub(super) struct Evaluator<'t, 's> {
     tokens: &'t [Token<'s>],
-    known: &'t dyn Known,
+    known: &'t dyn KnownNames,
     at: usize,
     depth: u32,
     /// How much the expressions may still copy from earlier settings, in the units of `weight`.
@@ -41,7 +41,12 @@ pub(super) struct Evaluator<'t, 's> {
 impl<'t, 's> Evaluator<'t, 's> {
     /// Starts at the token at that position. Copies at most `allowance` bytes and elements from earlier
     /// settings: otherwise a setting that doubles itself some forty times would fill the memory.
-    pub(super) fn new(tokens: &'t [Token<'s>], known: &'t dyn Known, at: usize, allowance: usize) -> Self {
+    pub(super) fn new(
+        tokens: &'t [Token<'s>],
+        known: &'t dyn KnownNames,
+        at: usize,
+        allowance: usize,
+    ) -> Self {
         Self { tokens, known, at, depth: 0, allowance }
     }
 

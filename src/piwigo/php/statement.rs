@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::config::{PhpConfig, Place, Setting, Unknown};
+use super::config::{PhpConfig, Setting, SourcePosition, Unknown};
 use super::expression::{Evaluator, Index};
 use super::skipped::{Touched, touches};
 use super::token::{Token, TokenKind};
@@ -190,7 +190,7 @@ impl<'c, 't, 's> FileReader<'c, 't, 's> {
 
     fn note_touches(&mut self, range: Range<usize>) {
         for touch in touches(self.tokens, range) {
-            let place = Place { file: Arc::clone(&self.file), line: touch.line };
+            let place = SourcePosition { file: Arc::clone(&self.file), line: touch.line };
             match &touch.what {
                 Touched::Return => self.may_have_returned = true,
                 Touched::Include(text) => {
@@ -275,8 +275,11 @@ impl<'c, 't, 's> FileReader<'c, 't, 's> {
         Evaluator::new(self.tokens, self.config, at, self.allowance)
     }
 
-    fn place(&self, at: usize) -> Place {
-        Place { file: Arc::clone(&self.file), line: self.tokens.get(at).map_or(1, |token| token.line) }
+    fn place(&self, at: usize) -> SourcePosition {
+        SourcePosition {
+            file: Arc::clone(&self.file),
+            line: self.tokens.get(at).map_or(1, |token| token.line),
+        }
     }
 
     fn partner(&self, at: usize) -> usize {

@@ -2,19 +2,27 @@
 //! about it. Every row was read from the plugin's own source; `docs/plugins.md` is the same table for
 //! administrators.
 
-use super::{Known, Stance};
+use super::{KnownPlugin, Stance};
 
 /// Builds the row of a plugin that needs no advice.
-const fn row(id: &'static str, stance: Stance, files: &'static str) -> Known {
-    Known { id, stance, files, advice: "", locks_action_php: false, scripts: &[], scripts_are_guarded: false }
+const fn row(id: &'static str, stance: Stance, files: &'static str) -> KnownPlugin {
+    KnownPlugin {
+        id,
+        stance,
+        files,
+        advice: "",
+        locks_action_php: false,
+        scripts: &[],
+        scripts_are_guarded: false,
+    }
 }
 
-const fn advised(id: &'static str, stance: Stance, files: &'static str, advice: &'static str) -> Known {
-    Known { advice, ..row(id, stance, files) }
+const fn advised(id: &'static str, stance: Stance, files: &'static str, advice: &'static str) -> KnownPlugin {
+    KnownPlugin { advice, ..row(id, stance, files) }
 }
 
 /// All known plugins, grouped by stance.
-pub const KNOWN: &[Known] = &[
+pub const KNOWN: &[KnownPlugin] = &[
     // The gate judges these.
     row(
         "download_permissions",
@@ -42,7 +50,7 @@ pub const KNOWN: &[Known] = &[
         "replaces originals by WebP files and keeps the old ones below _data/modern_formats_backup",
     ),
     row("piwigo-openstreetmap", Stance::Handled, "shows thumbnails and GPX tracks on maps"),
-    Known {
+    KnownPlugin {
         scripts: &["get.php"],
         scripts_are_guarded: true,
         ..advised(
@@ -98,7 +106,7 @@ pub const KNOWN: &[Known] = &[
          opens what the account may see",
     ),
     // The gate leaves `action.php` to PHP for these.
-    Known {
+    KnownPlugin {
         locks_action_php: true,
         ..advised(
             "prepaid_credits",
@@ -108,7 +116,7 @@ pub const KNOWN: &[Known] = &[
              with that right gets the original without credits; what was bought comes without it",
         )
     },
-    Known {
+    KnownPlugin {
         locks_action_php: true,
         ..advised(
             "lac",
@@ -117,7 +125,7 @@ pub const KNOWN: &[Known] = &[
             "files of public albums are open by their own address: make the albums private if that matters",
         )
     },
-    Known {
+    KnownPlugin {
         locks_action_php: true,
         ..advised(
             "family_access",
@@ -180,7 +188,7 @@ pub const KNOWN: &[Known] = &[
         "until that next page the session opens files: set session_max_age",
     ),
     // These let visitors around the gate.
-    Known {
+    KnownPlugin {
         scripts: &["protect.php", "serve_original.php"],
         ..advised(
             "private_derivative_protection",
@@ -191,7 +199,7 @@ pub const KNOWN: &[Known] = &[
              does its work",
         )
     },
-    Known {
+    KnownPlugin {
         scripts: &["watermark.php"],
         ..advised(
             "bratonien_tools",

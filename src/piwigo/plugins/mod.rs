@@ -9,7 +9,7 @@ pub use known::KNOWN;
 
 /// A plugin whose effect on files is known.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownPlugin {
     /// The name of the plugin's directory, as in Piwigo's table `plugins`.
     pub id: &'static str,
     /// What the gate does about it.
@@ -82,7 +82,7 @@ pub enum Plugins {
 
 impl Plugins {
     /// Returns the active plugins that are known, with their row of [`KNOWN`].
-    pub fn known(&self) -> Vec<(&Active, &'static Known)> {
+    pub fn known(&self) -> Vec<(&Active, &'static KnownPlugin)> {
         self.all().iter().filter_map(|active| Some((active, find(&active.id)?))).collect()
     }
 
@@ -114,7 +114,7 @@ impl Plugins {
 /// Piwigo uses the directory's name as the id. An administrator who unpacks a plugin by hand may keep the
 /// name of its repository, such as `Piwigo-download_permissions-master`. The comparison therefore ignores
 /// case, `-` and `_`, a first word `piwigo`, and last words that name a branch or a version.
-pub fn find(directory: &str) -> Option<&'static Known> {
+pub fn find(directory: &str) -> Option<&'static KnownPlugin> {
     let name = plain(directory);
     KNOWN.iter().find(|known| plain(known.id) == name)
 }
@@ -156,7 +156,7 @@ pub fn lines(before: Option<&Plugins>, now: &Plugins, is_piwigo: bool, is_said: 
             continue;
         }
         let name = name(active);
-        let Known { files, advice, .. } = known;
+        let KnownPlugin { files, advice, .. } = known;
         lines.push(match (known.locks_action_php, is_piwigo) {
             (true, true) => (
                 known.stance == Stance::NotJudged,
@@ -221,7 +221,7 @@ mod tests {
         let names: BTreeSet<String> = KNOWN.iter().map(|known| plain(known.id)).collect();
         assert_eq!(names.len(), KNOWN.len(), "two rows for one plugin");
         for known in KNOWN {
-            let Known { id, stance, files, advice, locks_action_php, scripts, .. } = known;
+            let KnownPlugin { id, stance, files, advice, locks_action_php, scripts, .. } = known;
             let is_sentence = |text: &str| !text.ends_with(['.', ';']) && !text.contains("  ");
             assert!(!files.is_empty() && is_sentence(files) && is_sentence(advice), "{id}");
             let is_told = stance.is_told();

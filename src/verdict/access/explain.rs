@@ -119,7 +119,7 @@ impl Explanation {
             return Verdict::GalleryLocked;
         }
         if !self.may_enter {
-            return Verdict::Deny(Denial::NoAccess);
+            return Verdict::DenyWith(Denial::NoAccess);
         }
         let outcomes: Vec<_> = self.claims.iter().map(ClaimRules::outcome).collect();
         let allowed = outcomes
@@ -128,7 +128,7 @@ impl Explanation {
             .find_map(|(claim, outcome)| outcome.ok().map(|because| Verdict::Allow { claim, because }));
         allowed.unwrap_or_else(|| {
             let denials = outcomes.into_iter().filter_map(Result::err);
-            Verdict::Deny(denials.max().unwrap_or(Denial::Unknown))
+            Verdict::DenyWith(denials.max().unwrap_or(Denial::Unknown))
         })
     }
 }

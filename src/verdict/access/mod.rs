@@ -73,7 +73,7 @@ pub enum Verdict {
         because: Grant,
     },
     /// The visitor may not.
-    Deny(Denial),
+    DenyWith(Denial),
     /// Nobody but admins gets anything now.
     GalleryLocked,
 }
@@ -127,7 +127,7 @@ pub fn decide(
         return Verdict::GalleryLocked;
     }
     if !visitor.status.may_enter(gallery.guest_access) {
-        return Verdict::Deny(Denial::NoAccess);
+        return Verdict::DenyWith(Denial::NoAccess);
     }
     let mut nearest = Denial::Unknown;
     for (index, claim) in claims.iter().enumerate() {
@@ -136,7 +136,7 @@ pub fn decide(
             Err(denial) => nearest = nearest.max(denial),
         }
     }
-    Verdict::Deny(nearest)
+    Verdict::DenyWith(nearest)
 }
 
 fn judge(
@@ -379,7 +379,7 @@ mod tests {
             Verdict::Allow { claim: 0, because: Grant::Administrator }
         );
         assert!(!opens(verdict(&admin, &[orphan], None, &STRICT)));
-        assert_eq!(verdict(&admin, &[], None, &ALL), Verdict::Deny(Denial::Unknown));
+        assert_eq!(verdict(&admin, &[], None, &ALL), Verdict::DenyWith(Denial::Unknown));
     }
 
     #[test]
@@ -387,7 +387,7 @@ mod tests {
         let claims = [picture(&[album(1, true, true, true)])];
         assert_eq!(
             verdict(&visitor(Status::Normal, 8, true), &claims, None, &ALL),
-            Verdict::Deny(Denial::Album)
+            Verdict::DenyWith(Denial::Album)
         );
         assert!(opens(verdict(&visitor(Status::Admin, 8, true), &claims, None, &STRICT)));
     }
@@ -398,8 +398,8 @@ mod tests {
         let table = [
             (Status::Guest, true, true, Verdict::GalleryLocked),
             (Status::Normal, true, true, Verdict::GalleryLocked),
-            (Status::Guest, false, false, Verdict::Deny(Denial::NoAccess)),
-            (Status::Unknown, false, true, Verdict::Deny(Denial::NoAccess)),
+            (Status::Guest, false, false, Verdict::DenyWith(Denial::NoAccess)),
+            (Status::Unknown, false, true, Verdict::DenyWith(Denial::NoAccess)),
         ];
         for (status, locked, guests, expected) in table {
             let got = decide_with(&visitor(status, 8, true), &claims, None, locked, guests, &ALL);
@@ -586,7 +586,7 @@ mod tests {
             claim.cover_of = vec![cover_of];
             let expected = match expected {
                 Ok(because) => Verdict::Allow { claim: 0, because },
-                Err(denial) => Verdict::Deny(denial),
+                Err(denial) => Verdict::DenyWith(denial),
             };
             let visitor = visitor(Status::Normal, 0, true);
             let got = decide(&visitor, &[claim], kind, &state, policy);
@@ -602,7 +602,7 @@ mod tests {
         let visitor = visitor(Status::Normal, 0, true);
         assert_eq!(
             verdict(&visitor, &[open_but_high.clone(), low_but_closed.clone()], None, &ALL),
-            Verdict::Deny(Denial::Level)
+            Verdict::DenyWith(Denial::Level)
         );
         assert_eq!(
             verdict(&visitor, &[open_but_high, low_but_closed, open], None, &ALL),

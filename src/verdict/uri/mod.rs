@@ -97,7 +97,7 @@ pub struct Icon {
 
 /// Why a URI names no file that could be served. All are answered alike; the reason is for logs and `check`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum BadUri {
     /// Not exactly one canonical spelling of one path.
     #[error("the path is not canonical")]
     Path,
@@ -131,11 +131,11 @@ impl Target {
     /// Reads `uri`.
     ///
     /// # Errors
-    /// A [`Refusal`] for anything but one canonical spelling of one path that a row could own.
-    pub fn read(uri: &[u8], layout: &Layout, derivatives: &DerivativeConfig) -> Result<Self, Refusal> {
+    /// A [`BadUri`] for anything but one canonical spelling of one path that a row could own.
+    pub fn read(uri: &[u8], layout: &Layout, derivatives: &DerivativeConfig) -> Result<Self, BadUri> {
         // nginx leaves `#…` in REQUEST_URI but cuts it off the file it serves.
         if uri.contains(&b'#') {
-            return Err(Refusal::Path);
+            return Err(BadUri::Path);
         }
         let (path, query) = match uri.iter().position(|&byte| byte == b'?') {
             Some(at) => (&uri[..at], Some(&uri[at + 1..])),
@@ -145,8 +145,8 @@ impl Target {
         if let Some(path) = layout.beside_the_root(&path) {
             return servable(&format!("../{path}"), layout).map(Target::File);
         }
-        let path = path.strip_prefix(&layout.url_prefix).ok_or(Refusal::Outside)?;
-        let path = path.strip_prefix('/').ok_or(Refusal::Outside)?;
+        let path = path.strip_prefix(&layout.url_prefix).ok_or(BadUri::Outside)?;
+        let path = path.strip_prefix('/').ok_or(BadUri::Outside)?;
 
         if path == "action.php" {
             return script::record(query.unwrap_or_default()).map(Target::Record);
@@ -168,7 +168,7 @@ impl Target {
     }
 
     /// What a path below the root names.
-    fn named(path: &str, layout: &Layout, derivatives: &DerivativeConfig) -> Result<Self, Refusal> {
+    fn named(path: &str, layout: &Layout, derivatives: &DerivativeConfig) -> Result<Self, BadUri> {
         canonical(path)?;
         if let Some(name) = path.strip_prefix(&layout.derivative_dir) {
             return derivative(name, layout, derivatives);
@@ -208,22 +208,22 @@ impl Target {
     }
 }
 
-fn derivative(requested: &str, layout: &Layout, derivatives: &DerivativeConfig) -> Result<Target, Refusal> {
+fn derivative(requested: &str, layout: &Layout, derivatives: &DerivativeConfig) -> Result<Target, BadUri> {
     let name = name::split(requested.as_bytes()).map_err(|error| match error {
-        NotADerivative::NoExtension => Refusal::NoExtension,
-        NotADerivative::NoToken | NotADerivative::NoBase => Refusal::NoDash,
-        NotADerivative::UnknownToken => Refusal::Token,
+        NotADerivative::NoExtension => BadUri::NoExtension,
+        NotADerivative::NoToken | NotADerivative::NoBase => BadUri::NoDash,
+        NotADerivative::UnknownToken => BadUri::Token,
     })?;
     let kind = name.kind;
     if derivatives.params(kind).is_none() {
-        return Err(Refusal::Token);
+        return Err(BadUri::Token);
     }
-    let source = String::from_utf8(name.source()).map_err(|_| Refusal::Path)?;
+    let source = String::from_utf8(name.source()).map_err(|_| BadUri::Path)?;
     if source.starts_with("themes/") || source.starts_with("plugins/") {
         return if is_mime_icon(&source) {
             Ok(Target::Icon(Icon { source, kind }))
         } else {
-            Err(Refusal::Private)
+            Err(BadUri::Private)
         };
     }
     Ok(Target::Derivative { source: file(&source, layout)?, kind })
@@ -250,11 +250,11 @@ const NEVER_PICTURES: [&str; 9] =
 /// without `./`).
 ///
 /// # Errors
-/// A [`Refusal`] for a path that is not canonical (`http://…`, absolute, `../…`), a private folder or a
+/// A [`BadUri`] for a path that is not canonical (`http://…`, absolute, `../…`), a private folder or a
 /// script.
-pub fn servable(path: &str, layout: &Layout) -> Result<Source, Refusal> {
+pub fn servable(path: &str, layout: &Layout) -> Result<Source, BadUri> {
     if path.bytes().any(is_forbidden) {
-        return Err(Refusal::Path);
+        return Err(BadUri::Path);
     }
     let beside = path.strip_prefix("../").filter(|path| layout.is_in_parent_site(path));
     let path = beside.unwrap_or(path);
@@ -262,14 +262,14 @@ pub fn servable(path: &str, layout: &Layout) -> Result<Source, Refusal> {
     Ok(Source { beside_the_root: beside.is_some(), ..file(path, layout)? })
 }
 
-fn file(path: &str, layout: &Layout) -> Result<Source, Refusal> {
+fn file(path: &str, layout: &Layout) -> Result<Source, BadUri> {
     let (directory, file_name) = path.rsplit_once('/').unwrap_or(("", path));
     let first = path.split('/').next().unwrap_or_default();
     if NEVER_PICTURES.contains(&first) || path.starts_with(&layout.data_dir) {
-        return Err(Refusal::Private);
+        return Err(BadUri::Private);
     }
     if names_a_program(file_name) {
-        return Err(Refusal::Script);
+        return Err(BadUri::Script);
     }
     Ok(Source {
         path: path.to_owned(),
@@ -302,36 +302,36 @@ fn owners(directory: &str, file_name: &str) -> Vec<Owner> {
 }
 
 /// Percent-decodes a raw path once. An encoded slash is refused: servers disagree on whether it separates.
-fn decode_once(raw: &[u8]) -> Result<String, Refusal> {
+fn decode_once(raw: &[u8]) -> Result<String, BadUri> {
     if raw.first() != Some(&b'/') {
-        return Err(Refusal::Path);
+        return Err(BadUri::Path);
     }
     decode(raw)
 }
 
-fn decode(raw: &[u8]) -> Result<String, Refusal> {
+fn decode(raw: &[u8]) -> Result<String, BadUri> {
     let mut bytes = Vec::with_capacity(raw.len());
     let mut rest = raw.iter();
     while let Some(&byte) = rest.next() {
         let decoded = if byte == b'%' {
             let digit = |byte: Option<&u8>| byte.and_then(|&byte| char::from(byte).to_digit(16));
             let (Some(high), Some(low)) = (digit(rest.next()), digit(rest.next())) else {
-                return Err(Refusal::Path);
+                return Err(BadUri::Path);
             };
             let decoded = (high * 16 + low) as u8;
             if decoded == b'/' {
-                return Err(Refusal::Path);
+                return Err(BadUri::Path);
             }
             decoded
         } else {
             byte
         };
         if is_forbidden(decoded) {
-            return Err(Refusal::Path);
+            return Err(BadUri::Path);
         }
         bytes.push(decoded);
     }
-    String::from_utf8(bytes).map_err(|_| Refusal::Path)
+    String::from_utf8(bytes).map_err(|_| BadUri::Path)
 }
 
 /// Bytes that no path may hold.
@@ -340,9 +340,9 @@ fn is_forbidden(byte: u8) -> bool {
 }
 
 /// A path below the root that is already in its one canonical spelling.
-fn canonical(path: &str) -> Result<(), Refusal> {
+fn canonical(path: &str) -> Result<(), BadUri> {
     let plain = |segment: &str| !segment.is_empty() && !segment.starts_with('.');
-    if path.len() <= MAX_PATH && path.split('/').all(plain) { Ok(()) } else { Err(Refusal::Path) }
+    if path.len() <= MAX_PATH && path.split('/').all(plain) { Ok(()) } else { Err(BadUri::Path) }
 }
 
 #[cfg(test)]
@@ -358,14 +358,14 @@ mod tests {
         }
     }
 
-    fn read(uri: &str) -> Result<Target, Refusal> {
+    fn read(uri: &str) -> Result<Target, BadUri> {
         Target::read(uri.as_bytes(), &layout(), &DerivativeConfig::default())
     }
 
     #[test]
     fn action_php_names_one_file_by_its_numbers() {
         let ok = |part, download| Ok(Target::Record(Record { part, download }));
-        let (malformed, ambiguous) = (Err(Refusal::Record), Err(Refusal::Ambiguous));
+        let (malformed, ambiguous) = (Err(BadUri::Record), Err(BadUri::Ambiguous));
         let format = |format, image| Part::Format { format, image };
         let table = [
             ("?id=8&part=e", ok(Part::Element(8), false)),
@@ -401,7 +401,7 @@ mod tests {
             ("?id=8&part=e&part=r", ambiguous.clone()),
             ("/upload/a.jpg?id=8&part=e", ambiguous.clone()),
             ("/?id=8&part=e", ambiguous),
-            ("?id=8&part=e#", Err(Refusal::Path)),
+            ("?id=8&part=e#", Err(BadUri::Path)),
         ];
         for (tail, expected) in table {
             assert_eq!(read(&format!("/action.php{tail}")), expected, "{tail}");
@@ -424,21 +424,21 @@ mod tests {
             ("/plugins/piwigo_privacy/get.php?img_id=8&file=upload/a+b.jpg", with_row("/upload/a+b.jpg", 8)),
             // A directory of the gallery.
             ("/2019/a.jpg", read("/2019/a.jpg")),
-            ("/99999999999/upload/a.jpg", Err(Refusal::Record)),
-            ("/plugins/piwigo_privacy/get.php?img_id=8", Err(Refusal::Record)),
-            ("/plugins/piwigo_privacy/get.php?file=upload/a.jpg", Err(Refusal::Record)),
-            ("/plugins/piwigo_privacy/get.php?img_id=8%20OR%201&file=upload/a.jpg", Err(Refusal::Record)),
-            ("/plugins/piwigo_privacy/get.php?img_id=8&img_id=9&file=upload/a.jpg", Err(Refusal::Ambiguous)),
+            ("/99999999999/upload/a.jpg", Err(BadUri::Record)),
+            ("/plugins/piwigo_privacy/get.php?img_id=8", Err(BadUri::Record)),
+            ("/plugins/piwigo_privacy/get.php?file=upload/a.jpg", Err(BadUri::Record)),
+            ("/plugins/piwigo_privacy/get.php?img_id=8%20OR%201&file=upload/a.jpg", Err(BadUri::Record)),
+            ("/plugins/piwigo_privacy/get.php?img_id=8&img_id=9&file=upload/a.jpg", Err(BadUri::Ambiguous)),
             (
                 "/plugins/piwigo_privacy/get.php?img_id=8&file=upload/a.jpg&file=upload/b.jpg",
-                Err(Refusal::Ambiguous),
+                Err(BadUri::Ambiguous),
             ),
-            ("/plugins/piwigo_privacy/get.php?img_id=8&file=upload/../a.jpg", Err(Refusal::Path)),
-            ("/plugins/piwigo_privacy/get.php?img_id=8&file=/upload/a.jpg", Err(Refusal::Path)),
-            ("/plugins/piwigo_privacy/get.php?img_id=8&file=8/upload/a.php", Err(Refusal::Script)),
-            ("/plugins/piwigo_privacy/get.php?img_id=8&file=local/a.jpg", Err(Refusal::Private)),
-            ("/plugins/piwigo_privacy/get.php/8/upload/a.jpg", Err(Refusal::Private)),
-            ("/plugins/piwigo_privacy/main.inc.php", Err(Refusal::Private)),
+            ("/plugins/piwigo_privacy/get.php?img_id=8&file=upload/../a.jpg", Err(BadUri::Path)),
+            ("/plugins/piwigo_privacy/get.php?img_id=8&file=/upload/a.jpg", Err(BadUri::Path)),
+            ("/plugins/piwigo_privacy/get.php?img_id=8&file=8/upload/a.php", Err(BadUri::Script)),
+            ("/plugins/piwigo_privacy/get.php?img_id=8&file=local/a.jpg", Err(BadUri::Private)),
+            ("/plugins/piwigo_privacy/get.php/8/upload/a.jpg", Err(BadUri::Private)),
+            ("/plugins/piwigo_privacy/main.inc.php", Err(BadUri::Private)),
         ];
         for (uri, expected) in table {
             assert_eq!(read(uri), expected, "{uri}");

@@ -2,7 +2,7 @@
 //! piwigo-privacy has put into pages. One request names one file: a second path or a doubled parameter is
 //! refused.
 
-use super::{Part, Record, Refusal, Target, canonical, decode, decode_once};
+use super::{BadUri, Part, Record, Target, canonical, decode, decode_once};
 use crate::piwigo::layout::Layout;
 
 pub(super) fn is_script(first_segment: &str) -> bool {
@@ -11,7 +11,7 @@ pub(super) fn is_script(first_segment: &str) -> bool {
 
 /// The derivative that a request for `i.php` or `i` names, in its four spellings
 /// (docs/spec/piwigo.md §4.5 and §5.3), or `None` where the path is not that script's.
-pub(super) fn i_php_request(path: &str, query: &[u8]) -> Result<Option<String>, Refusal> {
+pub(super) fn i_php_request(path: &str, query: &[u8]) -> Result<Option<String>, BadUri> {
     let (script, tail) = match path.split_once('/') {
         Some((script, tail)) => (script, Some(tail)),
         None => (path, None),
@@ -21,7 +21,7 @@ pub(super) fn i_php_request(path: &str, query: &[u8]) -> Result<Option<String>, 
     }
     // Without a tail it was read before.
     if script == "action.php" {
-        return Err(Refusal::Ambiguous);
+        return Err(BadUri::Ambiguous);
     }
     let (first, rest) = match query.iter().position(|&byte| byte == b'&') {
         Some(at) => (&query[..at], &query[at + 1..]),
@@ -29,11 +29,11 @@ pub(super) fn i_php_request(path: &str, query: &[u8]) -> Result<Option<String>, 
     };
     // No browser writes a second `?` raw: what follows it is no part of a name (and may be a key).
     if first.contains(&b'?') {
-        return Err(Refusal::Path);
+        return Err(BadUri::Path);
     }
     let named_by_query = first.starts_with(b"/") || (!first.is_empty() && !first.contains(&b'='));
     let requested = match (tail, named_by_query) {
-        (Some(_), true) => return Err(Refusal::Ambiguous),
+        (Some(_), true) => return Err(BadUri::Ambiguous),
         (Some(tail), false) => {
             parameters(query)?;
             tail.to_owned()
@@ -43,7 +43,7 @@ pub(super) fn i_php_request(path: &str, query: &[u8]) -> Result<Option<String>, 
             let decoded = decode(first)?;
             decoded.trim_start_matches('/').to_owned()
         }
-        (None, false) => return Err(Refusal::Path),
+        (None, false) => return Err(BadUri::Path),
     };
     canonical(&requested)?;
     Ok(Some(requested))
@@ -58,14 +58,14 @@ pub(super) fn privacy_request(
     path: &str,
     query: &[u8],
     layout: &Layout,
-) -> Result<Option<(u32, String)>, Refusal> {
+) -> Result<Option<(u32, String)>, BadUri> {
     if let Some((row, named)) = numbered(path, layout) {
         return Ok(Some((number(row.as_bytes())?, named.to_owned())));
     }
     match path.strip_prefix(PRIVACY_PLUGIN) {
         None => return Ok(None),
         Some("get.php") => {}
-        Some(_) => return Err(Refusal::Private),
+        Some(_) => return Err(BadUri::Private),
     }
     let (mut row, mut named) = (None, None);
     for (name, value) in plain_parameters(query)? {
@@ -76,7 +76,7 @@ pub(super) fn privacy_request(
             _ => {}
         }
     }
-    let (row, named) = row.zip(named).ok_or(Refusal::Record)?;
+    let (row, named) = row.zip(named).ok_or(BadUri::Record)?;
     Ok(Some((row, named.strip_prefix("./").unwrap_or(&named).to_owned())))
 }
 
@@ -137,7 +137,7 @@ impl Target {
 
 /// What the query of `action.php` asks for. Piwigo's other parameters (`pwg_token`, `auth`, `b`) name no
 /// file.
-pub(super) fn record(query: &[u8]) -> Result<Record, Refusal> {
+pub(super) fn record(query: &[u8]) -> Result<Record, BadUri> {
     let (mut id, mut part, mut format, mut download) = (None, None, None, false);
     for (name, value) in plain_parameters(query)? {
         match name {
@@ -150,11 +150,11 @@ pub(super) fn record(query: &[u8]) -> Result<Record, Refusal> {
     }
     let part = match (format, id, part) {
         (Some(format), image, None | Some(b"f")) => Part::Format { format, image },
-        (Some(_), ..) => return Err(Refusal::Ambiguous),
+        (Some(_), ..) => return Err(BadUri::Ambiguous),
         (None, Some(id), Some(b"e")) => Part::Element(id),
         (None, Some(id), Some(b"r")) => Part::Representative(id),
         // `part=f` alone: Piwigo finds no file for it either.
-        _ => return Err(Refusal::Record),
+        _ => return Err(BadUri::Record),
     };
     Ok(Record { part, download })
 }
@@ -164,7 +164,7 @@ type Parameter<'a> = (&'a [u8], &'a [u8]);
 
 /// Names and raw values of a query, each name plain and there once: PHP reads `i%64`, `id[]` and `+id` as
 /// `id`.
-fn plain_parameters(query: &[u8]) -> Result<Vec<Parameter<'_>>, Refusal> {
+fn plain_parameters(query: &[u8]) -> Result<Vec<Parameter<'_>>, BadUri> {
     parameters(query)?;
     let plain = |name: &[u8]| name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
     query
@@ -173,7 +173,7 @@ fn plain_parameters(query: &[u8]) -> Result<Vec<Parameter<'_>>, Refusal> {
         .map(|parameter| {
             let mut halves = parameter.splitn(2, |&byte| byte == b'=');
             let name = halves.next().unwrap_or_default();
-            if plain(name) { Ok((name, halves.next().unwrap_or_default())) } else { Err(Refusal::Ambiguous) }
+            if plain(name) { Ok((name, halves.next().unwrap_or_default())) } else { Err(BadUri::Ambiguous) }
         })
         .collect()
 }
@@ -181,20 +181,20 @@ fn plain_parameters(query: &[u8]) -> Result<Vec<Parameter<'_>>, Refusal> {
 /// Longest number that is read; the ids of Piwigo's tables have at most ten digits.
 const MAX_DIGITS: usize = 10;
 
-fn number(text: &[u8]) -> Result<u32, Refusal> {
+fn number(text: &[u8]) -> Result<u32, BadUri> {
     let plain = (1..=MAX_DIGITS).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
     let text = std::str::from_utf8(text).ok().filter(|_| plain);
-    text.and_then(|text| text.parse().ok()).ok_or(Refusal::Record)
+    text.and_then(|text| text.parse().ok()).ok_or(BadUri::Record)
 }
 
 /// The parameters behind the path may only be Piwigo's own, each at most once: a second path would be a
 /// second file in one request.
-fn parameters(query: &[u8]) -> Result<(), Refusal> {
+fn parameters(query: &[u8]) -> Result<(), BadUri> {
     let mut seen: Vec<&[u8]> = Vec::new();
     for parameter in query.split(|&byte| byte == b'&').filter(|parameter| !parameter.is_empty()) {
         let name = parameter.split(|&byte| byte == b'=').next().unwrap_or_default();
         if name.contains(&b'/') || name.contains(&b'%') || seen.contains(&name) || seen.len() > 16 {
-            return Err(Refusal::Ambiguous);
+            return Err(BadUri::Ambiguous);
         }
         seen.push(name);
     }

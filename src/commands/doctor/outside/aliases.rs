@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_shipped_file_has_no_path_that_leads_to_another_place() {
         for kind in ["caddy", "caddy-forward-auth"] {
-            let kind = crate::commands::server_files::Kind::find(kind).unwrap();
+            let kind = crate::commands::server_files::ServerFile::find(kind).unwrap();
             let text =
                 crate::commands::server_files::print(kind, &crate::commands::server_files::Values::example())
                     .unwrap();

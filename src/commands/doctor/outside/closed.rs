@@ -1,7 +1,7 @@
 //! Tries to get what a guest must not have: a private picture in all its forms.
 
 use super::curl::Method;
-use super::leak::{Answer, Gist, Sample};
+use super::leak::{Fetched, Gist, Sample};
 use super::samples::{Chooser, Closed};
 use super::{Tries, some, tries};
 use crate::database::DatabaseError;
@@ -329,12 +329,12 @@ pub(super) fn unknown(uri: &str) -> String {
 }
 
 /// What of a refusal a visitor could tell it by.
-pub(super) fn face(answer: &Answer) -> (u16, &[u8], Option<&str>, String) {
+pub(super) fn face(answer: &Fetched) -> (u16, &[u8], Option<&str>, String) {
     (answer.status, &answer.body, answer.header("content-type"), answer.joined("cache-control"))
 }
 
 /// Whether a cache may give this refusal to somebody who is allowed by then.
-fn may_be_kept(answer: &Answer) -> bool {
+fn may_be_kept(answer: &Fetched) -> bool {
     let says = |word| answer.says("cache-control", word);
     if says("no-store") {
         return false;
@@ -362,7 +362,7 @@ mod tests {
             (404, "cache-control", "no-store", false),
         ];
         for (status, name, value, kept) in table {
-            let answer = Answer { status, headers: vec![(name.into(), value.into())], body: Vec::new() };
+            let answer = Fetched { status, headers: vec![(name.into(), value.into())], body: Vec::new() };
             assert_eq!(may_be_kept(&answer), kept, "{status} {name}: {value}");
         }
     }

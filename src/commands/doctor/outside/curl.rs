@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
-use super::leak::Answer;
+use super::leak::Fetched;
 use crate::http::request::MAX_COOKIES;
 
 /// Bytes of an answer that are read; the start of a file is enough to know it by.
@@ -139,7 +139,7 @@ impl fmt::Debug for Cookies {
 }
 
 /// A stranger at the door, or with cookies a visitor whom Piwigo may know.
-pub(super) struct Visitor {
+pub(super) struct HttpVisitor {
     program: PathBuf,
     pub(super) base: Base,
     insecure: bool,
@@ -149,7 +149,7 @@ pub(super) struct Visitor {
     since: Instant,
 }
 
-impl Visitor {
+impl HttpVisitor {
     /// `None` if there is no curl.
     pub(super) fn new(base: Base, insecure: bool, resolve: Option<String>) -> Option<Self> {
         let paths = std::env::var_os("PATH")?;
@@ -157,7 +157,7 @@ impl Visitor {
             std::env::split_paths(&paths).map(|path| path.join("curl")).find(|path| path.is_file())?;
         let (asked, asked_with_cookies) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let since = Instant::now();
-        Some(Visitor { program, base, insecure, resolve, asked, asked_with_cookies, since })
+        Some(HttpVisitor { program, base, insecure, resolve, asked, asked_with_cookies, since })
     }
 
     /// How many requests there were.
@@ -174,7 +174,12 @@ impl Visitor {
     ///
     /// # Errors
     /// What curl complained about.
-    pub(super) async fn ask(&self, method: Method, target: &str, headers: &[&str]) -> Result<Answer, String> {
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        target: &str,
+        headers: &[&str],
+    ) -> Result<Fetched, String> {
         self.send(&self.base.origin, method, target, headers, None).await
     }
 
@@ -182,7 +187,7 @@ impl Visitor {
     ///
     /// # Errors
     /// What curl complained about.
-    pub(super) async fn ask_at(&self, origin: &str, target: &str) -> Result<Answer, String> {
+    pub(super) async fn ask_at(&self, origin: &str, target: &str) -> Result<Fetched, String> {
         self.send(origin, Method::Get, target, &[], None).await
     }
 
@@ -190,7 +195,7 @@ impl Visitor {
     ///
     /// # Errors
     /// What curl complained about.
-    pub(super) async fn ask_with(&self, cookies: &Cookies, target: &str) -> Result<Answer, String> {
+    pub(super) async fn ask_with(&self, cookies: &Cookies, target: &str) -> Result<Fetched, String> {
         self.send(&self.base.origin, Method::Get, target, &[], Some(cookies)).await
     }
 
@@ -201,7 +206,7 @@ impl Visitor {
         target: &str,
         headers: &[&str],
         cookies: Option<&Cookies>,
-    ) -> Result<Answer, String> {
+    ) -> Result<Fetched, String> {
         if self.since.elapsed() >= MAX_TIME {
             return Err(format!(
                 "{} minutes are enough for a server that is so slow",
@@ -258,7 +263,7 @@ impl Visitor {
         // What is longer is not waited for.
         let _ = child.start_kill();
         let _ = tokio::time::timeout(Duration::from_secs(5), child.wait()).await;
-        Answer::parse(&answer).ok_or_else(|| {
+        Fetched::parse(&answer).ok_or_else(|| {
             let complaint = String::from_utf8_lossy(&complaint).trim().to_owned();
             if complaint.is_empty() { "no HTTP answer".to_owned() } else { complaint }
         })
@@ -305,7 +310,7 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_takes_its_time_is_left_alone() {
         let base = Base::parse("http://127.0.0.1:1/").unwrap();
-        let mut visitor = Visitor::new(base, false, None).expect("curl");
+        let mut visitor = HttpVisitor::new(base, false, None).expect("curl");
         visitor.since = Instant::now().checked_sub(MAX_TIME).expect("an earlier time");
         let complaint = visitor.ask(Method::Get, "/", &[]).await.err().unwrap();
         assert_eq!((complaint.starts_with("5 minutes"), visitor.asked()), (true, 0), "{complaint}");

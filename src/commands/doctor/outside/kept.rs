@@ -4,7 +4,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::curl::{Cookies, Method};
-use super::leak::{Answer, Gist, Sample};
+use super::leak::{Fetched, Gist, Sample};
 use super::{Tries, some};
 
 /// The name of the finding.
@@ -71,7 +71,7 @@ impl Tries<'_> {
 }
 
 /// The headers of an answer that tell of a cache, as they came.
-fn traces(answer: &Answer) -> Vec<String> {
+fn traces(answer: &Fetched) -> Vec<String> {
     let told = |name: &&str| answer.header(name).map(|value| format!("{name}: {value}"));
     TRACES.iter().filter_map(told).collect()
 }
@@ -87,10 +87,11 @@ mod tests {
 
     #[test]
     fn a_cache_is_named_by_what_it_says() {
-        let answer =
-            Answer::parse(b"HTTP/1.1 200 OK\r\nX-Cache: HIT from edge\r\nAge: 12\r\nContent-Type: x\r\n\r\n")
-                .unwrap();
+        let answer = Fetched::parse(
+            b"HTTP/1.1 200 OK\r\nX-Cache: HIT from edge\r\nAge: 12\r\nContent-Type: x\r\n\r\n",
+        )
+        .unwrap();
         assert_eq!(traces(&answer), ["age: 12", "x-cache: HIT from edge"]);
-        assert_eq!(traces(&Answer::default()), Vec::<String>::new());
+        assert_eq!(traces(&Fetched::default()), Vec::<String>::new());
     }
 }

@@ -3,7 +3,7 @@
 
 /// An HTTP answer, cut after so many bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct Fetched {
     pub(super) status: u16,
     /// Names in lower case, in the order received.
     pub(super) headers: Vec<(String, String)>,
@@ -36,7 +36,7 @@ const TELLING: usize = 16;
 /// Headers that a server sends on only if it does not understand them.
 const FOR_THE_SERVER: [&str; 4] = ["x-accel-redirect", "x-sendfile", "x-lighttpd-send-file", "x-sendfile2"];
 
-impl Answer {
+impl Fetched {
     /// Reads what `curl --include` prints; `None` for what is no HTTP answer.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
@@ -51,7 +51,7 @@ impl Answer {
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
-        Some(Answer { status, headers, body: body.to_vec() })
+        Some(Fetched { status, headers, body: body.to_vec() })
     }
 
     /// The first header of this (lower-case) name.
@@ -141,10 +141,10 @@ impl Sample {
 mod tests {
     use super::*;
 
-    fn answer(status: u16, kind: &str, body: &[u8]) -> Answer {
+    fn answer(status: u16, kind: &str, body: &[u8]) -> Fetched {
         let headers =
             vec![("content-type".into(), kind.into()), ("content-length".into(), body.len().to_string())];
-        Answer { status, headers, body: body.to_vec() }
+        Fetched { status, headers, body: body.to_vec() }
     }
 
     fn sample() -> Sample {
@@ -185,23 +185,23 @@ mod tests {
     #[test]
     fn what_curl_prints() {
         let text = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 206 Partial Content\r\nVary: Cookie\r\nvary:  Accept\r\n\r\n\0body";
-        let read = Answer::parse(text).unwrap();
+        let read = Fetched::parse(text).unwrap();
         assert_eq!(
             (read.status, read.joined("vary").as_str(), &read.body[..]),
             (206, "Cookie, Accept", &b"\0body"[..])
         );
         assert!(read.says("vary", "cookie") && !read.says("vary", "accept-encoding"));
-        assert_eq!(Answer::parse(b"HTTP/2 200\r\n\r\n").map(|answer| answer.status), Some(200));
+        assert_eq!(Fetched::parse(b"HTTP/2 200\r\n\r\n").map(|answer| answer.status), Some(200));
         for broken in [&b""[..], b"HTTP/1.1 200 OK\r\n", b"SSH-2.0\r\n\r\n", b"HTTP/1.1 OK\r\n\r\n"] {
-            assert_eq!(Answer::parse(broken), None);
+            assert_eq!(Fetched::parse(broken), None);
         }
     }
 
     #[test]
     fn what_betrays_the_inside() {
-        let with = |name: &str, value: &str| Answer {
+        let with = |name: &str, value: &str| Fetched {
             headers: vec![(name.into(), value.into())],
-            ..Answer::default()
+            ..Fetched::default()
         };
         let table = [
             (with("x-accel-redirect", "/_gate/file/a"), Some("x-accel-redirect")),

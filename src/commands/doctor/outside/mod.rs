@@ -32,9 +32,9 @@ use crate::database::Inspection;
 use crate::gate::Gate;
 use crate::gate::snapshot::Ready;
 use crate::settings::Settings;
-use curl::{Base, Method, Visitor};
+use curl::{Base, HttpVisitor, Method};
 pub use curl::{Cookies, CookiesError};
-use leak::{Answer, Gist, Sample};
+use leak::{Fetched, Gist, Sample};
 use samples::Chooser;
 
 /// Where to look, and how.
@@ -66,7 +66,7 @@ const MAX_FAILURES: usize = 3;
 
 /// The tries, and what came of them so far.
 struct Tries<'a> {
-    visitor: &'a Visitor,
+    visitor: &'a HttpVisitor,
     known: &'a Known<'a>,
     findings: &'a mut Findings,
     /// Targets that should not have come, and came.
@@ -106,7 +106,7 @@ pub(super) async fn examine(outside: &Outside, known: &Known<'_>, findings: &mut
             "make both the same: judged by a wrong prefix, every file is unknown",
         );
     }
-    let Some(visitor) = Visitor::new(base, outside.insecure, outside.resolve.clone()) else {
+    let Some(visitor) = HttpVisitor::new(base, outside.insecure, outside.resolve.clone()) else {
         return findings.warn(
             "outside",
             "not examined: the program curl is not installed",
@@ -169,7 +169,7 @@ pub(super) async fn examine(outside: &Outside, known: &Known<'_>, findings: &mut
 }
 
 /// Whether a web server answers at the address, and not with a hint to another one.
-async fn is_there(visitor: &Visitor, findings: &mut Findings) -> bool {
+async fn is_there(visitor: &HttpVisitor, findings: &mut Findings) -> bool {
     let Base { origin, prefix } = &visitor.base;
     let answer = match visitor.ask(Method::Get, &format!("{prefix}/"), &[]).await {
         Ok(answer) => answer,
@@ -231,7 +231,7 @@ async fn is_there(visitor: &Visitor, findings: &mut Findings) -> bool {
 
 impl Tries<'_> {
     /// One request. What its answer betrays beside the file is noted; `None`: curl failed.
-    async fn ask(&mut self, method: Method, target: &str, headers: &[&str]) -> Option<Answer> {
+    async fn ask(&mut self, method: Method, target: &str, headers: &[&str]) -> Option<Fetched> {
         if self.complaints.len() >= MAX_FAILURES {
             return None;
         }
@@ -240,7 +240,7 @@ impl Tries<'_> {
     }
 
     /// The same, GET, with cookies.
-    async fn ask_with(&mut self, cookies: &Cookies, target: &str) -> Option<Answer> {
+    async fn ask_with(&mut self, cookies: &Cookies, target: &str) -> Option<Fetched> {
         if self.complaints.len() >= MAX_FAILURES {
             return None;
         }
@@ -248,7 +248,7 @@ impl Tries<'_> {
         self.noted(target, answer)
     }
 
-    fn noted(&mut self, target: &str, answer: Result<Answer, String>) -> Option<Answer> {
+    fn noted(&mut self, target: &str, answer: Result<Fetched, String>) -> Option<Fetched> {
         match answer {
             Ok(answer) => {
                 if let Some(name) = answer.redirect_header() {
@@ -267,7 +267,7 @@ impl Tries<'_> {
     }
 
     /// What an answer means, knowing what else this gallery answers.
-    fn gist(&self, answer: &Answer, sample: Option<&Sample>) -> Gist {
+    fn gist(&self, answer: &Fetched, sample: Option<&Sample>) -> Gist {
         let is_placeholder =
             !answer.body.is_empty() && self.placeholder.as_ref().is_some_and(|body| *body == answer.body);
         match answer.gist(sample) {
@@ -314,11 +314,11 @@ impl Tries<'_> {
             // Some servers stumble over an odd spelling; only where nothing else comes is the gate away.
             self.trouble.get_or_insert(trouble);
             let why = format!("{what}: the server was in trouble");
-            self.findings.not_examined_without(Without::Answer, id, &why);
+            self.findings.not_examined_without(Without::Fetched, id, &why);
         } else {
             self.silent |= id == "outside-original";
             let why = format!("{what}: there was no answer");
-            self.findings.not_examined_without(Without::Answer, id, &why);
+            self.findings.not_examined_without(Without::Fetched, id, &why);
         }
     }
 

@@ -2,7 +2,7 @@
 //! do.
 
 use super::curl::Method;
-use super::leak::{Answer, Sample};
+use super::leak::{Fetched, Sample};
 use super::{Findings, Tries, Without};
 
 impl Tries<'_> {
@@ -12,7 +12,7 @@ impl Tries<'_> {
         if matches!(answer.status, 500 | 502 | 503 | 504) {
             self.trouble.get_or_insert((target, answer.status));
             return self.findings.not_examined_without(
-                Without::Answer,
+                Without::Fetched,
                 "outside-allowed",
                 "an open picture: the server was in trouble",
             );
@@ -94,7 +94,7 @@ impl Tries<'_> {
 }
 
 /// What caches may do with it.
-fn caching(answer: &Answer, configured: Option<&str>, findings: &mut Findings) {
+fn caching(answer: &Fetched, configured: Option<&str>, findings: &mut Findings) {
     let said = answer.joined("cache-control");
     let shared = answer.says("cache-control", "public") || said.contains("s-maxage");
     let is_configured = configured.is_none_or(|configured| configured == said);
@@ -119,7 +119,7 @@ fn caching(answer: &Answer, configured: Option<&str>, findings: &mut Findings) {
 }
 
 /// Whether a browser may take it for something else.
-fn kind(answer: &Answer, findings: &mut Findings) {
+fn kind(answer: &Fetched, findings: &mut Findings) {
     if answer.says("x-content-type-options", "nosniff") {
         findings.ok("outside-nosniff", "browsers do not guess its type");
     } else {
@@ -153,7 +153,7 @@ mod tests {
             let headers =
                 [("cache-control", control), ("vary", vary)].map(|(name, value)| (name.into(), value.into()));
             let mut findings = Findings::default();
-            caching(&Answer { headers: headers.into(), ..Answer::default() }, configured, &mut findings);
+            caching(&Fetched { headers: headers.into(), ..Fetched::default() }, configured, &mut findings);
             assert_eq!(findings.0[0].level, level, "{control:?} {vary:?} {configured:?}");
         }
     }

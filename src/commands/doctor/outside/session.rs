@@ -5,7 +5,7 @@
 use super::causes::{self, Network, Setup, View};
 use super::closed::{face, unknown};
 use super::curl::Cookies;
-use super::leak::{Answer, Gist, Sample};
+use super::leak::{Fetched, Gist, Sample};
 use super::samples::{Chooser, Granted};
 use super::{Tries, Without, shown, some};
 use crate::database::DatabaseError;
@@ -32,7 +32,7 @@ enum Said {
 impl Said {
     /// Reads Piwigo's answer. It holds a token, too, which is the visitor's secret: of all else nothing is
     /// repeated.
-    fn read(answer: &Answer) -> Self {
+    fn read(answer: &Fetched) -> Self {
         let nothing = |why: &str| Said::Nothing(format!("answers {}{why}", answer.status));
         let Ok(json) = serde_json::from_slice::<serde_json::Value>(&answer.body) else {
             return nothing(", which is not Piwigo's answer");
@@ -203,7 +203,7 @@ impl Tries<'_> {
         match taken {
             Taken { came, refused } if came.is_empty() && refused.is_empty() && self.trouble.is_some() => {
                 let why = format!("what {who} may see: the server was in trouble");
-                self.findings.not_examined_without(Without::Answer, ALLOWED, &why);
+                self.findings.not_examined_without(Without::Fetched, ALLOWED, &why);
             }
             Taken { came, refused } if came.is_empty() && refused.is_empty() => self.findings.not_examined(
                 ALLOWED,
@@ -272,7 +272,7 @@ impl Tries<'_> {
             );
         } else if same.is_empty() {
             let why = "what this visitor must not see: the server was in trouble";
-            self.findings.not_examined_without(Without::Answer, DENIED, why);
+            self.findings.not_examined_without(Without::Fetched, DENIED, why);
         } else {
             self.findings.ok(
                 DENIED,
@@ -284,7 +284,7 @@ impl Tries<'_> {
 
     /// What an answer means, beside that for a file that does not exist: the same picture for both is no
     /// leak.
-    fn gist_beside(&self, answer: &Answer, sample: &Sample, nothing: &Answer) -> Gist {
+    fn gist_beside(&self, answer: &Fetched, sample: &Sample, nothing: &Fetched) -> Gist {
         match self.gist(answer, Some(sample)) {
             Gist::Leak if !sample.is_in(&answer.body) && answer.body == nothing.body => Gist::Closed,
             gist => gist,
@@ -352,7 +352,7 @@ mod tests {
             ("<html>t0ken", Said::Nothing("answers 200, which is not Piwigo's answer".to_owned())),
         ];
         for (body, expected) in table {
-            let answer = Answer { status: 200, headers: Vec::new(), body: body.into() };
+            let answer = Fetched { status: 200, headers: Vec::new(), body: body.into() };
             assert_eq!(Said::read(&answer), expected, "{body}");
         }
     }

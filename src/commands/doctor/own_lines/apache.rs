@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::blocks::{Blocks, Directive};
 use super::undoes::sets_handler;
-use super::{Found, Place};
+use super::{FoundLine, Place};
 
 /// Reads directives and sections; the name of a section begins with `<`, all names are in small letters.
 fn parse(text: &str) -> Blocks {
@@ -47,10 +47,10 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-pub(super) fn examine(text: &str, place: &Place<'_>) -> Found {
+pub(super) fn examine(text: &str, place: &Place<'_>) -> FoundLine {
     let blocks = parse(text);
     let site = Site::new(&blocks, place);
-    let mut found = Found { known: site.is_known(), ..Found::default() };
+    let mut found = FoundLine { known: site.is_known(), ..FoundLine::default() };
     if !found.known {
         return found;
     }

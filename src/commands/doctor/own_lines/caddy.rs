@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::blocks::{Blocks, Directive};
-use super::{Found, Place};
+use super::{FoundLine, Place};
 
 /// Reads a Caddyfile: a directive is a line, and a block opens at a line's end.
 fn parse(text: &str) -> Blocks {
@@ -25,13 +25,13 @@ fn parse(text: &str) -> Blocks {
     blocks
 }
 
-pub(super) fn examine(text: &str, place: &Place<'_>) -> Found {
+pub(super) fn examine(text: &str, place: &Place<'_>) -> FoundLine {
     let blocks = parse(text);
     let is_printed = |line: &Directive| {
         line.name() == "@piwigo_gate" || line.name() == "import" && line.text().contains("piwigo-gate")
     };
     let known = blocks.iter().any(|(_, line)| is_printed(line));
-    let mut found = Found { known, ..Found::default() };
+    let mut found = FoundLine { known, ..FoundLine::default() };
     if known {
         let site = Site { blocks: &blocks, place };
         for (index, directive) in blocks.iter() {

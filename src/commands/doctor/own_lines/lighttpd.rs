@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{Found, Place};
+use super::{FoundLine, Place};
 
 /// Settings that let pages or clients read files without the gate.
 const READERS: [Reader; 2] = [
@@ -21,8 +21,8 @@ struct Reader {
     opens: bool,
 }
 
-pub(super) fn examine(text: &str, place: &Place<'_>) -> Found {
-    let mut found = Found { known: text.contains("x-sendfile-encoded"), ..Found::default() };
+pub(super) fn examine(text: &str, place: &Place<'_>) -> FoundLine {
+    let mut found = FoundLine { known: text.contains("x-sendfile-encoded"), ..FoundLine::default() };
     let includes = |line: &str| line.trim_start().starts_with("include ") && line.contains("piwigo-gate");
     found.known |= text.contains("server.document-root") && text.lines().any(includes);
     if !found.known {

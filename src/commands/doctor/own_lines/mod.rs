@@ -21,7 +21,7 @@ const ID: &str = "server-file-lines";
 
 /// What was found in the configuration of one kind of web server.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Found {
+struct FoundLine {
     /// It is such a server's configuration, with the gate in it.
     known: bool,
     /// What the server does not take: it goes on with what it has read before.
@@ -76,7 +76,7 @@ pub(super) fn examine(text: &str, place: &Place<'_>, findings: &mut Findings) {
                 "see the first lines of the printed file for what they can do, and try it with --url",
             );
         }
-        if found == (Found { known: true, ..Found::default() }) {
+        if found == (FoundLine { known: true, ..FoundLine::default() }) {
             findings.ok(ID, "no line of the site's own is known to undo the printed file");
         }
     }
@@ -95,7 +95,7 @@ mod tests {
     pub(super) const ROOT: &str = "/var/www/piwigo";
 
     pub(super) fn printed(kind: &str, prefix: &str) -> String {
-        let kind = server_files::Kind::find(kind).unwrap();
+        let kind = server_files::ServerFile::find(kind).unwrap();
         let values = server_files::Values {
             gate: kind.example_gate(),
             prefix: prefix.into(),
@@ -107,7 +107,7 @@ mod tests {
     /// What `read` finds in the lines `own` beside a printed file: an `o` for each that opens, a `?` for each
     /// doubtful one, a `-` for each missing lock, and the words of all.
     pub(super) fn found(
-        read: fn(&str, &Place<'_>) -> Found,
+        read: fn(&str, &Place<'_>) -> FoundLine,
         text: &str,
         root: &Path,
         prefix: &str,

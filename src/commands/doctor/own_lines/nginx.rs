@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::blocks::{Blocks, Directive};
-use super::{Found, Place};
+use super::{FoundLine, Place};
 
 /// Errors that nginx gives before it has looked for a location: it answers them by the error pages of the
 /// server's block.
@@ -73,10 +73,10 @@ fn path_location(directive: &Directive) -> Option<(&str, &str)> {
     location(directive).filter(|(modifier, path)| !modifier.starts_with('~') && path.starts_with('/'))
 }
 
-pub(super) fn examine(text: &str, place: &Place<'_>) -> Found {
+pub(super) fn examine(text: &str, place: &Place<'_>) -> FoundLine {
     let blocks = parse(text);
     let site = Site { blocks: &blocks, place };
-    let mut found = Found { known: site.is_guarded(None), ..Found::default() };
+    let mut found = FoundLine { known: site.is_guarded(None), ..FoundLine::default() };
     // Where a front end only passes on, nothing of the site's leads to files.
     let is_front = |(_, directive): (usize, &Directive)| {
         location(directive).is_some_and(|(_, path)| path.starts_with("/_gate"))
