@@ -21,7 +21,7 @@ pub(super) fn unknown_key(message: &str) -> Option<String> {
     let key = key.escape_debug();
     Some(match nearest(&key.to_string(), known.iter().copied()) {
         Some(name) => format!("there is no setting {key}; do you mean {name}?"),
-        None => format!("there is no setting {key}; the README names all of them"),
+        None => format!("there is no setting {key}; docs/settings.md names all of them"),
     })
 }
 
@@ -51,7 +51,7 @@ mod tests {
         let said = unknown_key("unknown field `galery`, expected one of `gallery`, `listen`").unwrap();
         assert_eq!(said, "there is no setting galery; do you mean gallery?");
         let said = unknown_key("unknown field `x\ny`, expected `gallery`").unwrap();
-        assert_eq!(said, "there is no setting x\\ny; the README names all of them");
+        assert_eq!(said, "there is no setting x\\ny; docs/settings.md names all of them");
         assert_eq!(unknown_key("invalid type: integer `1`, expected a string"), None);
     }
 }

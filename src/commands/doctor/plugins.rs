@@ -111,7 +111,7 @@ fn answered(downloads: Downloads) -> &'static str {
 
 fn unreadable(downloads: Downloads, findings: &mut Findings) {
     let what = "Piwigo's table of plugins cannot be read, and a plugin that sits in the way of downloads would be missed";
-    let remedy = "grant the gate's user SELECT on it (README, A database user of its own), or set action_php";
+    let remedy = "grant the gate's user SELECT on it (docs/install.md, \"A database user of its own\"), or set action_php";
     match downloads.said {
         None => findings.warn("plugins", format!("{what}: {}", answered(downloads)), remedy),
         Some(_) => findings.advise("plugins", what, remedy),

@@ -10,7 +10,7 @@ use super::findings::Findings;
 use crate::commands::accounts::{Account, Right, name_of};
 use crate::server::listen::{Listen, Networks, connect_at_once, is_local};
 
-/// Where the README's service listens: looked at where no address is given.
+/// Where the printed service listens by default. Examined if no address is given.
 const USUAL: &str = "/run/piwigo-gate/gate.sock";
 
 /// For one read or write.
