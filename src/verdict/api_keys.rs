@@ -1,6 +1,7 @@
-//! Whether an API key's secret is the one that was hashed. A hash takes up to 0.2 s of processor time, so it
-//! is computed apart from the async threads, one at a time, so many a second, and its result remembered;
-//! nothing else of a key is remembered: expiry and revocation are read from the database each time.
+//! Turns an API key's secret and a stored hash into whether they match. A hash takes up to 0.2 s of processor
+//! time, so it is computed outside the async threads, one at a time and at most `PER_WINDOW` a second, and
+//! the result is remembered. Expiry and revocation are never remembered: the gate reads them from the
+//! database for each request.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,19 +11,20 @@ use sha1::{Digest as _, Sha1};
 
 use crate::piwigo::phpass;
 
-/// Results that are remembered; then all are forgotten.
+/// How many results are remembered; when there are more, all are forgotten.
 const REMEMBERED: usize = 1024;
 
-/// Hashes in one [`WINDOW`], at most: who tries secrets does not get the machine.
+/// Most hashes computed in one [`WINDOW`], so that a client that tries many secrets cannot use up the
+/// processor.
 const PER_WINDOW: u32 = 20;
 
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// Longest wait for one's turn. Who has a key can try wrong secrets for it faster than they are hashed: that
-/// line must not hold all of the gate's connections.
+/// Longest time that a request waits for its turn. A client that knows a key's id can send wrong secrets
+/// faster than they are hashed; the waiting requests must not hold all of the gate's connections.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Verifies secrets.
+/// Verifies secrets of API keys.
 pub struct Verifier {
     results: Mutex<HashMap<[u8; 20], bool>>,
     turn: tokio::sync::Mutex<Window>,
@@ -41,10 +43,10 @@ impl Default for Verifier {
 }
 
 impl Verifier {
-    /// Whether `secret` was hashed to `stored`; false too if too many secrets were tried within the last
-    /// second, or too many are waiting to be.
+    /// Whether `secret` is the one that was hashed to `stored`. Also false if the limit of hashes within the
+    /// last second is reached, or if the request has waited too long for its turn.
     pub async fn verify(&self, secret: &str, stored: &[u8]) -> bool {
-        // The digest of both, not the secret, is what stays in memory.
+        // Only a digest of both stays in memory, not the secret.
         let key: [u8; 20] = Sha1::new()
             .chain_update((stored.len() as u64).to_be_bytes())
             .chain_update(stored)
@@ -95,7 +97,7 @@ mod tests {
             assert!(!verifier.verify(&format!("wrong {number}"), HASH).await);
         }
         assert_eq!(verifier.turn.lock().await.hashes, PER_WINDOW, "the last one was not computed");
-        // What is known costs nothing and is not counted.
+        // A remembered result needs no hash and does not count.
         assert!(verifier.verify("secret", HASH).await);
         assert!(!verifier.verify("secret", b"$P$5abcdefghRQTwXLGkACWdXkqlmTP.k2").await);
         verifier.turn.lock().await.began -= WINDOW;

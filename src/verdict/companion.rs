@@ -1,18 +1,19 @@
-//! Files without a row of their own that lie beside a video's: subtitles, other encodings, pictures of a
-//! player's time line. Patterns of the setting `companions` and a path in; the videos it may belong to out.
+//! Turns a path and the patterns of the setting `companions` into the videos that the path may belong to. A
+//! companion is a file without a row of its own that lies beside a video: subtitles, another encoding,
+//! pictures of a player's time line.
 
 use crate::database::MAX_STEMS;
 use crate::piwigo::program_names;
 
-/// Patterns in the setting, at most.
+/// Most patterns in the setting.
 pub const MAX_PATTERNS: usize = 16;
 
 /// The word in the setting that stands for [`VIDEOJS`].
 pub const VIDEOJS_WORD: &str = "videojs";
 
-/// Where the plugin `VideoJS` puts what it makes of a video, and looks for more: other encodings (with
-/// extensions in small or capital letters), subtitles, and pictures of the time line. The poster has a
-/// record.
+/// The files that the plugin `VideoJS` makes of a video or looks for: other encodings (with extensions in
+/// lower or upper case), subtitles, and pictures of the time line. The poster is not in the list because it
+/// has a record.
 pub const VIDEOJS: [&str; 15] = [
     "pwg_representative/{stem}.mp4",
     "pwg_representative/{stem}.m4v",
@@ -36,18 +37,18 @@ const MAX_PATTERN: usize = 128;
 
 const STEM: &str = "{stem}";
 
-/// One pattern: `pwg_representative/{stem}-th_*.jpg`.
+/// One pattern, such as `pwg_representative/{stem}-th_*.jpg`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
-    /// Below the video's directory, with a trailing slash, or empty.
+    /// The folder below the video's directory, with a trailing slash, or empty.
     directory: String,
-    /// Between the stem and the `*`, or all that is behind the stem.
+    /// The text between the stem and the `*`, or all text after the stem if there is no `*`.
     before: String,
-    /// Behind the `*`, if there is one.
+    /// The text after the `*`, if there is one.
     after: Option<String>,
 }
 
-/// A file that may be another's companion.
+/// One way to read a path as another file's companion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// The other file's directory, with a trailing slash; empty for the root.
@@ -56,15 +57,15 @@ pub struct Candidate {
     pub stem: String,
     /// The companion's folder below that directory, with a trailing slash, or empty.
     pub folder: String,
-    /// The end of the companion's name, behind the stem.
+    /// The end of the companion's name, after the stem.
     pub rest: String,
 }
 
 impl Pattern {
-    /// Reads a pattern; `*` is one or more of `A-Z a-z 0-9 _ -`.
+    /// Reads a pattern; `*` stands for one or more of `A-Z a-z 0-9 _ -`.
     ///
     /// # Errors
-    /// What it must be, as a sentence.
+    /// What a pattern must look like, as a phrase.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let (directory, name) = match text.rsplit_once('/') {
             Some((directory, name)) => (format!("{directory}/"), name),
@@ -103,12 +104,11 @@ impl Pattern {
         Ok(Pattern { directory, before, after })
     }
 
-    /// The files whose companion `path` is by this pattern: the [`MAX_STEMS`] with the longest names, longest
-    /// first.
+    /// The files whose companion `path` is by this pattern: at most [`MAX_STEMS`], longest stem first.
     fn candidates(&self, path: &str) -> Vec<Candidate> {
         let (directory, name) =
             path.rsplit_once('/').map_or(("", path), |(_, name)| path.split_at(path.len() - name.len()));
-        // The folder's name is whole segments: `x/pwg_representative/` and not `xpwg_representative/`.
+        // The folder must match whole segments: `x/pwg_representative/`, not `xpwg_representative/`.
         let Some(directory) = directory.strip_suffix(&self.directory) else { return Vec::new() };
         if !(directory.is_empty() || directory.ends_with('/')) {
             return Vec::new();
@@ -126,7 +126,7 @@ impl Pattern {
         let Some(body) = name.strip_suffix(after.as_str()) else { return Vec::new() };
         let starred = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
         let run = body.bytes().rev().take_while(starred).count();
-        // Where the `*` may begin: somewhere in the run of its characters at the end.
+        // The `*` can begin anywhere in the run of its characters at the end of the name.
         (body.len() - run..body.len())
             .rev()
             .filter(|&star| body[..star].ends_with(&self.before))
@@ -138,8 +138,7 @@ impl Pattern {
     }
 }
 
-/// The files whose companion `path` may be, the one that shares most of its name first; not more than
-/// [`MAX_STEMS`].
+/// The files whose companion `path` may be by any pattern: at most [`MAX_STEMS`], the longest path first.
 pub fn candidates(patterns: &[Pattern], path: &str) -> Vec<Candidate> {
     let mut found: Vec<Candidate> = Vec::new();
     for candidate in patterns.iter().flat_map(|pattern| pattern.candidates(path)) {

@@ -1,8 +1,10 @@
-//! Cookies, keys, the client's address and the server's own user in, a [`Visitor`] out: who Piwigo would say
-//! is asking (docs/spec/piwigo.md §2.7). Anything that is not certain is the guest, or nobody.
+//! Turns cookies, keys, the client's address and the web server's own user into the [`Visitor`] that Piwigo
+//! would see (docs/spec/piwigo.md §2.7). Evidence that is not certain makes the visitor a guest, or an
+//! account without any right.
 //!
-//! Three steps, so that the database is asked in two rounds: [`Evidence`] is what a request brings, [`Named`]
-//! the accounts that it names, [`Named::choose`] says whose word counts.
+//! It takes three steps, so that two rounds of database queries are enough: [`Evidence`] is what a request
+//! brings, [`Named`] holds the accounts that the evidence names, and [`Named::choose`] picks the one that
+//! counts.
 
 use crate::database::{IDS, UserInfos, UserRow};
 use crate::http::request::Request;
@@ -13,32 +15,32 @@ use crate::piwigo::session::BoundTo;
 use crate::piwigo::visitor::{Identity, Status, Visitor};
 use crate::piwigo::{cookie, session};
 
-/// What a request brings to say who asks. Nothing of it is believed yet.
+/// What a request brings to identify its visitor. Nothing in it is verified yet.
 #[derive(Debug, Default)]
 pub struct Evidence {
-    /// The id of the row of `sessions` that the session cookie names.
+    /// The id of the `sessions` row that the session cookie names.
     pub session_row_id: Option<String>,
-    /// The remember-me cookie, if it is neither too old nor from the future.
+    /// The remember-me cookie, unless it is too old or dated in the future.
     pub remember_me: Option<RememberMe>,
-    /// The name that the web server itself has verified, where Piwigo goes by it.
+    /// The user name that the web server has verified, if Piwigo is configured to trust it.
     pub remote_user: Option<String>,
-    /// A key.
+    /// A key from the query or the header.
     pub key: Option<AuthKey>,
 }
 
-/// Where the address comes from to which Piwigo binds a session.
+/// Which address Piwigo binds a session to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SessionAddress {
-    /// What the web server says (`REMOTE_ADDR`), as in every release of Piwigo.
+    /// The client's address from the web server (`REMOTE_ADDR`), as in every release of Piwigo.
     #[default]
     RemoteAddr,
-    /// The first address of the header X-Forwarded-For, if there is one: for a Piwigo that was changed so
-    /// (Piwigo: pull request 2116), or whose `config.inc.php` does it.
+    /// The first address of the header X-Forwarded-For, if there is one: for a Piwigo whose code (Piwigo:
+    /// pull request 2116) or `config.inc.php` was changed to use it.
     XForwardedFor,
 }
 
-/// Which of the keys that a request may bring are looked at.
+/// Where the gate looks for keys in a request.
 #[derive(Clone, Copy, Debug)]
 pub struct KeysFrom {
     /// The parameter `auth` of the query.
@@ -48,10 +50,10 @@ pub struct KeysFrom {
 }
 
 impl Evidence {
-    /// Reads the cookies, the query and what the server says; `now` in seconds since 1970 (PHP's clock, not
-    /// the database's: Piwigo compares the remember-me cookie's time with it).
+    /// Reads the cookies, the query and the server's parameters; `now` is in seconds since 1970. The clock is
+    /// PHP's, not the database's, because Piwigo compares the remember-me cookie's time with it.
     ///
-    /// A header X-Forwarded-For that is not UTF-8 names no session.
+    /// An X-Forwarded-For header that is not UTF-8 matches no session.
     pub fn read(
         request: &Request<'_>,
         gallery: &Gallery,
@@ -73,7 +75,8 @@ impl Evidence {
         let remote_user = request
             .remote_user
             .filter(|_| gallery.apache_authentication)
-            // A name that is not UTF-8 is nobody's; with its bytes replaced it could be another's.
+            // A name that is not UTF-8 belongs to no account. Replacing its bad bytes could produce another
+            // user's name.
             .map(|name| String::from_utf8(name.to_vec()).unwrap_or_default());
         let query = request.uri.splitn(2, |&byte| byte == b'?').nth(1).filter(|_| keys.query);
         let by_query = query.and_then(auth_key::parameter).and_then(|key| AuthKey::parse(&key));
@@ -84,23 +87,24 @@ impl Evidence {
     }
 }
 
-/// The accounts that the evidence names, after the first round of questions.
+/// The accounts that the evidence names, known after the first round of queries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Named {
     /// The session's user.
     pub session: Option<u32>,
-    /// The session says that its second factor is missing.
+    /// The session has not passed its second factor yet.
     pub is_unfinished: bool,
-    /// The remember-me cookie's user; its signature is still to be verified.
+    /// The remember-me cookie's user; the cookie's signature is not verified yet.
     pub remember_me: Option<u32>,
-    /// The server's own user: `Some(None)` if Piwigo has no such account, which makes a guest.
+    /// The user that the web server has verified; `Some(None)` if Piwigo has no such account, which makes the
+    /// visitor a guest.
     pub remote_user: Option<Option<u32>>,
-    /// The user of a key that is valid (secret, expiry, revocation), and whether it is an API key.
+    /// The user of a valid key (secret, expiry and revocation are checked), and the kind of key.
     pub key: Option<(u32, Identity)>,
 }
 
 impl Named {
-    /// The ids of all accounts concerned.
+    /// The ids of all accounts that [`Named::choose`] needs, with the guest's id in each unused place.
     pub fn ids(&self, gallery: &Gallery) -> [u32; IDS] {
         let guest = gallery.guest_id;
         [
@@ -113,16 +117,16 @@ impl Named {
         ]
     }
 
-    /// Picks the visitor out of `rows`, in Piwigo's order. `remembers` says whether the remember-me cookie is
-    /// signed for this account.
+    /// Picks the visitor from `rows`, in Piwigo's order. `remembers` returns whether the remember-me cookie
+    /// is signed for this account.
     ///
-    /// A session whose second factor is missing makes a guest of everybody, whatever else the request brings:
-    /// Piwigo looks at the session after it has found the account, by whichever way (Piwigo: `two_factor`,
+    /// A session without its second factor makes the visitor a guest, whatever else the request brings:
+    /// Piwigo checks the session after it has identified the account by any method (Piwigo: `two_factor`,
     /// `tf_init`).
     ///
-    /// A deleted account is the guest. An account whose status is `guest` is Piwigo's deactivated account:
-    /// judged as the guest, not by the grants it still has. A missing `user_infos` row is nobody, unless
-    /// accounts come from elsewhere.
+    /// A deleted account is the guest. An account with status `guest` is one that Piwigo has deactivated; it
+    /// gets the guest's rights, not its own grants. An account without a `user_infos` row gets no rights,
+    /// unless the gallery uses an external user table.
     pub fn choose(
         &self,
         rows: &[UserRow],
@@ -136,7 +140,7 @@ impl Named {
         if let Some((id, identity)) = self.key
             && let Some(visitor) = accounts.visitor(id, identity)
         {
-            // Mailed keys are for ordinary accounts alone.
+            // A mailed key is valid only for ordinary accounts.
             let ordinary = matches!(visitor.status, Status::Normal | Status::Generic);
             if identity == Identity::ApiKey || ordinary {
                 return visitor;
@@ -160,7 +164,7 @@ impl Named {
     }
 }
 
-/// The rows of all accounts concerned.
+/// The rows of the accounts that [`Named::ids`] lists.
 struct Accounts<'a> {
     rows: &'a [UserRow],
     gallery: &'a Gallery,
@@ -171,7 +175,7 @@ impl<'a> Accounts<'a> {
         self.rows.iter().find(|row| row.id == id)
     }
 
-    /// `None` if there is no such account.
+    /// The visitor for account `id`; `None` if there is no such account.
     fn visitor(&self, id: u32, identity: Identity) -> Option<Visitor> {
         if id == self.gallery.guest_id {
             return Some(self.guest());
@@ -187,7 +191,8 @@ impl<'a> Accounts<'a> {
         Some(Visitor { id, status, level: infos.level, enabled_high: infos.enabled_high, identity })
     }
 
-    /// What Piwigo would write for an account that comes from elsewhere and has no row of `user_infos` yet.
+    /// The `user_infos` row that Piwigo would create for an account of an external user table that has none
+    /// yet.
     fn new_infos(&self, id: u32) -> Option<UserInfos> {
         if !self.gallery.external_authentification {
             return None;
@@ -272,7 +277,7 @@ mod tests {
         assert_eq!(nobody, Visitor::nobody(2, Identity::Guest), "no guest account");
     }
 
-    /// Whatever else the request brings, in whichever way.
+    /// The second factor counts more than any other evidence in the request.
     #[test]
     fn a_session_without_its_second_factor_is_a_guests() {
         let gallery = gallery("<?php");
@@ -313,7 +318,7 @@ mod tests {
             (Named { session: Some(5), key: api(1), ..named }, (1, Identity::ApiKey)),
         ];
         for (named, expected) in table {
-            // The cookie is signed for the webmaster only.
+            // Only the webmaster's cookie has a valid signature.
             let visitor = named.choose(&rows(), &gallery, |row| row.id == 1);
             assert_eq!((visitor.id, visitor.identity), expected, "{named:?}");
         }

@@ -1,5 +1,6 @@
-//! A target in, the rows of `images` that own its file out, with the albums they are in. MySQL compares paths
-//! without regard to case, accents and trailing spaces, so every row is compared again here, byte for byte.
+//! Turns a target into the rows of `images` that own its file, with the albums they are in. MySQL compares
+//! paths without regard to case, accents and trailing spaces, so this module compares every row again byte
+//! for byte.
 
 use super::companion::{self, Candidate, Pattern};
 use super::uri::{self, Owner, Part, Source, Target};
@@ -7,12 +8,13 @@ use crate::database::{Database, DatabaseError, ImageRow};
 use crate::piwigo::gallery::Gallery;
 use crate::piwigo::records::{Claim, Folder, Image, Ownership};
 
-/// Rows that are looked at for one file, at most; Piwigo makes one, and a handful share a representative.
+/// Most rows that are considered for one file. Piwigo creates one row; a few rows can share a representative.
 pub const MAX_CLAIMS: usize = 64;
 
 impl Image {
-    /// The file of which this row's derivatives are made, as a claim to it: the picture itself, or the
-    /// representative of what is none. `None`: Piwigo shows an icon, or the path is one that is never served.
+    /// The file from which Piwigo makes this row's derivatives, as a claim to it: the picture itself, or the
+    /// representative of a file that is no picture. `None` if Piwigo shows an icon instead, or if the path is
+    /// one that the gate never serves.
     pub fn source_picture(self, gallery: &Gallery) -> Option<Claim> {
         let (ownership, file) = if self.is_picture(&gallery.picture_extensions) {
             (Ownership::Original, self.path.clone())
@@ -24,10 +26,11 @@ impl Image {
         Some(Claim { ownership, file, image: self, name: None, cover_of: Vec::new() })
     }
 
-    /// The claim of this row to the file `source`, if it has one.
-    /// `formats`: the extensions of those of its formats that may be meant.
+    /// This row's claim to the file `source`, if the row owns it. `formats` holds the extensions of those of
+    /// the row's formats that the request may mean.
     fn claim(self, source: &Source, formats: &[String]) -> Option<Claim> {
-        // One leading `../` is a gallery beside the root, which shares its derivatives' names with the root.
+        // A row that begins with `../` belongs to a gallery beside the root; its derivatives have the same
+        // names as those of a path below the root.
         if self.path == source.path || self.path.strip_prefix("../") == Some(&source.path) {
             let file = self.path.clone();
             return Some(Claim {
@@ -57,14 +60,13 @@ impl Image {
     }
 }
 
-/// What a file of the root and its name may look like in `images.path` (docs/spec/piwigo.md §4.2): with `./`,
-/// bare where `upload_dir` has no dot, and with `../` where a derivative may belong to a gallery beside the
-/// root.
+/// The spellings of `path` in `images.path` (docs/spec/piwigo.md §4.2): with `./`, bare if `upload_dir` has
+/// no dot, and with `../` for a derivative, which may belong to a gallery beside the root.
 fn spellings_of(source: &Source, path: &str, of_derivative: bool) -> Vec<String> {
     if source.beside_the_root { vec![format!("../{path}")] } else { spellings(path, of_derivative) }
 }
 
-/// The same for a path below the root; `with_parent`: or perhaps beside it.
+/// The spellings of a path below the root; with `with_parent`, also of the same path beside the root.
 pub fn spellings(path: &str, with_parent: bool) -> Vec<String> {
     let mut spellings = vec![format!("./{path}"), path.to_owned()];
     if with_parent {
@@ -73,10 +75,10 @@ pub fn spellings(path: &str, with_parent: bool) -> Vec<String> {
     spellings
 }
 
-/// Finds the rows that own what `target` names; an icon has none.
+/// Finds the rows that own the file of `target`; an icon has none.
 ///
 /// # Errors
-/// When the database cannot be asked.
+/// If the database cannot be queried.
 pub async fn of_target(
     database: &Database,
     target: &Target,
@@ -89,12 +91,12 @@ pub async fn of_target(
             if candidates.is_empty() {
                 return find(database, source, false, gallery).await;
             }
-            // In the same round, so that an unknown file takes no longer.
+            // Both queries run in one round, so that the answer for an unknown file takes no longer.
             let (own, owners) = tokio::try_join!(
                 find(database, source, false, gallery),
                 find_owners(database, source, &candidates, gallery)
             )?;
-            // What has a row of its own is judged by that row alone.
+            // A file with a row of its own is judged by that row alone.
             Ok(if own.is_empty() { owners } else { own })
         }
         Target::Derivative { source, .. } => find(database, source, true, gallery).await,
@@ -103,9 +105,9 @@ pub async fn of_target(
     }
 }
 
-/// Finds the rows beside whose file `source` lies as a companion: films, sounds and documents, no pictures.
-/// Of several names that it could belong to only the longest counts: `film.en.vtt` is `film.en.mp4`'s if
-/// there is such a film, and then no longer `film.mp4`'s, which others may see.
+/// Finds the rows of films, sounds and documents (not pictures) that `source` is a companion of. If it could
+/// belong to several, only the longest name counts: `film.en.vtt` belongs to `film.en.mp4` if that exists,
+/// and then no longer to `film.mp4`, which other visitors may be allowed to see.
 async fn find_owners(
     database: &Database,
     source: &Source,
@@ -145,14 +147,14 @@ async fn find_owners(
     Ok(claims)
 }
 
-/// Where the request names a row beside the path, that row must be one of those that own it.
+/// Drops all claims if the request names a row beside the path and that row is not among them.
 fn keep_if_named(claims: &mut Vec<Claim>, source: &Source) {
     if source.row.is_some_and(|row| !claims.iter().any(|claim| claim.image.id == row)) {
         claims.clear();
     }
 }
 
-/// Finds the row that these numbers name, if the file is one that could be asked for by its path, too.
+/// Finds the row that the ids of an `action.php` request name, if the gate would also serve its file by path.
 async fn find_part(database: &Database, part: Part, gallery: &Gallery) -> Result<Vec<Claim>, DatabaseError> {
     let rows = match part {
         Part::Element(id) | Part::Representative(id) => database.images_by_id(id).await?,
@@ -184,11 +186,11 @@ async fn find_part(database: &Database, part: Part, gallery: &Gallery) -> Result
 
 /// Finds the rows that own `source`.
 ///
-/// For a derivative (`of_derivative`) only those rows count whose source picture the file is: an original
+/// For a derivative (`of_derivative`), only those rows count whose source picture the file is: an original
 /// that is a picture, or the representative of a file that is none.
 ///
 /// # Errors
-/// When the database cannot be asked.
+/// If the database cannot be queried.
 pub async fn find(
     database: &Database,
     source: &Source,
@@ -222,7 +224,7 @@ pub async fn find(
             claims.push(claim);
         }
     }
-    // `./x` and `../x` share the derivative's name; the row below the root owns it
+    // The derivatives of `./x` and `../x` have the same names; the row below the root owns them
     // (docs/spec/piwigo.md §4.6, step 5).
     if source.beside_the_root {
         claims.retain(|claim| claim.file.starts_with("../"));
@@ -247,7 +249,7 @@ async fn images_of_owner(
     }
 }
 
-/// Joins the rows, one per album and format, to one image each.
+/// Groups the rows, of which there is one per album and format, into one image each.
 fn group(rows: impl Iterator<Item = ImageRow>) -> Vec<(Image, Vec<String>)> {
     let mut images: Vec<(Image, Vec<String>)> = Vec::new();
     for row in rows {

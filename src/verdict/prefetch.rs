@@ -1,32 +1,31 @@
-//! What a session's last requests turned out to need: a guess, so that rights can be asked for in the same
-//! round as the session and the image. It says what to ask, never what the answer is, and it can only hasten
-//! a yes: before a no everything is asked that there is to ask, so that the time an answer takes does not
-//! tell whether a file exists.
+//! Remembers what a session's last requests needed, so that the gate can query rights in the same round as
+//! the session and the image. A guess only adds questions; it answers none. Before a denial the gate asks
+//! every question, so that the time that an answer takes does not reveal whether a file exists.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};
 
 use crate::bounded_map::Halves;
 
-/// Sessions that are remembered, at most: twice so many, each in about a hundred bytes.
+/// Sessions in each half of the map; at most twice this number are remembered, each in about a hundred bytes.
 const MAX_SESSIONS: usize = 4096;
 
-/// Albums that are remembered of a session, at most.
+/// Most albums remembered for one session.
 const MAX_ALBUMS: usize = 8;
 
-/// What one session's requests needed lately.
+/// What one session's last requests needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Guess {
-    /// The account that it named, if any.
+    /// The account that the session named, if any.
     pub user: Option<u32>,
-    /// Private albums on whose strength it was given files, in ascending order.
+    /// The private albums that opened files to it, in ascending order.
     pub albums: Vec<u32>,
 }
 
-/// The guesses at all sessions.
+/// The guesses for all sessions.
 #[derive(Debug)]
 pub struct Guesses {
-    /// Session ids are secrets, and long: their keyed hashes will do.
+    /// Session ids are secrets, and long, so the map holds keyed hashes of them.
     hasher: RandomState,
     sessions: Mutex<Halves<u64, Guess>>,
 }
@@ -38,13 +37,13 @@ impl Default for Guesses {
 }
 
 impl Guesses {
-    /// What the session in this row will probably need; the empty id is that of all who have no session.
+    /// What the session in this row will probably need. Requests without a session share the empty id.
     pub fn at(&self, session_row_id: &str) -> Option<Guess> {
         let key = self.hasher.hash_one(session_row_id);
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
     }
 
-    /// Remembers which account the session named, and the private album that opened a file to it, if one did.
+    /// Remembers the account that the session named, and the private album that opened a file to it, if any.
     pub fn learn(&self, session_row_id: &str, user: Option<u32>, album: Option<u32>) {
         let key = self.hasher.hash_one(session_row_id);
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);

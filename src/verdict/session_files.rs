@@ -1,7 +1,7 @@
-//! Sessions that PHP itself keeps, as files (`$conf['session_save_handler']` other than `db`): the request's
-//! cookie in, what the session says of its visitor out. Read-only, and no file but a session of PHP's is ever
-//! opened: the rules are those of PHP's own handler `files`, and there is no prefix made of the visitor's
-//! address (docs/spec/piwigo.md §2.1).
+//! Turns the request's cookie into what the PHP session says of its visitor, if PHP keeps sessions in files
+//! (`$conf['session_save_handler']` other than `db`). Read-only; it opens session files only, by the rules of
+//! PHP's own handler `files`. These session names have no prefix made of the visitor's address
+//! (docs/spec/piwigo.md §2.1).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
@@ -15,13 +15,13 @@ use rustix::fs::OFlags;
 
 use crate::piwigo::session::{self, SignIn, UnreadableSession};
 
-/// Largest session file, in bytes; Piwigo's are of some hundred.
+/// Largest session file, in bytes; Piwigo's have some hundred.
 const MAX_FILE: u64 = 1024 * 1024;
 
-/// Deepest tree of directories by the first characters of the id: PHP's `session.save_path = "N;/path"`.
+/// Most levels of directories named by the first characters of the id: PHP's `session.save_path = "N;/path"`.
 pub const MAX_DEPTH: usize = 5;
 
-/// PHP's `session.name` unless php.ini says otherwise.
+/// PHP's default for `session.name`.
 pub const DEFAULT_COOKIE: &str = "PHPSESSID";
 
 /// Where PHP keeps its sessions.
@@ -29,47 +29,47 @@ pub const DEFAULT_COOKIE: &str = "PHPSESSID";
 pub struct SessionFiles {
     /// The directory of PHP's `session.save_path`.
     pub directory: PathBuf,
-    /// Levels of directories below it.
+    /// Levels of directories below it, at most [`MAX_DEPTH`].
     pub depth: usize,
-    /// The cookie's name: PHP's `session.name`.
+    /// Name of the session cookie: PHP's `session.name`.
     pub cookie: String,
-    /// Age since the last use at which a session counts no more.
+    /// Time since its last use after which a session no longer counts.
     pub max_age: Option<Duration>,
-    /// It was said that a session could not be read.
+    /// The log already has the warning that a session cannot be read.
     was_unreadable: Arc<AtomicBool>,
 }
 
-/// Why a session's file signs nobody in, although it is there.
+/// Why an existing session file signs no user in.
 #[derive(Debug, thiserror::Error)]
 enum SessionFileError {
-    /// The system does not let the gate read it.
+    /// The gate may not read it.
     #[error("{0}; let the gate run as the user that the gallery's PHP runs as")]
     Unreadable(#[from] io::Error),
     /// A link, a directory, a pipe.
     #[error("it is no regular file")]
     NotAFile,
-    /// PHP would not read it either: anybody may have put it there.
+    /// It belongs to a user whom PHP would not trust either; any user may have created it.
     #[error(
         "it belongs to user {0}, who is neither the gate's user nor root nor the directory's owner; let the gate run \
          as the user that the gallery's PHP runs as"
     )]
     Strangers(u32),
-    /// More than any session holds.
+    /// It is larger than any session.
     #[error("it is larger than {MAX_FILE} bytes")]
     TooLarge,
-    /// Another encoding.
+    /// It is not in an encoding that the gate reads.
     #[error(transparent)]
     Data(#[from] UnreadableSession),
 }
 
 impl SessionFiles {
-    /// Sessions below `directory`, in trees of `depth` levels, named by the cookie `cookie`.
+    /// Sessions below `directory`, in `depth` levels of directories; the cookie `cookie` holds their ids.
     pub fn new(directory: PathBuf, depth: usize, cookie: String, max_age: Option<Duration>) -> Self {
         SessionFiles { directory, depth, cookie, max_age, was_unreadable: Arc::default() }
     }
 
-    /// What the request's session says of its visitor. Whatever is in the way makes a guest; the first time,
-    /// the log says so.
+    /// Reads what the request's session says of its visitor. Any error makes the visitor a guest; the first
+    /// one is logged.
     pub async fn sign_in(&self, cookie_header: &[u8]) -> SignIn {
         let path = session::session_id(cookie_header, &self.cookie).and_then(|id| self.path(&id));
         let Some(path) = path else { return SignIn::default() };
@@ -90,8 +90,8 @@ impl SessionFiles {
         }
     }
 
-    /// The file of a session's id, as PHP's `ps_files_path_create` builds its name. The id holds letters,
-    /// digits, commas and dashes only: no part of it can lead elsewhere.
+    /// The file of a session id, named as PHP's `ps_files_path_create` names it. The id holds only letters,
+    /// digits, commas and dashes, so it cannot lead out of the directory.
     fn path(&self, id: &str) -> Option<PathBuf> {
         let mut path = self.directory.clone();
         for place in 0..self.depth {
@@ -102,20 +102,20 @@ impl SessionFiles {
     }
 }
 
-/// Reads one session. A file that is not there is no session, and no error: it was signed out. One that is
-/// too old signs nobody in, but an unfinished sign-in stays one: the age is the gate's rule and not Piwigo's.
+/// Reads one session. A missing file is no error: the user has signed out. A session that is too old signs no
+/// user in, but an unfinished sign-in remains unfinished: the age is the gate's rule, not Piwigo's.
 fn read(path: &Path, directory: &Path, max_age: Option<Duration>) -> Result<SignIn, SessionFileError> {
     let Some(file) = open(path, directory)? else { return Ok(SignIn::default()) };
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(SessionFileError::NotAFile);
     }
-    // Directories of sessions are often writable for everybody: who owns a file is all that vouches for it.
+    // Many session directories are writable for every user, so only a file's owner shows that PHP wrote it.
     let trusted = [0, rustix::process::geteuid().as_raw()];
     if !trusted.contains(&metadata.uid()) && metadata.uid() != fs::metadata(directory)?.uid() {
         return Err(SessionFileError::Strangers(metadata.uid()));
     }
-    // PHP touches the file at the end of each request; a time in the future is no age.
+    // PHP touches the file at the end of each request. A time in the future counts as age zero.
     let age = SystemTime::now().duration_since(metadata.modified()?).unwrap_or_default();
     let mut data = Vec::new();
     file.take(MAX_FILE + 1).read_to_end(&mut data)?;
@@ -127,12 +127,12 @@ fn read(path: &Path, directory: &Path, max_age: Option<Duration>) -> Result<Sign
     Ok(SignIn { user: sign_in.user.filter(|_| !is_too_old), ..sign_in })
 }
 
-/// Opens a file that is no link, without waiting for a pipe's other end.
+/// Opens a session file; does not follow a link and does not wait for a pipe's other end.
 fn open(path: &Path, directory: &Path) -> Result<Option<File>, SessionFileError> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
     match OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path) {
         Ok(file) => Ok(Some(file)),
-        // With the directory missing, nothing at all can be read: that is worth a word.
+        // A missing directory is an error: the gate could read no session at all.
         Err(error) if error.kind() == io::ErrorKind::NotFound && directory.is_dir() => Ok(None),
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
             Err(SessionFileError::NotAFile)
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(outcome(), "none");
         fs::rename(&real, &path).unwrap();
         assert_eq!(outcome(), "user");
-        // Another user's file can only be made by root.
+        // Only root can create another user's file.
         if rustix::process::geteuid().is_root() {
             fs::set_permissions(directory, fs::Permissions::from_mode(0o1733)).unwrap();
             chown(&path, Some(65534), None).unwrap();

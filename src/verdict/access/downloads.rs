@@ -1,14 +1,14 @@
-//! The lock of Piwigo's plugin Download Permissions: an image and a visitor in, whether an album lets its
-//! originals be downloaded out. Pure.
+//! The rule of Piwigo's plugin Download Permissions: turns an image and a visitor into whether an album
+//! allows downloads of the original. Pure.
 
 use super::is_open;
 use crate::piwigo::records::Image;
 use crate::piwigo::visitor::Visitor;
 
-/// The rule of the plugin Download Permissions, which takes the right to originals away in `action.php` and
-/// on the picture's page: one album that is open to the visitor and allows downloads is enough (Piwigo:
-/// `download_permissions`, `dlperms_is_photo_downloadable`). Pages then name the original in no way, so that
-/// the rule holds for each of its addresses.
+/// Whether an album that is open to the visitor allows downloads of the image; one such album is enough
+/// (Piwigo: `download_permissions`, `dlperms_is_photo_downloadable`). The plugin enforces this in
+/// `action.php` and on the picture's page. Without the right, Piwigo's pages link to no original, so the gate
+/// applies the rule to every URL of an original.
 pub(super) fn is_downloadable(image: &Image, visitor: &Visitor) -> bool {
     image.albums.iter().any(|&album| album.downloadable && is_open(album, visitor))
 }
@@ -21,7 +21,7 @@ mod tests {
     use crate::piwigo::sizes::name::Kind;
     use crate::piwigo::visitor::{Identity, Status, Visitor};
 
-    /// By the plugin Download Permissions.
+    /// The rule of the plugin Download Permissions.
     #[test]
     fn originals_come_only_from_an_open_album_that_allows_downloads() {
         const LOW: Visitor = Visitor {
@@ -58,8 +58,8 @@ mod tests {
             };
             assert_eq!(got, expected, "{visitor:?} {albums:?}");
         }
-        // Only what needs the right to originals: not resized pictures, films, posters and pictures that
-        // pages show as they are.
+        // The rule applies only to files that need the right to originals. It does not apply to resized
+        // pictures, films, posters and originals that pages show as they are.
         let everybody = Policy { formats_need_high: false, ..STRICT };
         let of = |path: &str, ownership| claim(path, 0, &[shut(public)], ownership);
         let mut small = of("upload/a.jpg", Ownership::Original);

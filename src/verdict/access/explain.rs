@@ -1,5 +1,5 @@
-//! The same decision as [`decide`](super::decide), told rule by rule: for `check`, which explains a verdict
-//! to an administrator. A test asks both about random visitors, rows and policies: they never differ.
+//! Explains the decision of [`decide`](super::decide) rule by rule, so that `check` can show it to an
+//! administrator. A property test compares both on random visitors, rows and policies.
 
 use super::{
     Admins, Denial, GalleryState, Grant, Policy, Verdict, downloads::is_downloadable, needs_high,
@@ -9,44 +9,45 @@ use crate::piwigo::records::{Album, Claim};
 use crate::piwigo::sizes::name::Kind;
 use crate::piwigo::visitor::Visitor;
 
-/// Every rule that bears on a verdict, with what it says.
+/// The outcome of every rule that affects a verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
     /// The gallery is locked for this visitor.
     pub locked_out: bool,
-    /// Why somebody who has signed in is judged as a guest, in words.
+    /// Why a signed-in user is judged as a guest, as a phrase.
     pub why_guest: Option<&'static str>,
-    /// The visitor's status may see something at all.
+    /// The visitor's status may see anything at all.
     pub may_enter: bool,
     /// Each row that owns the file.
     pub claims: Vec<ClaimRules>,
 }
 
-/// What the rules say of one row.
+/// The outcome of every rule for one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimRules {
-    /// The visitor is an administrator, who sees every record; no other rule is asked.
+    /// The visitor is an administrator who may see every record; no other rule applies.
     pub administrator: bool,
-    /// The image's albums.
+    /// The rule for each album that the image is in, by album id.
     pub albums: Vec<(u32, AlbumRule)>,
-    /// The albums whose cover it is, where that counts (policy `covers`, resized pictures).
+    /// The rule for each album whose cover the image is, by album id. Empty unless the policy `covers` is on
+    /// and the request is for a resized picture that may be shown as a cover.
     pub covers: Vec<(u32, AlbumRule)>,
     /// The image's level.
     pub level: u32,
-    /// The level is not above the visitor's.
+    /// The image's level is at most the visitor's.
     pub level_passes: bool,
-    /// The right to originals.
+    /// Whether the right to originals is needed and held.
     pub high: HighRule,
 }
 
-/// Why an album opens or not.
+/// Why an album is open or closed to a visitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlbumRule {
     /// It is public.
     Public,
     /// It is private and granted to the visitor, or to one of the visitor's groups.
     Granted,
-    /// It is locked, but the visitor is an administrator; else as public or granted.
+    /// It is locked, but the visitor is an administrator; it is also public or granted.
     LockedButAdmin,
     /// It is private and not granted to the visitor.
     Private,
@@ -54,16 +55,16 @@ pub enum AlbumRule {
     Locked,
 }
 
-/// What the right to originals has to do with it.
+/// Whether a file needs the right to originals, and whether the visitor has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HighRule {
-    /// This file needs no such right.
+    /// This file does not need the right.
     NotNeeded,
-    /// It is needed, and the visitor has it.
+    /// The file needs the right, and the visitor has it.
     Held,
-    /// It is needed, and the visitor has it not.
+    /// The file needs the right, and the visitor does not have it.
     Lacking,
-    /// The visitor has it, but no album that opens the image allows downloads.
+    /// The visitor has the right, but no album that is open to the visitor allows downloads.
     NotDownloadable,
 }
 
@@ -78,17 +79,17 @@ impl AlbumRule {
         }
     }
 
-    /// Whether the album opens what is in it.
+    /// Whether the album makes its images visible to the visitor.
     pub fn opens(self) -> bool {
         matches!(self, AlbumRule::Public | AlbumRule::Granted | AlbumRule::LockedButAdmin)
     }
 }
 
 impl ClaimRules {
-    /// What follows for this row alone.
+    /// The verdict for this row alone.
     ///
     /// # Errors
-    /// The first rule that is not passed.
+    /// The first rule that the visitor fails.
     pub fn outcome(&self) -> Result<Grant, Denial> {
         let opening =
             |albums: &[(u32, AlbumRule)]| albums.iter().find(|(_, rule)| rule.opens()).map(|(id, _)| *id);
@@ -113,7 +114,7 @@ impl ClaimRules {
 }
 
 impl Explanation {
-    /// What follows from the rules as they are told here.
+    /// The verdict that follows from these rules.
     pub fn verdict(&self) -> Verdict {
         if self.locked_out {
             return Verdict::GalleryLocked;
@@ -133,7 +134,7 @@ impl Explanation {
     }
 }
 
-/// Tells every rule that [`decide`](super::decide) goes by; same arguments.
+/// Returns the outcome of every rule that [`decide`](super::decide) applies, for the same arguments.
 pub fn explain(
     visitor: &Visitor,
     claims: &[Claim],

@@ -1,6 +1,6 @@
-//! The only place that decides. A visitor, the rows that own the requested file, and the gallery's state in;
-//! a [`Verdict`] with its reason out. Pure, and meant to be checked against docs/spec/piwigo.md §3.2 and §5.1
-//! by someone who has never seen Rust.
+//! The only code that decides: turns a visitor, the rows that own the requested file and the gallery's state
+//! into a [`Verdict`] with its reason. Pure, and written so that a reader who does not know Rust can check it
+//! against docs/spec/piwigo.md §3.2 and §5.1.
 
 mod downloads;
 mod explain;
@@ -15,15 +15,16 @@ use crate::piwigo::sizes::name::Kind;
 use crate::piwigo::sizes::stored::DerivativeConfig;
 use crate::piwigo::visitor::Visitor;
 
-/// What an administrator of the gallery may choose about the rules (docs/design.md §4).
+/// The rules that the gallery's administrator can choose (docs/design.md §4).
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Whether admins and webmasters see every file that has a record (`all`) or are judged like anybody
-    /// (`strict`).
+    /// Whether admins and webmasters see every file that has a record (`all`) or are judged like other
+    /// visitors (`strict`).
     pub admins: Admins,
     /// Whether RAW and other formats need the right to originals.
     pub formats_need_high: bool,
-    /// Whether who may see an album may see the resized pictures of its cover, wherever that lies.
+    /// Whether a visitor who may see an album may also see the resized pictures of its cover, whatever albums
+    /// the cover itself is in.
     pub covers: bool,
 }
 
@@ -31,13 +32,13 @@ pub struct Policy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Admins {
-    /// Status admin or webmaster: every file that has a record.
+    /// A visitor with status admin or webmaster gets every file that has a record.
     All,
-    /// Exactly what `action.php` answers them without a token.
+    /// Admins and webmasters get what `action.php` gives them when they send no token.
     Strict,
 }
 
-/// The gallery's own state, as far as it opens or closes doors.
+/// The gallery's settings that affect a verdict.
 #[derive(Clone, Debug)]
 pub struct GalleryState<'a> {
     /// `gallery_locked` in the config table.
@@ -51,7 +52,8 @@ pub struct GalleryState<'a> {
 }
 
 impl Gallery {
-    /// What a verdict depends on beside visitor and image; `locked` is read anew for each request.
+    /// The state that a verdict depends on, apart from visitor and image. The caller reads `locked` anew for
+    /// each request.
     pub fn state(&self, locked: bool) -> GalleryState<'_> {
         GalleryState {
             locked,
@@ -62,10 +64,10 @@ impl Gallery {
     }
 }
 
-/// The answer. Only [`Verdict::Allow`] leads to bytes.
+/// The decision. The gate sends a file only on [`Verdict::Allow`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The visitor may have the file, on the strength of the claim with this index.
+    /// The visitor may have the file because of the claim with this index.
     Allow {
         /// Index into the claims.
         claim: usize,
@@ -74,7 +76,7 @@ pub enum Verdict {
     },
     /// The visitor may not.
     DenyWith(Denial),
-    /// Nobody but admins gets anything now.
+    /// The gallery is locked, and the visitor is no administrator.
     GalleryLocked,
 }
 
@@ -89,7 +91,8 @@ pub enum Grant {
     Cover(u32),
 }
 
-/// Why it is not. Kept from the visitor: every denial is answered alike.
+/// Why a file is closed to a visitor. The visitor does not learn the reason: every denial gets the same
+/// answer. Ordered: the greatest denial among several claims is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Denial {
     /// No row owns such a file.
@@ -98,24 +101,23 @@ pub enum Denial {
     /// `guest_access` is off and the visitor is not signed in, or the account has no usable status.
     #[error("the visitor's status may see nothing")]
     NoAccess,
-    /// None of the image's albums is open to the visitor (or it is in none).
+    /// The image is in no album that is open to the visitor.
     #[error("none of the image's albums is open to the visitor")]
     Album,
     /// The image's privacy level is above the visitor's.
     #[error("the image's level is above the visitor's")]
     Level,
-    /// The visitor may see the picture but has no right to originals (`enabled_high`).
+    /// The visitor may see the picture but lacks the right to originals (`enabled_high`).
     #[error("the visitor has no right to originals")]
     High,
-    /// The visitor has that right, but none of the albums that open the image lets its originals be
-    /// downloaded.
+    /// The visitor has that right, but no album that is open to the visitor allows downloads of the image.
     #[error("none of the image's albums that are open to the visitor allows downloads (column downloadable)")]
     NotDownloadable,
 }
 
-/// Decides whether `visitor` may have the file that each of `claims` says it owns, in the form `derivative`
-/// (or as it is, if `None`). One claim that passes every test by itself is enough: several rows may share a
-/// file (docs/spec/piwigo.md §4.7).
+/// Decides whether `visitor` may have the file that each of `claims` owns, as the derivative `derivative`, or
+/// unchanged if that is `None`. One claim that passes every rule by itself is enough, because several rows
+/// may share a file (docs/spec/piwigo.md §4.7).
 pub fn decide(
     visitor: &Visitor,
     claims: &[Claim],
@@ -165,7 +167,7 @@ fn judge(
     Ok(grant)
 }
 
-/// The album that opens the image to the visitor, or else the one whose cover it is.
+/// The album that opens the image to the visitor: one that the image is in, or else one whose cover it is.
 fn opening(
     visitor: &Visitor,
     claim: &Claim,
@@ -180,8 +182,9 @@ fn opening(
     })
 }
 
-/// Piwigo shows an album's cover without regard to the albums that the cover lies in
-/// (docs/spec/piwigo.md §3.6). Resized pictures only, and none that is the source in another guise.
+/// Whether this file may be opened as an album's cover. Piwigo shows a cover whatever albums the cover itself
+/// is in (docs/spec/piwigo.md §3.6). The rule covers only resized pictures, and none that shows the whole
+/// source.
 fn shows_covers(
     claim: &Claim,
     derivative: Option<Kind>,
@@ -196,14 +199,15 @@ fn shows_covers(
         })
 }
 
-/// Each album is judged by its own row: Piwigo inherits nothing when it checks (docs/spec/piwigo.md §3.1).
+/// Whether one album is open to the visitor. Each album is judged by its own row, because Piwigo inherits
+/// nothing when it checks (docs/spec/piwigo.md §3.1).
 fn is_open(album: Album, visitor: &Visitor) -> bool {
     (!album.private || album.granted) && (!album.locked || visitor.status.is_admin())
 }
 
-/// Whether this format is the better version of a film that the plugin `VideoJS` plays beside it: `x.hd.mp4`
-/// of `x.mp4`. The film itself, as the original of what is no picture, needs no right to originals; nor does
-/// this one.
+/// Whether this format is the better version of a film that the plugin `VideoJS` plays instead of it, such as
+/// `x.hd.mp4` for `x.mp4`. The film is not a picture, so its original needs no right to originals; neither
+/// does this version.
 fn is_hd_version(claim: &Claim, gallery: &GalleryState<'_>) -> bool {
     let original = claim.image.path.rsplit_once('.').map(|(_, extension)| extension);
     !claim.image.is_picture(gallery.picture_extensions)
@@ -220,7 +224,8 @@ fn needs_high(claim: &Claim, derivative: Option<Kind>, gallery: &GalleryState<'_
         Ownership::Format => policy.formats_need_high && !is_hd_version(claim, gallery),
         Ownership::Original if !image.is_picture(gallery.picture_extensions) => false,
         Ownership::Original => {
-            // A derivative that Piwigo would answer with the source itself is the source.
+            // Piwigo answers some derivatives with the source itself; such a derivative needs the right that
+            // the source needs.
             let is_the_source = derivative.is_none_or(|kind| {
                 is_same_as_source(kind, image, gallery) || is_as_large_as_source(kind, image, gallery)
             });
@@ -229,7 +234,8 @@ fn needs_high(claim: &Claim, derivative: Option<Kind>, gallery: &GalleryState<'_
     }
 }
 
-/// Whether a derivative of this type would be the source itself: small enough, upright and without watermark.
+/// Whether a derivative of this type is the source itself, because the source is small enough, upright and
+/// gets no watermark.
 pub fn is_same_as_source(kind: Kind, image: &Image, gallery: &GalleryState<'_>) -> bool {
     let watermark = &gallery.derivatives.watermark;
     gallery.derivatives.params(kind).is_some_and(|params| {
@@ -237,16 +243,16 @@ pub fn is_same_as_source(kind: Kind, image: &Image, gallery: &GalleryState<'_>) 
     })
 }
 
-/// Whether a custom size would be all the pixels of the original, turned or marked
-/// (docs/spec/piwigo.md §5.4): it makes the picture no smaller, and no named size shows it as large. Named
-/// sizes are Piwigo's to give to everybody.
+/// Whether a custom size holds all the pixels of the original, possibly turned or watermarked
+/// (docs/spec/piwigo.md §5.4): it does not make the picture smaller, and no enabled named size shows the
+/// picture as large. Named sizes do not count, because Piwigo shows them to every visitor.
 fn is_as_large_as_source(kind: Kind, image: &Image, gallery: &GalleryState<'_>) -> bool {
     let Some(params) = gallery.derivatives.params(kind).filter(|_| matches!(kind, Kind::Custom(_))) else {
         return false;
     };
     let on_its_side = image.rotation.is_some_and(|rotation| !rotation.is_multiple_of(2));
-    // Nobody knows how large it is: only a size that no page goes beyond is certainly no more than pages
-    // show.
+    // If the record has no dimensions, the size counts as the original unless an enabled named size is at
+    // least as large.
     let shown = match (image.width, image.height) {
         (Some(width), Some(height)) => {
             let size = if on_its_side { (height, width) } else { (width, height) };
@@ -260,8 +266,8 @@ fn is_as_large_as_source(kind: Kind, image: &Image, gallery: &GalleryState<'_>) 
     !gallery.derivatives.enabled.iter().any(|named| named.sizing.is_identity(shown))
 }
 
-/// For a small picture the page's own `<img>` is the original, for visitors without the right to originals
-/// too.
+/// Whether Piwigo's page shows the original itself, as it does for a small picture, also to visitors without
+/// the right to originals.
 fn a_page_shows_the_original(image: &Image, gallery: &GalleryState<'_>) -> bool {
     gallery.derivatives.any_size_is_source(image.width, image.height, image.rotation)
 }
@@ -329,8 +335,8 @@ mod tests {
         matches!(verdict, Verdict::Allow { .. })
     }
 
-    /// docs/spec/piwigo.md §3.3: rows are visitors, columns are images 1 to 7; `adm` and `webmaster` as
-    /// without a token.
+    /// docs/spec/piwigo.md §3.3: rows are visitors, columns are images 1 to 7; `adm` and `webmaster` send no
+    /// token.
     #[test]
     fn the_worked_example() {
         const PUBLIC: u32 = 1;
@@ -409,7 +415,8 @@ mod tests {
         assert!(opens(decide_with(&visitor(Status::Generic, 0, true), &claims, None, false, false, &ALL)));
     }
 
-    /// docs/spec/piwigo.md §5.1: which originals a visitor without the right to originals gets all the same.
+    /// docs/spec/piwigo.md §5.1: the originals that a visitor without the right to originals gets
+    /// nevertheless.
     #[test]
     fn originals_without_enabled_high() {
         let table = [
@@ -467,7 +474,7 @@ mod tests {
             ("upload/a.mp4", "upload/pwg_format/a.hd.mp4", &public, true),
             ("upload/a.WebM", "upload/pwg_format/a.hd.WebM", &public, true),
             ("upload/a.mp4", "upload/pwg_format/a.hd.mp4", &hidden, false),
-            // Another format of the film, and one of a picture.
+            // Other formats of a film, and formats of a picture.
             ("upload/a.mp4", "upload/pwg_format/a.hd.webm", &public, false),
             ("upload/a.mp4", "upload/pwg_format/a.mp4", &public, false),
             ("upload/a.mp4", "upload/pwg_format/a.uhd.mp4", &public, false),
@@ -502,7 +509,8 @@ mod tests {
         }
     }
 
-    /// docs/spec/piwigo.md §5.4: turned, marked or of unknown size, it is still the original.
+    /// docs/spec/piwigo.md §5.4: a custom size with all the pixels of the original needs the right to
+    /// originals, also if it is turned, watermarked or of unknown dimensions.
     #[test]
     fn no_custom_size_shows_the_whole_original_without_the_right() {
         let size = |key| CustomSize::from_key(key).unwrap();
@@ -566,7 +574,7 @@ mod tests {
             ("a.mp4", Original, None, open, 0, Some(3000), &covers, album_denied),
             ("a.mp4", Representative, None, open, 0, Some(3000), &covers, album_denied),
             ("a.jpg", Format, None, open, 0, Some(3000), &covers, album_denied),
-            // Small: its thumb is the original itself.
+            // The picture is so small that its thumb is the original itself.
             ("a.jpg", Original, thumb, open, 0, Some(10), &covers, album_denied),
             ("a.jpg", Original, custom, open, 0, Some(3000), &covers, album_denied),
         ];

@@ -1,9 +1,9 @@
-//! A raw `REQUEST_URI` in, the one file it names out, or a reason to refuse (docs/spec/piwigo.md §4.6). Pure:
-//! no file and no database is asked here, and no path in a [`Target`] is ever handed to the web server; it
-//! only finds rows.
+//! Turns a raw `REQUEST_URI` into the one file that it names, or a reason to refuse (docs/spec/piwigo.md
+//! §4.6). Pure: it reads no file and queries no database. A path in a [`Target`] only finds rows; the gate
+//! never hands it to the web server.
 //!
-//! Every server passes `REQUEST_URI` raw, so only spellings that are already canonical pass: what is judged
-//! here and what the server would serve for the same request are then the same file (docs/design.md §5).
+//! Every server passes `REQUEST_URI` raw, so the gate accepts only canonical spellings: then the gate judges
+//! the same file that the server would serve for the request (docs/design.md §5).
 
 mod script;
 
@@ -13,37 +13,37 @@ use crate::piwigo::records::Folder;
 use crate::piwigo::sizes::name::{self, Kind, NotADerivative};
 use crate::piwigo::sizes::stored::DerivativeConfig;
 
-/// Longest path that can be a row of `images`, in bytes: the column holds 255 characters of up to 4 bytes.
+/// Longest path that a row of `images` can hold, in bytes: the column holds 255 characters of up to 4 bytes.
 pub const MAX_PATH: usize = 1024;
 
 /// The file that a request names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// An original, a representative or a format: which of them, the rows say.
+    /// An original, a representative or a format; the rows tell which.
     File(Source),
     /// A resized picture of a source.
     Derivative {
-        /// The picture it is made from.
+        /// The picture that it is made from.
         source: Source,
         /// Its type.
         kind: Kind,
     },
-    /// A picture of a file type, the same for everybody.
+    /// The icon of a file type, which is the same for every visitor.
     Icon(Icon),
-    /// A file named by numbers: `action.php`.
+    /// A file that `action.php` names by ids.
     Record(Record),
 }
 
-/// What a request for `action.php` asks for (docs/spec/piwigo.md §5.2).
+/// The file that a request for `action.php` asks for (docs/spec/piwigo.md §5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
     /// Which file of which row.
     pub part: Part,
-    /// `download`: to be saved, not shown.
+    /// The query has `download`: the browser saves the file instead of showing it.
     pub download: bool,
 }
 
-/// A file of a row, by numbers.
+/// A file of a row, named by ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// `id=N&part=e`: the original of this row of `images`.
@@ -54,22 +54,22 @@ pub enum Part {
     Format {
         /// `image_format.format_id`.
         format: u32,
-        /// `id=N`, if the request says it, too: the format must be that row's.
+        /// `id=N`, if the request has it; the format must then belong to that row.
         image: Option<u32>,
     },
 }
 
-/// A path below the gallery's root, in the three ways in which a row of `images` can own it.
+/// A path below the gallery's root, with the three ways in which a row of `images` can own it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// The path without `./`, byte for byte what `images.path` must hold behind its `./`.
+    /// The path without `./`; `images.path` must hold exactly these bytes after its `./`.
     pub path: String,
-    /// The rows that own it by its stem, if it lies in one of Piwigo's own folders: one reading of its name,
-    /// or two where the extension of a format may have a dot in it (`hd.mp4`).
+    /// The owners by folder and stem, if the path lies in one of Piwigo's own folders. There are two where
+    /// the extension of a format may contain a dot (`hd.mp4`).
     pub owners: Vec<Owner>,
-    /// A row that the request names beside the path: one of those that own it, or else nothing is found.
+    /// The row that the request names beside the path. If it does not own the path, no row is found.
     pub row: Option<u32>,
-    /// The path is relative to the root's parent: only rows that begin with `../` own it.
+    /// The path is relative to the root's parent; only rows that begin with `../` can own it.
     pub beside_the_root: bool,
 }
 
@@ -78,15 +78,15 @@ pub struct Source {
 pub struct Owner {
     /// `pwg_representative` or `pwg_format`.
     pub folder: Folder,
-    /// The directory of the owning row's file, without `./` and without trailing slash; may be empty.
+    /// The directory of the owning row's file, without `./` and trailing slash; may be empty.
     pub directory: String,
     /// The owning file's name without its extension.
     pub stem: String,
-    /// The extension of this file: the row's `representative_ext`, or its format's `ext`.
+    /// The extension of this file: the owner's `representative_ext`, or the `ext` of one of its formats.
     pub extension: String,
 }
 
-/// A derivative of a file-type icon: `themes/default/icon/mimetypes/pdf.png` as a thumb, say.
+/// A derivative of a file-type icon, such as the thumb of `themes/default/icon/mimetypes/pdf.png`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Icon {
     /// The icon itself, relative to the root.
@@ -95,19 +95,20 @@ pub struct Icon {
     pub kind: Kind,
 }
 
-/// Why a URI names no file that could be served. All are answered alike; the reason is for logs and `check`.
+/// Why a URI names no file that the gate could serve. All of them get the same answer; the reason is for logs
+/// and `check`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadUri {
-    /// Not exactly one canonical spelling of one path.
+    /// It is not the canonical spelling of one path.
     #[error("the path is not canonical")]
     Path,
-    /// Outside the gallery's `url_prefix`.
+    /// It is outside the gallery's `url_prefix`.
     #[error("the path is outside the gallery")]
     Outside,
-    /// A place below the root that never holds a picture.
+    /// It is in a folder below the root that never holds pictures.
     #[error("nothing below this folder is ever served by the gate")]
     Private,
-    /// A file type that a web server might run.
+    /// It has a file type that a web server might run.
     #[error("a name that ends as a program's does is never served")]
     Script,
     /// A derivative's name without an extension.
@@ -116,24 +117,24 @@ pub enum BadUri {
     /// A derivative's name without `-`.
     #[error("the derivative's name has no size token")]
     NoDash,
-    /// A size token that is unknown, disabled, not canonical or not registered.
+    /// The size token is unknown, disabled, not canonical or not registered.
     #[error("the derivative's size is unknown, disabled or not registered")]
     Token,
-    /// More than one file named in one request.
+    /// The request names more than one file.
     #[error("the request names more than one file")]
     Ambiguous,
-    /// `action.php` without an id and part, or a format, that could exist.
+    /// A request for `action.php` lacks an id and a part, or a format.
     #[error("action.php without a number of a photo and a part, or of a format")]
     Record,
 }
 
 impl Target {
-    /// Reads `uri`.
+    /// Reads a raw `REQUEST_URI`.
     ///
     /// # Errors
-    /// A [`BadUri`] for anything but one canonical spelling of one path that a row could own.
+    /// A [`BadUri`] unless `uri` is the canonical spelling of one path that a row could own.
     pub fn read(uri: &[u8], layout: &Layout, derivatives: &DerivativeConfig) -> Result<Self, BadUri> {
-        // nginx leaves `#…` in REQUEST_URI but cuts it off the file it serves.
+        // nginx leaves `#…` in REQUEST_URI but cuts it off the path that it serves.
         if uri.contains(&b'#') {
             return Err(BadUri::Path);
         }
@@ -167,7 +168,7 @@ impl Target {
         Self::named(path, layout, derivatives)
     }
 
-    /// What a path below the root names.
+    /// Reads a path below the root.
     fn named(path: &str, layout: &Layout, derivatives: &DerivativeConfig) -> Result<Self, BadUri> {
         canonical(path)?;
         if let Some(name) = path.strip_prefix(&layout.derivative_dir) {
@@ -184,7 +185,7 @@ impl Target {
         self
     }
 
-    /// The size asked for, if it is not the file as it is.
+    /// The requested size; `None` for a file that is not resized.
     pub fn kind(&self) -> Option<Kind> {
         match self {
             Target::Derivative { kind, .. } => Some(*kind),
@@ -192,9 +193,9 @@ impl Target {
         }
     }
 
-    /// Whether the URL's path is not the file's own (`i.php?/…`, `action.php?…`, the forms of
-    /// piwigo-privacy): an authorizer cannot answer that, because the server would serve what it maps the
-    /// path to.
+    /// Whether the URL's path differs from the file's (`i.php?/…`, `action.php?…`, the forms of
+    /// piwigo-privacy). An authorizer cannot answer such a request, because the web server would serve the
+    /// file that it maps the path to.
     pub fn is_script_form(uri: &[u8], layout: &Layout) -> bool {
         let path = uri.split(|&byte| byte == b'?').next().unwrap_or_default();
         decode_once(path).ok().is_some_and(|path| {
@@ -229,8 +230,8 @@ fn derivative(requested: &str, layout: &Layout, derivatives: &DerivativeConfig) 
     Ok(Target::Derivative { source: file(&source, layout)?, kind })
 }
 
-/// `themes/<theme>/icon/mimetypes/<type>.png` and the like: the only files without a row that are ever
-/// served.
+/// Whether the path has the form `themes/<theme>/icon/mimetypes/<type>.png`. Such icons are the only files
+/// without a row that the gate serves.
 fn is_mime_icon(path: &str) -> bool {
     let word = |text: &str| {
         !text.is_empty()
@@ -242,16 +243,16 @@ fn is_mime_icon(path: &str) -> bool {
     word(owner) && word(stem) && matches!(extension, "png" | "gif" | "jpg" | "svg")
 }
 
-/// Folders of Piwigo's own code and secrets: no row below them is believed, whatever the table says.
+/// Folders of Piwigo's own code and secrets; the gate serves no file below them, whatever a row says.
 const NEVER_PICTURES: [&str; 9] =
     ["local", "include", "admin", "install", "language", "plugins", "themes", "template-extension", "tools"];
 
-/// The rule for every file, whether a request names it or only a row does (`path`: relative to the root,
-/// without `./`).
+/// The rule for every path, whether a request or only a row names it. `path` is relative to the root, without
+/// `./`.
 ///
 /// # Errors
-/// A [`BadUri`] for a path that is not canonical (`http://…`, absolute, `../…`), a private folder or a
-/// script.
+/// A [`BadUri`] for a path that is not canonical (`http://…`, absolute, `../…`), lies in a private folder or
+/// names a program.
 pub fn servable(path: &str, layout: &Layout) -> Result<Source, BadUri> {
     if path.bytes().any(is_forbidden) {
         return Err(BadUri::Path);
@@ -287,7 +288,7 @@ fn owners(directory: &str, file_name: &str) -> Vec<Owner> {
         _ => return Vec::new(),
     };
     let Some(last_dot) = file_name.rfind('.') else { return Vec::new() };
-    // The plugin VideoJS names a video's better version by the format `hd.mp4`.
+    // The plugin VideoJS stores the better version of a video as the format `hd.mp4`.
     let dot_before = match folder {
         Folder::Format => file_name[..last_dot].rfind('.').filter(|&at| at > 0 && at + 1 < last_dot),
         Folder::Representative => None,
@@ -301,7 +302,8 @@ fn owners(directory: &str, file_name: &str) -> Vec<Owner> {
     std::iter::once(last_dot).chain(dot_before).map(owner).collect()
 }
 
-/// Percent-decodes a raw path once. An encoded slash is refused: servers disagree on whether it separates.
+/// Percent-decodes a raw path once. An encoded slash is refused, because servers disagree on whether it
+/// separates segments.
 fn decode_once(raw: &[u8]) -> Result<String, BadUri> {
     if raw.first() != Some(&b'/') {
         return Err(BadUri::Path);
@@ -334,12 +336,12 @@ fn decode(raw: &[u8]) -> Result<String, BadUri> {
     String::from_utf8(bytes).map_err(|_| BadUri::Path)
 }
 
-/// Bytes that no path may hold.
+/// Whether no path may contain this byte.
 fn is_forbidden(byte: u8) -> bool {
     byte < 0x20 || byte == 0x7f || byte == b'\\'
 }
 
-/// A path below the root that is already in its one canonical spelling.
+/// Accepts a path below the root only in its canonical spelling.
 fn canonical(path: &str) -> Result<(), BadUri> {
     let plain = |segment: &str| !segment.is_empty() && !segment.starts_with('.');
     if path.len() <= MAX_PATH && path.split('/').all(plain) { Ok(()) } else { Err(BadUri::Path) }
@@ -504,7 +506,7 @@ mod tests {
             ("upload/a.php.", false),
             ("upload/a.php ", false),
             ("upload/a.php .", false),
-            // Whether this server could run it is known where it is told of it.
+            // Whether the web server could run such a file is checked later, with the server's own rules.
             ("upload/a.php.jpg", true),
             ("upload/allegro.pl.jpg", true),
             ("local/config/database.inc.php", false),

@@ -1,5 +1,5 @@
-//! Addresses that name a file by a script: `i.php`, `action.php`, and the links that the plugin
-//! piwigo-privacy has put into pages. One request names one file: a second path or a doubled parameter is
+//! Reads URLs that name a file by a script: `i.php`, `action.php`, and the links that the plugin
+//! piwigo-privacy puts into pages. One request names one file: a second path or a repeated parameter is
 //! refused.
 
 use super::{BadUri, Part, Record, Target, canonical, decode, decode_once};
@@ -9,8 +9,8 @@ pub(super) fn is_script(first_segment: &str) -> bool {
     matches!(first_segment, "i.php" | "i" | "action.php")
 }
 
-/// The derivative that a request for `i.php` or `i` names, in its four spellings
-/// (docs/spec/piwigo.md §4.5 and §5.3), or `None` where the path is not that script's.
+/// The derivative that a request for `i.php` or `i` names, in its four spellings (docs/spec/piwigo.md §4.5
+/// and §5.3), or `None` if the path is not that script's.
 pub(super) fn i_php_request(path: &str, query: &[u8]) -> Result<Option<String>, BadUri> {
     let (script, tail) = match path.split_once('/') {
         Some((script, tail)) => (script, Some(tail)),
@@ -19,7 +19,7 @@ pub(super) fn i_php_request(path: &str, query: &[u8]) -> Result<Option<String>, 
     if !is_script(script) {
         return Ok(None);
     }
-    // Without a tail it was read before.
+    // `Target::read` has already handled `action.php` without a tail.
     if script == "action.php" {
         return Err(BadUri::Ambiguous);
     }
@@ -27,7 +27,7 @@ pub(super) fn i_php_request(path: &str, query: &[u8]) -> Result<Option<String>, 
         Some(at) => (&query[..at], &query[at + 1..]),
         None => (query, &b""[..]),
     };
-    // No browser writes a second `?` raw: what follows it is no part of a name (and may be a key).
+    // No browser sends a second `?` unencoded. The text after it is not part of a name, and may hold a key.
     if first.contains(&b'?') {
         return Err(BadUri::Path);
     }
@@ -49,11 +49,11 @@ pub(super) fn i_php_request(path: &str, query: &[u8]) -> Result<Option<String>, 
     Ok(Some(requested))
 }
 
-/// The directory of the plugin piwigo-privacy, whose links stay good after it was removed.
+/// The directory of the plugin piwigo-privacy. Its links stay valid after the plugin was removed.
 const PRIVACY_PLUGIN: &str = "plugins/piwigo_privacy/";
 
-/// The row and the path, or `i.php?/` and a derivative's name, in a link that piwigo-privacy has made
-/// (docs/spec/piwigo.md §4.5), or `None` where it is not one.
+/// The row and the path (or `i.php?/` and a derivative's name) in a link of piwigo-privacy
+/// (docs/spec/piwigo.md §4.5), or `None` if it is no such link.
 pub(super) fn privacy_request(
     path: &str,
     query: &[u8],
@@ -71,7 +71,7 @@ pub(super) fn privacy_request(
     for (name, value) in plain_parameters(query)? {
         match name {
             b"img_id" => row = Some(number(value)?),
-            // Pages hold it as it is, not encoded as a query's value: a `+` is a plus sign.
+            // Pages contain the path as it is, not encoded as a query's value: a `+` is a plus sign.
             b"file" => named = Some(decode(value)?),
             _ => {}
         }
@@ -80,26 +80,25 @@ pub(super) fn privacy_request(
     Ok(Some((row, named.strip_prefix("./").unwrap_or(&named).to_owned())))
 }
 
-/// Whether a path, relative to the gallery, is one of the plugin's.
+/// Whether a path relative to the gallery is a link of the plugin.
 pub(super) fn is_privacy_link(path: &str, layout: &Layout) -> bool {
     path.starts_with(PRIVACY_PLUGIN) || numbered(path, layout).is_some()
 }
 
-/// `<id>/<path>`, the links of piwigo-privacy where the web server sends the files.
+/// Splits `<id>/<path>`, the form of piwigo-privacy's links if the web server sends the files.
 fn numbered<'a>(path: &'a str, layout: &Layout) -> Option<(&'a str, &'a str)> {
     let (row, named) = path.split_once('/')?;
     let is_number = !row.is_empty() && row.bytes().all(|byte| byte.is_ascii_digit());
-    // Other directories of numbers may be the gallery's own, years for instance.
+    // Other directories with numbers for names, such as years, may belong to the gallery.
     let is_guarded =
         ["upload/", "galleries/", &layout.derivative_dir].iter().any(|&at| named.starts_with(at));
     (is_number && is_guarded).then_some((row, named))
 }
 
 impl Target {
-    /// Whether `uri` asks for `action.php`, in the one spelling in which the gate answers it, whatever its
-    /// query says.
+    /// Whether `uri` asks for `action.php` in the one spelling that the gate answers, with any query.
     pub fn is_download_script(uri: &[u8], layout: &Layout) -> bool {
-        // nginx leaves `#…` in REQUEST_URI but cuts it off what it serves.
+        // nginx leaves `#…` in REQUEST_URI but cuts it off the path that it serves.
         let path = uri.split(|&byte| byte == b'?').next().unwrap_or_default();
         !uri.contains(&b'#')
             && decode_once(path).is_ok_and(|path| {
@@ -109,9 +108,9 @@ impl Target {
 }
 
 impl Target {
-    /// Whether `uri` is for `i.php` or `i`, and its query has `ajaxload=true`: a script of Piwigo's pages
-    /// asks where the size lies (docs/spec/piwigo.md §5.3, step 7). The query is read as PHP reads it into
-    /// `$_GET`.
+    /// Whether `uri` asks for `i.php` or `i` with `ajaxload=true` in its query: a script of Piwigo's pages
+    /// then asks for the URL of the resized picture (docs/spec/piwigo.md §5.3, step 7). The query is read as
+    /// PHP reads it into `$_GET`.
     pub fn asks_for_address(uri: &[u8], layout: &Layout) -> bool {
         let mut halves = uri.splitn(2, |&byte| byte == b'?');
         let path = halves.next().unwrap_or_default();
@@ -122,21 +121,21 @@ impl Target {
                 path.is_some_and(|path| matches!(path.split('/').next(), Some("i.php" | "i")))
             })
         };
-        // Of two parameters with one name, PHP keeps the last.
+        // If two parameters have the same name, PHP keeps the last.
         let said = query.rsplit(|&byte| byte == b'&').find_map(|parameter| {
             let mut halves = parameter.splitn(2, |&byte| byte == b'=');
             let (name, value) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
-            // A plus sign is a blank, and PHP takes blanks off a name's beginning.
+            // A plus sign is a space, and PHP removes spaces at the start of a name.
             let blanks = name.iter().take_while(|&&byte| byte == b'+').count();
             (&name[blanks..] == b"ajaxload").then_some(value)
         });
-        // The query first: hardly a request has this parameter, and then its path is not decoded once more.
+        // The query is checked first, because few requests have this parameter and the path need not be
+        // decoded again for the others.
         said.is_some_and(|value| decode(value).is_ok_and(|value| value == "true")) && is_i_php()
     }
 }
 
-/// What the query of `action.php` asks for. Piwigo's other parameters (`pwg_token`, `auth`, `b`) name no
-/// file.
+/// Reads the query of `action.php`. Piwigo's other parameters (`pwg_token`, `auth`, `b`) name no file.
 pub(super) fn record(query: &[u8]) -> Result<Record, BadUri> {
     let (mut id, mut part, mut format, mut download) = (None, None, None, false);
     for (name, value) in plain_parameters(query)? {
@@ -153,17 +152,17 @@ pub(super) fn record(query: &[u8]) -> Result<Record, BadUri> {
         (Some(_), ..) => return Err(BadUri::Ambiguous),
         (None, Some(id), Some(b"e")) => Part::Element(id),
         (None, Some(id), Some(b"r")) => Part::Representative(id),
-        // `part=f` alone: Piwigo finds no file for it either.
+        // Piwigo finds no file for `part=f` alone either.
         _ => return Err(BadUri::Record),
     };
     Ok(Record { part, download })
 }
 
-/// Name and raw value.
+/// A parameter's name and raw value.
 type Parameter<'a> = (&'a [u8], &'a [u8]);
 
-/// Names and raw values of a query, each name plain and there once: PHP reads `i%64`, `id[]` and `+id` as
-/// `id`.
+/// Splits a query into names and raw values. Each name must be plain and occur once, because PHP reads
+/// `i%64`, `id[]` and `+id` as `id`.
 fn plain_parameters(query: &[u8]) -> Result<Vec<Parameter<'_>>, BadUri> {
     parameters(query)?;
     let plain = |name: &[u8]| name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
@@ -178,7 +177,7 @@ fn plain_parameters(query: &[u8]) -> Result<Vec<Parameter<'_>>, BadUri> {
         .collect()
 }
 
-/// Longest number that is read; the ids of Piwigo's tables have at most ten digits.
+/// Most digits of an id; the ids in Piwigo's tables have at most ten.
 const MAX_DIGITS: usize = 10;
 
 fn number(text: &[u8]) -> Result<u32, BadUri> {
@@ -187,8 +186,8 @@ fn number(text: &[u8]) -> Result<u32, BadUri> {
     text.and_then(|text| text.parse().ok()).ok_or(BadUri::Record)
 }
 
-/// The parameters behind the path may only be Piwigo's own, each at most once: a second path would be a
-/// second file in one request.
+/// Checks the parameters after the path: each name occurs at most once and contains no path, because a second
+/// path would be a second file in one request.
 fn parameters(query: &[u8]) -> Result<(), BadUri> {
     let mut seen: Vec<&[u8]> = Vec::new();
     for parameter in query.split(|&byte| byte == b'&').filter(|parameter| !parameter.is_empty()) {
@@ -236,7 +235,7 @@ mod tests {
             ("/p/i.php?/upload/a-th.jpg&ajaxload=true%00", false),
             ("/p/i.php?/upload/a-th.jpg&x=ajaxload=true", false),
             ("/p/i.php/upload/a-th.jpg&ajaxload=true", false),
-            // The web server sends a file here, whatever the query is.
+            // The web server sends a file here, whatever the query says.
             ("/p/_data/i/upload/a-th.jpg?ajaxload=true", false),
             ("/p/action.php?id=1&part=e&ajaxload=true", false),
             ("/i.php?/upload/a-th.jpg&ajaxload=true", false),
