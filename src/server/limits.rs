@@ -1,19 +1,20 @@
-//! Numbers and times that bound what a peer can use up.
+//! The defaults of the numbers and times that bound what a peer can use up.
 
 use std::time::Duration;
 
 /// Numbers and times that bound what a peer can use up.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Open connections.
+    /// Most open connections.
     pub max_connections: usize,
-    /// From a request's first byte to its last.
+    /// Longest time from a request's first byte to its last.
     pub header_timeout: Duration,
-    /// Between requests.
+    /// Longest time that a connection may wait for its next request.
     pub idle_timeout: Duration,
-    /// For one answer to be taken; of a file that the gate sends itself, for the next piece of it.
+    /// Longest time for the peer to take one answer; for a file that the gate sends itself, its next piece.
     pub write_timeout: Duration,
-    /// For requests under way when the process is asked to end; a file that the gate sends itself gets less.
+    /// Longest time for the requests under way to finish after the signal to stop; a file that the gate sends
+    /// itself gets less.
     pub drain_timeout: Duration,
 }
 

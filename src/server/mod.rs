@@ -1,12 +1,13 @@
-//! The side towards the web server: sockets, connections, their number and their times.
+//! The side towards the web server: turns an address into sockets and their bytes into answered requests,
+//! within limits of number and time.
 //!
 //! | part | in → out |
 //! |---|---|
 //! | [`listen`] | an address → a listening socket |
-//! | [`serve`] | accepts connections, answers their requests, ends with a drain |
-//! | `places` | the cap on connections: which one is closed when a newcomer needs a place |
+//! | [`serve`] | connections → answered requests, then a drain |
+//! | `places` | the limit on connections → which one is closed when a new one needs a place |
 //! | [`limits`] | numbers and times that bound what a peer can use up |
-//! | [`notify`] | "requests can come" → systemd, where it waits for that |
+//! | [`notify`] | a state of the gate → a message to systemd |
 
 pub mod limits;
 pub mod listen;

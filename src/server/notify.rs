@@ -1,17 +1,17 @@
-//! A word to systemd, where it has started the gate and waits for one (`Type=notify`, `sd_notify(3)`):
-//! `systemctl start` then returns when requests can come, and fails where the set-up cannot work.
+//! Turns a state of the gate into a message to systemd (`Type=notify`, `sd_notify(3)`). `systemctl start`
+//! then returns when the gate accepts requests, and fails if the set-up does not work.
 
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// Requests can come.
+/// The gate accepts requests.
 pub const READY: &str = "READY=1";
-/// None is taken any more; those under way are finished.
+/// The gate accepts no more requests and finishes those under way.
 pub const STOPPING: &str = "STOPPING=1";
 
-/// Tells systemd. Where nobody listens nothing happens; what cannot be told is one line in the log.
+/// Sends `state` to systemd. Does nothing without `NOTIFY_SOCKET`; logs an error.
 pub fn tell(state: &str) {
     if let Some(address) = std::env::var_os("NOTIFY_SOCKET")
         && let Err(error) = send(&address, state)

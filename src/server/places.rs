@@ -1,5 +1,5 @@
-//! The places for connections: how many there are, what the connection in each of them does, and which one is
-//! closed when a newcomer needs its place.
+//! Turns the limit on connections into places: records what the connection in each place does, and which one
+//! is closed when a new connection needs its place.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,26 +11,25 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::throttle::Throttle;
 
-/// How long a connection that was just accepted may stay silent when all places are taken, or during the
-/// drain.
+/// How long a connection that was just accepted may stay silent if all places are taken, or during the drain.
 pub(super) const FIRST_BYTE: Duration = Duration::from_secs(1);
 
-/// A newcomer that has waited for a place for so long is worth a line in the log.
+/// How long a new connection waits for a place before the log reports it.
 const WORTH_A_LINE: Duration = Duration::from_secs(1);
 
-/// The open connections: how many, and what they do.
+/// The open connections.
 pub(super) struct Connections {
     places: Mutex<Places>,
-    /// Of a place, or of a connection that may be closed for one.
+    /// Notified when a place becomes free, or a connection becomes one that may be closed.
     freed: Notify,
-    /// Newcomers that had to wait.
+    /// Counts the new connections that had to wait.
     waited: Throttle,
 }
 
 struct Places {
     slots: Vec<Option<Entry>>,
-    /// Connections on which a file has been sent for long. They take no place, but there are never more of
-    /// them than places.
+    /// Connections on which the gate has been sending a file for long. They take no place, but there are never
+    /// more of them than places.
     files_apart: usize,
 }
 
@@ -48,28 +47,28 @@ impl Places {
 /// What a connection does.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// It is answered, or has not begun.
+    /// The gate answers a request on it, or it has just been accepted.
     Busy,
-    /// A file is sent on it, and has been for long.
+    /// The gate has been sending a file on it for long.
     Sending,
-    /// It waits for bytes, and may be closed for a newcomer from this moment on.
+    /// It waits for bytes, and may be closed for a new connection from this moment on.
     Waiting(Instant),
-    /// It ends, or is to be closed for a newcomer.
+    /// It ends, or is about to be closed for a new connection.
     Leaving,
 }
 
-/// What a newcomer gets.
+/// What a new connection gets.
 enum Place {
-    /// This one, and what is notified when it is to be closed.
+    /// This place, and what is notified when the connection must be closed.
     Taken(usize, Arc<Notify>),
-    /// None before another connection has ended, or this moment.
+    /// No place until another connection has ended, or until this moment.
     Later(Option<Instant>),
 }
 
-/// One connection's place; given back when it is dropped, also by a panic.
+/// One connection's place. Dropping it frees the place, also after a panic.
 pub(super) struct Slot {
     connections: Arc<Connections>,
-    /// `None`: it is one of `files_apart`.
+    /// `None` if the connection is one of `files_apart`.
     index: Option<usize>,
     close: Arc<Notify>,
 }
@@ -88,8 +87,8 @@ impl Connections {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a place. At the cap the connection that has been idle longest is closed for it; where all are
-    /// busy, the newcomer waits, and the log hears of it.
+    /// Takes a place. If all are taken, the connection that has been idle longest is closed; if none is idle,
+    /// the new connection waits, and the log reports it.
     pub(super) async fn open(self: &Arc<Self>) -> Slot {
         let mut place = std::pin::pin!(self.place());
         let (index, close) = if let Ok(place) = timeout(WORTH_A_LINE, &mut place).await {
@@ -134,7 +133,8 @@ impl Connections {
             slots[index] = Some(Entry { state: State::Busy, close: close.clone() });
             return Place::Taken(index, close);
         }
-        // One at a time: a newcomer that looks again meanwhile closes no second one.
+        // Only one connection is closed at a time, so that a new connection that looks again does not close a
+        // second one.
         if slots.iter().flatten().any(|entry| entry.state == State::Leaving) {
             return Place::Later(None);
         }
@@ -164,31 +164,32 @@ impl Connections {
 }
 
 impl Slot {
-    /// From now on the connection waits, for a next request or for the rest of one. What was just accepted
-    /// looks silent to the runtime until it has heard of its bytes, and a web server may be kept from writing
-    /// at once: not at once is it closed for a newcomer.
+    /// Marks the connection as waiting for its next request or for the rest of one. A new connection stays
+    /// protected for [`FIRST_BYTE`], because the runtime may not have heard of its bytes yet, and a web
+    /// server may not write at once.
     fn begin_to_wait(&self, between_requests: bool) {
         let patience = if between_requests { Duration::ZERO } else { FIRST_BYTE };
         self.set_state(State::Waiting(Instant::now() + patience));
-        // Newcomers who found all of them busy look again: this one may be closed for them, now or later.
+        // New connections that found no idle connection look again.
         self.connections.freed.notify_waiters();
     }
 
-    /// It waits no longer: it goes on with what came, or ends. True: it was to be closed for a newcomer.
+    /// Marks the connection as busy or ending. Returns whether it was about to be closed for a new
+    /// connection.
     fn end_to_wait(&self, goes_on: bool) -> bool {
         let state = if goes_on { State::Busy } else { State::Leaving };
         self.set_state(state) == Some(State::Leaving)
     }
 
-    /// Says what the connection does now; returns what it did before, if it has a place.
+    /// Sets the connection's state; returns the previous one if it has a place.
     fn set_state(&self, state: State) -> Option<State> {
         let mut places = self.connections.places();
         let entry = places.slots.get_mut(self.index?)?.as_mut()?;
         Some(std::mem::replace(&mut entry.state, state))
     }
 
-    /// A file has been sent on this connection for long: it gives its place to others and is counted apart,
-    /// if not too many are already. Returns whether that is so.
+    /// Frees the place of a connection on which the gate has been sending a file for long, and counts it
+    /// apart, unless too many are counted so already. Returns whether it is counted apart.
     pub(super) fn go_apart(&mut self) -> bool {
         let Some(index) = self.index else { return true };
         let mut places = self.connections.places();
@@ -205,17 +206,17 @@ impl Slot {
         true
     }
 
-    /// The file has been sent, and the connection goes on: in a place, as soon as there is one.
+    /// Takes a place again, as soon as one is free, for a connection that goes on after its file.
     pub(super) async fn come_back(&mut self) {
         if self.index.is_some() {
             self.set_state(State::Busy);
         } else {
-            // What had been apart is given back when the old value is dropped.
+            // Dropping the old value lowers `files_apart`.
             *self = self.connections.open().await;
         }
     }
 
-    /// Waits for bytes until `deadline`; `None` if the connection is to be closed instead.
+    /// Waits for bytes until `deadline`; `None` if the connection must be closed instead.
     pub(super) async fn wait(
         &self,
         stop: &watch::Receiver<bool>,
@@ -235,7 +236,8 @@ impl Slot {
         };
         let count = match count {
             Some(count) => count,
-            // During the drain nobody waits for a next request, but a first one that is on its way is served.
+            // During the drain no connection waits for a next request, but a first request that is on its way
+            // is served.
             None if between_requests => None,
             None => {
                 let deadline = deadline.min(Instant::now() + FIRST_BYTE);
@@ -245,15 +247,15 @@ impl Slot {
         let goes_on = count.is_some_and(|count| count > 0);
         let was_to_be_closed = self.end_to_wait(goes_on);
         if goes_on && was_to_be_closed {
-            // It was faster. Who wanted this place must look for another one.
+            // The bytes came before the connection was closed; the new connection must find another place.
             let _ = self.close.notified().now_or_never();
             self.connections.freed.notify_waiters();
         }
         count
     }
 
-    /// Waits for the last words of a connection that has its answer, no longer than `limit`; a newcomer gets
-    /// its place at once.
+    /// Waits until a connection that has its answer ends, at most `limit`. A new connection gets its place at
+    /// once.
     pub(super) async fn linger(&self, limit: Duration, last_words: impl Future<Output = ()>) {
         self.begin_to_wait(true);
         tokio::select! {
@@ -273,12 +275,12 @@ impl Drop for Slot {
             None => places.files_apart -= 1,
         }
         drop(places);
-        // One waiter may be the acceptor, the other the drain: wake both.
+        // The acceptor and the drain may both be waiting: wake both.
         self.connections.freed.notify_waiters();
     }
 }
 
-/// Returns once the process was asked to end.
+/// Returns when the process is asked to stop.
 pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -1,7 +1,6 @@
-//! Accepts connections and answers their requests, one task each: reads bytes, lets [`crate::fastcgi`] make
-//! requests of them, asks the [`Handler`], writes the reply: in one piece, but for a file that the gate sends
-//! itself. Owns every clock of the serving side: header, idle and write timeouts, the cap on connections, and
-//! the drain at the end.
+//! Turns accepted connections into answered requests, one task per connection: reads bytes, decodes them with
+//! [`crate::fastcgi`], asks the [`Handler`] and writes the reply, in one piece unless the gate sends a file
+//! itself. Holds all times of the serving side: header, idle and write timeouts, and the drain at the end.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -23,44 +22,45 @@ use crate::http::reply::Reply;
 use crate::http::request::{self, Method, Question, Request};
 use crate::throttle::Throttle;
 
-/// One read's size: a browser's usual request is 1 KiB, its largest cookies 16 KiB.
+/// Size of one read: a browser's usual request is 1 KiB, its largest cookies 16 KiB.
 const INPUT_BYTES: usize = 16 * 1024;
 
-/// Buffers kept for the next connections; nginx opens a new one for nearly every request.
+/// Most buffers kept for the next connections; nginx opens a new connection for nearly every request.
 const SPARE_BUFFERS: usize = 64;
 
-/// Longest time for files that the gate sends itself, once the process was asked to end; `drain_timeout` may
-/// be shorter. A film would hold a restart for as long as somebody watches it, while its reader can go on by
-/// a range request.
+/// Longest time for files that the gate sends itself after the signal to stop; `drain_timeout` may be
+/// shorter. A film would delay a restart until its viewer has seen it all, and a client can resume with a
+/// range request.
 const STREAM_DRAIN: Duration = Duration::from_secs(5);
 
-/// A file that takes longer to send is counted apart from the connections that are answered.
+/// How long sending a file may take before its connection is counted apart from the others.
 const LONG_STREAM: Duration = Duration::from_secs(1);
 
-/// How long a client may take to close a connection whose last answer it has got.
+/// How long the gate waits for a client to close a connection after its last answer.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// How much of what it sends meanwhile is read and dropped.
+/// How many bytes from the client the gate reads and drops meanwhile.
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
 
-/// Out of descriptors, most likely: connections get that much time to end.
+/// How long the gate waits after a failed `accept`. It has most likely no descriptor left, and connections
+/// need time to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Where others may still connect, the queue is empty once it has been silent for so long. Looking at it only
-/// once would not do: the runtime says "nothing there" where it has not heard from the system yet, and after
-/// every 128 connections.
+/// How long the queue must be silent during the drain to count as empty, if clients can still connect.
+/// Looking once is not enough: the runtime returns "nothing there" before it has heard from the system, and
+/// after every 128 connections.
 const LAST_CALL: Duration = Duration::from_millis(20);
 
-/// What answers requests. One function; a panic in it is answered 503.
+/// Answers requests. A panic in it is answered with 503.
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
     fn handle(&self, request: &Request<'_>) -> impl Future<Output = Reply> + Send;
 
-    /// The answer to params that make no request: `why` is for the log.
+    /// Returns the answer to params that form no request; `why` is for the log.
     fn refuse(&self, head: &Head, why: &dyn std::fmt::Display) -> Reply;
 }
 
-/// Serves on `listeners` until `stop` turns true, then finishes what is under way and returns.
+/// Serves on `listeners` until `stop` turns true, then finishes the requests under way and returns.
 pub async fn serve<H: Handler>(
     listeners: Vec<Listener>,
     handler: Arc<H>,
@@ -92,7 +92,7 @@ pub async fn serve<H: Handler>(
         () = stopped(&mut stopping) => {}
         Some(ended) = accepting.join_next() => failed(ended),
     }
-    // With all places taken, those who have connected already wait for one: within the same time.
+    // Clients that have connected but wait for a place are served too, within the same time.
     let drained = async {
         while let Some(ended) = accepting.join_next().await {
             failed(ended);
@@ -134,15 +134,15 @@ struct Shared<H> {
     connections: Arc<Connections>,
     spare: Mutex<Vec<Buffers>>,
     stop: watch::Receiver<bool>,
-    /// Turns true when files that are being sent have had their time after `stop`.
+    /// Turns true when the time for files after `stop` is over.
     streams_end: watch::Receiver<bool>,
-    /// How many of them were not sent to their end for that reason.
+    /// How many files were cut short for that reason.
     cut_short: AtomicUsize,
-    /// Connections that broke the protocol.
+    /// Counts the connections that broke the protocol.
     violations: Throttle,
 }
 
-/// What one connection needs, kept and used again.
+/// The buffers of one connection, kept for reuse.
 struct Buffers {
     decoder: Decoder,
     input: Box<[u8]>,
@@ -194,7 +194,8 @@ async fn accept<H: Handler>(mut listener: Listener, shared: Arc<Shared<H>>, mut 
             }
         }
     }
-    // Who has already connected is served: first nobody new can come, then the queue is emptied.
+    // Clients that have already connected are served: first the gate stops new ones from connecting, then it
+    // empties the queue.
     let deadline = Instant::now() + FIRST_BYTE;
     let Some(queue) = listener.refuse_new() else {
         while Instant::now() < deadline
@@ -227,7 +228,7 @@ async fn start<H: Handler>(stream: Stream, shared: &Arc<Shared<H>>) {
     });
 }
 
-/// One connection, from its first byte to its last.
+/// Serves one connection from its first byte to its last.
 async fn converse<H: Handler>(
     mut stream: Stream,
     buffers: &mut Buffers,
@@ -237,7 +238,7 @@ async fn converse<H: Handler>(
     let Buffers { decoder, input, head, output } = buffers;
     let limits = &shared.limits;
     let (mut start, mut end) = (0, 0);
-    // A request must be whole in time, counted from its first byte, whatever else its connection carries.
+    // A request must be complete in time, counted from its first byte, whatever else its connection carries.
     let mut deadline = Instant::now() + limits.header_timeout;
     let mut resting = false;
     loop {
@@ -291,10 +292,10 @@ async fn converse<H: Handler>(
     }
 }
 
-/// Ends a connection whose last answer was written. The system resets a connection that is closed with
-/// something unread, and the end of the answer may be lost with it: so the gate only says that it writes no
-/// more, and drops what the client still sends until the client closes. For as long as [`LINGER`] and
-/// [`LINGER_BYTES`] allow, and no newcomer needs the place.
+/// Ends a connection after its last answer. If the gate closed it with bytes unread, the system would reset
+/// it, and the end of the answer could be lost. So the gate only stops writing, then reads and drops bytes
+/// until the client closes, within [`LINGER`] and [`LINGER_BYTES`] and while no new connection needs the
+/// place.
 async fn part(mut stream: Stream, slot: &Slot, input: &mut [u8]) {
     if stream.end_writing().await.is_err() {
         return;
@@ -310,7 +311,7 @@ async fn part(mut stream: Stream, slot: &Slot, input: &mut [u8]) {
     slot.linger(LINGER, unread).await;
 }
 
-/// Lets the handler answer and encodes its reply; of a file that the gate sends itself only the head, and
+/// Asks the handler and encodes its reply. For a file that the gate sends itself, encodes only the head and
 /// returns the body.
 async fn answer<H: Handler>(
     decoder: &Decoder,
@@ -335,8 +336,8 @@ async fn answer<H: Handler>(
         },
     };
     let question = Question::of(request_head.role, &decoder.params());
-    // Who only asks is told in full: nginx, where it keeps what it was told, waits for all that
-    // `Content-Length` announces.
+    // An authorizer or authenticator request gets the complete header block, also for HEAD: nginx, if it
+    // caches the answer, waits for as many bytes as `Content-Length` announces.
     let head_only = head_only && question == Question::Which;
     let reply = match question {
         Question::Which => reply,
@@ -362,8 +363,8 @@ async fn answer<H: Handler>(
     }
 }
 
-/// Lets `sending` end, which says whether it came to that. Where it takes long, the connection is counted
-/// apart from the others; false also where the process ends and the file has had its time.
+/// Waits for `sending` and returns its result. If sending takes long, the connection is counted apart. False
+/// also if the process stops and the time for files is over.
 async fn send_for_long<H>(sending: impl Future<Output = bool>, slot: &mut Slot, shared: &Shared<H>) -> bool {
     let mut sending = std::pin::pin!(sending);
     let mut streams_end = shared.streams_end.clone();
@@ -381,12 +382,11 @@ async fn send_for_long<H>(sending: impl Future<Output = bool>, slot: &mut Slot, 
     }
 }
 
-/// Writes a file behind its head, piece by piece, and leaves the end of the reply in `output`; false if it
-/// did not come to that. Then the connection must be closed: the server knows by `Content-Length` that
-/// something is missing.
+/// Writes a file after its head, piece by piece, and leaves the end of the reply in `output`. False if the
+/// file was not sent whole: then the connection must be closed, and the web server knows from
+/// `Content-Length` that bytes are missing.
 ///
-/// Each write may take as long as the whole of a short answer: a film may be watched for hours, as long as it
-/// is watched.
+/// The write timeout applies to each piece, so that a client may watch a film for hours.
 async fn send(stream: &mut Stream, id: u16, mut body: Body, output: &mut Vec<u8>, limits: &Limits) -> bool {
     let mut piece = std::mem::take(output);
     loop {
@@ -404,7 +404,7 @@ async fn send(stream: &mut Stream, id: u16, mut body: Body, output: &mut Vec<u8>
     }
 }
 
-/// Writes all of it; false if the peer is gone, or takes nothing for too long.
+/// Writes all bytes; false if the peer is gone or takes no bytes for too long.
 async fn write_steadily(stream: &mut Stream, mut bytes: &[u8], limits: &Limits) -> bool {
     while !bytes.is_empty() {
         match timeout(limits.write_timeout, stream.write(bytes)).await {
@@ -422,6 +422,6 @@ async fn write(stream: &mut Stream, output: &mut Vec<u8>, limits: &Limits) -> bo
     }
     let written = timeout(limits.write_timeout, stream.write_all(output)).await;
     output.clear();
-    // A web server that has lost its visitor closes early; that is no event for anybody's log.
+    // A web server whose client has gone closes early; that is not worth a line in the log.
     matches!(written, Ok(Ok(())))
 }

@@ -1,46 +1,47 @@
-//! Why an address cannot be listened at, each in one sentence that says what to do about it.
+//! Turns each reason why the gate cannot listen at an address into one sentence that tells the administrator
+//! what to do.
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// An address that cannot be used, in a sentence that says what to do.
+/// Why the gate cannot listen at an address.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// Not one of the four forms.
     #[error("listen is {0:?}: it must be unix:/absolute/path, tcp:ADDRESS:PORT, fd:0 or systemd")]
     Form(String),
-    /// TCP beyond this machine without the flag.
+    /// A TCP address that other machines can reach, without `--allow-remote`.
     #[error(
         "listen is tcp:{0}, which other machines can reach and then claim any identity; use a loopback address or a \
          unix socket, or say --allow-remote and --allow-from with the addresses of your web servers"
     )]
     Remote(SocketAddr),
-    /// TCP beyond this machine without the addresses of those who may connect.
+    /// A TCP address that other machines can reach, without `--allow-from`.
     #[error(
         "listen is tcp:{0}, which other machines can reach and then claim any identity: --allow-remote needs \
          --allow-from with the addresses from which your web servers connect, such as --allow-from 192.0.2.10"
     )]
     FromAnywhere(SocketAddr),
-    /// An inherited TCP socket beyond this machine without the addresses of those who may connect.
+    /// An inherited TCP socket that other machines can reach, without a list of web servers.
     #[error(
         "the inherited socket listens at tcp:{0}, which other machines can reach and then claim any identity: say \
          --allow-from (or set FCGI_WEB_SERVER_ADDRS) with the addresses from which your web servers connect"
     )]
     InheritedFromAnywhere(SocketAddr),
-    /// `allow_from` holds something else than addresses and networks.
+    /// `allow_from` is no list of addresses and networks.
     #[error(
         "allow_from holds {0:?}: it must be addresses or networks of web servers with commas between them, such as \
          192.0.2.10,2001:db8::/64"
     )]
     AllowFrom(String),
-    /// The variable holds something else than addresses.
+    /// `FCGI_WEB_SERVER_ADDRS` is no list of addresses.
     #[error(
         "FCGI_WEB_SERVER_ADDRS is {0:?}: it must be addresses of web servers with commas between them, such as \
          192.0.2.10,192.0.2.11; take it out of the environment if every peer may connect"
     )]
     WebServerAddrs(String),
-    /// The variable is set and the socket is no TCP socket.
+    /// `FCGI_WEB_SERVER_ADDRS` is set, but the socket is no TCP socket.
     #[error(
         "FCGI_WEB_SERVER_ADDRS is set and {0} is a unix socket, of which FastCGI §3.2 has every connection closed: take \
          the variable out of the environment, or listen at a tcp: address"
@@ -52,13 +53,13 @@ pub enum ListenError {
     /// `socket_group` does not exist.
     #[error("socket_group is {0:?}: there is no such group on this machine")]
     Group(String),
-    /// Another process answers there.
+    /// Another process listens there.
     #[error("{0} is in use: another program listens there; stop it first, or choose another path")]
     InUse(PathBuf),
-    /// Something that is no socket has that name.
+    /// A file that is no socket has that name.
     #[error("{0} exists and is no socket; choose another path")]
     NotASocket(PathBuf),
-    /// systemd passed nothing.
+    /// systemd passed no socket.
     #[error("listen is systemd, but systemd passed no socket: start piwigo-gate.socket, not the program")]
     NoSystemdSocket,
     /// Descriptor 0 is no listening socket.
@@ -67,20 +68,20 @@ pub enum ListenError {
          lighttpd's bin-path starts; a gate that you start yourself listens at unix:/absolute/path or tcp:ADDRESS:PORT"
     )]
     NotListening,
-    /// systemd, or what stands in for it, passed something else than a listening stream socket, as the number
-    /// says.
+    /// systemd, or a program in its place, passed a descriptor that is no listening stream socket; the number
+    /// is its index.
     #[error(
         "listen is systemd, but file descriptor {}, which systemd passed, is no listening socket: the .socket file may name \
          only ListenStream=, without Accept=yes (piwigo-gate config systemd-socket prints one)",
         .0 + 3
     )]
     PassedNoListener(usize),
-    /// The system refused.
+    /// The operating system refused.
     #[error("cannot listen on {place}: {error}; {}", remedy(error))]
     System {
         /// The address.
         place: String,
-        /// What the system said.
+        /// The operating system's error.
         error: io::Error,
     },
 }

@@ -1,8 +1,8 @@
-//! An address in, a listening socket out: one of our own, or one that a parent process opened for us.
+//! Turns an address into a listening socket: the gate's own, or one that a parent process opened.
 //!
-//! The socket is a trust boundary: who can write to it can claim any identity. So a unix socket is 0660 from
-//! the moment it has its name, and TCP stays on loopback unless that is asked for in so many words, together
-//! with the addresses from which the web servers connect.
+//! The socket is a trust boundary: a process that can write to it can claim any identity. So a unix socket
+//! has mode 0660 from the moment it has its name, and TCP stays on loopback unless the administrator allows
+//! more and names the addresses of the web servers.
 
 mod error;
 mod peers;
@@ -28,16 +28,16 @@ pub use stream::Stream;
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
-    /// A unix socket of our own.
+    /// A unix socket that the gate creates.
     Unix {
         /// Its path.
         path: PathBuf,
         /// Its permissions.
         mode: u32,
-        /// Its group, if not our own.
+        /// Its group, if not the gate's own.
         group: Option<u32>,
     },
-    /// A TCP address of our own.
+    /// A TCP address at which the gate listens.
     Tcp(SocketAddr),
     /// The listening socket on file descriptor 0: `mod_fcgid`, spawn-fcgi, lighttpd's `bin-path`.
     Fd0,
@@ -45,8 +45,8 @@ pub enum Listen {
     Systemd,
 }
 
-/// As the setting has it, and for a unix socket its permissions and its group's number, if that is not the
-/// gate's own.
+/// Prints the address as in the setting, and for a unix socket its mode and its group's number, if that is
+/// not the gate's own.
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -62,7 +62,8 @@ impl fmt::Display for Listen {
 }
 
 impl Listen {
-    /// Opens the socket, or takes over the inherited ones, for these peers. Must run inside the runtime.
+    /// Opens the socket, or takes over the inherited ones, for these peers. Must run inside the tokio
+    /// runtime.
     ///
     /// # Errors
     /// [`ListenError`].
@@ -92,8 +93,8 @@ impl Listen {
                 } else {
                     Listener::inherited_unix(socket).map_err(system)?
                 };
-                // There must be no second one: as long as it is open, people connect, also when nobody
-                // accepts any more.
+                // Closes the original descriptor: while it is open, clients can connect although no process
+                // accepts them any more.
                 rustix::stdio::dup2_stdin(io::stderr()).map_err(|error| system(error.into()))?;
                 Ok(vec![listener])
             }
@@ -102,7 +103,7 @@ impl Listen {
                 let mut passed = listenfd::ListenFd::from_env();
                 let mut listeners = Vec::new();
                 for index in 0..passed.len() {
-                    // A socket of the other kind is an error and stays in its place.
+                    // A socket of the other kind gives an error and stays in its place.
                     match passed.take_unix_listener(index) {
                         Ok(Some(socket)) if !accepts_streams(&SockRef::from(&socket)) => {
                             return Err(ListenError::PassedNoListener(index));
@@ -137,7 +138,7 @@ fn accepts_streams(socket: &SockRef<'_>) -> bool {
     socket.is_listener().unwrap_or(false) && socket.r#type().is_ok_and(|kind| kind == Type::STREAM)
 }
 
-/// Whether descriptor 0 is a listening socket: the sign that a web server started us.
+/// Whether descriptor 0 is a listening socket, which shows that a web server started the gate.
 pub fn started_by_a_server() -> bool {
     io::stdin()
         .as_fd()
@@ -145,30 +146,31 @@ pub fn started_by_a_server() -> bool {
         .is_ok_and(|descriptor| Socket::from(descriptor).is_listener().unwrap_or(false))
 }
 
-/// Binds with a queue as long as the system allows (`net.core.somaxconn`), as the standard library does for
-/// unix sockets. For TCP it takes 128, and a connection that finds no room in the queue waits for a second or
-/// more.
+/// Binds with the longest queue that the system allows (`net.core.somaxconn`), as the standard library does
+/// for unix sockets. For TCP the library takes 128, and a connection that finds the queue full waits for a
+/// second or more.
 fn bind_tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // A restarted gate need not wait until the connections of the old one are forgotten.
+    // A restarted gate need not wait until the system has forgotten the old one's connections.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(i32::MAX)?;
     Ok(socket.into())
 }
 
-/// Binds under a private name first and renames: the socket appears with its final permissions or not at all,
-/// and a stale one is replaced in the same step.
+/// Binds under a private name and renames it, so that the socket appears with its final permissions or not at
+/// all, and replaces a stale one in the same step.
 fn bind_unix(path: &Path, mode: u32, group: Option<u32>) -> Result<Listener, ListenError> {
     let system = |error| ListenError::System { place: format!("unix:{}", path.display()), error };
-    // The name is given by rename, which takes longer ones than anybody can connect to.
+    // `rename` accepts longer names than a client can connect to, so the length is checked first.
     std::os::unix::net::SocketAddr::from_pathname(path).map_err(system)?;
     match fs::symlink_metadata(path) {
         Ok(metadata) if !metadata.file_type().is_socket() => {
             return Err(ListenError::NotASocket(path.to_owned()));
         }
         Ok(_) => match connect_at_once(path) {
-            // Nobody listens behind this name any more. Any other answer is somebody's, if only a refusal.
+            // No process listens under this name any more. Any other error, such as a refused permission,
+            // means that one does.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             _ => return Err(ListenError::InUse(path.to_owned())),
@@ -177,7 +179,7 @@ fn bind_unix(path: &Path, mode: u32, group: Option<u32>) -> Result<Listener, Lis
         Err(error) => return Err(system(error)),
     }
     let parent = path.parent().unwrap_or(Path::new("/"));
-    // No longer than `gate.sock`: the system takes 107 bytes.
+    // The private name is no longer than `gate.sock`, because the system takes at most 107 bytes.
     let private = parent.join(format!(".{:x}", std::process::id()));
     let cleanup = || {
         let _ = fs::remove_file(private.join("s"));
@@ -204,9 +206,8 @@ fn bind_unix(path: &Path, mode: u32, group: Option<u32>) -> Result<Listener, Lis
     Ok(Listener { socket: Accepting::Unix(listener), name, is_ours_alone: true })
 }
 
-/// Connects to a unix socket, or says at once that nobody takes a connection there
-/// ([`io::ErrorKind::WouldBlock`]): while the queue of whoever listens is full, an ordinary `connect` waits,
-/// and for ever if the other one hangs (`connect(2)`).
+/// Connects to a unix socket without waiting. Returns [`io::ErrorKind::WouldBlock`] while the listener's
+/// queue is full; an ordinary `connect` would wait, and for ever if the listener hangs (`connect(2)`).
 pub(crate) fn connect_at_once(path: &Path) -> io::Result<StdUnixStream> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
@@ -220,7 +221,7 @@ pub(crate) fn connect_at_once(path: &Path) -> io::Result<StdUnixStream> {
 pub struct Listener {
     socket: Accepting,
     name: Option<Name>,
-    /// No other process accepts from this socket, nor will one after us.
+    /// No other process accepts from this socket, or will after the gate ends.
     is_ours_alone: bool,
 }
 
@@ -230,7 +231,7 @@ enum Accepting {
     Tcp(TcpListener, Arc<Peers>),
 }
 
-/// The name that we gave a socket, to be taken away again if it still is ours.
+/// The name that the gate gave a socket; removed at the end if it is still that socket's.
 #[derive(Debug)]
 struct Name {
     path: PathBuf,
@@ -247,7 +248,7 @@ impl Listener {
         })
     }
 
-    /// A parent process that listens for other machines must name the web servers.
+    /// Takes over a TCP socket. A parent process that listens for other machines must name the web servers.
     fn inherited_tcp(
         listener: std::net::TcpListener,
         peers: &Arc<Peers>,
@@ -275,11 +276,11 @@ impl Listener {
         Ok(listener)
     }
 
-    /// Waits for the next connection of a peer that may connect. Any other one is closed at once; nothing of
-    /// it is read.
+    /// Waits for the next connection of a peer that may connect. Closes any other connection at once, without
+    /// reading from it.
     ///
     /// # Errors
-    /// What the system says; most often that this process has no descriptor left.
+    /// The system's error; most often the process has no descriptor left.
     pub async fn accept(&self) -> io::Result<Stream> {
         match &self.socket {
             Accepting::Unix(listener) => Ok(Stream::Unix(listener.accept().await?.0)),
@@ -293,16 +294,16 @@ impl Listener {
         }
     }
 
-    /// Lets nobody new connect, if that is ours to say, and gives those who have connected already. Who comes
-    /// now is refused at once (`ECONNREFUSED`) and can ask another process, instead of being lost with our
-    /// queue.
+    /// Stops clients from connecting, if no other process shares the socket, and returns those that have
+    /// already connected. A client that connects now is refused at once (`ECONNREFUSED`) and can try another
+    /// process, instead of being lost with the gate's queue.
     ///
-    /// That is what `shutdown(2)` does to a listening unix socket of Linux; on TCP it would drop the queue.
+    /// On Linux, `shutdown(2)` does this to a listening unix socket; on TCP it would drop the queue.
     pub fn refuse_new(&mut self) -> Option<Queue> {
         self.unlink();
         match &self.socket {
             Accepting::Unix(listener) if self.is_ours_alone => {
-                // The runtime's own `accept` would wait after the last one for another.
+                // The runtime's own `accept` would wait for another connection after the last one.
                 let queue = listener.as_fd().try_clone_to_owned().ok()?;
                 SockRef::from(&queue).shutdown(Shutdown::Read).ok()?;
                 Some(Queue(queue.into()))
@@ -311,7 +312,7 @@ impl Listener {
         }
     }
 
-    /// Takes the socket's name away, if it is still this socket's.
+    /// Removes the socket's name, if it still is this socket's.
     fn unlink(&mut self) {
         if let Some(Name { path, inode }) = self.name.take()
             && fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.ino() == inode)
@@ -321,15 +322,15 @@ impl Listener {
     }
 }
 
-/// Who had connected when [`Listener::refuse_new`] was called.
+/// The clients that had connected when [`Listener::refuse_new`] was called.
 #[derive(Debug)]
 pub struct Queue(std::os::unix::net::UnixListener);
 
 impl Queue {
-    /// The next of them, at once; `None` after the last.
+    /// The next of them, without waiting; `None` after the last.
     ///
     /// # Errors
-    /// What the system says; most often that this process has no descriptor left.
+    /// The system's error; most often the process has no descriptor left.
     pub fn next(&self) -> io::Result<Option<Stream>> {
         match self.0.accept() {
             Ok((stream, _)) => {
@@ -348,9 +349,9 @@ impl Drop for Listener {
     }
 }
 
-/// Whether a unix socket has the name that `mod_fcgid` gives (`fcgid_proc_unix.c`): its process manager makes
-/// a new one for each process that it starts, `<number of the manager>.<count>`, and hands it to nobody else.
-/// Other spawners let several processes accept from one socket, and start the next one with the same.
+/// Whether a unix socket has a name as `mod_fcgid` gives it (`fcgid_proc_unix.c`), `<number of the
+/// manager>.<count>`. Its process manager makes a new socket for each process and shares it with no other.
+/// Other spawners let several processes accept from one socket, and start the next one with the same socket.
 fn is_of_mod_fcgid(name: &Path, parent: u32) -> bool {
     let parts = name.file_name().and_then(|name| name.to_str()).and_then(|name| name.split_once('.'));
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -399,7 +400,7 @@ mod tests {
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing else is left behind");
     }
 
-    /// Who listens there need not speak our kind of socket, nor let us in.
+    /// A listener may use another kind of socket, or not admit the gate.
     #[tokio::test]
     async fn a_socket_of_another_kind_is_not_replaced() {
         let directory = tempfile::tempdir().unwrap();
@@ -412,7 +413,7 @@ mod tests {
         assert_eq!(living.recv(&mut [0; 20]).unwrap(), 11);
     }
 
-    /// It hangs, or has more to do than it can: it is there, and we do not wait for it.
+    /// A listener that hangs or is overloaded is still there, and the gate does not wait for it.
     #[tokio::test]
     async fn one_that_takes_no_connection_is_not_waited_for() {
         let directory = tempfile::tempdir().unwrap();
@@ -451,7 +452,7 @@ mod tests {
         assert!(!path.exists());
     }
 
-    /// Over TCP the system makes a connection wait for seconds that finds no room.
+    /// Over TCP, the system makes a connection that finds no room in the queue wait for seconds.
     #[tokio::test]
     async fn as_many_connections_may_wait_over_tcp_as_over_a_unix_socket() {
         let limit = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();

@@ -1,8 +1,8 @@
-//! Addresses of web servers in, whether a peer may stay connected out. Only TCP has peers with addresses: who
-//! may write to a unix socket is decided by its permissions.
+//! Turns the addresses of web servers into whether a peer may stay connected. Only TCP peers have addresses;
+//! the permissions of a unix socket decide which processes may connect to it.
 //!
-//! Two lists can restrict the peers, and a peer must be on each of them that is given: the setting
-//! `allow_from`, and the environment variable `FCGI_WEB_SERVER_ADDRS` of the FastCGI specification.
+//! Two lists can restrict the peers, and a peer must be on each list that is given: the setting `allow_from`,
+//! and the environment variable `FCGI_WEB_SERVER_ADDRS` of the FastCGI specification.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -11,13 +11,13 @@ use std::net::IpAddr;
 use super::ListenError;
 use crate::throttle::Throttle;
 
-/// The environment variable by which whoever starts a FastCGI program names the web servers (FastCGI §3.2).
+/// The environment variable in which the parent of a FastCGI program names the web servers (FastCGI §3.2).
 pub const WEB_SERVER_ADDRS: &str = "FCGI_WEB_SERVER_ADDRS";
 
-/// A list with more entries is a mistake.
+/// Most entries in a list; a longer list is a mistake.
 const MAX_NETWORKS: usize = 1_000;
 
-/// An address, or all addresses that begin with the same bits. IPv4-mapped IPv6 addresses are held as IPv4.
+/// An address, or all addresses that begin with the same bits. IPv4-mapped IPv6 addresses are stored as IPv4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
@@ -26,9 +26,9 @@ pub struct Network {
 }
 
 impl Network {
-    /// Reads `192.0.2.10`, `192.0.2.0/24`, `2001:db8::/64`; `None` for anything else, also for a network
-    /// whose address has bits behind its length (`192.0.2.10/24`), which may be meant as the one or as the
-    /// other.
+    /// Reads `192.0.2.10`, `192.0.2.0/24` or `2001:db8::/64`; `None` for anything else. A network with bits
+    /// set after its length (`192.0.2.10/24`) is refused, because it may be meant as an address or as a
+    /// network.
     fn parse(text: &str) -> Option<Self> {
         let (address, length) = match text.split_once('/') {
             Some((address, length)) if !length.starts_with('+') => (address, Some(length.parse().ok()?)),
@@ -53,7 +53,7 @@ impl Network {
     /// The leading bits of an address that count, all others zero.
     fn prefix(self, address: IpAddr) -> u128 {
         let rest = bits(address).saturating_sub(self.length);
-        // A shift by all 128 bits is none.
+        // `checked_shr` and `checked_shl` return `None` for a shift by all 128 bits.
         number(address).checked_shr(rest).unwrap_or(0).checked_shl(rest).unwrap_or(0)
     }
 }
@@ -84,10 +84,10 @@ fn number(address: IpAddr) -> u128 {
 pub struct Networks(Vec<Network>);
 
 impl Networks {
-    /// Reads texts that hold addresses and networks, with commas or white space between several.
+    /// Reads texts that hold addresses and networks, separated by commas or white space.
     ///
     /// # Errors
-    /// The first entry that is neither, or the whole text if it has none or too many.
+    /// The first entry that is neither, or the list's length if it is empty or too long.
     pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let mut networks = Vec::new();
         let is_separator = |c: char| c == ',' || c.is_ascii_whitespace();
@@ -125,7 +125,7 @@ impl fmt::Display for Networks {
     }
 }
 
-/// Who may connect over TCP.
+/// The peers that may connect over TCP.
 #[derive(Debug, Default)]
 pub struct Peers {
     allow_from: Option<Networks>,
@@ -134,13 +134,13 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// Joins the setting and the value of [`WEB_SERVER_ADDRS`] in this process's environment (`None`: it is
+    /// Joins the setting and the value of [`WEB_SERVER_ADDRS`] in this process's environment (`None` if it is
     /// not set).
     ///
     /// # Errors
-    /// [`ListenError::WebServerAddrs`] when the variable is set and is no list of addresses. FastCGI §3.2 has
-    /// the program close every connection of a peer that is not on the list: an empty one would close all of
-    /// them.
+    /// [`ListenError::WebServerAddrs`] if the variable is set and is no list of addresses. FastCGI §3.2
+    /// requires the program to close every connection of a peer that is not on the list; an empty list would
+    /// close all of them.
     pub fn new(allow_from: Option<Networks>, web_server_addrs: Option<&OsStr>) -> Result<Self, ListenError> {
         let web_server_addrs = web_server_addrs
             .map(|value| {
@@ -156,13 +156,13 @@ impl Peers {
         self.allow_from.is_some() || self.web_server_addrs.is_some()
     }
 
-    /// Whether only TCP may be used: with [`WEB_SERVER_ADDRS`], FastCGI §3.2 has the program close a
-    /// connection that did not use TCP/IP.
+    /// Whether only TCP may be used: with [`WEB_SERVER_ADDRS`] set, FastCGI §3.2 requires the program to
+    /// close a connection that did not use TCP/IP.
     pub(super) fn demand_tcp(&self) -> bool {
         self.web_server_addrs.is_some()
     }
 
-    /// Whether a peer may stay connected. Logs the first that may not, and then once a minute how many there
+    /// Whether a peer may stay connected. Logs the first refused peer, and then once a minute how many there
     /// were.
     pub(super) fn admit(&self, peer: IpAddr) -> bool {
         let lists = self.allow_from.iter().chain(&self.web_server_addrs);

@@ -1,4 +1,4 @@
-//! A connection from the web server, over either kind of socket.
+//! A connection from the web server, over a unix socket or TCP.
 
 use std::io;
 
@@ -14,10 +14,10 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Reads what is there, or waits for it; 0 at the end.
+    /// Reads the bytes that are there, or waits for some; returns 0 at the end.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         use tokio::io::AsyncReadExt as _;
         match self {
@@ -26,10 +26,10 @@ impl Stream {
         }
     }
 
-    /// Writes all of it, in one system call if the socket takes it.
+    /// Writes all bytes, in one system call if the socket takes them.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         use tokio::io::AsyncWriteExt as _;
         match self {
@@ -38,10 +38,10 @@ impl Stream {
         }
     }
 
-    /// Tells the peer that nothing more will be written; reading goes on.
+    /// Tells the peer that no more bytes follow; reading is still possible.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub async fn end_writing(&mut self) -> io::Result<()> {
         use tokio::io::AsyncWriteExt as _;
         match self {
@@ -50,10 +50,10 @@ impl Stream {
         }
     }
 
-    /// Writes as much as the socket takes, and says how much that was.
+    /// Writes as many bytes as the socket takes, and returns their number.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         use tokio::io::AsyncWriteExt as _;
         match self {
