@@ -211,7 +211,7 @@ async fn accept<H: Handler>(mut listener: Listener, shared: Arc<Shared<H>>, mut 
             Ok(None) => break,
             Err(_) if Instant::now() < deadline => tokio::time::sleep(ACCEPT_PAUSE).await,
             Err(error) => {
-                tracing::warn!(%error, "who had just connected cannot be accepted");
+                tracing::warn!(%error, "a client that had already connected cannot be accepted");
                 break;
             }
         }
