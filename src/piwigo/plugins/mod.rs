@@ -192,14 +192,16 @@ pub fn name(active: &Active) -> String {
 mod tests {
     use super::*;
 
-    /// The rows of the first table of `docs/plugins.md`: the id and the stance of each.
+    /// The entries of the section "Plugins" of `docs/plugins.md`: the id and the stance of each.
     fn documented() -> Vec<(&'static str, &'static str)> {
         let text = include_str!("../../../docs/plugins.md");
-        let rows = text.lines().skip_while(|line| !line.starts_with("| plugin |")).skip(2);
-        let cell = |row: &'static str, at: usize| row.split(" | ").nth(at).unwrap().trim_matches(['|', ' ']);
-        rows.take_while(|line| line.starts_with('|'))
-            .map(|row| (cell(row, 0).split('`').nth(1).unwrap(), cell(row, 2).split("**").nth(1).unwrap()))
-            .collect()
+        let section = text.lines().skip_while(|line| *line != "## Plugins").skip(1);
+        let lines: Vec<_> = section.take_while(|line| !line.starts_with("## ")).collect();
+        let ids = lines.iter().filter_map(|line| line.strip_prefix("- `")?.split('`').next());
+        let stances =
+            lines.iter().filter_map(|line| line.strip_prefix("  - The gate: **")?.split("**").next());
+        assert_eq!(ids.clone().count(), stances.clone().count(), "a stance for each id");
+        ids.zip(stances).collect()
     }
 
     fn active(ids: &[&str]) -> Plugins {
