@@ -28,8 +28,8 @@ pub(super) struct Connections {
 
 struct Places {
     slots: Vec<Option<Entry>>,
-    /// Connections on which the gate has been sending a file for long. They take no place, but there are never
-    /// more of them than places.
+    /// Connections on which the gate has been sending a file for long. They take no place, but there are
+    /// never more of them than places.
     files_apart: usize,
 }
 
