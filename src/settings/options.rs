@@ -1,6 +1,6 @@
-//! What an administrator may set, each by a flag, an environment variable `PIWIGO_GATE_*` or a line of
-//! `gate.toml`; one struct for all three, so that their names cannot drift apart. Not the configuration: that
-//! is [`super::Settings`], in which every value is resolved and checked.
+//! The options that an administrator can give by flag, by environment variable `PIWIGO_GATE_*` or in
+//! `gate.toml`. One struct holds all three, so that their names stay the same. [`super::Settings`] holds the
+//! resolved and checked values.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,20 +14,20 @@ use crate::verdict::identity::SessionAddress;
 /// Largest `gate.toml`, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
 
-/// Options as given; `None` is "not said".
+/// Options as given; `None` means not given.
 #[derive(Clone, Debug, Default, clap::Args, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[command(next_help_heading = "Settings")]
 pub struct Options {
-    /// The web server starts several of this program, each for one request at a time (`mod_fcgid`). Nobody
-    /// says so: it shows by the way in which the program is started, and changes defaults only.
+    /// The web server starts several gate processes that each serve one request at a time (`mod_fcgid`). No
+    /// option sets this: the gate sees it from how it was started. It changes defaults only.
     #[arg(skip)]
     #[serde(skip)]
     pub one_of_several: bool,
-    /// Piwigo's directory, where its index.php is
+    /// Piwigo's directory, which holds its index.php
     #[arg(long, env = "PIWIGO_GATE_GALLERY", value_name = "DIR", help_heading = None)]
     pub gallery: Option<PathBuf>,
-    /// Where to listen: unix:PATH, tcp:ADDR:PORT, fd:0 or systemd
+    /// Address to listen at: unix:PATH, tcp:ADDR:PORT, fd:0 or systemd
     #[arg(long, env = "PIWIGO_GATE_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<String>,
     /// Permissions of the unix socket, octal [default: 0660]
@@ -51,15 +51,15 @@ pub struct Options {
     )]
     #[serde(deserialize_with = "one_or_more")]
     pub allow_from: Option<Vec<String>>,
-    /// How the web server is told to send a file [default: what the server itself says]
+    /// How the gate tells the web server to send a file [default: as the web server's parameters say]
     #[arg(long, env = "PIWIGO_GATE_DELIVER")]
     pub deliver: Option<SendMode>,
-    /// Which symbolic links are followed: same-owner, inside, all, or a directory [default: same-owner]
+    /// Symbolic links that the gate follows: same-owner, inside, all, or a directory [default: same-owner]
     #[arg(
-        long_help = "Which symbolic links of the gallery are followed: same-owner (those that belong to the owner of what \
-                     they lead to), inside (those that do not lead out of the gallery), all, or a directory: those \
-                     that lead into the gallery or below it. Given again: another directory. In the environment, white \
-                     space stands between several [default: same-owner]",
+        long_help = "Symbolic links of the gallery that the gate follows: same-owner (links whose target has the same owner), \
+                     inside (links that do not lead out of the gallery), all, or a directory (links that lead into the \
+                     gallery or below this directory). Given again: another directory. In the environment, separate \
+                     several with white space [default: same-owner]",
         long,
         env = "PIWIGO_GATE_SYMLINKS",
         value_name = "WHICH"
@@ -72,11 +72,11 @@ pub struct Options {
     /// Serve galleries beside Piwigo's directory (sites that begin with ../); needs --url-prefix
     #[arg(long, env = "PIWIGO_GATE_PARENT_SITES", num_args = 0..=1, default_missing_value = "true")]
     pub parent_sites: Option<bool>,
-    /// Address of the database, instead of Piwigo's own; given again: of a read replica
+    /// Address of the database, instead of the one in Piwigo's files; given again: of a read replica
     #[arg(
-        long_help = "Address of the database, instead of Piwigo's own: mysql://user:password@host/name or \
+        long_help = "Address of the database, instead of the one in Piwigo's files: mysql://user:password@host/name or \
                      sqlite:///file. Given again: of a read replica (see --max-replica-lag), where the first may be \
-                     the word piwigo for Piwigo's own. In the environment, white space stands between several",
+                     the word piwigo for Piwigo's own. In the environment, separate several with white space",
         long,
         env = "PIWIGO_GATE_DATABASE",
         value_name = "URL",
@@ -84,34 +84,34 @@ pub struct Options {
     )]
     #[serde(deserialize_with = "one_or_more")]
     pub database: Option<Vec<String>>,
-    /// How long ago a change may have been made that a read replica does not know yet, such as 2s
+    /// Longest time by which a read replica may be behind, such as 2s
     #[arg(long, env = "PIWIGO_GATE_MAX_REPLICA_LAG", value_name = "TIME")]
     pub max_replica_lag: Option<String>,
-    /// Connections to the database [default: 8]
+    /// Limits the number of database connections [default: 8]
     #[arg(long, env = "PIWIGO_GATE_DATABASE_CONNECTIONS", value_name = "N")]
     pub database_connections: Option<u32>,
-    /// For how long an answer of the database may be used again, such as 1s or 500ms [default: 0, never]
+    /// How long the gate may reuse an answer of the database, such as 1s or 500ms [default: 0, never]
     #[arg(long, env = "PIWIGO_GATE_FRESHNESS", value_name = "TIME")]
     pub freshness: Option<String>,
-    /// Go on although a settings file of Piwigo's includes another one, which is not read
+    /// Start even if one of Piwigo's settings files includes a file that the gate does not read
     #[arg(long, env = "PIWIGO_GATE_IGNORE_INCLUDES", num_args = 0..=1, default_missing_value = "true")]
     pub ignore_includes: Option<bool>,
-    /// Whether ?auth= keys count on every address, not on action.php only [default: false]
+    /// Whether ?auth= keys count in every URL, not only in those of action.php [default: false]
     #[arg(long, env = "PIWIGO_GATE_AUTH_KEY_EVERYWHERE", value_name = "BOOL")]
     pub auth_key_everywhere: Option<bool>,
-    /// Whether the header X-PIWIGO-API signs a visitor in (Piwigo 16 honours it in ws.php only) [default:
+    /// Whether the header X-PIWIGO-API signs a visitor in (Piwigo 16 accepts it in ws.php only) [default:
     /// false]
     #[arg(long, env = "PIWIGO_GATE_API_KEY_HEADER", value_name = "BOOL")]
     pub api_key_header: Option<bool>,
-    /// Who answers action.php: the gate, or Piwigo's own script with what plugins add to it [default: gate,
-    /// or piwigo where an active plugin demands it]
+    /// Which program answers action.php: the gate, or Piwigo's own script with what plugins add to it
+    /// [default: gate, or piwigo if an active plugin requires it]
     #[arg(long, env = "PIWIGO_GATE_ACTION_PHP")]
     pub action_php: Option<ActionPhp>,
     /// Write the history rows that Piwigo writes for downloads (the database user needs INSERT on that table)
     #[arg(long, env = "PIWIGO_GATE_HISTORY", value_name = "BOOL")]
     pub history: Option<bool>,
-    /// What admins may see: every file that has a record, or what Piwigo's permissions give them [default:
-    /// all]
+    /// Files that admins may see: every file that has a record, or those that Piwigo's permissions allow
+    /// [default: all]
     #[arg(long, env = "PIWIGO_GATE_ADMINS")]
     pub admins: Option<Admins>,
     /// Status of every refusal: 403, 401 or 404 [default: 403]
@@ -120,21 +120,22 @@ pub struct Options {
     /// Whether RAW and other formats need the right to originals [default: true]
     #[arg(long, env = "PIWIGO_GATE_FORMATS_NEED_HIGH", value_name = "BOOL")]
     pub formats_need_high: Option<bool>,
-    /// How a refusal looks to people: the bare status, a small picture, or the sign-in page [default: status]
+    /// How a refusal looks in a browser: the bare status, a small picture, or the sign-in page [default:
+    /// status]
     #[arg(long, env = "PIWIGO_GATE_DENY")]
     pub deny: Option<DenyWith>,
-    /// Whether who may see an album may see the resized pictures of its cover [default: false]
+    /// Whether a visitor who may see an album may also see the resized pictures of its cover [default: false]
     #[arg(long, env = "PIWIGO_GATE_COVERS", num_args = 0..=1, default_missing_value = "true")]
     pub covers: Option<bool>,
-    /// Which address Piwigo binds sessions to: what the web server says, or (for a changed Piwigo) the first
-    /// one of the header X-Forwarded-For [default: remote-addr]
+    /// Address that Piwigo binds sessions to: the client's, as the web server gives it, or (for a changed
+    /// Piwigo) the first one of the header X-Forwarded-For [default: remote-addr]
     #[arg(long, env = "PIWIGO_GATE_SESSION_ADDRESS")]
     pub session_address: Option<SessionAddress>,
-    /// Seconds after its last use at which a session counts no more [default: as Piwigo, while its row
-    /// exists]
+    /// Seconds after its last use until a session expires [default: none; it counts while its row exists, as
+    /// in Piwigo]
     #[arg(long, env = "PIWIGO_GATE_SESSION_MAX_AGE", value_name = "SECONDS")]
     pub session_max_age: Option<u64>,
-    /// Directory in which PHP keeps its sessions, where Piwigo does not keep them in its database
+    /// Directory in which PHP keeps its sessions, if Piwigo does not keep them in its database
     #[arg(long, env = "PIWIGO_GATE_SESSION_FILES", value_name = "DIR")]
     pub session_files: Option<PathBuf>,
     /// Levels of directories below it: the number before the semicolon of the save path in php.ini [default:
@@ -147,58 +148,58 @@ pub struct Options {
     /// Cache-Control of allowed files [default: private, max-age=600]
     #[arg(long, env = "PIWIGO_GATE_BROWSER_CACHE", value_name = "VALUE")]
     pub browser_cache: Option<String>,
-    /// What happens when a resized picture is missing or stale [default: generate]
+    /// What the gate does if a resized picture is missing or stale [default: generate]
     #[arg(long, env = "PIWIGO_GATE_DERIVATIVES")]
     pub derivatives: Option<Derivatives>,
-    /// How fine resized JPEG and WebP files are [default: source]
+    /// Quality of resized JPEG and WebP files [default: source]
     #[arg(long, env = "PIWIGO_GATE_DERIVATIVE_QUALITY")]
     pub derivative_quality: Option<DerivativeQuality>,
-    /// Resized pictures that are made at the same time, at most [default: as many as there are processor
-    /// cores]
+    /// Limits the number of resized pictures made at the same time [default: number of processor cores]
     #[arg(long, env = "PIWIGO_GATE_DERIVATIVE_JOBS", value_name = "N")]
     pub derivative_jobs: Option<usize>,
-    /// Whether resized animations move, as Piwigo's do not: only their first frame is kept [default: false]
+    /// Whether resized animations keep all frames; Piwigo keeps only the first [default: false]
     #[arg(long, env = "PIWIGO_GATE_GIF_ANIMATION", num_args = 0..=1, default_missing_value = "true")]
     pub gif_animation: Option<bool>,
-    /// Open connections from the web server, at most [default: 512]
+    /// Limits the number of connections from the web server [default: 512]
     #[arg(long, env = "PIWIGO_GATE_MAX_CONNECTIONS", value_name = "N")]
     pub max_connections: Option<usize>,
-    /// Seconds in which a request must have arrived whole [default: 10]
+    /// Seconds within which a complete request must arrive [default: 10]
     #[arg(long, env = "PIWIGO_GATE_HEADER_TIMEOUT", value_name = "SECONDS")]
     pub header_timeout: Option<u64>,
     /// Seconds after which a connection without a request is closed [default: 60]
     #[arg(long, env = "PIWIGO_GATE_IDLE_TIMEOUT", value_name = "SECONDS")]
     pub idle_timeout: Option<u64>,
-    /// Seconds in which an answer, or the next piece of a file that the gate sends itself, must have been
-    /// taken [default: 10]
+    /// Seconds within which the web server must take an answer, or the next piece of a file that the gate
+    /// sends itself [default: 10]
     #[arg(long, env = "PIWIGO_GATE_WRITE_TIMEOUT", value_name = "SECONDS")]
     pub write_timeout: Option<u64>,
-    /// Seconds in which requests under way are finished when the gate is stopped [default: 30]
+    /// Seconds to finish the requests under way when the gate is stopped [default: 30]
     #[arg(
-        long_help = "Seconds in which requests under way are finished when the gate is stopped. A file that the gate sends \
-                     itself gets 5 of them at most: its reader goes on by a range request [default: 30]",
+        long_help = "Seconds to finish the requests under way when the gate is stopped. A file that the gate sends itself \
+                     gets at most 5 of them; its client can resume with a range request [default: 30]",
         long,
         env = "PIWIGO_GATE_DRAIN_TIMEOUT",
         value_name = "SECONDS"
     )]
     pub drain_timeout: Option<u64>,
-    /// What to log [default: info]
+    /// Log messages of this level and above [default: info]
     #[arg(long, env = "PIWIGO_GATE_LOG", value_name = "LEVEL")]
     pub log: Option<LogLevel>,
-    /// How log lines are written [default: text]
+    /// Format of log lines [default: text]
     #[arg(long, env = "PIWIGO_GATE_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// Files without a row that are judged as the video beside them: patterns such as `{stem}.vtt`, or
+    /// Files without a row that the gate judges as the video beside them: patterns such as `{stem}.vtt`, or
     /// `videojs` (only in gate.toml)
     #[arg(skip)]
     #[serde(deserialize_with = "one_or_more")]
     pub companions: Option<Vec<String>>,
-    /// Settings of Piwigo's own, where they cannot be read from its files (only in gate.toml, table `piwigo`)
+    /// Piwigo's own settings, if the gate cannot read them from Piwigo's files (only in gate.toml, table
+    /// `piwigo`)
     #[arg(skip)]
     pub piwigo: BTreeMap<String, toml::Value>,
 }
 
-/// A text, or a list of texts.
+/// Reads a text or a list of texts.
 fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     #[derive(serde::Deserialize)]
     #[serde(untagged, expecting = "a text in quotation marks, or a list of them")]
@@ -212,29 +213,29 @@ fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Opti
     }))
 }
 
-/// The `derivatives` setting: what an allowed but missing or stale resized picture leads to.
+/// The `derivatives` setting: what the gate does if an allowed resized picture is missing or stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Derivatives {
     /// The gate makes it.
     Generate,
-    /// An internal hand-over to Piwigo's `i.php`, which makes it.
+    /// The web server passes the request on to Piwigo's `i.php`, which makes it.
     Piwigo,
-    /// Only what exists is served.
+    /// The gate serves only existing files.
     Existing,
 }
 
-/// The `deny` setting: what a refusal looks like, beside its status.
+/// The `deny` setting: what a refusal looks like, apart from its status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DenyWith {
-    /// The status with a word of text.
+    /// The status with a short text.
     #[default]
     Status,
     /// The status with a small picture, the same for every refusal.
     Image,
-    /// Who is not signed in and opens the address itself goes to Piwigo's sign-in page; all else gets the
-    /// status.
+    /// A visitor who is not signed in and opens the URL in a browser is sent to Piwigo's sign-in page; every
+    /// other request gets the status.
     Login,
 }
 
@@ -242,44 +243,44 @@ pub enum DenyWith {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogFormat {
-    /// Lines for people and fail2ban.
+    /// Lines for humans and fail2ban.
     #[default]
     Text,
     /// One JSON object a line.
     Json,
 }
 
-/// The `log` setting: how important a message must be.
+/// The `log` setting: the level of messages to log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogLevel {
-    /// What keeps the gate from answering.
+    /// Errors that keep the gate from answering.
     Error,
-    /// What is odd.
+    /// Also warnings.
     Warn,
-    /// Each refusal, start and end.
+    /// Also each refusal, start and stop.
     #[default]
     Info,
-    /// Each answer.
+    /// Also each answer.
     Debug,
     /// Everything.
     Trace,
 }
 
 impl Options {
-    /// Reads the `gate.toml` that counts.
+    /// Reads the `gate.toml` that [`Options::file`] finds.
     ///
     /// # Errors
-    /// When a file that was named or found cannot be read or understood.
+    /// If the file cannot be read or parsed.
     pub fn from_file(config: Option<&Path>, gallery: Option<&Path>) -> Result<Self, SettingsError> {
         Self::file(config, gallery)?.map_or_else(|| Ok(Options::default()), |path| Self::read(&path))
     }
 
-    /// The `gate.toml` that counts: `config` if given, else the gallery's own, else the machine's; `None`:
-    /// there is none.
+    /// The `gate.toml` to read: `config` if given, else the gallery's own, else `/etc/piwigo-gate/gate.toml`;
+    /// `None` if neither exists.
     ///
     /// # Errors
-    /// When it cannot be seen whether there is one.
+    /// If the system does not tell whether a file exists.
     pub fn file(config: Option<&Path>, gallery: Option<&Path>) -> Result<Option<PathBuf>, SettingsError> {
         if let Some(path) = config {
             return Ok(Some(path.to_owned()));
@@ -302,13 +303,13 @@ impl Options {
         let text = super::read_text(path, MAX_FILE)?;
         toml::from_str(&text).map_err(|error| SettingsError::Toml {
             path: path.to_owned(),
-            // The whole error quotes the line, which may hold a password.
+            // The complete error quotes the line, which may hold a password.
             message: nearest::unknown_key(error.message()).unwrap_or_else(|| error.message().to_owned()),
             line: error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1),
         })
     }
 
-    /// These options where they say something, `weaker` where they do not.
+    /// Takes each option from `self`, or from `weaker` if `self` does not give it.
     #[must_use]
     pub fn or(self, weaker: Options) -> Options {
         let mut piwigo = weaker.piwigo;
