@@ -1,5 +1,5 @@
-//! Finds out who asks and what the file is, in two rounds of questions to the database or, where a guess is
-//! right, in one; what follows from it is [`access::decide`]'s to say.
+//! Turns a request into a verdict: finds the visitor and the rows that own the file, in two rounds of
+//! database queries, or in one if a guess is right. [`access::decide`] alone decides.
 
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
@@ -18,12 +18,12 @@ use crate::verdict::identity::{Evidence, KeysFrom, Named};
 use crate::verdict::owners;
 use crate::verdict::uri::Target;
 
-/// What was found out about one request for a file with a row, and what follows from it.
+/// What the gate found about a request for a file with a row, and the verdict.
 #[derive(Debug)]
 pub struct Judgement {
-    /// Who asks.
+    /// The visitor.
     pub visitor: Visitor,
-    /// The account that the visitor's session, or `check`, names; the visitor need not be that account.
+    /// The account that the session, or `check`, names; the visitor may be another one.
     pub signed_in: Option<u32>,
     /// The session's cookie names a row that exists.
     pub has_session: bool,
@@ -31,20 +31,20 @@ pub struct Judgement {
     pub locked: bool,
     /// The rows that own the file.
     pub claims: Vec<Claim>,
-    /// What follows.
+    /// The verdict.
     pub verdict: Verdict,
 }
 
 impl Gate {
-    /// Finds out who asks and what the file is, and decides.
+    /// Identifies the visitor and the file's rows, and decides.
     ///
-    /// Two rounds of questions to the database: who is it and what is it; then, what may they see. Where
-    /// there is a guess at the second round's questions they are asked in the first, and again unless the
-    /// answers make a yes. An unknown file takes the same two rounds as a denied one, so that the clock tells
-    /// them apart no better than the answer does.
+    /// The database is queried in two rounds: visitor and file first, then rights. If there is a guess, the
+    /// second round's queries run with the first, and again unless the answers allow the file. An unknown
+    /// file takes the same two rounds as a denied one, so that the time an answer takes does not reveal
+    /// whether the file exists.
     ///
     /// # Errors
-    /// When the database did not answer: then there is no verdict.
+    /// If the database did not answer; there is no verdict then.
     pub async fn judge(
         &self,
         ready: &Ready,
@@ -132,9 +132,9 @@ impl Gate {
             self.guesses.learn(session, named.session, private_album(&verdict, &claims));
         }
 
-        // Covers cost a third round, so they are asked for only after a no; after every no that depends on
-        // the file, even where it cannot help, so that an unknown file takes as long as one of a higher
-        // level.
+        // Covers need a third round, so the gate asks for them only after a denial that depends on the file;
+        // after every such denial, even if covers cannot help, so that an unknown file takes as long as one
+        // of a higher level.
         let depends_on_the_file = matches!(verdict, Verdict::DenyWith(denial) if denial != Denial::NoAccess);
         if self.settings.policy.covers && target.kind().is_some() && depends_on_the_file {
             let images: Vec<u32> = claims.iter().map(|claim| claim.image.id).collect();
@@ -156,8 +156,8 @@ impl Gate {
         })
     }
 
-    /// The accounts that this evidence will turn out to name and the private albums that will matter, if
-    /// there is reason to think so.
+    /// Guesses the accounts that this evidence names and the private albums that will matter; `None` without
+    /// a guess.
     fn guess(&self, evidence: &Evidence, gallery: &Gallery) -> Option<([u32; IDS], Vec<u32>)> {
         if gallery.foreign_sessions.is_some() || evidence.remote_user.is_some() || evidence.key.is_some() {
             return None;
@@ -185,7 +185,7 @@ impl Gate {
         })
     }
 
-    /// What a session's file says, where PHP keeps the sessions; `None` where Piwigo does.
+    /// What the session's file says, if PHP keeps the sessions; `None` if Piwigo does.
     async fn session_file(&self, gallery: &Gallery, request: &Request<'_>) -> Option<SignIn> {
         gallery.foreign_sessions.as_ref()?;
         Some(match &self.settings.session_files {
@@ -194,8 +194,8 @@ impl Gate {
         })
     }
 
-    /// What a session's row says. A row that is too old signs nobody in, but an unfinished sign-in stays one:
-    /// the age is the gate's rule and not Piwigo's.
+    /// What the session's row says. A row that is too old signs no user in, but an unfinished sign-in remains
+    /// unfinished: the age is the gate's rule, not Piwigo's.
     fn sign_in(&self, door: &DoorAndSession) -> SignIn {
         let Some(row) = &door.session else { return SignIn::default() };
         let sign_in = row.sign_in.unwrap_or_else(|error| {
@@ -212,7 +212,7 @@ impl Gate {
     }
 }
 
-/// What the second round of questions brings: the accounts concerned, and their grants.
+/// The result of the second round: accounts and their grants.
 struct Rights {
     users: Rows<UserRow>,
     grants: Rows<GrantRow>,
@@ -234,7 +234,7 @@ impl Rights {
     }
 }
 
-/// The private album that a file is given for.
+/// The private album that opened the file, if one did.
 fn private_album(verdict: &Verdict, claims: &[Claim]) -> Option<u32> {
     let Verdict::Allow { claim, because: Grant::Album(id) } = *verdict else { return None };
     claims[claim].image.albums.iter().find(|album| album.id == id && album.private).map(|album| album.id)

@@ -1,5 +1,5 @@
-//! The one function that joins the rooms: a request in, a reply out. Read it after `lib.rs`; every other room
-//! is one step of it.
+//! Turns a request into a reply by joining the rooms. Read it after `lib.rs`; every other room is one step of
+//! it.
 
 pub mod deliver;
 mod judge;
@@ -28,53 +28,54 @@ use crate::verdict::uri::{self, Part, Target};
 
 pub use judge::Judgement;
 
-/// Longest query of `action.php` that is handed to Piwigo, in bytes. Encoded it may be three times as long,
-/// and nginx reads an answer's headers into one page of memory. Piwigo's own queries have fewer than 100
+/// Longest query of `action.php` that the gate hands to Piwigo, in bytes. Encoding can triple its length, and
+/// nginx reads the headers of an answer into one page of memory. Piwigo's own queries have fewer than 100
 /// bytes.
 const MAX_HANDED_QUERY: usize = 1024;
 
-/// The gate: its settings, and its database once that has been reached.
+/// The gate: its settings, and its database once it could be reached.
 pub struct Gate {
     settings: Arc<Settings>,
     readiness: Readiness,
-    /// It was said that the web server tells no IP address.
+    /// The log already has the warning that the web server gives no IP address.
     address_was_odd: AtomicBool,
-    /// It was said that a session could not be read.
+    /// The log already has the warning that a session cannot be read.
     session_was_unreadable: AtomicBool,
     api_keys: Verifier,
     guesses: Guesses,
     disk: Disk,
     maker: Arc<Maker>,
-    /// It was said that the gate sends files itself.
+    /// The log already has the line that the gate sends files itself.
     streaming_was_told: AtomicBool,
-    /// It was said that a history row could not be written.
+    /// The log already has the warning that a history row cannot be written.
     history_was_unwritable: AtomicBool,
-    /// It was said that a server's file does not lead to Piwigo's `action.php`.
+    /// The log already has the warning that a server's file does not lead to Piwigo's `action.php`.
     misleading_file_was_told: AtomicBool,
     refusals: refusal::Log,
 }
 
-/// One request up to its verdict.
+/// A request together with its verdict.
 pub struct Considered {
-    /// Database and settings that it was judged by.
+    /// The database and settings that it was judged by.
     pub ready: Arc<Ready>,
-    /// The file that it names.
+    /// The file that the request names.
     pub target: Result<Target, uri::BadUri>,
-    /// The verdict on a file that can have a row; an icon has none, and what is left to Piwigo neither.
+    /// The verdict; `None` for a file that can have no row (an icon) and for a request that is left to
+    /// Piwigo.
     pub judgement: Option<Judgement>,
-    /// The request is for `action.php`, which is Piwigo's to answer here (setting `action_php`).
+    /// The request is for `action.php`, and Piwigo answers it (setting `action_php`).
     pub is_left_to_piwigo: bool,
 }
 
 impl Gate {
-    /// Opens the gate. A database that is away is no error: requests are answered 503 until it is there.
+    /// Opens the gate. A database that cannot be reached is no error: requests get 503 until it can.
     ///
     /// # Errors
-    /// When the database refuses this user, or lacks a table, column or right: waiting would not help.
+    /// If the database refuses this user, or lacks a table, column or right: waiting would not help.
     pub async fn open(settings: Settings) -> Result<Self, SettingsError> {
         let settings = Arc::new(settings);
         let readiness = Readiness::open(settings.clone()).await?;
-        // Who waits for a picture holds a connection: half of them stay free for the others.
+        // A client that waits for a picture holds a connection; half of the connections stay free for others.
         let waiting = settings.limits.max_connections / 2;
         Ok(Gate {
             maker: Maker::new(settings.derivative_jobs, waiting, maker::PATIENCE),
@@ -99,7 +100,8 @@ impl Gate {
 
     /// Answers one request.
     pub async fn answer(&self, request: &Request<'_>) -> Reply {
-        // lighttpd may go by any name (`server.tag`); Apache's modules say which they are.
+        // lighttpd can have any name (`server.tag`), so the gate goes by the names that Apache's modules
+        // give.
         if request.role == Role::Authorizer && !request.by_apache_role {
             tracing::error!(
                 "an authorizer that is not Apache's: lighttpd's serves a file when an answer is missing or broken, so the \
@@ -126,8 +128,8 @@ impl Gate {
         if deliver == SendMode::Authorize { reply.for_authorizer() } else { reply }
     }
 
-    /// Says once that the web server knows no visitor's IP address: Piwigo and the gate go on, and sessions
-    /// are bound to none.
+    /// Logs once that the web server gives no IP address of a visitor. Piwigo and the gate go on, and
+    /// sessions are bound to no address.
     fn tell_of_address(&self, address: &str) {
         if address.parse::<std::net::IpAddr>().is_err() && !self.address_was_odd.swap(true, Ordering::Relaxed)
         {
@@ -150,8 +152,8 @@ impl Gate {
         Ok(reply)
     }
 
-    /// Writes to Piwigo's history what its own `action.php` would write: originals and formats, once per
-    /// download. A visitor who may have a file gets it, also where the row cannot be written.
+    /// Writes to Piwigo's history what its `action.php` would write: originals and formats, once per
+    /// download. A visitor who may have a file gets it even if the row cannot be written.
     async fn record(&self, request: &Request<'_>, considered: &Considered) {
         let Ready { database, gallery, .. } = &*considered.ready;
         let (Ok(Target::Record(record)), Some(judgement)) = (&considered.target, &considered.judgement)
@@ -179,21 +181,21 @@ impl Gate {
         }
     }
 
-    /// Everything up to the verdict: reads the request, finds visitor and rows, decides. `as_user` stands in
-    /// for the visitor's own words: judged as a session of that user would be (`check`).
+    /// Reads the request, finds visitor and rows, and decides. With `as_user`, the request is judged as a
+    /// session of that user (`check`).
     ///
-    /// Where a table or column turns out to be missing, Piwigo was upgraded: its tables are looked at anew,
-    /// once.
+    /// If a table or column turns out to be missing, Piwigo was upgraded, and the gate inspects its tables
+    /// once more.
     ///
     /// # Errors
-    /// When the database did not answer: then there is no verdict.
+    /// If the database did not answer; there is no verdict then.
     pub async fn consider(
         &self,
         request: &Request<'_>,
         as_user: Option<u32>,
     ) -> Result<Considered, DatabaseError> {
         let ready = self.readiness.ready().await?;
-        // Boxed: the many questions make a large future, which a connection need not hold while it waits for
+        // Boxed, because the queries make a large future, which a connection need not hold while it waits for
         // a request.
         match Box::pin(self.consider_by(ready.clone(), request, as_user)).await {
             Err(error) if error.trouble() == Trouble::Schema => {
@@ -255,7 +257,7 @@ impl Gate {
             Ok(target) => target,
             Err(refusal) => return self.refuse(request, considered, (*refusal).into()),
         };
-        // The server would serve what it maps `/i.php` to, not what was judged.
+        // The server would serve the file that it maps `/i.php` to, not the one that was judged.
         if deliver == SendMode::Authorize && Target::is_script_form(request.uri, &layout) {
             return self.refuse(request, considered, RefusalReason::Script);
         }
@@ -287,8 +289,8 @@ impl Gate {
         }
     }
 
-    /// Sends the visitor on to Piwigo's `action.php`, where the server's file leads there. Piwigo decides
-    /// alone: nothing was judged.
+    /// Sends the visitor to Piwigo's `action.php`, if the server's file leads there. Piwigo alone decides;
+    /// the gate has judged nothing.
     fn leave_to_piwigo(&self, request: &Request<'_>, considered: &Considered, deliver: SendMode) -> Reply {
         if !request.hands_over_downloads || deliver == SendMode::Authorize {
             if !self.misleading_file_was_told.swap(true, Ordering::Relaxed) {
@@ -313,9 +315,10 @@ impl Gate {
         Reply::Allowed { handover, cache: "".into(), disposition: None }
     }
 
-    /// How this server is told to send a file (docs/design.md §3); where nothing says how, the gate sends it.
+    /// How the gate tells this server to send a file (docs/design.md §3). If nothing names a way, the gate
+    /// sends it.
     fn deliver(&self, request: &Request<'_>) -> SendMode {
-        // What only asks can be told nothing else, whatever gate.toml says.
+        // An authorizer or authenticator request can be answered in no other way, whatever gate.toml says.
         if request.role == Role::Authorizer || request.deliver == Some(SendMode::Authorize) {
             return SendMode::Authorize;
         }
@@ -329,14 +332,15 @@ impl Gate {
             );
         }
         match said.unwrap_or(SendMode::Stream) {
-            // A name with `%` would be that of another file.
+            // A name with `%` would name another file.
             SendMode::XSendfile if request.server == Server::Lighttpd => SendMode::XSendfileEncoded,
             deliver => deliver,
         }
     }
 
-    /// The one refusal, with its reason in the log only. With `deny = "login"`, who is not signed in and
-    /// opens the address itself is sent to sign in, for a file that exists as for one that does not.
+    /// The refusal that every visitor gets; its reason goes to the log only. With `deny = "login"`, a visitor
+    /// who is not signed in and opens the URL in a browser is sent to sign in, whether the file exists or
+    /// not.
     fn refuse(&self, request: &Request<'_>, considered: &Considered, why: RefusalReason) -> Reply {
         let visitor = considered.judgement.as_ref().map(|judgement| &judgement.visitor);
         let gallery = &considered.ready.gallery;
@@ -355,7 +359,7 @@ impl Gate {
         reply
     }
 
-    /// The id of the account with exactly this name, or else with this number.
+    /// The id of the account with exactly this name, or else with this id.
     ///
     /// # Errors
     /// When the database did not answer.
@@ -379,7 +383,7 @@ impl Replaceable {
         Replaceable(RwLock::new(Arc::new(gate)))
     }
 
-    /// Requests from now on are answered by `gate`; those under way end with the old one.
+    /// Later requests are answered by `gate`; those under way finish with the old one.
     pub fn replace(&self, gate: Gate) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(gate);
     }

@@ -1,13 +1,13 @@
-//! What the log hears of allowed files that are not sent: the first of each kind, then one line a minute with
-//! the number of all, because any visitor can ask for the same file as often as he likes. At `debug` there is
-//! a line for each.
+//! Turns allowed files that cannot be sent into lines of the log: the first of each kind, then one line a
+//! minute with the number of all, because a visitor can ask for the same file any number of times. At level
+//! `debug` each gets a line.
 
 use std::path::Path;
 
 use crate::files::{LinksTold, Unsendable};
 use crate::throttle::Throttle;
 
-/// Counts what is not sent, by kind. One for all requests.
+/// Counts the files that are not sent, by kind, for all requests.
 #[derive(Debug, Default)]
 pub struct Log {
     links: LinksTold,
@@ -20,8 +20,8 @@ pub struct Log {
     strange_source: Throttle,
 }
 
-/// Writes a line now and then: `$throttle` says when, `$level` is the macro of a line that is written. The
-/// last literal is the text.
+/// Writes a line if `$throttle` allows it; `$level` is the macro that writes it, and the last literal is its
+/// text.
 macro_rules! tell {
     ($throttle:expr, $level:ident, $($field:tt)*) => {
         match $throttle.count() {
@@ -32,8 +32,8 @@ macro_rules! tell {
 }
 
 impl Log {
-    /// The file is not there, or not to be reached. A link that is not followed is told once, whatever number
-    /// of files lies behind it.
+    /// The file is missing or cannot be reached. A link that is not followed is logged once, whatever the
+    /// number of files behind it.
     pub(super) fn unsendable(&self, reason: &Unsendable) {
         match reason {
             Unsendable::Link { link, .. } if self.links.is_new(link) => {

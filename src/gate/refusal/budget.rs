@@ -1,5 +1,5 @@
-//! Decides which refusals are written to the log: of each address more than fail2ban needs (`maxretry` in the
-//! printed jail, 200 in ten minutes), of all addresses together no flood. What is left out is counted.
+//! Turns refusals into lines of the log, within limits: for one address more than fail2ban needs (`maxretry`
+//! in the printed jail, 200 in ten minutes), for all addresses together no flood. Omitted lines are counted.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -14,8 +14,8 @@ const OF_ONE: Rate = Rate { at_once: 400, each: Duration::from_secs(1) };
 /// Lines about all addresses together: 4000 at once (about 1 MB), then twenty a second.
 const OF_ALL: Rate = Rate { at_once: 4000, each: Duration::from_millis(50) };
 
-/// Addresses that are remembered, in each of two halves. An address that is forgotten begins anew, within the
-/// bound of all.
+/// Addresses remembered in each of two halves. A forgotten address starts anew, within the limit for all
+/// addresses.
 const ADDRESSES: usize = 1024;
 
 /// How many lines may be written.
@@ -25,7 +25,7 @@ struct Rate {
     each: Duration,
 }
 
-/// The lines written lately, as the moment at which all of them are paid for by the rate.
+/// The lines written so far, as the moment at which the rate has made up for all of them.
 #[derive(Clone, Copy)]
 struct Lines(Instant);
 
@@ -40,7 +40,7 @@ impl Lines {
     }
 }
 
-/// What was written lately, and how much was left out.
+/// The lines written recently, and the number of lines left out.
 pub struct Budget(Mutex<State>);
 
 struct State {
@@ -50,12 +50,12 @@ struct State {
     told_at: Option<Instant>,
 }
 
-/// What is to be written about one refusal.
+/// What to write about one refusal.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Allowance {
     /// Its own line.
     pub line: bool,
-    /// A line that says how many were left out since the last such line.
+    /// A line with the number of lines left out since the last such line.
     pub left_out: Option<u64>,
 }
 
@@ -71,7 +71,7 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Counts one refusal of a client; `None`: its address is not known.
+    /// Counts one refusal of a client; `None` if its address is not known.
     pub fn count(&self, client: Option<IpAddr>) -> Allowance {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).count(client, Instant::now())
     }
@@ -169,7 +169,7 @@ mod tests {
         }
         assert_eq!(state.count(None, start), Allowance { line: false, left_out: Some(1) });
         assert_eq!([count(&mut state, start), count(&mut state, start)], [None, None]);
-        // The flood is over: the next line that is written brings the rest.
+        // The flood is over: the next line reports the rest.
         assert_eq!(state.count(None, start + PAUSE), Allowance { line: true, left_out: Some(2) });
         assert_eq!(state.count(None, start + 2 * PAUSE), Allowance { line: true, left_out: None });
     }

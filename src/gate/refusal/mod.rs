@@ -1,6 +1,6 @@
-//! Why a request is refused, in; one line for the log and the way to the sign-in page out. The reason stays
-//! in the log: what the visitor is told does not depend on it. The line's format is documented in
-//! `docs/logs.md`, and `fail2ban/filter.d/piwigo-gate.conf` matches it.
+//! Turns the reason for a refusal into one line of the log and the URL of the sign-in page. The visitor does
+//! not learn the reason. `docs/logs.md` documents the line's format, and `fail2ban/filter.d/piwigo-gate.conf`
+//! matches it.
 
 mod budget;
 
@@ -22,13 +22,13 @@ use crate::verdict::uri::{self, Target};
 /// Why a request for a file is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefusalReason {
-    /// Its address names no file that could be served.
+    /// Its URL names no file that the gate could serve.
     #[error(transparent)]
     Address(#[from] uri::BadUri),
-    /// A script's address where the server serves what it maps the address to.
+    /// It is for a script, but the server would serve the file that it maps the URL to.
     #[error("a script cannot be authorized, only a file")]
     Script,
-    /// `action.php` is Piwigo's to answer, and this server cannot be sent there.
+    /// Piwigo answers `action.php`, and this server cannot be sent there.
     #[error(
         "action.php is left to Piwigo (action_php), and the web server's file does not lead there: print it anew (piwigo-gate \
          config)"
@@ -37,39 +37,39 @@ pub enum RefusalReason {
     /// A query of `action.php` that is too long to be handed to Piwigo in a header.
     #[error("the query is too long to be handed to Piwigo's action.php")]
     LongQuery,
-    /// There is no such picture of a file type.
+    /// There is no such icon of a file type.
     #[error("no such icon")]
     NoIcon,
-    /// The visitor may not.
+    /// The visitor may not have the file.
     #[error(transparent)]
     Denied(#[from] Denial),
 }
 
 impl RefusalReason {
-    /// The word for programs that read the log: `malformed` and `unknown` are names that no page of Piwigo
-    /// holds, `denied` is a file that exists.
+    /// The word for programs that read the log. `malformed` and `unknown` are for URLs that no page of Piwigo
+    /// contains, `denied` for files that exist.
     pub fn class(self) -> &'static str {
         match self {
             RefusalReason::Address(_) | RefusalReason::Script | RefusalReason::LongQuery => "malformed",
             RefusalReason::NoIcon | RefusalReason::Denied(Denial::Unknown) => "unknown",
-            // Nobody who only clicks on a link is to be banned for it.
+            // A visitor who only follows a link must not be banned for it.
             RefusalReason::LeftToPiwigo | RefusalReason::Denied(_) => "denied",
         }
     }
 }
 
-/// Writes refusals to the log, as many as its [`Budget`] allows.
+/// Writes refusals to the log, within its [`Budget`].
 #[derive(Default)]
 pub struct Log {
     budget: Budget,
 }
 
 impl Log {
-    /// Writes the line of one refusal. `visitor` is `None` where nobody was looked up. The reason also names
-    /// why somebody who has signed in counts as a guest.
+    /// Writes the line of one refusal. `visitor` is `None` if the gate has not looked for one. The line also
+    /// says why a signed-in user counts as a guest.
     ///
-    /// After each upload Piwigo itself fetches a size of the photo, as a guest, and tries again in two more
-    /// ways. Such a line is written at `debug` only.
+    /// After each upload, Piwigo itself fetches a size of the photo as a guest, and tries again in two other
+    /// ways. Such a line is written at level `debug`.
     pub fn refused(&self, request: &Request<'_>, visitor: Option<&Visitor>, status: u16, why: RefusalReason) {
         let client = request.remote_addr;
         if !request.is_piwigos_own && !self.has_room(client.parse().ok()) {
@@ -88,7 +88,7 @@ impl Log {
         }
     }
 
-    /// Writes the line of a request that names neither a visitor nor an address.
+    /// Writes the line of a request with neither a visitor nor a client address.
     pub fn malformed(&self, why: &dyn fmt::Display) {
         if self.has_room(None) {
             tracing::info!(class = "malformed", reason = why.to_string(), "refused");
@@ -110,9 +110,9 @@ impl Log {
 /// Longest path in a log line, in bytes before escaping.
 const MAX_LOGGED: usize = 1024;
 
-/// What of a request's URI goes into the log: its path, and its query only as far as that is a path, too
-/// (`i.php?/…`). Keys (`?auth=…`) never do. One word of printable ASCII whatever it holds: it can forge no
-/// line, no field and no colour.
+/// The part of a request's URI that the log may hold: its path, and its query only as far as that is a path
+/// (`i.php?/…`), so keys (`?auth=…`) are left out. It is one word of printable ASCII, so that it can forge no
+/// line, field or colour.
 pub struct Path<'a>(pub &'a [u8]);
 
 impl fmt::Display for Path<'_> {
@@ -135,24 +135,24 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// Everything but what needs no encoding anywhere.
+/// Everything but the characters that need no encoding anywhere.
 const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Piwigo's sign-in page with the way back to the file: built from the canonical path alone, never from the
-/// request's own words, so that it can lead to no other site. Piwigo decodes `redirect` twice (Piwigo:
-/// `redirect_http` callers and identification.php) and wants it to begin with the gallery's own path.
+/// URL of Piwigo's sign-in page, with the way back to the file. It is built only from the canonical path, so
+/// it cannot lead to another site. Piwigo decodes `redirect` twice (Piwigo: `redirect_http` callers and
+/// identification.php) and requires it to begin with the gallery's own path.
 pub fn sign_in_page(target: &Target, layout: &Layout) -> Option<String> {
     let prefix = encode_path(&layout.url_prefix).to_string();
     let derivative = |source: &str, kind| {
         derivative_path(source, kind).map(|name| format!("{}{name}", layout.derivative_dir))
     };
     let path = match target {
-        // Piwigo leads back below its own path only.
+        // Piwigo redirects only to paths below its own.
         Target::File(source) if source.beside_the_root => return None,
         Target::File(source) => source.path.clone(),
         Target::Derivative { source, kind } => derivative(&source.path, *kind)?,
         Target::Icon(icon) => derivative(&icon.source, icon.kind)?,
-        // The numbers of `action.php` are no path to come back to.
+        // The ids in a URL of `action.php` are no path to return to.
         Target::Record(_) => return None,
     };
     let back = format!("{prefix}/{}", encode_path(&path));
