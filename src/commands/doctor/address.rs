@@ -1,5 +1,5 @@
-//! The visitor's address, to which Piwigo binds sessions: whether PHP and the gate are told the same one. Not
-//! for what a request from outside shows: that is `outside`.
+//! Piwigo binds sessions to the visitor's address. This module looks in the configuration files for signs
+//! that PHP and the gate are told different addresses; `outside` tries it with requests.
 
 use std::path::Path;
 
@@ -8,16 +8,17 @@ use super::read_start;
 use crate::piwigo::php::remote_addr::assignment_of_remote_addr;
 use crate::verdict::identity::SessionAddress;
 
-/// Largest settings file of Piwigo's, in bytes.
+/// Largest settings file of Piwigo that is read, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
 
 const FILES: [&str; 2] = ["local/config/config.inc.php", "local/config/database.inc.php"];
 
-/// Words with which a web server's configuration finds the visitor's address behind a proxy.
+/// Directives by which a web server finds the visitor's address behind a proxy.
 const BY_THE_SERVER: [&str; 4] = ["set_real_ip_from", "RemoteIPHeader", "extforward.", "trusted_proxies"];
 
-/// `is_bound`: sessions are bound to the address (Piwigo: `session_use_ip_address`). `session_address`: to
-/// which one, for the gate. `server_text`: the web server's configuration, as far as it was given.
+/// `is_bound`: Piwigo binds sessions to the address (`session_use_ip_address`). `session_address`: the
+/// address that the gate uses for this. `server_text`: the web server's configuration, as far as it is
+/// known.
 pub(super) fn examine(
     root: &Path,
     is_bound: bool,
@@ -51,7 +52,7 @@ pub(super) fn examine(
     }
 }
 
-/// `is_agreed`: the gate finds sessions all the same.
+/// `is_agreed`: the gate finds sessions in spite of the changed address.
 fn by_php_alone(file: &str, line: u32, is_agreed: bool, server_text: &str, findings: &mut Findings) {
     let what = format!("{file}, line {line}, changes $_SERVER['REMOTE_ADDR'] for PHP alone");
     let remedy = "let the web server find the address, for PHP and for the gate, and take that line out: nginx: set_real_ip_from \
@@ -77,8 +78,8 @@ fn by_php_alone(file: &str, line: u32, is_agreed: bool, server_text: &str, findi
     }
 }
 
-/// Whether this text of nginx's has a server on a unix socket, and no line that finds the visitor's address
-/// there.
+/// Whether this nginx configuration listens on a unix socket and has no line that finds the visitor's
+/// address there.
 fn is_unix_without_real_ip(text: &str) -> bool {
     let directive = |line: &str, name: &str| {
         let line = line.split('#').next().unwrap_or_default();

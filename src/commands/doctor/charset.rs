@@ -1,10 +1,11 @@
-//! The character set of the connections, which Piwigo's `DB_CHARSET` names, beside that of the column that
-//! holds the paths.
+//! Compares the character set of the connections, which Piwigo's `DB_CHARSET` names, with that of the
+//! column that contains the paths.
 
 use super::findings::{Findings, shown};
 use crate::database::{Inspection, Paths};
 
-/// Says which character sets are in force, and how many paths do not come through.
+/// Reports which character sets are in use, and how many paths cannot be expressed in that of the
+/// connections.
 pub(super) async fn look(inspection: &Inspection, findings: &mut Findings) {
     let id = "charset";
     match inspection.paths().await {

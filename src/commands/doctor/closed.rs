@@ -1,6 +1,6 @@
-//! Guarded directories that the gate cannot enter, for whatever reason: a link that is not followed or leads
-//! nowhere, permissions, something else in the directory's place. Each reason is one problem, with the line
-//! to write.
+//! Finds guarded directories that the gate cannot enter: because of a link that is not followed or leads
+//! nowhere, because of permissions, or because a file is in the directory's place. Each reason is one
+//! problem, with the command that corrects it.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -17,18 +17,18 @@ use crate::files::{Symlinks, Tree};
 /// The name under which Linux keeps a file's access list.
 const ACCESS_LIST: &str = "system.posix_acl_access";
 
-/// Why nobody gets in.
+/// Why the gate cannot enter.
 struct Reason {
     id: &'static str,
-    /// What stands in the way: several directories may be closed by one thing.
+    /// The place that stops the gate. It may close several directories.
     place: PathBuf,
     what: String,
     remedy: String,
 }
 
-/// Looks at the guarded `directories` and returns the paths that are not to be told of once more: the
-/// directories that cannot be entered, and the links that close them. `gate`: the account that the gate runs
-/// as, where it is known.
+/// Examines the guarded `directories`. Returns the paths that need no further finding: the directories that
+/// the gate cannot enter and the links that close them. `gate`: the account that the gate runs as, if it is
+/// known.
 pub(super) fn examine(
     tree: &Tree,
     directories: &[String],
@@ -64,9 +64,9 @@ fn reason(tree: &Tree, directory: &str, gate: Option<&Account>) -> Option<Reason
         Err(error) => error,
     };
     match Errno::from_io_error(&error)? {
-        // This account does not see it; whether the gate's does is known if that is the same one.
+        // This account may not look. The rights of the gate's account say whether the gate may.
         Errno::ACCESS => no_right(&path, gate?),
-        // Not every gallery has every directory; but a link is there because somebody means something by it.
+        // A gallery need not have every directory. A link, however, was made on purpose.
         Errno::NOENT | Errno::LOOP => {
             links.into_iter().find(|link| link.target.is_none()).map(|link| Reason {
                 id: "symlinks",
@@ -118,19 +118,19 @@ fn not_followed(tree: &Tree, link: &Link) -> Option<Reason> {
     })
 }
 
-/// The directory on the way to `path`, or that one itself, that the gate's account may not go through.
+/// The first directory on the way to `path`, or `path` itself, that the gate's account may not enter.
 fn no_right(path: &Path, gate: &Account) -> Option<Reason> {
     let place = if gate.uid == Account::mine().uid {
         stopped_here(path)?
     } else {
-        // Owner, group and mode decide only where there is no access list.
+        // Owner, group and mode decide only if the file has no access list.
         let place = gate.may(Right::Enter, path).err()?;
         fs::metadata(&place).ok().filter(|_| getxattr(&place, ACCESS_LIST, &mut [0_u8; 0][..]).is_err())?;
         place
     };
     let metadata = fs::metadata(&place).ok()?;
     let (mode, owner) = (metadata.permissions().mode() & 0o7777, name_of(metadata.uid()));
-    // A class of its own that fits decides alone.
+    // The first class that applies decides alone.
     let class = match () {
         () if metadata.uid() == gate.uid => "u",
         () if gate.is_in(metadata.gid()) => "g",
@@ -144,12 +144,12 @@ fn no_right(path: &Path, gate: &Account) -> Option<Reason> {
     })
 }
 
-/// The first directory on the way that the system does not let this process through.
+/// The first directory on the way to `path` that the system does not let this process enter.
 fn stopped_here(path: &Path) -> Option<PathBuf> {
     let mut real = PathBuf::new();
     for part in path.components() {
         real.push(part);
-        // A link's own way is looked at, too.
+        // The directories on the way to a link's target count, too.
         if let Ok(canonical) = real.canonicalize() {
             real = canonical;
         }

@@ -1,12 +1,12 @@
-//! Findings in, the same findings out, each of which that has its cause in another one marked with that
-//! cause. One fault, such as a gate that does not run, is then one thing to correct. Pure.
+//! Marks each finding that has its cause in another finding with that cause. A single fault, such as a gate
+//! that does not run, is then a single thing to correct. Pure.
 
 use super::findings::{Finding, Level, Without};
 
-/// The finding that says that the web server asks the gate for nothing.
+/// The finding that the web server never asks the gate.
 const NO_GUARD: &str = "outside-guard";
 
-/// What a web server gives away that does not include the printed file.
+/// The findings about what a web server gives away if its configuration does not include the printed file.
 const OPEN_WITHOUT_GUARD: [&str; 19] = [
     "server-file",
     "outside-original",
@@ -29,13 +29,14 @@ const OPEN_WITHOUT_GUARD: [&str; 19] = [
     "outside-session-denied",
 ];
 
-/// The three doors to a private photo. Where all that were tried are open, no guard stands there.
+/// The three ways to a private photo. If all that were tried are open, nothing guards them.
 const DOORS: [&str; 3] = ["outside-original", "outside-derivative", "outside-i-php"];
 
 /// Whether a finding follows from a cause that is present.
 type Follows = fn(&Finding) -> bool;
 
-/// The causes, those first from which others follow. A finding belongs to the first that applies.
+/// The causes; one from which another follows comes first. A finding belongs to the first cause that
+/// applies.
 const CAUSES: [(&str, Follows); 9] = [
     ("configuration", of_no_start),
     ("sessions", of_no_start),
@@ -48,7 +49,7 @@ const CAUSES: [(&str, Follows); 9] = [
     (NO_GUARD, of_no_guard),
 ];
 
-/// `serve` would not start.
+/// Whether the finding follows from a `serve` that does not start.
 fn of_no_start(finding: &Finding) -> bool {
     of_no_gate(finding)
         || of_no_database(finding)
@@ -60,7 +61,7 @@ fn of_no_gate(finding: &Finding) -> bool {
     of_no_answer(finding) || is_problem(finding, &["gate", "outside-gate", "outside-requests"])
 }
 
-/// A gate without its database answers 503.
+/// Whether the finding follows from a database that does not answer: the gate then answers 503.
 fn of_no_database(finding: &Finding) -> bool {
     of_no_answer(finding)
         || finding.without == Some(Without::Database)
@@ -80,8 +81,8 @@ fn is_problem(finding: &Finding, ids: &[&str]) -> bool {
     finding.level == Level::Problem && ids.contains(&finding.id)
 }
 
-/// Adds the finding that the guard is missing altogether, if it is, and marks what follows from another
-/// finding.
+/// Adds the finding [`NO_GUARD`] if the guard is missing completely, and marks each finding that follows
+/// from another one.
 pub(super) fn mark(findings: &mut Vec<Finding>) {
     if is_unguarded(findings) {
         findings.push(Finding {

@@ -1,5 +1,6 @@
-//! The database: reachable, with the rights it needs and no more, with Piwigo's tables as they should be, and
-//! a clock that agrees with ours. Whether the gate can work with it, the gate's own code says.
+//! Examines the database: whether it answers, whether the gate's user has the rights that it needs and no
+//! more, whether Piwigo's tables are complete, and whether its clock agrees with this machine's. Whether
+//! the gate can work with it is decided by the gate's own code.
 
 use std::time::SystemTime;
 
@@ -13,16 +14,17 @@ use crate::gate::snapshot::{Ready, refused};
 use crate::http::request::Request;
 use crate::settings::{Settings, SettingsError};
 
-/// A clock that is wrong by more makes sessions and keys end at the wrong time.
+/// Largest difference between the clocks, in seconds. With more, sessions and keys end at the wrong time.
 const MAX_SKEW: i64 = 60;
 
-/// From so many rows on an index of one's own is worth its while (docs/speed.md, Large galleries).
+/// With this many rows an index is worth having (docs/speed.md, Large galleries).
 const MANY: u64 = 2_000;
 
-/// From so many groups with grants on, each of which is probed, an index by user is worth its while.
+/// With this many groups that have grants an index by user is worth having, because each request probes
+/// every group.
 const MANY_GROUPS: u64 = 24;
 
-/// Looks at the database itself; what is returned can be asked more.
+/// Examines the database itself. The [`Inspection`] that it returns answers further questions.
 pub(super) async fn reach(settings: &Settings, findings: &mut Findings) -> Option<Inspection> {
     let address = &settings.database;
     if let Err(error) = Database::probe(address).await {
@@ -65,7 +67,7 @@ fn now() -> i64 {
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// `piwigos`: the address stands in Piwigo's own files.
+/// `piwigos`: the address comes from Piwigo's own files.
 fn remedy(error: &DatabaseError, piwigos: bool) -> &'static str {
     match error.trouble() {
         Trouble::Refused => refused(piwigos),
@@ -130,7 +132,7 @@ async fn rights(
     }
 }
 
-/// A table's name with its database's, which Piwigo's settings may name already.
+/// The name of a table with its database. Piwigo's settings may name the database already.
 fn full_name(database: &str, table: &str) -> String {
     let (database, table) = table.split_once('.').unwrap_or((database, table));
     format!("`{database}`.`{table}`")
@@ -199,7 +201,7 @@ pub(super) async fn open(
             return None;
         }
     };
-    // Nothing is at this address; judging it makes the database and its settings ready.
+    // This address names no file. Considering it makes the database and its settings ready.
     match gate.consider(&Request::new(b"/", "127.0.0.1"), None).await {
         Ok(considered) => Some((gate, considered.ready)),
         Err(error) => {
@@ -209,7 +211,7 @@ pub(super) async fn open(
     }
 }
 
-/// Piwigo's tables and what they say of the gallery.
+/// Examines Piwigo's tables and what they say about the gallery.
 pub(super) async fn tables(
     settings: &Settings,
     ready: &Ready,
@@ -312,7 +314,7 @@ async fn sessions(settings: &Settings, ready: &Ready, findings: &mut Findings) {
             "take session_files out of the gate's settings: it means nothing here",
         ),
         (Some(handler), Some(files)) => match std::fs::read_dir(&files.directory) {
-            // PHP's own directory may be entered but not listed.
+            // The gate may be able to enter PHP's directory but not to list it.
             Err(error) if error.kind() != std::io::ErrorKind::PermissionDenied => findings.problem(
                 "sessions",
                 format!("PHP's own ({}), but {}: {error}", shown(handler), files.directory.display()),
@@ -355,7 +357,7 @@ async fn doors(ready: &Ready, findings: &mut Findings) {
     }
 }
 
-/// What must be guarded, and whether pictures lie elsewhere.
+/// The directories that must be guarded. Reports pictures that lie elsewhere.
 pub(super) async fn prefixes(
     settings: &Settings,
     ready: &Ready,
@@ -374,7 +376,7 @@ pub(super) async fn prefixes(
         findings.not_examined(id, &format!("the directories that Piwigo synchronises with: {error}"));
     });
     let sites = sites.ok();
-    // What `config` prints guards the same.
+    // The files that `config` prints guard the same directories.
     let action_php = ready.action_php(settings);
     let asked = server_files::Asked::default();
     let values = Values::of(settings, &ready.gallery, sites.as_deref(), action_php, &asked);

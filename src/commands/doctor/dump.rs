@@ -1,17 +1,18 @@
-//! What a web server says of its own configuration in, the configuration with each included file in its place
-//! out: `nginx -T` prints all files one after the other, `apache2ctl -t -D DUMP_INCLUDES` their names.
+//! Reads what a web server prints about its own configuration and returns the configuration with each
+//! included file in its place. `nginx -T` prints all files one after the other, `apache2ctl -t -D
+//! DUMP_INCLUDES` prints their names.
 
 use std::path::{Path, PathBuf};
 
 use super::includes::{self, Source};
 
-/// Before each file (nginx: `ngx_dump_config`).
+/// The text before each file (nginx: `ngx_dump_config`).
 const NGINX_FILE: &str = "# configuration file ";
 
-/// Before the list of names (Apache: `core.c`).
+/// The text before the list of names (Apache: `core.c`).
 const APACHE_LIST: &str = "Included configuration files:";
 
-/// The files in the output of `nginx -T`, in their order; the first is the one that nginx begins with.
+/// The files in the output of `nginx -T`, in their order. nginx begins with the first one.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Files(Vec<(PathBuf, String)>);
 
@@ -27,7 +28,7 @@ impl Files {
                     text.push_str(line);
                     text.push('\n');
                 }
-                // What nginx says before: that the syntax is ok.
+                // nginx first says that the syntax is ok.
                 (_, None) => {}
             }
         }
@@ -57,14 +58,14 @@ impl Source for Files {
         self.0.iter().find(|(own, _)| own == path).map(|(_, text)| text.clone())
     }
 
-    /// nginx has read each file that there is.
+    /// The output of `nginx -T` contains every file that nginx includes.
     fn is_complete(&self) -> bool {
         true
     }
 }
 
-/// The file with which Apache begins, of the list of all that it reads: `  (*) /etc/apache2/apache2.conf`.
-/// `None`: the text is no such list.
+/// The file with which Apache begins, taken from the list of its files: `  (*) /etc/apache2/apache2.conf`.
+/// `None`: the text is not such a list.
 pub(super) fn first_of_apache(text: &str) -> Option<PathBuf> {
     let (_, list) = text.split_once(APACHE_LIST)?;
     list.lines().find_map(|line| line.trim_start().strip_prefix("(*) ")).map(PathBuf::from)

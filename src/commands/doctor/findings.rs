@@ -1,4 +1,4 @@
-//! What was found, one line each: a stable name, how bad it is, what it is, and what to do about it.
+//! Findings: each has a stable name, a level, what was found, and what to do about it.
 
 use serde::Serialize;
 
@@ -8,16 +8,16 @@ use serde::Serialize;
 pub enum Level {
     /// As it should be.
     Ok,
-    /// Worth knowing; also what could not be examined.
+    /// Worth knowing. Also used for what could not be examined.
     Note,
-    /// It works, and is not as it should be.
+    /// It works, but it is not as it should be.
     Warning,
     /// Something leaks, or does not work.
     Problem,
 }
 
 impl Level {
-    /// The word for it.
+    /// The word that the report prints.
     pub fn word(self) -> &'static str {
         match self {
             Level::Ok => "ok",
@@ -31,7 +31,7 @@ impl Level {
 /// One line of the report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What was looked at: a name that scripts can rely on.
+    /// The name of what was examined. It is stable, for scripts.
     pub id: &'static str,
     /// How bad it is.
     pub level: Level,
@@ -40,22 +40,22 @@ pub struct Finding {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
-    /// The id of the finding that is the cause of this one: with that corrected, this one should be gone.
+    /// The id of the finding that causes this one: once that is corrected, this one should be gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub follows_from: Option<&'static str>,
-    /// What was missing, where this could not be examined.
+    /// What was missing, if this could not be examined.
     #[serde(skip)]
     pub(super) without: Option<Without>,
 }
 
-/// What a part of the examination needs and did not have.
+/// What a part of the examination needs and did not get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Without {
     /// Settings that the gate can use.
     Configuration,
     /// A database that answers.
     Database,
-    /// An answer from the web server that is no trouble of its own.
+    /// An answer from the web server that is not a failure of the server.
     Fetched,
 }
 
@@ -84,12 +84,13 @@ impl Findings {
         self.push(id, Level::Problem, what.into(), Some(remedy.into()));
     }
 
-    /// Said once where an earlier step failed that this one needs.
+    /// Reports something that could not be examined because an earlier step failed.
     pub(super) fn not_examined(&mut self, id: &'static str, why: &str) {
         self.push(id, Level::Note, format!("not examined: {why}"), None);
     }
 
-    /// The same, with what was missing: a finding that says why it was missing is the cause of this one.
+    /// The same, with what was missing. A finding that explains why it is missing becomes the cause of this
+    /// one.
     pub(super) fn not_examined_without(&mut self, without: Without, id: &'static str, why: &str) {
         self.not_examined(id, why);
         if let Some(finding) = self.0.last_mut() {
@@ -102,7 +103,7 @@ impl Findings {
     }
 }
 
-/// The first few of many, as part of a sentence.
+/// The first few items and the number of the others, as a part of a sentence.
 pub(super) fn some(items: &[String]) -> String {
     const SHOWN: usize = 4;
     let text = items.iter().take(SHOWN).map(|item| shown(item)).collect::<Vec<_>>().join(", ");
@@ -112,7 +113,7 @@ pub(super) fn some(items: &[String]) -> String {
     }
 }
 
-/// Text from outside, without what could move the cursor or hide a letter.
+/// Text from outside, with control characters and invisible characters escaped.
 pub(super) fn shown(text: &str) -> String {
     text.chars()
         .map(|character| match character {

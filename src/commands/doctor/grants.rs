@@ -1,26 +1,26 @@
-//! What `SHOW GRANTS` says in, which rights an account has on Piwigo's tables out. Pure; the lines hold
-//! password hashes, so nothing of them but names of rights ever leaves this file.
+//! Reads the lines of `SHOW GRANTS` and returns the rights that an account has on Piwigo's tables. Pure.
+//! The lines contain password hashes, so only names of rights leave this module.
 
 use std::collections::BTreeSet;
 
-/// Rights that change nothing.
+/// Rights that cannot change anything.
 const HARMLESS: [&str; 5] = ["USAGE", "SELECT", "SHOW VIEW", "SHOW DATABASES", "PROCESS"];
 
-/// The right to be taken for another account: it is on accounts and not on tables.
+/// The right to act as another account. It is granted on accounts and not on tables.
 const PROXY: &str = "GRANT PROXY ON ";
 
 /// What the gate may do to the gallery's database.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Rights {
-    /// What it could change something with, in any table.
+    /// The rights that can change something in any table.
     pub(super) writes: BTreeSet<String>,
-    /// It may add rows to the table of downloads.
+    /// The account may add rows to the history table.
     pub(super) adds_history: bool,
-    /// Rights come by roles, too, which these lines do not spell out.
+    /// The account also has roles, whose rights these lines do not list.
     pub(super) by_role: bool,
 }
 
-/// One line: rights and what they are on, `*.*`, `db.*` or `db.table`.
+/// One line: the rights and what they apply to, `*.*`, `db.*` or `db.table`.
 struct Grant {
     rights: Vec<String>,
     database: String,
@@ -51,7 +51,7 @@ pub(super) fn rights(lines: &[String], database: &str, history: &str) -> Rights 
     all
 }
 
-/// A database's name in a grant is a LIKE pattern.
+/// Whether a grant's database applies to `name`: in a grant it is a `LIKE` pattern.
 fn matches(pattern: &str, name: &str) -> bool {
     fn like(pattern: &[u8], name: &[u8]) -> bool {
         match pattern {
@@ -66,7 +66,7 @@ fn matches(pattern: &str, name: &str) -> bool {
     pattern.len() <= 192 && like(pattern.as_bytes(), name.as_bytes())
 }
 
-/// `None` for a role's grant and for what is none.
+/// Reads one line; `None`: it grants a role, or is not a grant.
 fn parse(line: &str) -> Option<Grant> {
     let rest = line.trim().strip_prefix("GRANT ")?;
     let (rights, rest) = rest.split_once(" ON ")?;
@@ -81,7 +81,7 @@ fn parse(line: &str) -> Option<Grant> {
     Some(Grant { rights, database, table })
 }
 
-/// A name in backquotes or bare, and what follows it.
+/// A name, in backquotes or without, and the text after it.
 fn name(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('`') else {
         let end = text.find(['.', ' ']).unwrap_or(text.len());
@@ -102,7 +102,7 @@ fn name(text: &str) -> Option<(String, &str)> {
     }
 }
 
-/// Rights between commas, without the columns that some stand with: `SELECT (a, b), INSERT`.
+/// The rights of a list, without the columns that may follow a right: `SELECT (a, b), INSERT`.
 fn split(text: &str) -> Vec<String> {
     let mut depth = 0_usize;
     let mut rights = vec![String::new()];

@@ -1,24 +1,24 @@
-//! A web server's configuration with the text of the files that it includes, where these can be found and
-//! read.
+//! Puts the text of included files into a web server's configuration, as far as these files can be found
+//! and read.
 
 use std::path::{Path, PathBuf};
 
 use super::{MAX_SERVER_FILE, read_start};
 
-/// Files that one file may include, and those the next, and so on.
+/// Largest depth of files that include files.
 const MAX_DEPTH: usize = 4;
 
-/// Included files that are read, at most. Debian's Apache includes a hundred small ones.
+/// Most included files that are read. Debian's Apache includes a hundred small ones.
 const MAX_FILES: usize = 512;
 
-/// Bytes of all files together.
+/// Most bytes of all files together.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// Directories above the file in which an included one is looked for: nginx and Apache look from their own
-/// directory (`/etc/nginx`), the file may stand in `/etc/nginx/sites-available`.
+/// Directories above a file in which its included files are looked for: nginx and Apache start at their own
+/// directory (`/etc/nginx`), while the file may be in `/etc/nginx/sites-available`.
 const MAX_ABOVE: usize = 3;
 
-/// As the servers match: a pattern does not stand for names that begin with a dot.
+/// Patterns match as in the servers: `*` does not match names that begin with a dot.
 pub(super) const HIDDEN_STAY_OUT: glob::MatchOptions = glob::MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
@@ -27,13 +27,13 @@ pub(super) const HIDDEN_STAY_OUT: glob::MatchOptions = glob::MatchOptions {
 
 /// Where included files come from.
 pub(super) trait Source {
-    /// The files of which the path matches, in the order in which a server reads them.
+    /// The files whose paths match, in the order in which a server reads them.
     fn matching(&self, pattern: &str) -> Vec<PathBuf>;
 
-    /// The text of one; `None`: it cannot be read.
+    /// The text of a file; `None`: it cannot be read.
     fn text(&self, path: &Path) -> Option<String>;
 
-    /// There are no other files: a line that names none includes nothing.
+    /// Whether the source has all files: a line that names none of them then includes nothing.
     fn is_complete(&self) -> bool;
 }
 
@@ -55,15 +55,14 @@ impl Source for Disk {
     }
 }
 
-/// What may still be read.
+/// How much may still be read.
 struct Left {
     files: usize,
     bytes: usize,
 }
 
-/// Puts the text of each included file (`include`, `Include`, `IncludeOptional`, `import`) into the place of
-/// the line that names it, by itself or by a pattern (`sites-enabled/*`). A line that names none that can be
-/// read stays as it is.
+/// Replaces each line that includes files (`include`, `Include`, `IncludeOptional`, `import`), by name or
+/// by a pattern (`sites-enabled/*`), with the text of these files. A line whose files cannot be read stays.
 pub(super) fn with_included(text: &str, file: &Path) -> String {
     with_included_from(&Disk, text, file)
 }
@@ -83,7 +82,7 @@ fn filled_in(source: &impl Source, text: &str, file: &Path, depth: usize, left: 
             let Some(text) = source.text(&path) else { continue };
             let Some(bytes) = left.bytes.checked_sub(text.len()) else { continue };
             (*left, is_read) = (Left { files: fewer, bytes }, true);
-            // nginx looks from the directory of the first file.
+            // nginx resolves names from the directory of its first file.
             let from = if source.is_complete() { file } else { &path };
             whole.push_str(&filled_in(source, &text, from, depth - 1, left));
         }
@@ -95,7 +94,7 @@ fn filled_in(source: &impl Source, text: &str, file: &Path, depth: usize, left: 
     whole
 }
 
-/// The files that a line of `file` names: those of the first directory that has any.
+/// The files that a line of `file` names, from the first directory that has any.
 fn files(source: &impl Source, name: &str, file: &Path) -> Vec<PathBuf> {
     let mut found = candidates(name, file).into_iter().map(|pattern| source.matching(&pattern));
     found.find(|found| !found.is_empty()).unwrap_or_default()
@@ -107,12 +106,12 @@ fn included(line: &str) -> Option<&str> {
     let is_include =
         ["include", "includeoptional", "import"].iter().any(|known| word.eq_ignore_ascii_case(known));
     let name = name.trim().trim_end_matches(';').trim_end().trim_matches(['"', '\'']);
-    // Two stars would be a walk through all directories below; to the servers they are one.
+    // `glob` would walk through all directories below for two stars; the servers treat them as one.
     let is_plain = !name.is_empty() && !name.contains(['"', '\'', ';', '$', '{']) && !name.contains("**");
     (is_include && is_plain).then_some(name)
 }
 
-/// The patterns to look for; the names of the directories above the file mean themselves.
+/// The patterns to look for. Characters of `glob` in the names of the directories above are escaped.
 fn candidates(name: &str, file: &Path) -> Vec<String> {
     if Path::new(name).is_absolute() {
         return vec![name.to_owned()];

@@ -1,6 +1,6 @@
-//! A set-up in, findings out: what is right, what is wrong and what to do about it, told by the very code
-//! that serves, and from outside as any visitor would see it. Reads only. No password, key or session is ever
-//! part of a finding.
+//! Examines a set-up and reports findings: what is right, what is wrong and what to do about it. It uses
+//! the code that serves requests, and with `--url` asks the web server as a visitor does. It only reads. No
+//! finding contains a password, a key or a session.
 
 mod address;
 mod charset;
@@ -40,16 +40,16 @@ use crate::settings::{self, Options, Settings, SettingsError};
 use findings::{Findings, Without, some};
 use prefixes::Guarded;
 
-/// Bytes of a server's configuration file that are read.
+/// Largest part of one configuration file of a web server that `doctor` reads, in bytes.
 const MAX_SERVER_FILE: u64 = 4 * 1024 * 1024;
 
-/// Bytes of a whole configuration in one text.
+/// Largest configuration that `doctor` reads as one text (`nginx -T`), in bytes.
 const MAX_DUMP: u64 = 16 * 1024 * 1024;
 
-/// In the place of a file's name.
+/// The file name that means standard input.
 pub const STANDARD_INPUT: &str = "-";
 
-/// What is to be examined.
+/// What `doctor` examines.
 #[derive(Debug, Default)]
 pub struct Asked {
     /// The gate's settings as given by flags and environment.
@@ -60,18 +60,18 @@ pub struct Asked {
     pub web_user: Option<String>,
     /// The web server's configuration.
     pub server_files: Vec<PathBuf>,
-    /// Whether and how to look from outside.
+    /// How to ask the web server as a visitor; `None`: do not.
     pub outside: Option<Outside>,
 }
 
-/// All that was found.
+/// The report of one examination.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Of this program.
+    /// The version of this program.
     pub version: &'static str,
     /// Piwigo's directory.
     pub gallery: String,
-    /// In the order in which things were looked at.
+    /// The findings, in the order of the examination.
     pub findings: Vec<Finding>,
 }
 
@@ -81,7 +81,7 @@ impl Report {
         self.findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok)
     }
 
-    /// Whether nothing leaks and everything works: there may be warnings.
+    /// Whether nothing leaks and everything works. Warnings are allowed.
     pub fn is_sound(&self) -> bool {
         self.worst() < Level::Problem
     }
@@ -90,7 +90,7 @@ impl Report {
 /// Examines a set-up.
 ///
 /// # Errors
-/// When there is no gallery's directory at all. Whatever else is wrong is a finding.
+/// When no directory of a gallery is given. Everything else that is wrong is a finding.
 pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
     let Asked { options, config, web_user, server_files, outside } = asked;
     let root = settings::gallery_directory(&options, config.as_deref())?;
@@ -115,7 +115,7 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
         Some(settings) => inspection = database::reach(settings, &mut findings).await,
     }
     if let (Some(settings), Some(inspection)) = (&settings, &inspection) {
-        // The gate takes its settings; they are read again, as `serve` would.
+        // `Gate::open` consumes the settings, so they are resolved a second time.
         if let Ok(again) = resolve() {
             opened = Box::pin(database::open(again, &mut findings)).await;
         }
@@ -145,7 +145,7 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
     if let (Some(name), None) = (&web_user, &web) {
         findings.warn("web-user", format!("there is no user {name:?} on this machine"), "correct --web-user");
     }
-    // Without a place to listen, the web server starts the gate, as its own user.
+    // If no address is set, the web server starts the gate under its own account.
     let reader = web.as_ref().filter(|_| settings.is_some() && listen.is_none());
     setup::secrets(&root, file.as_deref(), reader, &mut findings);
     let allow_from = settings.as_ref().and_then(|settings| settings.allow_from.as_ref());
@@ -154,7 +154,7 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
     let symlinks = settings.as_ref().map(|settings| settings.symlinks.clone()).unwrap_or_default();
     let sites = gallery.map_or(&[][..], |gallery| &gallery.layout.parent_sites);
     let tree = Tree::new(&root, symlinks, sites);
-    // Root may do everything, and is not the gate.
+    // Root may do everything, and the gate does not run as root.
     let gate = Some(setup::gate_account(socket.as_deref())).filter(|gate| gate.uid != 0);
     let seen = tree::examine(&tree, &guarded, outside.is_some(), gate.as_ref(), &mut findings);
     shared_host::examine(&root, &guarded, &mut findings);
@@ -203,7 +203,8 @@ pub async fn examine(asked: Asked) -> Result<Report, SettingsError> {
     })
 }
 
-/// What the web server's configuration never mentions although it must be guarded. Returns its text.
+/// Reports what the web server's configuration must guard and never mentions. Returns the configuration's
+/// text.
 fn server_file(guarded: &Guarded, files: &[PathBuf], findings: &mut Findings) -> String {
     let mut text = String::new();
     for path in files {
@@ -249,7 +250,8 @@ fn server_file(guarded: &Guarded, files: &[PathBuf], findings: &mut Findings) ->
     text
 }
 
-/// The names of links on the way to public folders that a web server refuses by comparing owners.
+/// The names of links on the way to public folders that a web server refuses because the owners of link and
+/// target differ.
 fn public_links(tree: &Tree, data: &str) -> Vec<String> {
     let folders = crate::commands::server_files::public_folders(data);
     let links = folders.iter().flat_map(|folder| links::on_the_way(tree, tree.root(), folder));
@@ -260,8 +262,8 @@ fn public_links(tree: &Tree, data: &str) -> Vec<String> {
     names
 }
 
-/// The configuration that begins in the file at `path`, with what it includes; `-` is standard input. A file
-/// may hold what `nginx -T` or `apache2ctl -t -D DUMP_INCLUDES` prints.
+/// The configuration in the file at `path`, with the files that it includes; `-` is standard input. The
+/// file may also hold the output of `nginx -T` or `apache2ctl -t -D DUMP_INCLUDES`.
 fn configuration(path: &Path) -> std::io::Result<String> {
     let text = if path == Path::new(STANDARD_INPUT) {
         from_start(std::io::stdin().lock(), MAX_DUMP)?
@@ -277,7 +279,7 @@ fn configuration(path: &Path) -> std::io::Result<String> {
     }
 }
 
-/// Whether Caddy's directive `templates` stands in `text` without a matcher.
+/// Whether `text` contains Caddy's directive `templates` without a matcher.
 fn has_templates(text: &str) -> bool {
     prefixes::without_comments(text).lines().any(|line| {
         let mut words = line.split_whitespace();
@@ -285,7 +287,7 @@ fn has_templates(text: &str) -> bool {
     })
 }
 
-/// The first `limit` bytes of a file. A device or a pipe would not end, or not begin.
+/// The first `limit` bytes of a regular file. Devices and pipes are refused: reading one may never end.
 fn read_start(path: &Path, limit: u64) -> std::io::Result<String> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a file"));

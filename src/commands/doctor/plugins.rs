@@ -1,5 +1,5 @@
-//! Piwigo's plugins: what the active ones mean for files, which scripts on the disk send files past the gate,
-//! and which plugins that the gate does not know had better be read.
+//! Examines Piwigo's plugins: what the active ones mean for files, which scripts on the disk send files
+//! past the gate, and which unknown plugins an administrator should read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,14 @@ use super::tree::MAX_HTACCESS;
 use crate::piwigo::plugins::{self, Active, KnownPlugin, Plugins, Stance};
 use crate::settings::ActionPhp;
 
-/// Entries of a directory that are looked at, at most.
+/// Most entries of a directory that are examined.
 const MAX_ENTRIES: usize = 2_000;
 
-/// PHP files of one plugin that are read, at most, and bytes of each.
+/// Most PHP files of one plugin that are read, and most bytes of each.
 const MAX_SOURCES: usize = 400;
 const MAX_SOURCE: u64 = 128 * 1024;
 
-/// Directories of a plugin that are looked into, one in another.
+/// Largest depth of a plugin's directories that are examined.
 const MAX_DEPTH: usize = 4;
 
 /// Words in the source of a plugin that sends or locks files.
@@ -27,23 +27,23 @@ const SIGNS: [&str; 6] =
 /// What `private_derivative_protection` writes into its `.htaccess` files.
 const OVERWRITTEN: &str = "private_derivative_protection";
 
-/// Who answers `action.php`.
+/// Whether Piwigo or the gate answers `action.php`.
 #[derive(Clone, Copy)]
 pub(super) struct Downloads {
-    /// What counts.
+    /// The setting in force.
     pub(super) in_force: ActionPhp,
-    /// What the administrator has said.
+    /// The setting that the administrator gave.
     pub(super) said: Option<ActionPhp>,
 }
 
 /// The plugin whose options [`batch_downloader`] reads.
 pub(super) const BATCH_DOWNLOADER: &str = "BatchDownloader";
 
-/// What the option "direct" of the plugin Batch Downloader does; `options`: all of them, as PHP's `serialize`
-/// writes them.
+/// Reports what the option "direct" of the plugin Batch Downloader does. `options`: all its options, as
+/// PHP's `serialize` writes them.
 ///
-/// With it, the plugin's `download.php` does not send the zip but leads the browser to its own address (the
-/// plugin's `download.php`: `header('Location: '.$file)`).
+/// With this option the plugin's `download.php` does not send the zip but redirects the browser to the
+/// zip's own address (the plugin's `download.php`: `header('Location: '.$file)`).
 pub(super) fn batch_downloader(options: &str, findings: &mut Findings) {
     let id = "plugins-batch-downloader";
     if options.contains("s:6:\"direct\";b:1;") {
@@ -60,7 +60,7 @@ pub(super) fn batch_downloader(options: &str, findings: &mut Findings) {
     }
 }
 
-/// What the active plugins mean for files.
+/// Reports what the active plugins mean for files.
 pub(super) fn active(root: &Path, plugins: &Plugins, downloads: Downloads, findings: &mut Findings) {
     let id = "plugins";
     if *plugins == Plugins::Unreadable {
@@ -78,7 +78,7 @@ pub(super) fn active(root: &Path, plugins: &Plugins, downloads: Downloads, findi
             Stance::NotJudged if known.locks_action_php => {
                 findings.problem(id, format!("{what}: {}", answered(downloads)), known.advice);
             }
-            // doors() names each script that is there.
+            // [`doors`] reports each script that exists.
             Stance::SecondDoor if !has_script(root, active, known) => {
                 findings.ok(id, format!("{what}: its scripts are not on the disk"));
             }
@@ -118,8 +118,8 @@ fn unreadable(downloads: Downloads, findings: &mut Findings) {
     }
 }
 
-/// What lies on the disk and leads past the gate, whether or not its plugin is active: PHP runs any script by
-/// its name.
+/// Reports scripts on the disk that lead past the gate. The plugin need not be active: PHP runs any script
+/// by its name.
 pub(super) fn doors(root: &Path, originals: &[String], findings: &mut Findings) {
     let id = "plugin-doors";
     let mut is_open = false;
@@ -174,9 +174,9 @@ fn has_script(root: &Path, active: &Active, known: &KnownPlugin) -> bool {
     known.scripts.iter().any(|script| directory.join(script).is_file())
 }
 
-/// An active plugin with the words in its source that make it worth reading.
+/// The name of an active plugin and the words in its source that make it worth reading.
 fn signs(root: &Path, active: &Active) -> Option<String> {
-    // The id comes out of the database: one name below plugins/, and no way out of there.
+    // The id comes from the database. It must be a single name, so that it cannot lead out of `plugins/`.
     if active.id.starts_with('.') || active.id.contains('/') {
         return None;
     }

@@ -1,20 +1,20 @@
-//! Which parts of the site must be guarded: computed from the gallery's settings, and looked for in the text
-//! of a web server's configuration.
+//! Computes from the gallery's settings which parts of the site must be guarded, and looks for them in a
+//! web server's configuration.
 
 use crate::commands::server_files::{self, Values};
 
 /// Directories and scripts that lead to pictures, relative to the gallery, without slashes at either end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Guarded {
-    /// Where originals are.
+    /// The directories of originals.
     pub(super) originals: Vec<String>,
-    /// Where resized pictures are.
+    /// The directory of resized pictures.
     pub(super) derivatives: String,
-    /// What holds logs and templates, and must be closed.
+    /// The data directory with logs and templates, which must be closed.
     pub(super) data: String,
     /// Directories beside the gallery's own: `photos` for the site `../photos/`.
     pub(super) beside: Vec<String>,
-    /// Sites that nobody can guard: on other machines, or absolute.
+    /// Sites that no server file can guard: on other machines, or with absolute paths.
     pub(super) elsewhere: Vec<String>,
 }
 
@@ -32,7 +32,7 @@ impl Default for Guarded {
 }
 
 impl Guarded {
-    /// What a printed server file guards, and of the gallery's sites those that it does not.
+    /// What a printed server file guards, and the sites of the gallery that it does not guard.
     pub(super) fn of(values: &Values, sites: &[String]) -> Self {
         let mut guarded = Guarded {
             originals: values.originals.clone(),
@@ -60,7 +60,7 @@ impl Guarded {
 
     /// What a server's configuration must mention.
     fn mentioned(&self) -> Vec<String> {
-        // Not action.php: Piwigo's own asks for rights, too.
+        // Not action.php: Piwigo's own script checks rights, too.
         let scripts = ["i.php", "local/config"].map(str::to_owned);
         let mut names = self.directories();
         names.extend(self.beside.iter().cloned());
@@ -69,11 +69,11 @@ impl Guarded {
         names
     }
 
-    /// Of these, what `text` never mentions outside of its comments.
+    /// The parts of [`Guarded::mentioned`] that `text` never mentions outside of its comments.
     pub(super) fn missing_from(&self, text: &str) -> Vec<String> {
         let text = without_comments(text);
-        // The ways in which regular expressions write a dot and a group, and the end of a name that some
-        // disks do not look at.
+        // Undo the ways in which the printed regular expressions write a dot, a group, and a name's end
+        // that some disks ignore.
         let text = text.replace("[.\\x20]*", "").replace("\\.", ".").replace("[.]", ".").replace("(?:", "(");
         let is_mentioned = |name: &String| {
             text.contains(name.as_str())
@@ -86,9 +86,9 @@ impl Guarded {
     }
 }
 
-/// What a server reads of its configuration.
+/// The configuration without its comments.
 pub(super) fn without_comments(text: &str) -> String {
-    // A comment begins a line or stands behind a blank; elsewhere `#` is part of an expression.
+    // A comment is at the beginning of a line or follows a blank; elsewhere `#` is part of an expression.
     let code = |line: &str| {
         let line = line.trim_start();
         if line.starts_with('#') {

@@ -1,11 +1,11 @@
-//! Photos whose names look like those of programs: which of them are never served, and which only by some
-//! servers.
+//! Reports photos whose names look like those of programs: those that are never served, and those that only
+//! some servers serve.
 
 use super::findings::{Findings, some};
 use crate::database::Inspection;
 use crate::piwigo::program_names;
 
-/// Counts the rows of such photos.
+/// Looks for such photos in the database.
 pub(super) async fn examine(inspection: &Inspection, findings: &mut Findings) {
     let id = "program-names";
     match inspection.paths_like_programs().await {

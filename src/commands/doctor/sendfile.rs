@@ -1,7 +1,7 @@
-//! How the web server reads a path with a percent sign in the header `X-Sendfile`, by its configuration and
-//! by the module that is installed. Versions of Apache's `mod_xsendfile` after 0.12 (Debian 13 has one)
-//! percent-decode the header by default: a file named `100%25.jpg` sends another one, `100%.jpg`. Debian 12's
-//! 0.12 does not, and does not know the directive `XSendFileUnescape`.
+//! Examines how the web server reads a path with a percent sign in the header `X-Sendfile`, from its
+//! configuration and the installed module. Versions of Apache's `mod_xsendfile` after 0.12 (Debian 13 has
+//! one) percent-decode the header by default: the header for `100%25.jpg` sends another file, `100%.jpg`.
+//! Version 0.12 of Debian 12 does not decode it and does not know the directive `XSendFileUnescape`.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -13,25 +13,25 @@ use super::prefixes::without_comments;
 /// Where distributions put Apache's modules.
 const MODULES: [&str; 3] = ["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/lib/httpd/modules"];
 
-/// Bytes of a module that are read; `mod_xsendfile` has some 20 KiB.
+/// Largest part of a module that is read, in bytes; `mod_xsendfile` has some 20 KiB.
 const MAX_MODULE: u64 = 1024 * 1024;
 
 const ID: &str = "x-sendfile";
 
 const PRINT_ANEW: &str = "print the server's file anew (piwigo-gate config), and restart the server";
 
-/// What a configuration says about it. Directives are known in any case, as by Apache.
+/// What a configuration says about the header. Like Apache, this ignores the case of directives.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Said {
-    /// The gate is to name files by `X-Sendfile`, raw.
+    /// The gate names files by `X-Sendfile`.
     used: bool,
-    /// The gate is told that the header is taken as it stands.
+    /// The configuration tells the gate that the server uses the header without decoding it.
     raw: bool,
-    /// `mod_xsendfile` is told to take it as it stands.
+    /// The configuration tells `mod_xsendfile` not to decode the header.
     off: bool,
-    /// `mod_xsendfile` is told to decode it.
+    /// The configuration tells `mod_xsendfile` to decode the header.
     on: bool,
-    /// It is Apache's configuration.
+    /// The configuration is Apache's.
     apache: bool,
 }
 
@@ -55,8 +55,8 @@ impl Said {
     }
 }
 
-/// Says of the configuration `text` how it reads the header. `decodes`: whether the installed module decodes
-/// by default, if there is one.
+/// Reports how a server with the configuration `text` reads the header. `decodes`: whether the installed
+/// module decodes it by default, if there is one.
 fn judge(text: &str, decodes: Option<bool>, findings: &mut Findings) {
     let said = Said::read(text);
     if !said.used {
@@ -99,8 +99,8 @@ pub(super) fn examine(text: &str, findings: &mut Findings) {
     judge(text, installed.find_map(|path| decodes(&path)), findings);
 }
 
-/// Whether this `mod_xsendfile` decodes by default: then it knows the directive against it. `None`: it cannot
-/// be read.
+/// Whether this `mod_xsendfile` decodes the header by default: it does if it knows the directive that
+/// prevents it. `None`: the module cannot be read.
 fn decodes(module: &Path) -> Option<bool> {
     let mut bytes = Vec::new();
     File::open(module).ok()?.take(MAX_MODULE).read_to_end(&mut bytes).ok()?;

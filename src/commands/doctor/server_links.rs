@@ -1,5 +1,5 @@
-//! Links that the gate follows and the web server refuses by a check of its own: a configuration's text and
-//! the gallery's links in, the problem out.
+//! Reports links that the gate follows and that the web server refuses by a check of its own, from the
+//! server's configuration and the gallery's links.
 
 use std::path::Path;
 
@@ -11,13 +11,13 @@ const ID: &str = "server-file-symlinks";
 /// What the text of a web server's configuration says about links.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Said {
-    /// A file for nginx in which nginx compares owners.
+    /// The file is for nginx, and in it nginx compares the owners of link and target.
     nginx: bool,
-    /// A line of Apache's that does the same. (The printed files have a line for `mod_rewrite` that does not
-    /// count.)
+    /// A line for Apache does the same. The printed files have such a line for `mod_rewrite`, which does
+    /// not count.
     apache: bool,
-    /// A line of Apache's that takes the comparison away again, as the printed files have it.
-    /// `FollowSymLinks` alone does not.
+    /// A line for Apache turns the comparison off, as in the printed files. `FollowSymLinks` alone does
+    /// not.
     apache_off: bool,
 }
 
@@ -43,41 +43,40 @@ impl Said {
                     && options.iter().any(|option| option.trim_start_matches('+') == "symlinksifownermatch");
             }
         }
-        // A line of the site's own does not count beside the printed file's, which has one in each of its
-        // locations.
+        // A general line has no effect on the printed file, which has a line of its own in each location.
         said.nginx |= on && !off;
         said
     }
 }
 
-/// The links that Apache refuses where the printed file takes the comparison away in the guarded
-/// `directories`: a link in the place of such a directory is judged by the options of the directory that it
-/// lies in.
+/// The links that Apache refuses if the printed file turns the comparison off in the guarded `directories`.
+/// For a link in the place of such a directory, Apache uses the options of the directory that contains the
+/// link.
 fn on_the_way(links: &[String], directories: &[String]) -> Vec<String> {
     let is_on_the_way =
         |link: &&String| directories.iter().any(|directory| Path::new(directory).starts_with(link));
     links.iter().filter(is_on_the_way).cloned().collect()
 }
 
-/// Names of links that the gate follows and a server that compares owners does not.
+/// Names of links that the gate follows and that a server that compares owners refuses.
 #[derive(Clone, Copy)]
 pub(super) struct Links<'a> {
-    /// In the guarded directories, and on the way to them.
+    /// Links in the guarded directories and on the way to them.
     pub(super) guarded: &'a [String],
-    /// On the way to public folders.
+    /// Links on the way to public folders.
     pub(super) public: &'a [String],
     /// The guarded directories.
     pub(super) directories: &'a [String],
 }
 
-/// Compares the links with what the server says. `text`: the server's configuration, as far as it is known;
+/// Compares the links with the configuration. `text`: the server's configuration, as far as it is known;
 /// `own`: the text of the gallery's `.htaccess` files.
 pub(super) fn examine(links: Links<'_>, text: &str, own: &str, findings: &mut Findings) {
     let Links { guarded, public, directories } = links;
     let (said, own) = (Said::read(text), Said::read(own));
     let loosened = said.apache_off || own.apache_off;
     let by_apache = if loosened { on_the_way(guarded, directories) } else { guarded.to_owned() };
-    // The file server behind HAProxy has no location of the gate's, and sends public files alone.
+    // The file server behind HAProxy has no location of the gate and sends only public files.
     let links = if text.contains("/_gate") || said.apache { guarded } else { public };
     let refuses = |server: &str, links: &[String]| {
         format!(

@@ -1,4 +1,5 @@
-//! The gallery and its configuration: what lies where, who may read it, and whether the gate understands it.
+//! Examines the gallery and its configuration: which files exist, which accounts may read them, and whether
+//! the gate understands the settings.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,17 +12,17 @@ use crate::commands::accounts::{Account, Right, group_name_of, name_of};
 use crate::piwigo::gallery::Gallery;
 use crate::settings::{Derivatives, Settings, SettingsError};
 
-/// Bytes of `constants.php` that are read.
+/// Largest part of `constants.php` that is read, in bytes.
 const MAX_CONSTANTS: u64 = 64 * 1024;
 
-/// Larger is no settings file.
+/// Largest settings file, in bytes.
 const MAX_SETTINGS: u64 = 1024 * 1024;
 
-/// What only this user and PHP should read.
+/// Files that only the gate's user and PHP should read.
 const SECRETS: [&str; 3] =
     ["local/config/database.inc.php", "local/config/gate.toml", "local/config/config.inc.php"];
 
-/// Whether the directory is a Piwigo.
+/// Reports whether the directory contains Piwigo.
 pub(super) fn gallery(root: &Path, findings: &mut Findings) {
     let shown = root.display();
     if !["include", "local", "index.php", "i.php"].iter().any(|name| root.join(name).exists()) {
@@ -47,7 +48,7 @@ fn version(root: &Path) -> Option<String> {
     (!version.is_empty() && version.len() < 20 && version.chars().all(plain)).then(|| version.to_owned())
 }
 
-/// What became of the settings, in the words of what refused them; `file` is the `gate.toml` that counts.
+/// Reports whether the gate understands the settings. `file`: the `gate.toml` in use.
 pub(super) fn configuration(
     file: Option<&Path>,
     settings: &Result<Settings, SettingsError>,
@@ -59,7 +60,7 @@ pub(super) fn configuration(
     };
     match settings {
         Ok(_) => findings.ok("configuration", format!("understood: {from}")),
-        // What it says is its own remedy.
+        // The error's text says what to correct.
         Err(error) => findings.problem(
             "configuration",
             shown(&error.to_string()),
@@ -68,8 +69,8 @@ pub(super) fn configuration(
     }
 }
 
-/// Files with passwords that every user of the machine may read. `toml`: the `gate.toml` that counts;
-/// `reader`: the web server's account, where the gate runs as that and has to read them, too.
+/// Reports files with passwords that every user of the machine may read. `toml`: the `gate.toml` in use;
+/// `reader`: the web server's account, if the gate runs as that and must read these files, too.
 pub(super) fn secrets(root: &Path, toml: Option<&Path>, reader: Option<&Account>, findings: &mut Findings) {
     let files: BTreeSet<PathBuf> =
         SECRETS.iter().map(|name| root.join(name)).chain(toml.map(Path::to_owned)).collect();
@@ -91,7 +92,7 @@ pub(super) fn secrets(root: &Path, toml: Option<&Path>, reader: Option<&Account>
             "permissions",
             format!("every user of this machine can read the database's password in {}", some(&open)),
             match needs_group.and_then(|account| Some((account, group_name_of(account.own_group()?)?))) {
-                // PHP's pool has an account of its own, and Apache starts the gate as its own.
+                // PHP's pool has an account of its own, and Apache starts the gate under Apache's account.
                 Some((account, group)) => format!(
                     "chgrp {group} {files} && chmod 640 {files}: the gate runs as {name} and must read them, so chmod o-r alone would make every \
                      picture an error",
@@ -104,7 +105,8 @@ pub(super) fn secrets(root: &Path, toml: Option<&Path>, reader: Option<&Account>
     }
 }
 
-/// Piwigo's own key for it, or an address with one: `mysql://user:password@host/name`.
+/// Whether the text contains Piwigo's key for the password or an address with a password:
+/// `mysql://user:password@host/name`.
 fn holds_password(text: &str) -> bool {
     let in_address = |address: &str| {
         address
@@ -115,7 +117,7 @@ fn holds_password(text: &str) -> bool {
     text.contains("db_password") || text.split("://").skip(1).any(in_address)
 }
 
-/// Whether everybody may go through all directories above.
+/// Whether every user may enter all directories above.
 fn is_reachable(path: &Path) -> bool {
     let Ok(path) = path.canonicalize() else { return false };
     path.ancestors()
@@ -123,13 +125,12 @@ fn is_reachable(path: &Path) -> bool {
         .all(|place| fs::metadata(place).is_ok_and(|metadata| metadata.mode() & 0o001 != 0))
 }
 
-/// The owner of the gate's socket, which is the account that made it: the gate's, whichever account runs
-/// `doctor`.
+/// The owner of the gate's socket. The gate's account created the socket, whichever account runs `doctor`.
 fn socket_owner(socket: Option<&Path>) -> Option<u32> {
     socket.and_then(|path| fs::metadata(path).ok()).map(|metadata| metadata.uid())
 }
 
-/// The account that the gate runs as: its socket's owner, else the account that runs `doctor`.
+/// The account that the gate runs as: the owner of its socket, or else the account that runs `doctor`.
 pub(super) fn gate_account(socket: Option<&Path>) -> Account {
     let mine = Account::mine();
     match socket_owner(socket) {
@@ -138,7 +139,8 @@ pub(super) fn gate_account(socket: Option<&Path>) -> Account {
     }
 }
 
-/// The gate's user against PHP's, and whether it can read and write what it must.
+/// Compares the gate's user with PHP's, and reports whether the gate's user can read and write what it
+/// must.
 pub(super) fn user(
     root: &Path,
     settings: Option<&Settings>,
@@ -202,11 +204,11 @@ pub(super) fn user(
         );
     }
     let derivatives = root.join(gallery.map_or("_data/i/", |gallery| &gallery.layout.derivative_dir));
-    // Where it does not exist yet, it is made in the first directory above that does.
+    // If the directory does not exist yet, the gate makes it in the first directory above that exists.
     let place = derivatives.ancestors().find(|place| place.exists()).unwrap_or(root);
     match gate.may(Right::Write, place) {
         _ if !generates => {}
-        // That is told with the guarded directories.
+        // `closed` reports this together with the guarded directories.
         Err(_) if gate.may(Right::Enter, place).is_err() => {}
         Ok(()) => findings.ok("derivatives", format!("{} may write below {}", gate.name, place.display())),
         Err(stop) => findings.warn(

@@ -1,5 +1,5 @@
-//! The set-up of shared hosting: the program in the gallery's own directory, and the `.htaccess` files that
-//! lead to it.
+//! Examines the set-up for shared hosting: the program in the gallery's directory, and the `.htaccess`
+//! files that lead to it.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -10,13 +10,13 @@ use super::prefixes::{Guarded, without_comments};
 use super::read_start;
 use super::tree::MAX_HTACCESS;
 
-/// The program's name there (`docs/shared-hosting.md`).
+/// The program's name in this set-up (`docs/shared-hosting.md`).
 const PROGRAM: &str = "gate.fcgi";
 
-/// What the files say about parts of pages since a version that closed them.
+/// A condition that printed files contain since they close files to parts of pages (mod_include).
 const KNOWS_PARTS: &str = "%{IS_SUBREQ} == 'true'";
 
-/// Looks at the program and its files, where there is one.
+/// Examines the program and its files, if there is one.
 pub(super) fn examine(root: &Path, guarded: &Guarded, findings: &mut Findings) {
     let Ok(metadata) = fs::metadata(root.join(PROGRAM)) else { return };
     let text = |directory: &str| {

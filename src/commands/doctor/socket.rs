@@ -1,4 +1,4 @@
-//! The gate's socket: who may connect to it, and whether a gate answers there.
+//! Examines the gate's socket: which accounts may connect to it, and whether a gate answers there.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,14 +13,14 @@ use crate::server::listen::{Listen, Networks, connect_at_once, is_local};
 /// Where the printed service listens by default. Examined if no address is given.
 const USUAL: &str = "/run/piwigo-gate/gate.sock";
 
-/// For one read or write.
+/// Longest wait for one read or write.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// `FCGI_GET_VALUES` asking for `FCGI_MPXS_CONNS` (FastCGI 1.0 §4.1): a question that is no request and is in
-/// no log.
+/// `FCGI_GET_VALUES` for `FCGI_MPXS_CONNS` (FastCGI 1.0 §4.1): a management record that is no request and
+/// appears in no log.
 const QUESTION: [u8; 26] = *b"\x01\x09\x00\x00\x00\x11\x01\x00\x0f\x00FCGI_MPXS_CONNS\x00";
 
-/// The unix socket that is meant, whether it exists or not.
+/// The path of the unix socket, whether the socket exists or not.
 pub(super) fn path(listen: Option<&Listen>) -> Option<PathBuf> {
     match listen {
         Some(Listen::Unix { path, .. }) => Some(path.clone()),
@@ -29,7 +29,7 @@ pub(super) fn path(listen: Option<&Listen>) -> Option<PathBuf> {
     }
 }
 
-/// Looks at the socket. `allow_from`: the peers that may connect over TCP, if not all.
+/// Examines the socket. `allow_from`: the peers that may connect over TCP; `None`: any.
 pub(super) fn examine(
     listen: Option<&Listen>,
     allow_from: Option<&Networks>,
@@ -140,7 +140,7 @@ fn tcp(address: &SocketAddr, allow_from: Option<&Networks>, findings: &mut Findi
     }
 }
 
-/// Which peers may connect to an address.
+/// Reports which peers may connect to a TCP address.
 fn peers(address: &SocketAddr, allow_from: Option<&Networks>, findings: &mut Findings) {
     match allow_from.map(|list| (list, list.everybody())) {
         Some((_, Some(all))) => findings.warn(
@@ -156,7 +156,7 @@ fn peers(address: &SocketAddr, allow_from: Option<&Networks>, findings: &mut Fin
             format!("every program of this machine may connect to tcp:{address}, and so claim to be any visitor"),
             "a unix socket is open to the web server alone, where the web server knows it",
         ),
-        // The configuration is not valid then, and that is a finding of its own.
+        // Then the configuration is not valid, which is a finding of its own.
         None => {}
     }
 }

@@ -1,6 +1,6 @@
-//! A report as text for a person: one line a finding, what to do indented below it, a count at the end. What
-//! follows from another finding names that one instead of what to do, and the causes are repeated before the
-//! count.
+//! Writes a report as text: one line for each finding, the remedy indented below it, and a count at the
+//! end. A finding that follows from another one names that one instead of a remedy; the causes are repeated
+//! before the count.
 
 use std::fmt::{self, Write};
 
@@ -8,7 +8,7 @@ use super::Report;
 use super::findings::{Finding, Level, some};
 use crate::commands::check::Colour;
 
-/// Where the sentences begin.
+/// The column at which the sentences begin.
 const INDENT: usize = 33;
 
 /// Writes the report.
@@ -37,7 +37,7 @@ pub fn write(report: &Report, colour: Colour, out: &mut impl Write) -> fmt::Resu
     writeln!(out, "{}, {rest}", paint(colour, worst, &verdict))
 }
 
-/// Writes what follows from this finding, and what to do about it, if anything follows.
+/// Writes which findings follow from this one and its remedy; nothing if no finding follows from it.
 fn write_cause(report: &Report, cause: &Finding, colour: Colour, out: &mut impl Write) -> fmt::Result {
     let mut following: Vec<String> = Vec::new();
     for finding in report.findings.iter().filter(|finding| finding.follows_from == Some(cause.id)) {

@@ -1,5 +1,5 @@
-//! The guarded directories as they lie on disk: links, `.htaccess` files, a file system that folds case. A
-//! walk that follows no link and ends after so many names or so much time.
+//! Walks through the guarded directories and looks for links, `.htaccess` files and a file system that
+//! ignores case. The walk follows no link and ends after [`MAX_NAMES`] names or [`MAX_TIME`].
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -13,16 +13,16 @@ use crate::commands::accounts::{Account, name_of};
 use crate::files::links::{self, Link};
 use crate::files::{Symlinks, Tree};
 
-/// Names that are looked at, at most.
+/// Most names that the walk examines.
 const MAX_NAMES: usize = 500_000;
 
-/// The walk ends after this: a NAS may take long.
+/// Longest time of the walk. A NAS may be slow.
 const MAX_TIME: Duration = Duration::from_secs(20);
 
-/// Bytes of an `.htaccess` file that are read.
+/// Largest part of an `.htaccess` file that is read, in bytes.
 pub(super) const MAX_HTACCESS: u64 = 64 * 1024;
 
-/// What a walk has met.
+/// What the walk has found.
 #[derive(Debug, Default)]
 struct Met {
     names: usize,
@@ -37,7 +37,7 @@ fn walk(tree: &Tree, directories: &[String]) -> Met {
     let begun = Instant::now();
     let mut waiting = Vec::new();
     for directory in directories {
-        // The way there may lead through a link, too: `_data` on another disk.
+        // The way to the directory may lead through a link, too: `_data` on another disk.
         met.links.extend(links::on_the_way(tree, tree.root(), directory));
         waiting.push(tree.root().join(directory));
     }
@@ -73,16 +73,16 @@ fn walk(tree: &Tree, directories: &[String]) -> Met {
     met
 }
 
-/// What was met that others examine further.
+/// What the walk has found for other modules.
 pub(super) struct Seen {
     /// Names of links that the gate follows and a web server that compares owners refuses.
     pub(super) beyond_servers: Vec<String>,
-    /// The text of the `.htaccess` files that are there.
+    /// The text of the `.htaccess` files.
     pub(super) htaccess: String,
 }
 
-/// Looks at the guarded directories. `tried_outside`: other spellings are asked for from outside as well;
-/// `gate`: the account that the gate runs as, where it is known.
+/// Examines the guarded directories. `tried_outside`: other spellings are also tried from outside; `gate`:
+/// the account that the gate runs as, if it is known.
 pub(super) fn examine(
     tree: &Tree,
     guarded: &Guarded,
@@ -94,7 +94,7 @@ pub(super) fn examine(
     let directories = guarded.directories();
     let mut met = walk(tree, &directories);
     let name = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
-    // What closes a whole directory is one problem, and nothing besides.
+    // A closed directory is reported once, and nothing else is reported about it.
     let told = closed::examine(tree, &directories, gate, findings);
     met.links.retain(|link| !told.contains(&link.path));
     met.unreadable.retain(|directory| !told.contains(directory));
@@ -173,7 +173,8 @@ fn htaccess(met: &Met, name: impl Fn(&Path) -> String, findings: &mut Findings) 
     }
 }
 
-/// The directives with which an `.htaccess` file changes who gets what below it; none for the shipped one.
+/// The directives with which an `.htaccess` file changes which visitors get the files below it; none for
+/// the printed file.
 fn overriding(text: &str) -> Vec<String> {
     const DIRECTIVES: [&str; 13] = [
         "RewriteEngine",
@@ -212,7 +213,7 @@ fn case(root: &Path, directories: &[String], tried_outside: bool, findings: &mut
     let folds = |directory: &&String| {
         let plain = identity(&root.join(directory));
         let upper = directory.to_uppercase();
-        // A link of that name is somebody's wish, and leads to the same place under any guard.
+        // A link of that name was made on purpose, and its target is guarded like any other.
         plain.is_some() && upper != ***directory && identity(&root.join(upper)) == plain
     };
     let folded: Vec<String> = directories.iter().filter(folds).cloned().collect();

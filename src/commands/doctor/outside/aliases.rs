@@ -1,6 +1,6 @@
-//! Other addresses of the gallery's directory: the web server's own configuration may lead to it by a path
-//! that the shipped file does not know, such as `Alias /other /var/www/piwigo`, `location /other/ { alias …;
-//! }` or `handle_path /other/* { … }`.
+//! Tries other URLs of the gallery's directory. The web server's configuration may lead to it by a path
+//! that the printed file does not know, such as `Alias /other /var/www/piwigo`, `location /other/ { alias
+//! …; }` or `handle_path /other/* { … }`.
 
 use super::curl::Method;
 use super::leak::Sample;
@@ -8,16 +8,16 @@ use super::shut::find_data;
 use super::{Gist, Tries, some};
 use crate::commands::doctor::prefixes::without_comments;
 
-/// Paths of the configuration that are tried.
+/// Most paths of the configuration that are tried.
 const MAX_PATHS: usize = 12;
 
-/// A path of a site's own is short; the names of files and sockets are longer.
+/// Most parts of such a path; the names of files and sockets have more.
 const MAX_PARTS: usize = 2;
 
 impl Tries<'_> {
-    /// Whether a private original or a log comes below a path that stands in the server's configuration, or
+    /// Reports whether the server sends a private original or a log below a path of its configuration, or
     /// the resized picture `derivative` by an `i.php` there. `short`: the path of a resized picture below
-    /// their directory.
+    /// the derivatives' directory.
     pub(super) async fn aliases(
         &mut self,
         original: &Sample,
@@ -63,8 +63,8 @@ impl Tries<'_> {
     }
 }
 
-/// The paths of URLs in a web server's configuration, as far as they can be told from names of files, without
-/// those that the shipped files guard.
+/// The URL paths in a web server's configuration, as far as they can be told from file names, without those
+/// that the printed files guard.
 fn paths_in(text: &str, prefix: &str) -> Vec<String> {
     let mut paths: Vec<String> = Vec::new();
     let text = without_comments(text);
@@ -89,7 +89,7 @@ fn paths_in(text: &str, prefix: &str) -> Vec<String> {
     paths
 }
 
-/// Paths in the printed files that lead nowhere else.
+/// Paths in the printed files.
 const SHIPPED: [&str; 15] = [
     "/upload",
     "/galleries",

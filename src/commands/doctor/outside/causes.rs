@@ -1,25 +1,26 @@
-//! Why PHP knows a visitor whom the gate does not: what was found out about their session in, the likely
-//! causes in their order and what to do out. Pure.
+//! Names the likely causes, in order, if PHP knows a visitor and the gate does not, and what to do about
+//! them. Pure.
 
-/// From where a session was opened, as far as its row's id tells.
+/// The network from which a session was opened, as far as the id of its row tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Network {
     /// The first two parts of an IPv4 address.
     V4(u8, u8),
-    /// An IPv6 address, to which Piwigo binds nothing.
+    /// An IPv6 address: Piwigo does not bind sessions to these.
     V6,
     /// Sessions are bound to no address.
     Any,
 }
 
 impl Network {
-    /// Reads what stands before the session's id in the id of its row; `None` if Piwigo would not have put it
-    /// there.
+    /// Reads the part before the session's id in the id of its row; `None`: Piwigo would not have written
+    /// it.
     pub(super) fn parse(prefix: &str, is_bound: bool) -> Option<Self> {
         match (prefix, is_bound) {
             ("", true) => Some(Network::V6),
             ("", false) => Some(Network::Any),
-            // As PHP writes it: from_str_radix would also read a sign and small letters.
+            // PHP writes four digits in upper case; `from_str_radix` would also accept a sign and lower
+            // case.
             (prefix, true)
                 if prefix.len() == 4
                     && prefix.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F')) =>
@@ -31,7 +32,7 @@ impl Network {
         }
     }
 
-    /// An address in it.
+    /// An address in this network.
     pub(super) fn address(self) -> String {
         match self {
             Network::V4(first, second) => format!("{first}.{second}.0.1"),
@@ -40,7 +41,7 @@ impl Network {
         }
     }
 
-    /// The addresses in words, such as come after "from".
+    /// The network in words, as they follow "from".
     pub(super) fn words(self) -> String {
         match self {
             Network::V4(first, second) => format!("an address that begins with {first}.{second}"),
@@ -50,11 +51,11 @@ impl Network {
     }
 }
 
-/// A session as the gate would see it, told the address that the session was opened from.
+/// What the gate finds for a session if it is told the address that the session was opened from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct View {
     pub(super) network: Network,
-    /// The account that is signed in; `None`: the gate takes it for a guest's.
+    /// The account that is signed in; `None`: for the gate the session is a guest's.
     pub(super) account: Option<u32>,
 }
 
@@ -63,16 +64,17 @@ pub(super) struct View {
 pub(super) struct Setup<'a> {
     /// The cookie's name.
     pub(super) cookie: &'a str,
-    /// A cookie of that name came, and holds what PHP would make.
+    /// There is a cookie of that name, and its value is one that PHP would make.
     pub(super) is_named: bool,
-    /// `session_save_handler`, where it is not Piwigo's own.
+    /// `session_save_handler`, if it is not Piwigo's own.
     pub(super) handler: Option<&'a str>,
 }
 
 const SETTINGS: &str = "what local/config (or [piwigo] in gate.toml) says of session_save_handler and session_name must be what PHP \
                         goes by";
 
-/// What is wrong, and what to do, where PHP knows the visitor as `account` and the gate as a guest.
+/// What is wrong and what to do, if PHP knows the visitor as `account` and for the gate the visitor is a
+/// guest.
 pub(super) fn causes(setup: Setup<'_>, views: &[View], account: u32) -> (String, String) {
     let Setup { cookie, handler, .. } = setup;
     let restart = format!("restart the gate, so that it reads the settings that were read here; {SETTINGS}");

@@ -1,4 +1,4 @@
-//! Tries to get what a guest must not have: a private picture in all its forms.
+//! Tries to get a private picture in all its forms without cookies.
 
 use super::curl::Method;
 use super::leak::{Fetched, Gist, Sample};
@@ -13,9 +13,9 @@ const GUARD: &str = "put the shipped file for your server first into the gallery
                      the former one); --server-file says what that does not guard";
 
 impl Tries<'_> {
-    /// A private picture, its forms, and an open one.
+    /// Tries a private picture, all its forms, and an open picture.
     pub(super) async fn pictures(&mut self, chooser: &Chooser<'_>) -> Result<(), DatabaseError> {
-        // Each directory is guarded by a line of its own.
+        // Each directory has its own line in the server's file.
         let mut all = Vec::new();
         for directory in &self.known.guarded.originals {
             all.extend(chooser.closed(&format!("{directory}/"), None).await?);
@@ -206,7 +206,7 @@ impl Tries<'_> {
         self.aliases(original, shorts.first().copied(), derivative.as_ref()).await;
     }
 
-    /// A private picture by addresses that are not UTF-8 or hold a backslash.
+    /// Tries a private picture by URLs that are not UTF-8 or contain a backslash.
     async fn odd_bytes(&mut self, original: &Sample, derivative: Option<&Sample>, short: Option<&str>) {
         const ID: &str = "outside-odd-bytes";
         const REMEDY: &str = "print the file for your server anew (piwigo-gate config) and load it in the old one's place: an \
@@ -229,7 +229,7 @@ impl Tries<'_> {
         }
     }
 
-    /// Whether what is denied looks like what does not exist.
+    /// Reports whether a denied file looks like one that does not exist.
     async fn same_refusals(&mut self, closed: &Closed) {
         let prefix = self.visitor.base.prefix.clone();
         let mut pairs = vec![&closed.original.uri];
@@ -300,8 +300,8 @@ impl Tries<'_> {
 }
 
 impl Tries<'_> {
-    /// Says who answers `action.php`, where it is Piwigo's to answer. `refused`: the answer is the gate's own
-    /// refusal.
+    /// Reports whether Piwigo or the gate answers `action.php`, if Piwigo should. `refused`: the answer is
+    /// the gate's own refusal.
     fn downloads_of_piwigo(&mut self, refused: bool) {
         if refused {
             self.findings.problem(
@@ -320,20 +320,21 @@ impl Tries<'_> {
     }
 }
 
-/// The URL's path of a file that does not exist, beside one that does.
+/// The URL path of a file that does not exist, similar to one that does.
 pub(super) fn unknown(uri: &str) -> String {
     let name = uri.rfind('/').map_or(0, |at| at + 1);
-    // A resized picture keeps its size's token: of a photo that does not exist.
+    // Keep the token of a resized picture's size: the path then names a size of a photo that does not
+    // exist.
     let cut = uri[name..].rfind('-').or_else(|| uri[name..].rfind('.')).map_or(uri.len(), |at| name + at);
     format!("{}~none{}", &uri[..cut], &uri[cut..])
 }
 
-/// What of a refusal a visitor could tell it by.
+/// The parts of a refusal that a visitor can compare.
 pub(super) fn face(answer: &Fetched) -> (u16, &[u8], Option<&str>, String) {
     (answer.status, &answer.body, answer.header("content-type"), answer.joined("cache-control"))
 }
 
-/// Whether a cache may give this refusal to somebody who is allowed by then.
+/// Whether a cache may keep this refusal and give it to a visitor who is allowed by then.
 fn may_be_kept(answer: &Fetched) -> bool {
     let says = |word| answer.says("cache-control", word);
     if says("no-store") {
@@ -341,7 +342,7 @@ fn may_be_kept(answer: &Fetched) -> bool {
     }
     let lives = answer.joined("cache-control").contains("max-age") && !says("max-age=0")
         || answer.header("expires").is_some();
-    // A 404 may be kept without a word, other refusals only if they say so.
+    // Caches may keep a 404 without permission, and other refusals only if headers allow it.
     says("public") || lives && !says("no-cache") || answer.status == 404 && !says("no-cache")
 }
 

@@ -1,7 +1,7 @@
-//! One HTTP request as a stranger sends it, by the program `curl`: TLS of our own would cost more than a
-//! megabyte of a binary that has none. No shell, no configuration file, no proxy, and no redirect is
-//! followed; time and bytes are bounded. Cookies come from nowhere but [`Cookies`], and go to curl by its
-//! standard input: arguments are there for all to read.
+//! Sends one HTTP request with the program `curl`: a TLS library would add more than a megabyte to a binary
+//! that needs none. It uses no shell, no configuration file and no proxy, follows no redirect, and limits
+//! time and bytes. Cookies come only from [`Cookies`] and go to curl by standard input, because every user
+//! of the machine can read arguments.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,24 +15,24 @@ use tokio::process::Command;
 use super::leak::Fetched;
 use crate::http::request::MAX_COOKIES;
 
-/// Bytes of an answer that are read; the start of a file is enough to know it by.
+/// Largest part of an answer that is read, in bytes; the start of a file is enough to recognise it.
 const MAX_ANSWER: u64 = 128 * 1024;
 
-/// Bytes of curl's own complaint.
+/// Largest part of curl's error message that is read, in bytes.
 const MAX_COMPLAINT: u64 = 2048;
 
 /// Seconds for one request.
 const PATIENCE: &str = "10";
 
-/// Requests of one examination, at most.
+/// Most requests of one examination.
 const MAX_REQUESTS: usize = 200;
 
-/// All of them together, at most: a server that sends drop by drop gets its ten seconds for each.
+/// Longest time of all requests together: a server that sends slowly may take ten seconds for each.
 const MAX_TIME: Duration = Duration::from_mins(5);
 
 const AGENT: &str = concat!("piwigo-gate-doctor/", env!("CARGO_PKG_VERSION"));
 
-/// The method, as far as a stranger's tries go.
+/// The methods that are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Method {
     Get,
@@ -50,19 +50,19 @@ pub(super) struct Base {
 }
 
 impl Base {
-    /// Reads an address as it stands in a browser; `None` if it is none, or holds a password.
+    /// Reads an address as a browser shows it; `None`: it is not an address, or it contains a password.
     pub(super) fn parse(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         let scheme = scheme.to_ascii_lowercase();
         let rest = rest.split(['?', '#']).next()?;
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-        // A redirect may say what it likes, and is shown as a line to be typed.
+        // A redirect may contain any text, and the report shows it as an option to type.
         let name =
             |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]%".contains(&byte));
         let is_usable =
             matches!(&*scheme, "http" | "https") && !authority.is_empty() && name(authority) && plain(path);
-        // `index.php` and what else stands behind the last slash is a page's name.
+        // A last part with a dot, such as `index.php`, is the name of a page.
         let directory = match path.rsplit_once('/') {
             Some((directory, last)) if last.contains('.') => directory,
             None if path.contains('.') => "",
@@ -74,14 +74,15 @@ impl Base {
     }
 }
 
-/// What a visitor's browser sends to be known by. Whoever has it is that visitor, so it is shown to nobody.
+/// The cookies of a visitor's browser. Anyone who has them can act as that visitor, so they are never
+/// printed.
 #[derive(Clone)]
 pub struct Cookies(String);
 
-/// Why a text is no `Cookie` header; without a word of it.
+/// Why a text is not a valid `Cookie` header. The message repeats nothing of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CookiesError {
-    /// There is nothing.
+    /// The text is empty.
     #[error("--cookie says nothing: give it as a browser sends it, pwg_id=…")]
     Empty,
     /// The gate would refuse the request.
@@ -96,7 +97,7 @@ impl Cookies {
     /// The value of a `Cookie` header.
     ///
     /// # Errors
-    /// When no browser would send it, or the gate not take it.
+    /// When no browser would send the text, or the gate would refuse it.
     pub fn new(text: String) -> Result<Self, CookiesError> {
         match text {
             text if text.trim().is_empty() => Err(CookiesError::Empty),
@@ -111,14 +112,15 @@ impl Cookies {
         &self.0
     }
 
-    /// Whether a text that is to be shown holds one of them that is as long as a session's id may be.
+    /// Whether `text` contains the value of a cookie that is as long as a session's id may be.
     pub(super) fn are_in(&self, text: &str) -> bool {
         let mut values =
             self.0.split(';').filter_map(|cookie| cookie.split_once('=')).map(|(_, value)| value.trim());
         values.any(|value| value.len() >= 16 && text.contains(value))
     }
 
-    /// A line of curl's configuration. Not its `cookie = …`, which may mean a file's name.
+    /// The cookies as a line of curl's configuration. `cookie = …` is not used because curl may read its
+    /// value as a file's name.
     fn line(&self) -> String {
         let mut line = "header = \"Cookie: ".to_owned();
         for character in self.0.chars() {
@@ -138,7 +140,7 @@ impl fmt::Debug for Cookies {
     }
 }
 
-/// A stranger at the door, or with cookies a visitor whom Piwigo may know.
+/// A client of the web server, without cookies or with those of a visitor.
 pub(super) struct HttpVisitor {
     program: PathBuf,
     pub(super) base: Base,
@@ -160,12 +162,12 @@ impl HttpVisitor {
         Some(HttpVisitor { program, base, insecure, resolve, asked, asked_with_cookies, since })
     }
 
-    /// How many requests there were.
+    /// The number of requests so far.
     pub(super) fn asked(&self) -> usize {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// How many of them with cookies.
+    /// The number of requests with cookies so far.
     pub(super) fn asked_with_cookies(&self) -> usize {
         self.asked_with_cookies.load(Ordering::Relaxed)
     }
@@ -255,12 +257,12 @@ impl HttpVisitor {
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().map_err(|error| error.to_string())?;
         if let (Some(mut stdin), Some(cookies)) = (child.stdin.take(), cookies) {
-            // Shorter than a pipe holds. A curl that has ended already says why.
+            // The line fits into a pipe's buffer. If curl has already ended, its status says why.
             let _ = stdin.write_all(cookies.line().as_bytes()).await;
         }
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (answer, complaint) = tokio::join!(start(stdout, MAX_ANSWER), start(stderr, MAX_COMPLAINT));
-        // What is longer is not waited for.
+        // Do not wait for the rest of a longer answer.
         let _ = child.start_kill();
         let _ = tokio::time::timeout(Duration::from_secs(5), child.wait()).await;
         Fetched::parse(&answer).ok_or_else(|| {
@@ -270,7 +272,7 @@ impl HttpVisitor {
     }
 }
 
-/// The first bytes that come, up to the end or to `most`.
+/// The first bytes of a stream, up to its end or to `most`.
 async fn start(stream: Option<impl AsyncRead + Unpin>, most: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Some(stream) = stream {

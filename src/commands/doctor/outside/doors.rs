@@ -1,6 +1,6 @@
-//! The gallery by other doors: by the other scheme, and under another host's name. A web server chooses one
-//! of its sites by them, and the gallery may lie in one that nobody guards: Debian's own default site on port
-//! 80 beside the guarded one on port 443.
+//! Tries the gallery by the other scheme and under another host name. A web server chooses a site by these,
+//! and the gallery may be in one without a guard: Debian's default site on port 80 beside the guarded one
+//! on port 443.
 
 use super::curl::Method;
 use super::leak::Sample;
@@ -10,13 +10,13 @@ use super::{Tries, some};
 const NO_SITE: &str = "Host: piwigo-gate-doctor.invalid";
 
 impl Tries<'_> {
-    /// Whether a private original comes by another door.
+    /// Reports whether another site of the server sends a private original.
     pub(super) async fn doors(&mut self, original: &Sample) {
         let target = format!("{}{}", self.visitor.base.prefix, original.uri);
         let origin = &self.visitor.base.origin;
         let mut open = Vec::new();
-        // What another site answers says nothing of the gallery, unless it is this file; and where nobody
-        // answers there is no door.
+        // The answer of another site matters only if it is this file; without an answer there is no such
+        // site.
         let answer = self.visitor.ask(Method::Get, &target, &[NO_SITE]).await;
         if answer.is_ok_and(|answer| original.is_in(&answer.body)) {
             open.push(format!("{origin}{target} with the header \"{NO_SITE}\""));
@@ -41,7 +41,7 @@ impl Tries<'_> {
     }
 }
 
-/// `http://host` for `https://host` and the other way round; `None` where a port is named, which has one
+/// `http://host` for `https://host` and the reverse; `None` if a port is named, because a port has one
 /// scheme.
 fn other_scheme(origin: &str) -> Option<String> {
     let (scheme, host) = origin.split_once("://")?;

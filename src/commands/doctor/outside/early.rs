@@ -1,17 +1,17 @@
-//! Requests that a web server refuses before it has looked which lines of its configuration are for their
-//! address: an error page of the site's own, such as nginx's `error_page 400 = @name`, may answer them with
-//! the file itself.
+//! Sends requests that a web server refuses before it chooses the part of its configuration for their URL.
+//! An error page of the site, such as nginx's `error_page 400 = @name`, may answer them with the file
+//! itself.
 
 use super::Tries;
 use super::curl::Method;
 use super::leak::Sample;
 
-/// Longer than what any usual server takes for one header.
+/// Bytes of a header that is too long for any usual server.
 const LONG: usize = 70_000;
 
 impl Tries<'_> {
-    /// Whether a private original comes as the answer to such a request. A server that hangs up has refused
-    /// it, too.
+    /// Reports whether a private original comes as the answer to such a request. A server that closes the
+    /// connection has refused it, too.
     pub(super) async fn early_errors(&mut self, original: &Sample) {
         const ID: &str = "outside-early-errors";
         let target = format!("{}{}", self.visitor.base.prefix, original.uri);

@@ -1,5 +1,5 @@
-//! Whether something between the visitor and the gate keeps an answer that was for one visitor, and gives it
-//! to others: a cache that looks at no cookie.
+//! Finds caches between the visitor and the gate that ignore cookies: they keep an answer for one visitor
+//! and give it to others.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,7 +10,7 @@ use super::{Tries, some};
 /// The name of the finding.
 const KEPT: &str = "outside-kept";
 
-/// Headers by which caches say that an answer is their own, or who they are.
+/// Headers by which a cache names itself or says that an answer is from its store.
 const TRACES: [&str; 9] = [
     "age",
     "x-cache",
@@ -24,11 +24,11 @@ const TRACES: [&str; 9] = [
 ];
 
 impl Tries<'_> {
-    /// Asks for a private picture with the cookies, and at once without them. The address gets a query of its
-    /// own, so that a cache that keeps what it must not is not filled with the picture's own address.
+    /// Asks for a private picture with the cookies, and immediately afterwards without them. The URL gets a
+    /// unique query, so that a faulty cache does not store the picture under its own URL.
     ///
-    /// Returns whether the picture came without the cookies, which is then a finding; `None` where it tells
-    /// nothing of a cache, because the picture comes to strangers anyway.
+    /// Returns whether the picture came without the cookies, which is then a finding. `None`: this tells
+    /// nothing about a cache, because every visitor gets the picture.
     pub(super) async fn is_kept(&mut self, cookies: &Cookies, target: &str, sample: &Sample) -> Option<bool> {
         let sign = if target.contains('?') { '&' } else { '?' };
         let probe = || format!("{target}{sign}piwigo-gate-doctor={}", unlikely());
@@ -41,7 +41,7 @@ impl Tries<'_> {
         Some(self.gist(&mine, Some(sample)) == Gist::Leak && self.comes_to_a_stranger(&probe, sample).await)
     }
 
-    /// Asks without the cookies for what has just come with them.
+    /// Asks without the cookies for a file that has just come with them.
     pub(super) async fn comes_to_a_stranger(&mut self, target: &str, sample: &Sample) -> bool {
         let Some(answer) = self.ask(Method::Get, target, &[]).await else { return false };
         if self.gist(&answer, Some(sample)) != Gist::Leak {
@@ -61,7 +61,7 @@ impl Tries<'_> {
         true
     }
 
-    /// Says that nothing is kept.
+    /// Reports that no cache keeps anything.
     pub(super) fn nothing_is_kept(&mut self) {
         self.findings.ok(
             KEPT,
@@ -70,13 +70,13 @@ impl Tries<'_> {
     }
 }
 
-/// The headers of an answer that tell of a cache, as they came.
+/// The headers of an answer that indicate a cache.
 fn traces(answer: &Fetched) -> Vec<String> {
     let told = |name: &&str| answer.header(name).map(|value| format!("{name}: {value}"));
     TRACES.iter().filter_map(told).collect()
 }
 
-/// A number that no other request has.
+/// A number that no other request is likely to have.
 fn unlikely() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos())
 }

@@ -1,7 +1,7 @@
-//! What an answer gives away: the bytes of a private file, or a word about how the server is made. Pure. Not
-//! the status decides: a themed page with status 200 is no picture, and a picture with status 404 is one.
+//! Says what an answer reveals: the bytes of a private file, or facts about the server. Pure. The status
+//! does not decide: a themed page with status 200 is no picture, and a picture may come with status 404.
 
-/// An HTTP answer, cut after so many bytes.
+/// An HTTP answer; its body is cut after a limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fetched {
     pub(super) status: u16,
@@ -10,16 +10,16 @@ pub(super) struct Fetched {
     pub(super) body: Vec<u8>,
 }
 
-/// A file on disk, to be recognised by.
+/// A file on disk by which answers are recognised.
 #[derive(Clone, Debug)]
 pub(super) struct Sample {
-    /// The URL's path below the gallery, encoded: `/upload/a.jpg`.
+    /// The URL path below the gallery, encoded: `/upload/a.jpg`.
     pub(super) uri: String,
     pub(super) start: Vec<u8>,
     pub(super) length: u64,
 }
 
-/// What an answer to a stranger means.
+/// What an answer to a visitor without rights means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Gist {
     /// Nothing of the file came.
@@ -30,14 +30,14 @@ pub(super) enum Gist {
     Trouble,
 }
 
-/// Fewer bytes could be anybody's.
+/// Fewer bytes than this do not identify a file.
 const TELLING: usize = 16;
 
-/// Headers that a server sends on only if it does not understand them.
+/// Headers that a server passes on only if it does not understand them.
 const FOR_THE_SERVER: [&str; 4] = ["x-accel-redirect", "x-sendfile", "x-lighttpd-send-file", "x-sendfile2"];
 
 impl Fetched {
-    /// Reads what `curl --include` prints; `None` for what is no HTTP answer.
+    /// Reads the output of `curl --include`; `None`: it is not an HTTP answer.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
         let (head, body) = (String::from_utf8_lossy(&bytes[..end]).into_owned(), &bytes[end + 4..]);
@@ -65,7 +65,7 @@ impl Fetched {
         values.collect::<Vec<_>>().join(", ")
     }
 
-    /// Whether one of a header's words, between commas, is this one.
+    /// Whether `word` is one of the comma-separated words of a header.
     pub(super) fn says(&self, name: &str, word: &str) -> bool {
         self.joined(name).split(',').any(|part| part.trim().eq_ignore_ascii_case(word))
     }
@@ -79,12 +79,12 @@ impl Fetched {
         ["image/", "video/", "audio/"].iter().any(|prefix| kind.starts_with(prefix))
     }
 
-    /// What it means to somebody who must not have the file. `sample`: the file; without one, any picture is
-    /// a leak.
+    /// What the answer means if the visitor must not have the file `sample`. Without a sample, any picture
+    /// is a leak.
     pub(super) fn gist(&self, sample: Option<&Sample>) -> Gist {
         let length = self.header("content-length").and_then(|length| length.parse::<u64>().ok());
         let same_length = sample.is_some_and(|sample| length == Some(sample.length));
-        // The answer to HEAD has no body, and says that there would be one.
+        // The answer to HEAD has no body, but its length reveals the file.
         let told_by_head = self.is_sent() && self.body.is_empty() && same_length && length != Some(0);
         if sample.is_some_and(|sample| sample.is_in(&self.body))
             || self.is_sent() && self.is_media()
@@ -98,8 +98,8 @@ impl Fetched {
         }
     }
 
-    /// What this answer betrays of the server's inside: a redirect header that was not understood, an
-    /// internal location.
+    /// A header that reveals the server's internals: a redirect header that the server did not understand,
+    /// or an internal location.
     pub(super) fn redirect_header(&self) -> Option<&str> {
         let is_inside = |(name, value): &&(String, String)| {
             FOR_THE_SERVER.contains(&name.as_str()) || name == "location" && value.contains("/_gate")
@@ -107,9 +107,9 @@ impl Fetched {
         self.headers.iter().find(is_inside).map(|(name, _)| name.as_str())
     }
 
-    /// Whether a header or a page holds this path of the machine's.
+    /// Whether a header or a page contains this path of the machine.
     pub(super) fn betrays(&self, path: &str) -> bool {
-        // Of a path such as /srv everybody's pages may speak.
+        // Any page may mention a short path such as /srv.
         let is_telling = path.len() > 5 && path.matches('/').count() > 1;
         let in_headers = || self.headers.iter().any(|(_, value)| value.contains(path));
         let in_body =
@@ -117,7 +117,7 @@ impl Fetched {
         is_telling && (in_headers() || in_body())
     }
 
-    /// Whether it is a list of files with one of these names.
+    /// Whether the answer is a list of files that contains one of these names.
     pub(super) fn lists(&self, names: &[String]) -> bool {
         let text = String::from_utf8_lossy(&self.body);
         self.status == 200
@@ -130,7 +130,7 @@ impl Fetched {
 }
 
 impl Sample {
-    /// Whether `body` is this file, as far as it goes.
+    /// Whether `body` begins like this file.
     pub(super) fn is_in(&self, body: &[u8]) -> bool {
         let common = body.len().min(self.start.len());
         common >= self.start.len().min(TELLING) && common > 0 && body[..common] == self.start[..common]

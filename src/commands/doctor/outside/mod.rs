@@ -1,10 +1,10 @@
-//! The gallery as a visitor sees it: a guest without cookies tries to get what the gate's own verdict keeps
-//! from guests, and what must be closed to everybody, and looks at how an open picture comes. With somebody's
-//! cookies: whether Piwigo and the gate know them alike.
+//! Asks the web server as a visitor does. A guest without cookies tries to get files that the gate's
+//! verdict denies to guests and files that must be closed to everybody, and examines how an open picture is
+//! sent. With a visitor's cookies it compares whom Piwigo and the gate take that visitor for.
 //!
-//! Nothing is changed, but what any visitor's request may change: Piwigo or the gate may make an open resized
-//! picture that is asked for, and where no gate stands before `i.php` a private one; and Piwigo notes the
-//! time in the session of whose cookies are given, or opens one.
+//! These requests change only what a visitor's requests may change: Piwigo or the gate may make an open
+//! resized picture, or a private one if no gate guards `i.php`; and Piwigo notes the time in the session of
+//! the given cookies, or opens a session.
 
 mod aliases;
 mod causes;
@@ -37,7 +37,7 @@ pub use curl::{Cookies, CookiesError};
 use leak::{Fetched, Gist, Sample};
 use samples::Chooser;
 
-/// Where to look, and how.
+/// The address to ask, and how.
 #[derive(Clone, Debug, Default)]
 pub struct Outside {
     /// The gallery's address, as in the browser.
@@ -46,11 +46,11 @@ pub struct Outside {
     pub insecure: bool,
     /// As curl's `--resolve`: `HOST:PORT:ADDRESS`.
     pub resolve: Option<String>,
-    /// Those of a visitor in whose place it is asked, too.
+    /// The cookies of a visitor, for requests in that visitor's name.
     pub cookies: Option<Cookies>,
 }
 
-/// What was found out inside, as far as it was.
+/// What the examination already knows.
 pub(super) struct Known<'a> {
     pub(super) root: &'a Path,
     pub(super) guarded: &'a Guarded,
@@ -61,35 +61,35 @@ pub(super) struct Known<'a> {
     pub(super) server_text: &'a str,
 }
 
-/// So many failures of curl's, and no more is asked: each may have taken its ten seconds.
+/// After this many failures of curl no further request is made: each may have taken ten seconds.
 const MAX_FAILURES: usize = 3;
 
-/// The tries, and what came of them so far.
+/// The tries and their results so far.
 struct Tries<'a> {
     visitor: &'a HttpVisitor,
     known: &'a Known<'a>,
     findings: &'a mut Findings,
-    /// Targets that should not have come, and came.
+    /// Targets that the server should have refused and did not.
     came: BTreeSet<String>,
-    /// Targets whose answers show a header that was meant for the server, with that header.
+    /// Targets whose answers contain a header that only the server should see, with that header.
     redirects: Vec<String>,
-    /// Targets whose answers show where the gallery lies on the machine.
+    /// Targets whose answers contain the path of the gallery on this machine.
     paths: Vec<String>,
-    /// The first answer of a server in trouble.
+    /// The first answer that shows a failure of the server (500, 502, 503 or 504).
     trouble: Option<(String, u16)>,
-    /// What curl complained about.
+    /// The error messages of curl.
     complaints: Vec<String>,
-    /// There was no answer to a private original, asked for in the plainest way.
+    /// The server did not answer a plain request for a private original.
     silent: bool,
-    /// Not even an open picture comes: what is refused to an account says nothing about the account.
+    /// Not even an open picture comes. Refusals to an account then say nothing about the account.
     nothing_comes: bool,
-    /// The gallery is locked: 503 is the gate's own answer.
+    /// The gallery is locked: 503 is then the gate's answer.
     locked: bool,
-    /// What comes in the place of a picture that does not exist.
+    /// The body that the server sends for a picture that does not exist.
     placeholder: Option<Vec<u8>>,
 }
 
-/// Looks from outside.
+/// Runs all tries from outside.
 pub(super) async fn examine(outside: &Outside, known: &Known<'_>, findings: &mut Findings) {
     let Some(base) = Base::parse(&outside.url) else {
         return findings.problem(
@@ -136,8 +136,8 @@ pub(super) async fn examine(outside: &Outside, known: &Known<'_>, findings: &mut
         locked,
         placeholder: None,
     };
-    // First: it is soon done, and each site of the gallery's takes its share of the requests that may be
-    // made.
+    // This comes first because it needs few requests, while each site of the gallery uses a share of the
+    // limit.
     tries.shut().await;
     if let (Some((gate, ready)), Some(inspection)) = (known.gate, known.inspection) {
         let chooser = Chooser { root: known.root, gate, ready, inspection };
@@ -168,7 +168,7 @@ pub(super) async fn examine(outside: &Outside, known: &Known<'_>, findings: &mut
     );
 }
 
-/// Whether a web server answers at the address, and not with a hint to another one.
+/// Whether a web server answers at the address without a redirect to another one.
 async fn is_there(visitor: &HttpVisitor, findings: &mut Findings) -> bool {
     let Base { origin, prefix } = &visitor.base;
     let answer = match visitor.ask(Method::Get, &format!("{prefix}/"), &[]).await {
@@ -230,7 +230,7 @@ async fn is_there(visitor: &HttpVisitor, findings: &mut Findings) -> bool {
 }
 
 impl Tries<'_> {
-    /// One request. What its answer betrays beside the file is noted; `None`: curl failed.
+    /// Sends one request and notes what its answer reveals besides the file; `None`: curl failed.
     async fn ask(&mut self, method: Method, target: &str, headers: &[&str]) -> Option<Fetched> {
         if self.complaints.len() >= MAX_FAILURES {
             return None;
@@ -239,7 +239,7 @@ impl Tries<'_> {
         self.noted(target, answer)
     }
 
-    /// The same, GET, with cookies.
+    /// Sends a GET request with cookies.
     async fn ask_with(&mut self, cookies: &Cookies, target: &str) -> Option<Fetched> {
         if self.complaints.len() >= MAX_FAILURES {
             return None;
@@ -266,7 +266,7 @@ impl Tries<'_> {
         }
     }
 
-    /// What an answer means, knowing what else this gallery answers.
+    /// What an answer means, given the gallery's other answers.
     fn gist(&self, answer: &Fetched, sample: Option<&Sample>) -> Gist {
         let is_placeholder =
             !answer.body.is_empty() && self.placeholder.as_ref().is_some_and(|body| *body == answer.body);
@@ -277,7 +277,7 @@ impl Tries<'_> {
         }
     }
 
-    /// Tries `targets` for a file, and says what came of it. `what` is it that must not come.
+    /// Tries `targets` for a file that must not come, and reports the result. `what` names the file.
     async fn must_not_come(
         &mut self,
         id: &'static str,
@@ -311,7 +311,8 @@ impl Tries<'_> {
             };
             self.findings.ok(id, format!("{what} is refused to a guest{forms}"));
         } else if let Some(trouble) = trouble {
-            // Some servers stumble over an odd spelling; only where nothing else comes is the gate away.
+            // Some servers fail on an odd spelling. The gate is away only if no other target gets an
+            // answer.
             self.trouble.get_or_insert(trouble);
             let why = format!("{what}: the server was in trouble");
             self.findings.not_examined_without(Without::Fetched, id, &why);
@@ -322,7 +323,7 @@ impl Tries<'_> {
         }
     }
 
-    /// What shows only when all answers are there.
+    /// Reports what is known only after all answers.
     fn conclude(&mut self) {
         if let Some((target, status)) = &self.trouble {
             self.findings.problem(

@@ -1,5 +1,4 @@
-//! How a picture comes that everybody may see: its bytes, its ranges, and what its headers allow caches to
-//! do.
+//! Examines how an open picture is sent: its bytes, its ranges, and what its headers allow caches to do.
 
 use super::curl::Method;
 use super::leak::{Fetched, Sample};
@@ -59,8 +58,8 @@ impl Tries<'_> {
         }
     }
 
-    /// Whether the pages' links to resized pictures lead to them: `sample` is the one at `uri`, if it exists,
-    /// `style` is `derivative_url_style`.
+    /// Whether the links in Piwigo's pages lead to resized pictures. `sample` is the picture at `uri`, if
+    /// it exists; `style` is `derivative_url_style`.
     pub(super) async fn links_to_resized(&mut self, uri: &str, sample: Option<&Sample>, style: Option<u32>) {
         const ID: &str = "outside-links";
         const REMEDY: &str = "set $conf['derivative_url_style'] = 1; in local/config/config.inc.php: then they link to the \
@@ -69,7 +68,7 @@ impl Tries<'_> {
         let Some(short) = uri.strip_prefix(&directory).filter(|_| !self.nothing_comes) else { return };
         let target = format!("{}/i.php?{short}", self.visitor.base.prefix);
         let Some(answer) = self.ask(Method::Get, &target, &[]).await else { return };
-        // One that does not exist may be one that nobody can make.
+        // A picture that does not exist may be one that cannot be made.
         let is_closed = matches!(answer.status, 401 | 403) || answer.status == 404 && sample.is_some();
         let comes = answer.status == 200 && sample.is_none_or(|sample| sample.is_in(&answer.body));
         match style {
@@ -87,13 +86,13 @@ impl Tries<'_> {
                 REMEDY,
             ),
             _ if comes => self.findings.ok(ID, "an open picture comes by i.php, too, as pages may link to it"),
-            // The gate's and the server's troubles have findings of their own.
+            // Failures of the gate and of the server have findings of their own.
             _ => {}
         }
     }
 }
 
-/// What caches may do with it.
+/// Reports what the headers allow caches to do with the picture.
 fn caching(answer: &Fetched, configured: Option<&str>, findings: &mut Findings) {
     let said = answer.joined("cache-control");
     let shared = answer.says("cache-control", "public") || said.contains("s-maxage");
@@ -118,7 +117,7 @@ fn caching(answer: &Fetched, configured: Option<&str>, findings: &mut Findings) 
     }
 }
 
-/// Whether a browser may take it for something else.
+/// Reports whether a browser may guess another type for the picture.
 fn kind(answer: &Fetched, findings: &mut Findings) {
     if answer.says("x-content-type-options", "nosniff") {
         findings.ok("outside-nosniff", "browsers do not guess its type");

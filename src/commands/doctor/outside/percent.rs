@@ -1,18 +1,17 @@
-//! Pictures with a percent sign in their paths: what decodes such a path once more sends another file, or
-//! none. That is Apache's `mod_xsendfile` in Debian 13 above all, where the server's file does not tell it
-//! not to.
+//! Tries pictures with a percent sign in their paths: a server that decodes such a path once more sends
+//! another file, or none. Apache's `mod_xsendfile` in Debian 13 does, unless the configuration forbids it.
 
 use super::curl::{Cookies, Method};
 use super::samples::Chooser;
 use super::{Tries, some};
 use crate::database::DatabaseError;
 
-/// Pictures that are asked for, at most.
+/// Most pictures that are tried.
 const MAX_PICTURES: usize = 3;
 
 impl Tries<'_> {
-    /// Asks for some that a guest may have, or that `account` may have, with its cookies. Says nothing where
-    /// there are none, or where no open picture comes at all.
+    /// Asks for pictures that a guest may have, or that `account` may have, with its cookies. Reports
+    /// nothing if there are none, or if no open picture comes.
     pub(super) async fn percent_signs(
         &mut self,
         chooser: &Chooser<'_>,

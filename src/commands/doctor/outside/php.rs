@@ -1,4 +1,5 @@
-//! Resized pictures that only Piwigo can make: whether the server reaches the PHP that makes them.
+//! Tries resized pictures that only Piwigo can make, to see whether the server reaches the PHP that makes
+//! them.
 
 use super::curl::Method;
 use super::samples::Chooser;
@@ -8,21 +9,21 @@ use crate::settings::Derivatives;
 
 const ID: &str = "outside-php";
 
-/// So many are asked for until one comes: of a damaged picture Piwigo makes nothing either.
+/// Most pictures that are tried until one comes: from a damaged picture Piwigo makes nothing either.
 const MOST: usize = 3;
 
 /// The worst answer to a size that only Piwigo can make.
 enum Trouble {
     /// The server or PHP failed.
     Failure(String, u16),
-    /// There was a refusal, though the gate allows the picture.
+    /// The server refused a picture that the gate allows.
     Refusal(String, u16),
 }
 
 impl Tries<'_> {
-    /// Asks for sizes that a page would ask for as well; Piwigo makes and keeps them.
+    /// Asks for sizes that a page would request as well. Piwigo makes and keeps them.
     pub(super) async fn made_by_piwigo(&mut self, chooser: &Chooser<'_>) -> Result<(), DatabaseError> {
-        // Then neither says anything about PHP.
+        // In both cases the answers would say nothing about PHP.
         if self.trouble.is_some() || self.nothing_comes {
             return Ok(());
         }

@@ -1,6 +1,5 @@
-//! Pictures to try the doors with: some that a guest or an account must not have, some that they may have.
-//! Which is which, the gate's own verdict says; a file counts only if it lies on disk, so that its bytes can
-//! be recognised.
+//! Chooses pictures for the tries: some that a guest or an account must not have, some that they may have.
+//! The gate's verdict decides which; only files on disk are chosen, so that their bytes can be recognised.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -25,34 +24,34 @@ use crate::piwigo::visitor::Identity;
 use crate::settings::Derivatives;
 use crate::verdict::access::Verdict;
 
-/// Bytes by which a file is recognised.
+/// Bytes at a file's start by which it is recognised.
 const START: u64 = 64 * 1024;
 
-/// What somebody must not have.
+/// A picture that the visitor must not have.
 pub(super) struct Closed {
     pub(super) image: u32,
     pub(super) original: Sample,
     /// A resized picture that lies on disk.
     pub(super) derivative: Option<Sample>,
-    /// The URL's path of one that does not.
+    /// The URL path of a resized picture that does not exist.
     pub(super) missing: Option<String>,
 }
 
-/// What an account may have and a guest must not; not both are missing.
+/// A picture that an account may have and a guest must not; at least one of the two files is there.
 pub(super) struct Granted {
     pub(super) original: Option<Sample>,
     /// A resized picture that lies on disk.
     pub(super) derivative: Option<Sample>,
 }
 
-/// What a guest may have.
+/// A picture that a guest may have.
 pub(super) struct Open {
     pub(super) file: Sample,
-    /// The URL's path of a resized picture of it, and that one as a sample, if it lies on disk.
+    /// The URL path of a resized picture of it, and the sample if it lies on disk.
     pub(super) resized: Option<(String, Option<Sample>)>,
 }
 
-/// Chooses, by the gate's verdict on a guest, or on an account (`None`: a guest).
+/// Chooses by the gate's verdict on an account; `None`: on a guest.
 pub(super) struct Chooser<'a> {
     pub(super) root: &'a Path,
     pub(super) gate: &'a Gate,
@@ -61,16 +60,16 @@ pub(super) struct Chooser<'a> {
 }
 
 impl Chooser<'_> {
-    /// Rows to choose from. A path with a percent sign comes late: whether those are sent is another question
-    /// ([`Chooser::with_percent`]).
+    /// Rows to choose from. Paths with a percent sign come last: whether the server sends those is a
+    /// question of its own ([`Chooser::with_percent`]).
     async fn candidates(&self, sort: Sort, directory: &str) -> Result<Vec<database::Sample>, DatabaseError> {
         let mut candidates = self.inspection.samples(sort, directory).await?;
         candidates.sort_by_key(|candidate| candidate.image.path.contains('%'));
         Ok(candidates)
     }
 
-    /// A picture below `directory` (`upload/`) that `account` must not have in any size; the first with a
-    /// resized picture on disk, or else the first.
+    /// A picture below `directory` (`upload/`) that `account` must not have in any size: the first that has
+    /// a resized picture on disk, or else the first.
     pub(super) async fn closed(
         &self,
         directory: &str,
@@ -81,7 +80,7 @@ impl Chooser<'_> {
             let image = candidate.image;
             let Some(original) = self.judged(&image.path, account, false).await? else { continue };
             let (derivative, missing) = self.derivatives(&image);
-            // Without the right to originals, the picture itself may be open.
+            // A visitor without the right to originals may still have the resized pictures.
             for uri in derivative.iter().map(|sample| &sample.uri).chain(&missing) {
                 if self.is_open(uri, account).await? == Some(true) {
                     continue 'candidates;
@@ -96,8 +95,8 @@ impl Chooser<'_> {
         Ok(second_best)
     }
 
-    /// A picture that `account` may have and a guest must not; the first with original and resized picture,
-    /// or else the first.
+    /// A picture that `account` may have and a guest must not: the first that has original and resized
+    /// picture, or else the first.
     pub(super) async fn granted(&self, account: u32) -> Result<Option<Granted>, DatabaseError> {
         let mut second_best = None;
         for sort in [Sort::ClosedButGranted(account), Sort::Closed] {
@@ -123,8 +122,7 @@ impl Chooser<'_> {
         Ok(second_best)
     }
 
-    /// Whom the gate would take the sender of these cookies for, if it were told this address; `None`: a
-    /// guest.
+    /// The account that the gate finds for these cookies and this address; `None`: a guest.
     pub(super) async fn account(
         &self,
         cookies: &Cookies,
@@ -145,7 +143,7 @@ impl Chooser<'_> {
         Ok((self.is_open(&sample.uri, None).await? == Some(false)).then_some(sample))
     }
 
-    /// A representative that a guest must not have, with the number of its row.
+    /// A representative that a guest must not have, with the id of its row.
     pub(super) async fn representative(&self) -> Result<Option<(u32, Sample)>, DatabaseError> {
         for candidate in self.candidates(Sort::ClosedWithRepresentative, "").await? {
             let image = candidate.image;
@@ -185,7 +183,7 @@ impl Chooser<'_> {
             {
                 resized = Some((uri, derivative));
             }
-            // The original may need a right that guests have not.
+            // The original may need a right that guests do not have.
             let original = self.judged(&candidate.image.path, None, true).await?;
             let file = original.or_else(|| resized.as_ref().and_then(|(_, sample)| sample.clone()));
             if let Some(file) = file {
@@ -195,8 +193,8 @@ impl Chooser<'_> {
         Ok(None)
     }
 
-    /// The URL's paths of up to `most` resized pictures that do not exist, that a guest may see and that the
-    /// gate leaves to Piwigo: all, by its settings, or those of a picture that it cannot read.
+    /// URL paths of up to `most` missing resized pictures that a guest may see and that the gate leaves to
+    /// Piwigo: every one, depending on the settings, or those of a picture that the gate cannot read.
     pub(super) async fn left_to_piwigo(&self, most: usize) -> Result<Vec<String>, DatabaseError> {
         let mut found = Vec::new();
         let makes = match self.gate.settings().derivatives {
@@ -212,7 +210,7 @@ impl Chooser<'_> {
             if makes && plan::can_make(&source.file) && Format::of(&file.start).is_some() {
                 continue;
             }
-            // In the place of such a size the picture itself is sent.
+            // The picture itself is sent instead of such a size.
             let is_source = |params: &DerivativeParams| {
                 geometry::same_as_source(params, watermark, image.width, image.height, image.rotation)
             };
@@ -226,7 +224,7 @@ impl Chooser<'_> {
         Ok(found)
     }
 
-    /// The URL's path of a wanted size of `source` that does not lie on disk.
+    /// The URL path of a wanted size of `source` that does not lie on disk.
     fn missing(&self, source: &str, is_wanted: impl Fn(&DerivativeParams) -> bool) -> Option<String> {
         let gallery: &Gallery = &self.ready.gallery;
         let wanted = gallery.derivatives.enabled.iter().filter(|params| is_wanted(params));
@@ -239,7 +237,7 @@ impl Chooser<'_> {
     }
 
     /// Up to `most` files with a percent sign in their paths that `account` may have: originals, or else
-    /// resized pictures. First those whose decoded path is another file's.
+    /// resized pictures. Files whose decoded path is another file come first.
     pub(super) async fn with_percent(
         &self,
         account: Option<u32>,
@@ -259,13 +257,13 @@ impl Chooser<'_> {
             {
                 sample = Some(derivative);
             }
-            // A picture of two albums comes twice.
+            // A picture that is in two albums has two rows.
             found.extend(sample.filter(|sample| found.iter().all(|known: &Sample| known.uri != sample.uri)));
         }
         Ok(found)
     }
 
-    /// The file, if it lies on disk and the verdict on `account` is this one.
+    /// The file, if it lies on disk and the verdict on `account` is `open`.
     async fn judged(
         &self,
         path: &str,
@@ -276,14 +274,14 @@ impl Chooser<'_> {
         Ok((self.is_open(&sample.uri, account).await? == Some(open)).then_some(sample))
     }
 
-    /// Whether `account` may have what is at this path of the gallery; `None`: it names nothing.
+    /// Whether `account` may have the file at this path of the gallery; `None`: the path names nothing.
     async fn is_open(&self, uri: &str, account: Option<u32>) -> Result<Option<bool>, DatabaseError> {
         let uri = format!("{}{uri}", self.gate.settings().url_prefix);
         let considered = self.gate.consider(&Request::new(uri.as_bytes(), "127.0.0.1"), account).await?;
         Ok(considered.judgement.map(|judgement| matches!(judgement.verdict, Verdict::Allow { .. })))
     }
 
-    /// A resized picture that lies on disk, and the URL's path of one that does not.
+    /// A resized picture that lies on disk, and the URL path of one that does not.
     fn derivatives(&self, image: &Image) -> (Option<Sample>, Option<String>) {
         let gallery: &Gallery = &self.ready.gallery;
         let (mut found, mut missing) = (None, None);
@@ -301,14 +299,14 @@ impl Chooser<'_> {
     }
 }
 
-/// How little a path tells about a server that decodes it once more: with 0 the server would send another
-/// file, with 1 none.
+/// Sort key: how little a path tells about a server that decodes it once more. With 0 such a server sends
+/// another file, with 1 none.
 fn dullness(root: &Path, path: &str) -> u8 {
     let decoded = percent_decode_str(path).decode_utf8_lossy();
     if decoded == path { 2 } else { u8::from(on_disk(root, &decoded).is_none()) }
 }
 
-/// A file below the gallery as a sample; `None` if there is none that can be read and recognised.
+/// A file below the gallery as a sample; `None`: it cannot be read or is empty.
 pub(super) fn on_disk(root: &Path, path: &str) -> Option<Sample> {
     if path.split('/').any(|part| part == "..") {
         return None;

@@ -1,6 +1,6 @@
-//! A visitor with cookies: whom Piwigo takes them for, and whether the gate gives them what that account may
-//! see and nothing else. That they are two is the commonest trouble: PHP and the gate must see the same
-//! address of a visitor.
+//! Asks with a visitor's cookies: which account Piwigo finds for them, and whether the gate gives that
+//! account what it may see and nothing else. The most common fault is that PHP and the gate are told
+//! different addresses of the visitor.
 
 use super::causes::{self, Network, Setup, View};
 use super::closed::{face, unknown};
@@ -12,26 +12,26 @@ use crate::database::DatabaseError;
 use crate::piwigo::session;
 use crate::verdict::session_files::DEFAULT_COOKIE;
 
-/// Piwigo's own word on who asks.
+/// The request by which Piwigo says which account it finds.
 const STATUS: &str = "ws.php?format=json&method=pwg.session.getStatus";
 
 /// The names of the findings on what the account may and must not have.
 const ALLOWED: &str = "outside-session-allowed";
 const DENIED: &str = "outside-session-denied";
 
-/// What PHP says of who sends the cookies.
+/// The account that PHP finds for the cookies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Said {
     /// The account's name.
     Account(String),
     Guest,
-    /// Nothing that could be understood: why.
+    /// No usable answer, and why.
     Nothing(String),
 }
 
 impl Said {
-    /// Reads Piwigo's answer. It holds a token, too, which is the visitor's secret: of all else nothing is
-    /// repeated.
+    /// Reads Piwigo's answer. Only the name is repeated: the answer also contains a token, which is the
+    /// visitor's secret.
     fn read(answer: &Fetched) -> Self {
         let nothing = |why: &str| Said::Nothing(format!("answers {}{why}", answer.status));
         let Ok(json) = serde_json::from_slice::<serde_json::Value>(&answer.body) else {
@@ -46,8 +46,8 @@ impl Said {
     }
 }
 
-/// What came of asking for what the account may see; both are empty where nothing was asked, or nobody
-/// answered.
+/// The results of asking for what the account may see. Both lists are empty if nothing was asked or no
+/// answer came.
 #[derive(Default)]
 struct Taken {
     came: Vec<String>,
@@ -55,13 +55,13 @@ struct Taken {
 }
 
 impl Tries<'_> {
-    /// Asks as who sends `cookies`.
+    /// Asks as the visitor who has `cookies`.
     pub(super) async fn session(
         &mut self,
         chooser: &Chooser<'_>,
         cookies: &Cookies,
     ) -> Result<(), DatabaseError> {
-        // Before PHP is asked: it opens an empty session for who has none.
+        // This comes before PHP is asked: PHP opens an empty session for a visitor without one.
         let (setup, views) = look(chooser, cookies).await?;
         let said = self.status(cookies).await;
         let signed_in = views.iter().find_map(|view| Some((view.network, view.account?)));
@@ -69,7 +69,7 @@ impl Tries<'_> {
             (Said::Account(name), _) => {
                 let who = shown(name);
                 let by_name = chooser.ready.database.user_by_name(name).await?;
-                // Piwigo takes backslashes out of a name.
+                // Piwigo removes backslashes from a name.
                 let Some(id) = by_name.or(signed_in.map(|(_, id)| id)) else {
                     self.findings.warn(
                         "outside-session",
@@ -157,7 +157,7 @@ impl Tries<'_> {
         let target = format!("{}/{STATUS}", self.visitor.base.prefix);
         match self.ask_with(cookies, &target).await {
             Some(answer) => match Said::read(&answer) {
-                // What is taken for a name is shown.
+                // The report shows the name.
                 Said::Account(name) if cookies.are_in(&name) => {
                     Said::Nothing(format!("answers {} with the cookie in the place of a name", answer.status))
                 }
@@ -170,7 +170,7 @@ impl Tries<'_> {
     /// Asks for what the account may see.
     async fn take(&mut self, cookies: &Cookies, granted: &Granted) -> Taken {
         let mut taken = Taken::default();
-        // Whether each picture that came is kept for others, where that could be told.
+        // For each picture that came: whether a cache gives it to others, if that could be told.
         let mut kept = Vec::new();
         for sample in [&granted.original, &granted.derivative].into_iter().flatten() {
             let target = format!("{}{}", self.visitor.base.prefix, sample.uri);
@@ -198,7 +198,7 @@ impl Tries<'_> {
         taken
     }
 
-    /// Says what came of it, but for a gate that does not know the visitor.
+    /// Reports the results, except for a gate that does not know the visitor.
     fn told(&mut self, taken: &Taken, who: &str) {
         match taken {
             Taken { came, refused } if came.is_empty() && refused.is_empty() && self.trouble.is_some() => {
@@ -225,7 +225,7 @@ impl Tries<'_> {
         }
     }
 
-    /// What the account must not have: it is refused, and looks as if it did not exist.
+    /// Reports whether files that the account must not have are refused and look as if they did not exist.
     async fn withheld(
         &mut self,
         chooser: &Chooser<'_>,
@@ -282,8 +282,8 @@ impl Tries<'_> {
         Ok(())
     }
 
-    /// What an answer means, beside that for a file that does not exist: the same picture for both is no
-    /// leak.
+    /// What an answer means, compared with the answer for a file that does not exist: the same picture for
+    /// both is no leak.
     fn gist_beside(&self, answer: &Fetched, sample: &Sample, nothing: &Fetched) -> Gist {
         match self.gist(answer, Some(sample)) {
             Gist::Leak if !sample.is_in(&answer.body) && answer.body == nothing.body => Gist::Closed,
@@ -292,7 +292,7 @@ impl Tries<'_> {
     }
 }
 
-/// What is known here of the session, by the gate's own reading.
+/// What the gate's own code finds out about the session.
 async fn look<'a>(chooser: &Chooser<'a>, cookies: &Cookies) -> Result<(Setup<'a>, Vec<View>), DatabaseError> {
     let (gallery, settings) = (&chooser.ready.gallery, chooser.gate.settings());
     let handler = gallery.foreign_sessions.as_deref();
@@ -316,7 +316,7 @@ async fn look<'a>(chooser: &Chooser<'a>, cookies: &Cookies) -> Result<(Setup<'a>
     if views.is_empty()
         && let Some(account) = chooser.account(cookies, &Network::Any.address()).await?
     {
-        // By a file of PHP's, or the remember-me cookie.
+        // Found by a session file of PHP, or by the remember-me cookie.
         views.push(View { network: Network::Any, account: Some(account) });
     }
     Ok((setup, views))

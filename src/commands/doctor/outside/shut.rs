@@ -1,4 +1,4 @@
-//! Tries to get what nobody needs from outside, whoever asks: passwords, logs, lists of files.
+//! Tries to get files that no visitor needs: passwords, logs, lists of files.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use super::leak::Sample;
 use super::samples::on_disk;
 use super::{Tries, some, tries};
 
-/// Files of which nobody needs the text, if they exist.
+/// Files whose text no visitor needs, if they exist.
 const SECRETS: [&str; 9] = [
     "local/config/gate.toml",
     "gate.toml",
@@ -20,17 +20,17 @@ const SECRETS: [&str; 9] = [
     "piwigo-gate",
 ];
 
-/// So many of them are asked for in the ways in which a front end is fooled.
+/// Most of them that are tried with the spellings that deceive a front end.
 const SPLIT: usize = 2;
 
-/// Names below the data directory that are looked at to find a file for a try.
+/// Most names below the data directory that are examined to find a file for a try.
 const MAX_NAMES: usize = 5_000;
 
-/// Names of a directory by which a list of it is recognised.
+/// Most names by which the list of a directory is recognised.
 const LISTED: usize = 50;
 
 impl Tries<'_> {
-    /// Tries all of it.
+    /// Runs all tries of this module.
     pub(super) async fn shut(&mut self) {
         let (prefix, root) = (self.visitor.base.prefix.clone(), self.known.root);
         let (mut texts, mut run) = (Vec::new(), Vec::new());
@@ -78,12 +78,12 @@ impl Tries<'_> {
         self.lists(&prefix).await;
     }
 
-    /// The address at which the file comes with something behind its name, or with odd bytes, by which an
-    /// expression does not know it.
+    /// The URL at which the server sends the file although its guard does not recognise it: with a suffix,
+    /// or with odd bytes.
     async fn hidden_behind(&mut self, target: &str, sample: &Sample) -> Option<String> {
         let mut targets = tries::oddest(&self.visitor.base.prefix, &sample.uri);
         if Path::new(target).extension().is_some_and(|extension| extension == "toml") {
-            // Caddy's file server; lighttpd, and PHP that may read any file.
+            // Caddy's file server; lighttpd, and PHP if it may read any file.
             targets.extend(["/.", "/x.php"].map(|behind| format!("{target}{behind}")));
         }
         for target in targets {
@@ -157,8 +157,7 @@ impl Tries<'_> {
     }
 }
 
-/// A file below the data directory that is none of the resized pictures and none of the pages' own style
-/// sheets.
+/// A file below the data directory that is neither a resized picture nor a style sheet of the pages.
 pub(super) fn find_data(root: &Path, data: &str, derivatives: &str) -> Option<Sample> {
     let mut waiting = vec![PathBuf::from(data)];
     let mut names = 0;

@@ -1,7 +1,6 @@
-//! Ways around a front end that chooses the server behind it by the address as it was sent (`path_beg`,
-//! `paths`, a rule on the raw address): the guarded names in spellings that such a rule does not know, and
-//! that the server behind resolves. Each kind of private file is tried, because each is guarded by a line of
-//! its own.
+//! Tries to get past a front end that chooses a server by the undecoded URL (`path_beg`, `paths`, a rule on
+//! the raw address), with spellings of guarded names that such a rule does not know and that the server
+//! behind it resolves. Each kind of private file is tried, because each is guarded by a line of its own.
 
 use super::Tries;
 use super::curl::Method;
@@ -13,8 +12,8 @@ const REMEDY: &str = "a front end decides by the address as it was sent, and the
                       the gate but named public folders (piwigo-gate config haproxy or nginx-front; docs/servers.md, \"Front ends \
                       that hold no files\"), or put the gate into the server that holds the files";
 
-/// `uri` (a path below the gallery's own, with or without a query) with a slash too many, with a segment that
-/// means nothing, and with its first letter encoded.
+/// `uri` (a path below the gallery's, with or without a query) with an extra slash, with the segment `.`,
+/// and with its first letter encoded.
 fn spellings(prefix: &str, uri: &str) -> Vec<String> {
     let Some(path) = uri.strip_prefix('/') else { return Vec::new() };
     let encoded = path.bytes().next().filter(u8::is_ascii_graphic).map(|first| format!("%{first:02x}"));
@@ -24,7 +23,7 @@ fn spellings(prefix: &str, uri: &str) -> Vec<String> {
 }
 
 impl Tries<'_> {
-    /// Tries a file of one kind. One that comes by its plain address has no guard at all, which is another
+    /// Tries a file of one kind. If its plain address already sends it, nothing guards it, which is another
     /// finding.
     pub(super) async fn split(&mut self, what: &str, sample: &Sample) {
         let prefix = self.visitor.base.prefix.clone();

@@ -1,8 +1,8 @@
-//! Ways in which somebody would try to get a private file: pure lists of request targets, each from the
-//! site's root.
+//! Request targets with which an attacker would try to get a private file. Pure lists; each target is a
+//! path from the site's root.
 
-/// Other spellings of `uri` that a server, a file system or a careless guard might take for the same file;
-/// those by which a front end is fooled are in [`super::split`].
+/// Other spellings of `uri` that a server, a file system or a careless guard may take for the same file.
+/// The spellings that deceive a front end are in [`super::split`].
 ///
 /// `uri` is a path below the gallery's own (`prefix`), such as `/upload/a/b.jpg`.
 pub(super) fn spellings(prefix: &str, uri: &str, data: &str) -> Vec<String> {
@@ -32,9 +32,9 @@ pub(super) fn spellings(prefix: &str, uri: &str, data: &str) -> Vec<String> {
     .into()
 }
 
-/// The file where the server glues the prefix to the next name: a location or alias with a slash on one side
-/// only, such as nginx's `location /piwigo { alias /var/www/piwigo/; }`. Then `/piwigo../` is the directory
-/// above, where `directory` is the gallery's name.
+/// Targets for a server that appends the rest of a path directly to a prefix: a location or alias with a
+/// slash on one side only, such as nginx's `location /piwigo { alias /var/www/piwigo/; }`. Then
+/// `/piwigo../` is the directory above; `directory` is the gallery's name in it.
 pub(super) fn glued(prefix: &str, uri: &str, directory: Option<&str>) -> Vec<String> {
     if prefix.is_empty() {
         return Vec::new();
@@ -44,25 +44,25 @@ pub(super) fn glued(prefix: &str, uri: &str, directory: Option<&str>) -> Vec<Str
     targets
 }
 
-/// `uri` with bytes that are not UTF-8 behind it, and with a backslash in it.
+/// `uri` followed by bytes that are not UTF-8, and `uri` with a backslash in it.
 ///
-/// lighttpd's expressions match no address that is not UTF-8, and files take a tail there; a server that
-/// reads a backslash as an escape (Caddy's `try_files` before 2.11.1) finds the file after its guard has seen
-/// another name.
+/// lighttpd's expressions do not match an address that is not UTF-8, and it accepts a tail after a file's
+/// name. A server that reads a backslash as an escape (Caddy's `try_files` before 2.11.1) finds the file
+/// after its guard has seen another name.
 pub(super) fn odd(prefix: &str, uri: &str) -> Vec<String> {
     let mut targets = vec![format!("{uri}/%80"), format!("{uri}/x%c3"), format!("{uri}/%e0%80%bf")];
     targets.extend(backslashes(uri));
     targets.iter().map(|target| format!("{prefix}{target}")).collect()
 }
 
-/// The two likeliest of them, for files of which there are many, and one for names that are known by their
-/// end.
+/// The two most likely of these targets, for kinds with many files, and a third for names that a guard
+/// recognises by their end.
 pub(super) fn oddest(prefix: &str, uri: &str) -> Vec<String> {
     let mut targets = vec![format!("{uri}/%80")];
     let backslashes = backslashes(uri);
     let is_known_by_its_end = uri.rsplit_once('.').is_some_and(|(_, end)| end == "toml");
     targets.extend(backslashes.first().cloned());
-    // A guard may know such a file by its directory and by its end.
+    // A guard may recognise such a file by its directory and by its end.
     let both = backslashes.last().filter(|_| is_known_by_its_end).map(|last| last.replacen('/', "/%5c", 1));
     targets.extend(both);
     targets.iter().map(|target| format!("{prefix}{target}")).collect()
@@ -73,14 +73,14 @@ fn backslashes(uri: &str) -> Vec<String> {
     let Some(path) = uri.strip_prefix('/') else { return Vec::new() };
     let mut targets = vec![format!("/%5c{path}")];
     targets.extend(path.split_once('/').map(|(first, rest)| format!("/{first}%5c/{rest}")));
-    // Not in the middle of an escape.
+    // Do not split an escape.
     let last = path.char_indices().next_back().map(|(at, _)| path.split_at(at));
     let is_plain = !path.get(path.len().saturating_sub(3)..).is_some_and(|end| end.contains('%'));
     targets.extend(last.filter(|_| is_plain).map(|(before, last)| format!("/{before}%5c{last}")));
     targets
 }
 
-/// The same for Piwigo's script for resized pictures.
+/// The targets of [`odd`] for Piwigo's script for resized pictures.
 pub(super) fn odd_i_php(prefix: &str, short: &str) -> Vec<String> {
     ["/i.php/%80?", "/i.php/x%c3?", "/%5ci.php?", "/i.ph%5cp?"]
         .map(|script| format!("{prefix}{script}{short}"))
@@ -101,8 +101,8 @@ pub(super) fn internals(prefix: &str, uri: &str, short: Option<&str>) -> Vec<Str
     targets
 }
 
-/// The forms in which Piwigo's script for resized pictures takes its request; `short` is the derivative's
-/// path below the derivatives' directory, with a slash before it.
+/// The forms of a request to Piwigo's script for resized pictures. `short` is the derivative's path below
+/// the derivatives' directory, with a leading slash.
 pub(super) fn i_php(prefix: &str, short: &str) -> Vec<String> {
     ["/i.php?", "/i.php", "/i?", "/i", "/i.php/../i.php?"]
         .map(|script| format!("{prefix}{script}{short}"))

@@ -1,9 +1,8 @@
-//! Apache: sections of the site's own that count after the printed ones, and other URLs of the gallery's
-//! directory.
+//! Apache: finds sections that apply after the printed ones, and other URLs of the gallery's directory.
 //!
-//! Apache merges `<Directory>`, `<Files>` and `<Location>` in this order, each kind in the order of the file,
-//! and then the `<If>` sections in the same order. So the printed files lock by `<If>`, and an `<If>` in a
-//! later `<Location>` undoes that.
+//! Apache merges `<Directory>`, `<Files>` and `<Location>` in this order, each kind in the order of the
+//! file, and then the `<If>` sections in the same order. The printed files therefore lock with `<If>`, and
+//! only an `<If>` in a later `<Location>` undoes that.
 
 use std::path::Path;
 
@@ -11,7 +10,7 @@ use super::blocks::{Blocks, Directive};
 use super::undoes::sets_handler;
 use super::{FoundLine, Place};
 
-/// Reads directives and sections; the name of a section begins with `<`, all names are in small letters.
+/// Reads directives and sections. The name of a section begins with `<`; all names are in lower case.
 fn parse(text: &str) -> Blocks {
     let mut blocks = Blocks::default();
     for line in text.replace("\\\n", " ").lines().map(str::trim) {
@@ -31,7 +30,7 @@ fn parse(text: &str) -> Blocks {
     blocks
 }
 
-/// The words of a line; one that begins with a quote goes on to the next.
+/// The words of a line. A word that begins with a quote ends at the next one.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut rest = line.trim_start();
@@ -79,7 +78,7 @@ pub(super) fn examine(text: &str, place: &Place<'_>) -> FoundLine {
     found
 }
 
-/// A directive as it stands in the file.
+/// A directive, written as in the file.
 fn shown(directive: &Directive) -> String {
     const NAMES: [&str; 13] = [
         "<Location",
@@ -103,7 +102,7 @@ fn shown(directive: &Directive) -> String {
 
 /// The URL and the directory of a directive that shows a directory.
 fn alias(directive: &Directive) -> Option<(String, String)> {
-    // What an expression begins with, and the path before what it has found.
+    // The literal text at the beginning of an expression or a path.
     let literal = |text: &str| {
         text.trim_start_matches('^')
             .split(['(', '[', '.', '$', '*', '?', '\\'])
@@ -124,25 +123,25 @@ fn alias(directive: &Directive) -> Option<(String, String)> {
     }
 }
 
-/// How Apache comes to the gate.
+/// How Apache asks the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     /// By a handler: the gate answers.
     Handler,
-    /// `FcgidAccessChecker`: the gate is asked, whatever `Require` says, and Apache sends the file.
+    /// `FcgidAccessChecker`: Apache asks the gate, independent of `Require`, and sends the file itself.
     AccessChecker,
-    /// `AuthnzFcgiCheckAuthnProvider`: `Require valid-user` is what asks.
+    /// `AuthnzFcgiCheckAuthnProvider`: `Require valid-user` makes Apache ask the gate.
     Authnz,
 }
 
-/// The configuration of a site with the gate's file in it.
+/// The configuration of a site that has the gate's file.
 pub(super) struct Site<'a> {
     pub(super) blocks: &'a Blocks,
     pub(super) place: &'a Place<'a>,
-    /// Places of the directives by which Apache comes to the gate for a URL.
+    /// Indexes of the directives that make Apache ask the gate for a URL.
     pub(super) guards: Vec<usize>,
     pub(super) way: Way,
-    /// The handlers stand as rewrite rules as well.
+    /// The handlers are also set by rewrite rules.
     pub(super) has_rules: bool,
 }
 
@@ -183,7 +182,7 @@ impl<'a> Site<'a> {
         !self.guards.is_empty() || self.blocks.iter().any(includes)
     }
 
-    /// Whether the printed file's handlers count after all of a site's own that stand in no `<If>`.
+    /// Whether the printed file's handlers apply after every handler that is outside of an `<If>`.
     pub(super) fn has_last_word(&self) -> bool {
         self.guards.iter().all(|index| self.is_in_if(*index))
     }
@@ -192,7 +191,7 @@ impl<'a> Site<'a> {
         self.blocks.around(index).any(|(_, block)| matches!(block.name(), "<if" | "<elseif" | "<else"))
     }
 
-    /// Whether the gallery's directories are locked by their names, and not by their URLs alone.
+    /// Whether the gallery's directories are locked by their paths, and not only by their URLs.
     fn has_all_directories(&self) -> bool {
         let has = |shut: String| {
             let path = self.place.root.join(shut);
@@ -204,7 +203,7 @@ impl<'a> Site<'a> {
         self.place.shut().into_iter().all(has)
     }
 
-    /// Locks of the printed file that are not there.
+    /// Locks of the printed file that are missing.
     fn missing_locks(&self) -> Vec<String> {
         let mut missing = Vec::new();
         if self.guards.is_empty() {
@@ -222,8 +221,8 @@ impl<'a> Site<'a> {
         missing
     }
 
-    /// The URL at which the gallery is once more by an alias, and whether a symbolic link leads there, by
-    /// which the sections for directories do not apply.
+    /// The second URL path that an alias gives the gallery, and whether a symbolic link leads there. Then
+    /// the sections for directories do not apply.
     fn leads_to(&self, url: &str, directory: &str) -> (Option<String>, bool) {
         let path = Path::new(directory.trim_end_matches('/'));
         if let Some(second) = self.place.second_url(url, path) {
@@ -233,8 +232,8 @@ impl<'a> Site<'a> {
         (real.and_then(|real| self.place.second_url(url, &real)), true)
     }
 
-    /// A `<VirtualHost>` that shows the gallery's directory without the printed file, where that stands in
-    /// another.
+    /// A `<VirtualHost>` that shows the gallery's directory without the printed file, if another
+    /// `<VirtualHost>` contains that file.
     fn host_without_the_gate(&self, index: usize, directive: &Directive) -> Option<String> {
         let is_host = |line: &Directive| line.name() == "<virtualhost";
         let in_hosts = |guard: &usize| self.blocks.around(*guard).any(|(_, block)| is_host(block));
@@ -261,7 +260,7 @@ impl<'a> Site<'a> {
     }
 }
 
-/// Whether a handler is the gate.
+/// Whether a handler leads to the gate.
 pub(super) fn is_gate(handler: &str) -> bool {
     handler.contains("piwigo-gate") || handler.starts_with("proxy:fcgi://")
 }

@@ -22,7 +22,7 @@ impl Directive {
     }
 }
 
-/// All of them, in their order; a directive is named by its place in the list.
+/// All directives in their order. The index in the list names a directive.
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     all: Vec<Directive>,
@@ -30,13 +30,13 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// Adds a directive to the block that is open. Returns its place.
+    /// Adds a directive to the open block. Returns its index.
     pub(super) fn push(&mut self, words: Vec<String>) -> usize {
         self.all.push(Directive { words, within: self.open.last().copied() });
         self.all.len() - 1
     }
 
-    /// What follows stands in a block of the directive at `index`.
+    /// Opens the block of the directive at `index`.
     pub(super) fn enter(&mut self, index: usize) {
         self.open.push(index);
     }
@@ -49,19 +49,19 @@ impl Blocks {
         self.all.iter().enumerate()
     }
 
-    /// The directives that stand directly in the block at `index`; `None`: in no block.
+    /// The directives directly in the block at `index`; `None`: those outside of every block.
     pub(super) fn children(&self, index: Option<usize>) -> impl Iterator<Item = &Directive> {
         self.all.iter().filter(move |directive| directive.within == index)
     }
 
-    /// The directives of the block at `index`, and of the blocks in it.
+    /// The directives in the block at `index`, and in the blocks in it.
     pub(super) fn inside(&self, index: usize) -> impl Iterator<Item = &Directive> {
         self.iter()
             .filter(move |(own, _)| self.around(*own).any(|(block, _)| block == index))
             .map(|(_, directive)| directive)
     }
 
-    /// The blocks around the directive at `index`, from the inside.
+    /// The blocks around the directive at `index`, the innermost first.
     pub(super) fn around(&self, index: usize) -> impl Iterator<Item = (usize, &Directive)> {
         let next = |index: usize| {
             let block = self.all.get(index)?.within?;

@@ -1,12 +1,12 @@
-//! Caddy: blocks that rewrite and answer by themselves, where no line of the printed file comes between; and
-//! error pages.
+//! Caddy: finds error pages, and blocks that rewrite the URL and send files before any line of the printed
+//! file applies.
 
 use std::path::Path;
 
 use super::blocks::{Blocks, Directive};
 use super::{FoundLine, Place};
 
-/// Reads a Caddyfile: a directive is a line, and a block opens at a line's end.
+/// Reads a Caddyfile. A directive is one line, and a block opens at the end of a line.
 fn parse(text: &str) -> Blocks {
     let mut blocks = Blocks::default();
     for line in text.lines().map(str::trim) {
@@ -48,8 +48,8 @@ struct Site<'a> {
 }
 
 impl Site<'_> {
-    /// The directory whose files a `file_server` in the block at `index` sends, and whether the block itself
-    /// names it. A Caddyfile with one site may have it without braces.
+    /// The directory whose files a `file_server` in the block at `index` sends, and whether the block
+    /// itself names it. A Caddyfile with a single site may name it without braces.
     fn root(&self, index: usize) -> Option<(&Path, bool)> {
         let is_for_all = |line: &&Directive| {
             line.name() == "root" && matches!(line.values(), [_] | [_, _]) && !line.text().contains('@')
@@ -61,7 +61,8 @@ impl Site<'_> {
         Some((Path::new(line.values().last()?.trim_end_matches('/')), block == Some(index)))
     }
 
-    /// What in the block at `index` sends files of the gallery, unless the line `hide` keeps it from that.
+    /// The directive in the block at `index` that sends files of the gallery, unless the line `hide`
+    /// prevents that.
     fn sender(&self, index: usize) -> Option<&str> {
         let hides = self
             .blocks
@@ -72,7 +73,7 @@ impl Site<'_> {
         self.blocks.inside(index).find(sends).map(Directive::name)
     }
 
-    /// A block that takes something off the address, and then sends files of the gallery.
+    /// A block that removes a part of the URL and then sends files of the gallery.
     fn second_address(&self, index: usize, directive: &Directive) -> Option<String> {
         let takes_off = |line: &Directive| match line.values() {
             [what, url] if line.name() == "uri" && what == "strip_prefix" => Some(url.clone()),
@@ -88,9 +89,9 @@ impl Site<'_> {
         Some(format!("{} {{ {sender} }} ({second}/…)", directive.text()))
     }
 
-    /// `handle_errors` gets the address that the visitor sent: with the gallery's directory it sends
-    /// everything while the gate is away. The printed file of the kind `caddy` names another directory for
-    /// guarded addresses.
+    /// `handle_errors` gets the URL that the visitor sent. With the gallery's directory it would send every
+    /// file while the gate does not answer, so the printed file of the kind `caddy` names another directory
+    /// for guarded URLs.
     fn error_pages(&self, index: usize, directive: &Directive) -> Option<String> {
         if directive.name() != "handle_errors" {
             return None;

@@ -1,5 +1,5 @@
-//! lighttpd: other addresses of the gallery's directory, because lighttpd knows no condition on a file's
-//! path, and pages that read files by themselves.
+//! lighttpd: finds other URLs of the gallery's directory, because lighttpd has no condition on a file's
+//! path, and settings with which a page can read files.
 
 use std::path::Path;
 
@@ -7,17 +7,18 @@ use super::{FoundLine, Place};
 
 /// Settings that let pages or clients read files without the gate.
 const READERS: [Reader; 2] = [
-    // `<!--#include file=…-->` and `virtual=…` put any file of the site into the page (mod_ssi).
+    // `<!--#include file=…-->` and `virtual=…` insert any file of the site into the page (mod_ssi).
     Reader { name: "ssi.extension", off: &["()", "( )"], opens: true },
-    // The gate answers requests of WebDAV for guarded addresses; what else leads to a file is up to the site.
+    // The gate answers WebDAV requests for guarded URLs. Whether other URLs lead to a file depends on the
+    // site.
     Reader { name: "webdav.activate", off: &["\"disable\""], opens: false },
 ];
 
 struct Reader {
     name: &'static str,
-    /// The values that switch it off.
+    /// The values that switch the setting off.
     off: &'static [&'static str],
-    /// It opens files wherever a page can be written, and not only perhaps.
+    /// Whether it certainly opens files if somebody can write a page, and not only perhaps.
     opens: bool,
 }
 
@@ -42,7 +43,7 @@ pub(super) fn examine(text: &str, place: &Place<'_>) -> FoundLine {
     found
 }
 
-/// The values of a setting, each with the rest of the file behind it.
+/// The values of a setting, each with the rest of the file after it.
 fn settings<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
     text.match_indices(name).filter_map(|(at, _)| {
         let behind = text[at + name.len()..].trim_start();

@@ -1,8 +1,8 @@
-//! Lines of a site's own in a web server's configuration that no printed file holds against, and locks of the
-//! printed file that are missing: they were taken out, or an earlier version printed it.
+//! Finds lines in a web server's configuration that undo the printed file, and locks that the printed file
+//! should contain and does not: somebody removed them, or an earlier version printed the file.
 //!
-//! Directives and the blocks around them are read, as far as `--server-file` shows them. What `doctor --url`
-//! tries from outside is what counts; this names the line.
+//! This module reads directives and the blocks around them, as far as `--server-file` gives them. It names
+//! the line; whether a file really leaks is what `doctor --url` tries.
 
 mod apache;
 mod blocks;
@@ -22,19 +22,19 @@ const ID: &str = "server-file-lines";
 /// What was found in the configuration of one kind of web server.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct FoundLine {
-    /// It is such a server's configuration, with the gate in it.
+    /// The text is a configuration of this server, and the gate is in it.
     known: bool,
-    /// What the server does not take: it goes on with what it has read before.
+    /// What the server refuses. It then keeps the configuration that it has read before.
     refused: Vec<String>,
-    /// Where the printed file lacks a lock.
+    /// Places where the printed file lacks a lock.
     old: Vec<String>,
     /// Lines that open something.
     open: Vec<String>,
-    /// Lines that may.
+    /// Lines that may open something.
     doubtful: Vec<String>,
 }
 
-/// Looks at the configuration `text`.
+/// Examines the configuration `text`.
 pub(super) fn examine(text: &str, place: &Place<'_>, findings: &mut Findings) {
     let text = without_comments(text);
     let readers = [nginx::examine, apache::examine, caddy::examine, lighttpd::examine];

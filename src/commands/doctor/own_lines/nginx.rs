@@ -1,22 +1,22 @@
-//! nginx: locations, directories and error pages of the site's own that come before the printed ones or
-//! around them.
+//! nginx: finds locations, directories and error pages that take precedence over the printed file or bypass
+//! it.
 
 use std::path::Path;
 
 use super::blocks::{Blocks, Directive};
 use super::{FoundLine, Place};
 
-/// Errors that nginx gives before it has looked for a location: it answers them by the error pages of the
-/// server's block.
+/// Errors that nginx answers before it has chosen a location. It uses the error pages of the `server`
+/// block.
 const EARLY_ERRORS: [&str; 7] = ["400", "421", "494", "495", "496", "497", "501"];
 
-/// The gate's answer names the file that it allows (printed files: `auth_request_set`, `if`).
+/// The variable with the file that the gate's answer allows (printed files: `auth_request_set`, `if`).
 const GATES_WORD: &str = "$upstream_http_x_piwigo_gate_file";
 
 /// The gate's own error page.
 const AWAY: &str = "@piwigo_gate_away";
 
-/// Reads words, `;` and blocks. Of another server's configuration it makes something that holds no location.
+/// Reads words, `;` and blocks. From another server's configuration it makes blocks without a location.
 fn parse(text: &str) -> Blocks {
     let mut blocks = Blocks::default();
     let (mut words, mut word) = (Vec::new(), String::new());
@@ -68,7 +68,7 @@ fn location(directive: &Directive) -> Option<(&str, &str)> {
     }
 }
 
-/// A location for the beginning of a path.
+/// A location that matches the beginning of a path.
 fn path_location(directive: &Directive) -> Option<(&str, &str)> {
     location(directive).filter(|(modifier, path)| !modifier.starts_with('~') && path.starts_with('/'))
 }
@@ -77,7 +77,7 @@ pub(super) fn examine(text: &str, place: &Place<'_>) -> FoundLine {
     let blocks = parse(text);
     let site = Site { blocks: &blocks, place };
     let mut found = FoundLine { known: site.is_guarded(None), ..FoundLine::default() };
-    // Where a front end only passes on, nothing of the site's leads to files.
+    // A front end that only passes requests on has no location that leads to files.
     let is_front = |(_, directive): (usize, &Directive)| {
         location(directive).is_some_and(|(_, path)| path.starts_with("/_gate"))
     };
@@ -115,7 +115,7 @@ struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
-    /// Whether the gate's file is in the block at `index` (`None`: anywhere), or is included in it.
+    /// Whether the block at `index` (`None`: any) contains or includes the gate's file.
     fn is_guarded(&self, index: Option<usize>) -> bool {
         let is_gates = |directive: &Directive| match directive.name() {
             "location" => path_location(directive).is_some_and(|(_, path)| path.starts_with("/_gate")),
@@ -128,7 +128,7 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// Whether the directive at `index` stands in a `server { }` that the gate's file is not in.
+    /// Whether the directive at `index` is in a `server { }` without the gate's file.
     fn is_another_site(&self, index: usize) -> bool {
         let mut around = self.blocks.around(index);
         around
@@ -136,7 +136,7 @@ impl<'a> Site<'a> {
             .is_some_and(|(server, _)| !self.is_guarded(Some(server)))
     }
 
-    /// A location for a path that the server's block has a location for already.
+    /// A second location for the same path in one `server` block.
     fn twice(&self, index: usize, directive: &Directive) -> Option<String> {
         let same = |directive: &Directive| {
             path_location(directive).map(|(modifier, path)| (modifier == "=", path.to_owned()))
@@ -145,7 +145,7 @@ impl<'a> Site<'a> {
         let (block, around) = self.blocks.around(index).next()?;
         let mut others = self.blocks.children(Some(block)).filter(|other| same(other).as_ref() == Some(&own));
         let is_first = others.next().is_some_and(|first| std::ptr::eq(first, directive));
-        // Both are told of once, in words that name the path.
+        // Report the pair once.
         (around.words == ["server"] && is_first && others.next().is_some())
             .then(|| format!("location {}{}", if own.0 { "= " } else { "" }, own.1))
     }
@@ -154,7 +154,7 @@ impl<'a> Site<'a> {
         self.blocks.children(Some(index)).find(|directive| directive.name() == name)
     }
 
-    /// The directives `name` that count in the block at `index`: its own, or else those of the block around
+    /// The directives `name` that apply in the block at `index`: its own, or else those of the block around
     /// it.
     fn in_force(&self, index: usize, name: &str) -> Vec<&'a Directive> {
         let blocks = std::iter::once(Some(index))
@@ -166,9 +166,9 @@ impl<'a> Site<'a> {
         all.find(|own| !own.is_empty()).unwrap_or_default()
     }
 
-    /// One of the printed file's internal locations, without the line by which it serves only what the gate
-    /// has named: with it, neither a part of a page nor a rewrite rule nor another program's header leads
-    /// there.
+    /// An internal location of the printed file without the line that restricts it to the file that the
+    /// gate has named. Only with that line can no part of a page, no rewrite rule and no header of another
+    /// program lead there.
     fn without_the_gates_word(&self, index: usize, directive: &Directive) -> Option<String> {
         const INTERNAL: [&str; 4] = ["/_gate/file", "/_gate/derivative", "/_gate/parent", "/_gate/i.php"];
         let begins = |directive: &Directive| {
@@ -208,7 +208,7 @@ impl<'a> Site<'a> {
         })
     }
 
-    /// A location that nginx takes in the place of a guarded one, because its path is longer.
+    /// A location that nginx prefers to a guarded one because its path is longer.
     fn longer_path(&self, index: usize, directive: &Directive) -> Option<String> {
         let (modifier, path) = path_location(directive)?;
         let holds_others = || self.child(index, "location").is_some();
@@ -218,7 +218,7 @@ impl<'a> Site<'a> {
             .then(|| directive.text())
     }
 
-    /// `alias` or `root` by which the gallery's directory has a second URL.
+    /// An `alias` or `root` that gives the gallery's directory a second URL.
     fn second_url(&self, index: usize, directive: &Directive) -> Option<String> {
         let ("alias" | "root", [value]) = (directive.name(), directive.values()) else { return None };
         let (block, around) = self.blocks.around(index).next()?;
@@ -232,8 +232,8 @@ impl<'a> Site<'a> {
         is_below.then(|| format!("location {path} {{ {}; }} ({second}/…)", directive.text()))
     }
 
-    /// A `server { }` that shows the gallery's directory, and neither has the gate's file nor includes one
-    /// that might be it.
+    /// A `server { }` that shows the gallery's directory, does not have the gate's file and includes no
+    /// file that may be it.
     fn site_without_the_gate(&self, index: usize, directive: &Directive) -> Option<String> {
         const HARMLESS: [&str; 5] =
             ["fastcgi_params", "fastcgi.conf", "fastcgi-php.conf", "mime.types", "ssl"];
@@ -257,9 +257,9 @@ impl<'a> Site<'a> {
         Some(format!("server {{ {name}; {}; }}, which has no line of the gate's", shows.text()))
     }
 
-    /// An error page that is answered by a file, for errors that come before any location.
+    /// An `error_page` that sends a file, for errors that nginx answers before it chooses a location.
     fn early_error(&self, index: usize, directive: &Directive) -> Option<(bool, String)> {
-        // In a location of the site's own it does not count for others.
+        // In a location it applies to that location only.
         if self.blocks.around(index).any(|(_, block)| location(block).is_some()) {
             return None;
         }
@@ -278,8 +278,8 @@ impl<'a> Site<'a> {
         self.in_force(index, "error_page").into_iter().find_map(|line| self.serves_files(line, &[code]))
     }
 
-    /// Whether an `error_page` answers one of `codes` by a named location that sends files by the address of
-    /// the request: surely, or perhaps.
+    /// Whether an `error_page` answers one of `codes` by a named location that sends the file that the
+    /// request's address names: certainly (`true`) or perhaps (`false`).
     fn serves_files(&self, directive: &Directive, codes: &[&str]) -> Option<(bool, String)> {
         let ("error_page", [for_codes @ .., page]) = (directive.name(), directive.values()) else {
             return None;
@@ -305,7 +305,7 @@ impl<'a> Site<'a> {
             Some(tries) => tries.values().iter().any(by_address),
             None => !has(&|name| name.ends_with("_pass")),
         };
-        // A rewrite rule may, or may not, lead all of it elsewhere.
+        // A rewrite rule may lead every request elsewhere.
         sends.then(|| (!has(&|name| name == "rewrite"), directive.text()))
     }
 }

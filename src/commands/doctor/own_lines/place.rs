@@ -1,5 +1,4 @@
-//! Where the gallery is, and whether a URL or a directory of a web server's configuration leads to what is
-//! shut.
+//! Says whether a URL or a directory in a web server's configuration leads to guarded or closed files.
 
 use std::path::Path;
 
@@ -7,22 +6,22 @@ use crate::commands::doctor::prefixes::Guarded;
 
 /// The gallery as the configuration names it.
 pub(in crate::commands::doctor) struct Place<'a> {
-    /// Its directory, without links.
+    /// Its directory, with links resolved.
     pub(in crate::commands::doctor) root: &'a Path,
-    /// Where it is mounted: empty, or `/piwigo`.
+    /// Its URL path: empty, or `/piwigo`.
     pub(in crate::commands::doctor) prefix: &'a str,
     pub(in crate::commands::doctor) guarded: &'a Guarded,
 }
 
 impl Place<'_> {
-    /// Directories that are guarded or closed, relative to the gallery.
+    /// The guarded and the closed directories, relative to the gallery.
     pub(super) fn shut(&self) -> Vec<String> {
         let mut all = self.guarded.directories();
         all.extend([self.guarded.data.clone(), "local/config".to_owned()]);
         all
     }
 
-    /// Whether the URL's path `path` is inside of such a directory, and not one of them.
+    /// Whether the URL path `path` is inside of such a directory and is not the directory itself.
     pub(super) fn is_inside(&self, path: &str) -> bool {
         let Some(path) = path.strip_prefix(self.prefix).and_then(|path| path.strip_prefix('/')) else {
             return false;
@@ -37,14 +36,15 @@ impl Place<'_> {
             && !path.starts_with(&combined)
     }
 
-    /// Whether a section for the URL's path `path` is one for files in such a directory.
+    /// Whether a section for the URL path `path` applies to files in such a directory.
     pub(super) fn is_shut(&self, path: &str) -> bool {
         let path = format!("{}/", path.trim_end_matches('/'));
         self.is_inside(&path)
             || self.shut().iter().any(|shut| format!("{}/{shut}/", self.prefix).starts_with(&path))
     }
 
-    /// Whether `directory` holds the gallery, is it, or leads to a part of it that is shut.
+    /// Whether `directory` contains the gallery, is the gallery, or leads to a guarded or closed part of
+    /// it.
     pub(super) fn leads_there(&self, directory: &Path) -> bool {
         let leads = |shut: &String| {
             let shut = self.root.join(shut);
@@ -54,8 +54,8 @@ impl Place<'_> {
         !is_open && self.shut().iter().any(leads)
     }
 
-    /// The URL's path at which the gallery, or a part of it that is shut, is once more if `directory` is at
-    /// `url`.
+    /// The second URL path that the gallery, or a guarded or closed part of it, gets if the server shows
+    /// `directory` at `url`.
     pub(super) fn second_url(&self, url: &str, directory: &Path) -> Option<String> {
         let url = url.trim_end_matches('/');
         if let Ok(below) = self.root.strip_prefix(directory) {

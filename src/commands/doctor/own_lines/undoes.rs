@@ -1,5 +1,5 @@
-//! Apache: whether a section of the site's own undoes the locks of the printed file. The table in the tests
-//! was tried with Apache 2.4 for each kind.
+//! Apache: whether a section that the printed file does not contain undoes its locks. Each row of the table
+//! in the tests was tried with Apache 2.4.
 
 use std::path::Path;
 
@@ -9,34 +9,35 @@ use super::blocks::Directive;
 /// Where a section applies.
 #[derive(Clone, Copy, Debug, Default)]
 struct Reach {
-    /// At the usual URL of what is guarded.
+    /// The section applies to the usual URLs of guarded files.
     pictures: bool,
-    /// At Piwigo's script for resized pictures.
+    /// The section applies to Piwigo's script for resized pictures.
     script: bool,
-    /// At a second URL, where the printed file has nothing but its sections for directories.
+    /// The section applies to a second URL, where of the printed file only the sections for directories
+    /// apply.
     second: bool,
 }
 
-/// What its directives do.
+/// What a section's directives do.
 #[derive(Clone, Copy, Debug)]
 struct Effect {
     /// `SetHandler`.
     handler: bool,
     /// A rewrite rule that sets a handler.
     rule: bool,
-    /// The printed file's rewrite rules do not count.
+    /// The rewrite rules of the printed file do not apply.
     no_rules: bool,
-    /// `Require` for more than nobody.
+    /// A `Require` that admits somebody.
     admits: bool,
     /// `Satisfy Any`.
     any: bool,
-    /// The gate's no does not count.
+    /// The gate's refusal is not final.
     not_binding: bool,
 }
 
 impl Site<'_> {
-    /// Whether the section at `index` undoes them: surely (`true`), or perhaps. `urls`: where the gallery is
-    /// once more.
+    /// Whether the section at `index` undoes the locks: certainly (`true`) or perhaps (`false`). `urls`:
+    /// the other URL paths of the gallery.
     pub(super) fn undoes(&self, index: usize, section: &Directive, urls: &[String]) -> Option<bool> {
         let is_gates = |url: &String| url.trim_start_matches('^').starts_with("/_gate");
         if self.guards.is_empty() || section.values().first().is_some_and(is_gates) {
@@ -49,7 +50,7 @@ impl Site<'_> {
         let (sure, perhaps) = match self.way {
             Way::Handler => (
                 is_reached && (effect.rule || effect.handler && effect.no_rules) || reach.second && admits,
-                // Without mod_rewrite there are no rules.
+                // Without mod_rewrite the rules do not exist.
                 is_reached && effect.handler,
             ),
             Way::AccessChecker => {
@@ -100,8 +101,9 @@ impl Site<'_> {
         })
     }
 
-    /// Of the directives of a section those count that stand in an `<If>`; where the printed file's own do
-    /// not, all in a `<Location>`. `None`: it is a section of the printed file.
+    /// The effect of a section. Its directives inside an `<If>` count; if the printed file's handlers are
+    /// outside of any `<If>`, all directives of a `<Location>` count. `None`: the section belongs to the
+    /// printed file.
     fn effect(&self, index: usize, section: &Directive) -> Option<Effect> {
         let all_count = section.name().starts_with("<location") && !self.has_last_word();
         let lines = self.blocks.iter().filter(|(own, _)| {
@@ -127,7 +129,7 @@ impl Site<'_> {
     }
 }
 
-/// Whether a rewrite rule sets a handler other than the gate.
+/// Whether a rewrite rule sets a handler that is not the gate.
 pub(super) fn sets_handler(rule: &Directive) -> bool {
     let flags = rule.values().last().map(|flags| flags.trim_matches(['[', ']'])).unwrap_or_default();
     let handler = |flag: &str| {
