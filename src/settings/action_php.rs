@@ -1,20 +1,20 @@
-//! The setting `action_php`, and what counts where the administrator says nothing: who answers Piwigo's
-//! script for downloads.
+//! Turns the setting `action_php` and Piwigo's active plugins into which program answers Piwigo's script for
+//! downloads.
 
-/// Who answers `action.php`.
+/// Which program answers `action.php`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ActionPhp {
-    /// The gate, in the place of the script.
+    /// The gate, instead of the script.
     Gate,
-    /// Piwigo's own script, with the locks that plugins put into it. The gate judges no request for it.
+    /// Piwigo's own script, with the rules that plugins add to it. The gate judges no request for it.
     Piwigo,
 }
 
 impl ActionPhp {
-    /// The value that counts. What the administrator has said wins. Otherwise the script is Piwigo's where an
-    /// active plugin changes by its own code who may download (`plugins_demand_piwigo`), and the gate's
-    /// everywhere else.
+    /// The value in force. The administrator's setting wins. Without one, Piwigo's script answers if an
+    /// active plugin changes by its own code who may download (`plugins_demand_piwigo`), and otherwise the
+    /// gate.
     pub fn in_force(said: Option<Self>, plugins_demand_piwigo: bool) -> Self {
         let default = if plugins_demand_piwigo { ActionPhp::Piwigo } else { ActionPhp::Gate };
         said.unwrap_or(default)

@@ -1,4 +1,4 @@
-//! The setting `database`: one address or several in, the primary and its read replicas out.
+//! Turns the setting `database`, one address or several, into the primary and its read replicas.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::database::{Address, Replicas};
 /// Stands for the address in Piwigo's own files.
 const PIWIGOS_OWN: &str = "piwigo";
 
-/// What an address begins with.
+/// The prefixes of an address.
 const SCHEMES: [&str; 3] = ["mysql://", "mariadb://", "sqlite:"];
 
 /// Shorter than the least, a replica would hardly ever be fit to answer; see `follow_primary` for how often
@@ -16,12 +16,12 @@ const SCHEMES: [&str; 3] = ["mysql://", "mariadb://", "sqlite:"];
 const LEAST_LAG: Duration = Duration::from_millis(200);
 const GREATEST_LAG: Duration = Duration::from_mins(1);
 
-/// The addresses as given, the primary's first; empty: nothing was said.
+/// The addresses as given, the primary's first; empty if none was given.
 pub(super) struct Databases(Vec<String>);
 
 impl Databases {
-    /// Takes texts apart that hold several addresses, as the environment's may. A new one begins where white
-    /// space is followed by what an address begins with, so a password may hold spaces and commas.
+    /// Splits texts that hold several addresses, as the environment's may. White space before the prefix of
+    /// an address starts a new one, so a password may contain spaces and commas.
     pub(super) fn split(texts: Option<&[String]>) -> Self {
         let mut addresses: Vec<String> = Vec::new();
         for text in texts.unwrap_or_default() {
@@ -66,7 +66,7 @@ impl Databases {
         if addresses.is_empty() {
             return Ok((primary, Replicas::default()));
         }
-        // Not the addresses: they hold passwords.
+        // Does not print the addresses, because they hold passwords.
         let wrong = |expected| SettingsError::Value {
             setting: "database",
             value: format!("{} addresses", self.0.len()),

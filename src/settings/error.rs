@@ -1,19 +1,19 @@
-//! What is wrong with a set-up, each in one sentence that says what to do about it.
+//! Turns each fault of a set-up into one sentence that tells the administrator what to do.
 
 use std::path::PathBuf;
 
 use crate::database::{AddressError, DatabaseError};
 use crate::server::listen::ListenError;
 
-/// A set-up that cannot work, in a sentence that says what to do.
+/// Why a set-up cannot work.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// Nobody said where to listen.
+    /// No address to listen at was given.
     #[error(
         "no address to listen on given: say --listen unix:/run/piwigo-gate/gate.sock, or another address"
     )]
     NoListen,
-    /// No gallery was named and none is where the program is.
+    /// No gallery was named, and the program does not lie in one.
     #[error("no gallery given: say --gallery DIR, the directory that holds Piwigo's index.php and local/")]
     NoGallery,
     /// The directory is no Piwigo.
@@ -27,10 +27,10 @@ pub enum SettingsError {
         /// Why.
         error: std::io::Error,
     },
-    /// A file is larger than any settings file is.
+    /// A settings file is too large.
     #[error("{0} is too large for a settings file")]
     TooLarge(PathBuf),
-    /// `gate.toml` cannot be understood.
+    /// `gate.toml` cannot be parsed.
     #[error("{path}, line {line}: {message}")]
     Toml {
         /// The file.
@@ -40,17 +40,17 @@ pub enum SettingsError {
         /// What is wrong.
         message: String,
     },
-    /// A setting has a value that it cannot have.
+    /// A setting has an invalid value.
     #[error("{setting} is {value:?}: {expected}")]
     Value {
         /// The setting's name.
         setting: &'static str,
-        /// What it was.
+        /// Its value.
         value: String,
-        /// What it may be.
+        /// The values that it may have.
         expected: &'static str,
     },
-    /// A key of Piwigo's is set by PHP code that only PHP can run.
+    /// PHP code that only PHP can evaluate sets one of Piwigo's keys.
     #[error(
         "{file}, line {line}: {key} is set by code that only PHP can run; put its value into gate.toml: \
          [piwigo] {toml_key} = …"
@@ -65,7 +65,7 @@ pub enum SettingsError {
         /// The key to set in `gate.toml`.
         toml_key: String,
     },
-    /// A settings file of Piwigo's includes another one.
+    /// One of Piwigo's settings files includes another file.
     #[error(
         "{file}, line {line}: settings of included files are not read; put those that Piwigo needs into gate.toml, \
          [piwigo], and say ignore_includes = true there (above [piwigo])"
@@ -76,7 +76,7 @@ pub enum SettingsError {
         /// The line, from 1.
         line: u32,
     },
-    /// A key of Piwigo's has a type that the gate cannot use.
+    /// One of Piwigo's keys has a type that the gate cannot use.
     #[error("Piwigo's setting {key} is not {expected}; correct it, or set [piwigo] {key} in gate.toml")]
     PiwigoType {
         /// The key.
@@ -84,27 +84,27 @@ pub enum SettingsError {
         /// The type it must have.
         expected: &'static str,
     },
-    /// A key in `[piwigo]` that means nothing to the gate: misspelt, most likely.
+    /// A key in `[piwigo]` is unknown to the gate, most likely misspelt.
     #[error("[piwigo] {key} in gate.toml is no setting of Piwigo's that the gate uses; {known}")]
     PiwigoUnknown {
         /// The key.
         key: String,
-        /// The nearest name, or all there are, in words.
+        /// The nearest known name, or all known names, as a phrase.
         known: String,
     },
-    /// A key that no gallery works without.
+    /// A key that every gallery needs is missing.
     #[error(
         "Piwigo's setting {0} is missing from local/config/database.inc.php: is the installation finished?"
     )]
     PiwigoMissing(String),
-    /// Sessions are not in the database.
+    /// Piwigo does not keep its sessions in the database.
     #[error(
         "session_save_handler is {0:?}: PHP keeps the sessions itself; if it keeps them in files, set session_files in \
          gate.toml to their directory (session.save_path of the gallery's PHP), else remove that line from \
          local/config/config.inc.php (Piwigo's default is 'db')"
     )]
     SessionsElsewhere(String),
-    /// The system does not let this process hear of signals.
+    /// The system does not let this process receive signals.
     #[error("cannot listen to signals: {0}; raise the limits of the gate's user")]
     Signal(std::io::Error),
     /// The database's address.

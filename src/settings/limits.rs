@@ -1,4 +1,4 @@
-//! The settings that bound what a peer can use up, checked.
+//! Checks the settings that bound what a peer can use up.
 
 use std::time::Duration;
 

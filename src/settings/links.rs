@@ -1,5 +1,5 @@
-//! The setting `symlinks`: a word, or a list of directories, in; which symbolic links of the gallery are
-//! followed out.
+//! Turns the setting `symlinks`, a word or a list of directories, into the rule for the gallery's symbolic
+//! links.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +7,8 @@ use super::SettingsError;
 use crate::files::symlinks::Symlinks;
 
 impl Symlinks {
-    /// Reads texts as given. The environment's one text may hold several directories: a new one begins where
-    /// white space is followed by a slash, so a name may hold spaces.
+    /// Reads the texts of the setting. The environment's one text may hold several directories: white space
+    /// before a slash starts a new one, so a name may contain spaces.
     pub(super) fn resolve(texts: Option<&[String]>) -> Result<Self, SettingsError> {
         let texts: Vec<&str> = texts.unwrap_or_default().iter().flat_map(|text| split(text)).collect();
         match texts.as_slice() {
@@ -45,7 +45,7 @@ fn root(text: &str) -> Result<PathBuf, SettingsError> {
             "same-owner, inside, all, or a list of absolute directories such as /mnt/nas/photos",
         ));
     }
-    // What is compared with it has no links in it either.
+    // The paths that are compared with it contain no links either.
     let path = Path::new(text);
     let path =
         path.canonicalize().map_err(|error| SettingsError::Unreadable { path: path.to_owned(), error })?;

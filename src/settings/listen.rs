@@ -1,4 +1,4 @@
-//! The settings that say where to listen, checked.
+//! Turns the settings that say where to listen into a checked address.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use super::Options;
 use crate::server::listen::{Listen, ListenError, is_local};
 
 impl Listen {
-    /// Reads `listen`, `socket_mode`, `socket_group`, `allow_remote` and whether there is an `allow_from`;
+    /// Reads `listen`, `socket_mode`, `socket_group`, `allow_remote` and whether `allow_from` is given;
     /// `None` if no address was given.
     pub(super) fn resolve(options: &Options) -> Result<Option<Self>, ListenError> {
         let Some(address) = &options.listen else { return Ok(None) };
@@ -44,7 +44,8 @@ fn mode(text: Option<&str>) -> Result<u32, ListenError> {
     }
 }
 
-/// A group's number. Names are looked up in `/etc/group`, so that a static binary needs no name service.
+/// Returns a group's number. Names are looked up in `/etc/group`, so that a static binary needs no name
+/// service.
 fn group(name: &str) -> Result<u32, ListenError> {
     if let Ok(number) = name.parse() {
         return Ok(number);
@@ -89,7 +90,7 @@ mod tests {
         }
     }
 
-    /// Other machines may connect only where the setting says so and names them.
+    /// Other machines may connect only if the settings allow it and name them.
     #[test]
     fn beyond_loopback_both_words_are_needed() {
         let table = [

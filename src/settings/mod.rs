@@ -1,8 +1,8 @@
-//! Flags, environment, `gate.toml` and Piwigo's own files in; one checked configuration out. Validated once,
-//! at the start or at SIGHUP, never per request.
+//! Turns flags, environment, `gate.toml` and Piwigo's own files into one checked configuration. It is
+//! validated once, at the start or at SIGHUP, never per request.
 //!
-//! Two structs: [`Settings`] needs only files; [`Gallery`](crate::piwigo::gallery::Gallery) needs the config
-//! table as well, because that table wins over Piwigo's files (docs/spec/piwigo.md §7.1).
+//! There are two structs: [`Settings`] needs only files; [`Gallery`](crate::piwigo::gallery::Gallery) needs
+//! the config table as well, because that table overrides Piwigo's files (docs/spec/piwigo.md §7.1).
 
 mod action_php;
 mod databases;
@@ -38,7 +38,7 @@ use crate::verdict::companion::{MAX_PATTERNS, Pattern, VIDEOJS, VIDEOJS_WORD};
 use crate::verdict::identity::SessionAddress;
 use crate::verdict::session_files::{self, SessionFiles};
 
-/// Everything that files, flags and the environment decide.
+/// The settings that flags, the environment and files decide.
 pub struct Settings {
     /// Piwigo's directory, absolute, symbolic links resolved.
     pub gallery: PathBuf,
@@ -46,73 +46,73 @@ pub struct Settings {
     pub url_prefix: String,
     /// Whether galleries beside Piwigo's directory (`../` sites) are served.
     pub parent_sites: bool,
-    /// Files without a row that are judged as the video beside them.
+    /// Files without a row that the gate judges as the video beside them.
     pub companions: Vec<Pattern>,
-    /// Where to listen, if said.
+    /// Where to listen; `None` if not given.
     pub listen: Option<Listen>,
     /// Which peers may connect over TCP; `None`: any.
     pub allow_from: Option<Networks>,
-    /// How the server is told to send a file; `None`: what the server itself says.
+    /// How the gate tells the web server to send a file; `None`: as the web server's parameters say.
     pub deliver: Option<SendMode>,
     /// Which symbolic links lead to files that may be served.
     pub symlinks: Symlinks,
     /// The database; with replicas, the one that Piwigo writes to.
     pub database: Address,
-    /// Its address stands in Piwigo's own files, not in the setting `database`.
+    /// The database's address comes from Piwigo's own files, not from the setting `database`.
     pub database_is_piwigos: bool,
     /// Its read replicas.
     pub replicas: Replicas,
-    /// Connections to it, at most.
+    /// Most connections to it.
     pub database_connections: u32,
-    /// For how long an answer of the database may be used again; zero: never.
+    /// How long an answer of the database may be reused; zero: never.
     pub freshness: Duration,
     /// Piwigo's tables.
     pub tables: Tables,
-    /// The rules that may be chosen.
+    /// The rules that the administrator can choose.
     pub policy: Policy,
-    /// Whether `?auth=` counts on every address.
+    /// Whether `?auth=` counts in every URL.
     pub auth_key_everywhere: bool,
-    /// Which address sessions are bound to.
+    /// Which address Piwigo binds sessions to.
     pub session_address: SessionAddress,
     /// Whether `X-PIWIGO-API` signs a visitor in.
     pub api_key_header: bool,
-    /// Who answers `action.php`, if the administrator says so; see [`ActionPhp::in_force`].
+    /// Which program answers `action.php`, if the administrator has set it; see [`ActionPhp::in_force`].
     pub action_php: Option<ActionPhp>,
-    /// Whether downloads are written to Piwigo's history.
+    /// Whether the gate writes downloads to Piwigo's history.
     pub history: bool,
     /// Status of a refusal.
     pub deny_status: DenyStatus,
     /// What a refusal looks like.
     pub deny: DenyWith,
-    /// Age at which a session counts no more.
+    /// Time since its last use after which a session no longer counts.
     pub session_max_age: Option<Duration>,
-    /// Where PHP keeps its sessions, for a Piwigo that does not keep them in its database.
+    /// Where PHP keeps its sessions, if Piwigo does not keep them in its database.
     pub session_files: Option<SessionFiles>,
     /// `Cache-Control` of allowed files.
     pub browser_cache: String,
-    /// What a missing derivative leads to.
+    /// What the gate does if a derivative is missing.
     pub derivatives: Derivatives,
-    /// Resized pictures that are made at the same time.
+    /// Most resized pictures made at the same time.
     pub derivative_jobs: usize,
-    /// Whether resized animations move.
+    /// Whether resized animations keep all frames.
     pub gif_animation: bool,
-    /// How fine JPEG and WebP files are.
+    /// Quality of JPEG and WebP files.
     pub derivative_quality: DerivativeQuality,
     /// Limits of the serving side.
     pub limits: Limits,
     /// What to log.
     pub log: LogLevel,
-    /// How to log it.
+    /// Format of log lines.
     pub log_format: LogFormat,
-    /// Piwigo's own files, read; the config table is still to be laid over them.
+    /// Piwigo's own files as read; the config table still overrides them.
     pub piwigo: PiwigoFiles,
 }
 
-/// A right that was taken away may count for so long at most, if an administrator wants it so.
+/// Longest `freshness`: for this long a revoked right may still count, if an administrator sets it so.
 const MAX_FRESHNESS: Duration = Duration::from_mins(1);
 
 impl Settings {
-    /// The answer to what is denied, unknown or malformed: one for all.
+    /// The one answer to every denied, unknown or malformed request.
     pub fn refusal(&self) -> Reply {
         match self.deny {
             DenyWith::Image => Reply::RefusedByPicture(self.deny_status),
@@ -124,7 +124,7 @@ impl Settings {
     /// defaults.
     ///
     /// # Errors
-    /// The first setting that cannot work.
+    /// The first setting with a value that cannot be used.
     pub fn resolve(given: Options, config: Option<&Path>) -> Result<Self, SettingsError> {
         let guess = || gallery_of_this_program();
         let place = given.gallery.clone().or_else(guess);
@@ -216,11 +216,11 @@ impl Settings {
     }
 }
 
-/// The gallery that `given` and `gate.toml` name, or in which this program lies, symbolic links resolved;
-/// also where the rest of the settings cannot work.
+/// The gallery that `given` or `gate.toml` names, or that holds this program, with symbolic links resolved.
+/// Works also if other settings cannot be used.
 ///
 /// # Errors
-/// When none is named, or it is no directory.
+/// If none is named, or it is no directory.
 pub fn gallery_directory(given: &Options, config: Option<&Path>) -> Result<PathBuf, SettingsError> {
     let place = given.gallery.clone().or_else(gallery_of_this_program);
     let by_file = || Options::from_file(config, place.as_deref()).ok().and_then(|options| options.gallery);
@@ -231,15 +231,15 @@ pub fn gallery_directory(given: &Options, config: Option<&Path>) -> Result<PathB
     if gallery.is_dir() { Ok(gallery) } else { Err(SettingsError::NotAGallery(gallery)) }
 }
 
-/// The `gate.toml` that counts, where it can be seen that there is one.
+/// The `gate.toml` that [`Options::file`] finds, if it can be determined.
 pub fn config_file(given: &Options, config: Option<&Path>) -> Option<PathBuf> {
     let place = given.gallery.clone().or_else(gallery_of_this_program);
     Options::file(config, place.as_deref()).ok().flatten()
 }
 
-/// The gallery in whose root this program lies (a `gate.fcgi` on shared hosting), or the working directory,
-/// which `mod_fcgid` sets to the program's. A jail without `/proc` leaves only the name by which the program
-/// was started.
+/// The gallery whose root holds this program (a `gate.fcgi` on shared hosting), or the working directory,
+/// which `mod_fcgid` sets to the program's. In a jail without `/proc`, only the name by which the program was
+/// started is known.
 fn gallery_of_this_program() -> Option<PathBuf> {
     let name = || std::env::args_os().next().map(PathBuf::from).filter(|name| name.is_absolute());
     let program = std::env::current_exe().ok().or_else(name);
@@ -250,12 +250,12 @@ fn gallery_of_this_program() -> Option<PathBuf> {
         .find(|directory| directory.join("local/config/database.inc.php").is_file())
 }
 
-/// How many processor cores this process may use.
+/// Number of processor cores that this process may use.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Reads a settings file of bounded size as text.
+/// Reads a settings file of limited size as text.
 fn read_text(path: &Path, limit: u64) -> Result<String, SettingsError> {
     let bytes = read_bytes(path, limit)?;
     String::from_utf8(bytes).map_err(|_| SettingsError::Unreadable {
@@ -292,7 +292,7 @@ fn allow_from(texts: Option<&[String]>) -> Result<Option<Networks>, ListenError>
     texts.map(parse).transpose().map_err(ListenError::AllowFrom)
 }
 
-/// A time such as `1s` or `500ms`; `0` is none.
+/// Reads a time such as `1s` or `500ms`; `0` means none.
 fn time(text: &str) -> Option<Duration> {
     let number = |digits: &str| digits.trim_end().parse::<u64>().ok();
     match (text.strip_suffix("ms"), text.strip_suffix('s')) {
@@ -302,7 +302,7 @@ fn time(text: &str) -> Option<Duration> {
     }
 }
 
-/// A time of at most [`MAX_FRESHNESS`].
+/// Reads a time of at most [`MAX_FRESHNESS`].
 fn freshness(text: &str) -> Result<Duration, SettingsError> {
     time(text).filter(|&time| time <= MAX_FRESHNESS).ok_or_else(|| SettingsError::Value {
         setting: "freshness",
@@ -362,7 +362,7 @@ fn session_files(options: &Options) -> Result<Option<SessionFiles>, SettingsErro
     )?;
     let cookie =
         options.session_files_cookie.clone().unwrap_or_else(|| session_files::DEFAULT_COOKIE.to_owned());
-    // PHP turns dots into `_`, and a name of digits is none.
+    // PHP turns dots in a cookie's name into `_`, and does not accept a name of digits only.
     let is_name = cookie.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
         && !cookie.bytes().all(|byte| byte.is_ascii_digit());
     if !is_name {

@@ -1,6 +1,6 @@
-//! A misspelt name in, the name that was meant out.
+//! Turns a misspelt name into the name that was meant.
 
-/// The known name that is nearest to `word`, if a few letters make the difference.
+/// The known name nearest to `word`, if they differ in a few letters.
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |name: &str| name.to_lowercase().replace('-', "_");
     let word = plain(word);
@@ -12,8 +12,8 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, name)| name)
 }
 
-/// What serde says of a key that does not exist, with the nearest name in the place of all names; `None` for
-/// another message.
+/// Serde's message for an unknown key, with the nearest name instead of all names; `None` for any other
+/// message.
 pub(super) fn unknown_key(message: &str) -> Option<String> {
     let rest = message.strip_prefix("unknown field `")?;
     let (key, rest) = rest.split_once('`')?;

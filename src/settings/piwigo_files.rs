@@ -1,6 +1,6 @@
-//! `include/config_default.inc.php`, `local/config/config.inc.php` and `local/config/database.inc.php` in;
-//! the values the gate needs of them out. What only PHP could evaluate is an error for a key that is needed,
-//! and skipped otherwise.
+//! Turns `include/config_default.inc.php`, `local/config/config.inc.php` and `local/config/database.inc.php`
+//! into the values that the gate needs. A value that only PHP could evaluate is an error for a needed key;
+//! for others it is skipped.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -64,7 +64,7 @@ const KEYS: [&str; 44] = [
     "USER_INFOS_TABLE",
 ];
 
-/// Piwigo's settings files, with what `gate.toml` says in their place.
+/// Piwigo's settings files, with the values from `gate.toml` that replace theirs.
 pub struct PiwigoFiles {
     config: PhpConfig,
     overrides: BTreeMap<String, PhpValue>,
@@ -72,7 +72,7 @@ pub struct PiwigoFiles {
 }
 
 impl PiwigoFiles {
-    /// Reads both files of the gallery. `database_given`: the database's address comes from elsewhere, so
+    /// Reads the gallery's files. With `database_given`, the database's address comes from elsewhere, so
     /// `database.inc.php` may be missing.
     pub(super) fn read(
         gallery: &Path,
@@ -82,7 +82,7 @@ impl PiwigoFiles {
     ) -> Result<Self, SettingsError> {
         let mut config = PhpConfig::default();
         let mut address_changed_at = None;
-        // The version's own defaults come first: `$conf['picture_ext'][] = 'heic';` adds to them.
+        // The version's own defaults come first, because `$conf['picture_ext'][] = 'heic';` adds to them.
         for name in ["include/config_default.inc.php", "local/config/config.inc.php"] {
             let path = gallery.join(name);
             if path.try_exists().map_err(|error| SettingsError::Unreadable { path: path.clone(), error })? {
@@ -103,8 +103,8 @@ impl PiwigoFiles {
             overridden.insert(key.clone(), from_toml(key, value)?);
         }
         let mut files = PiwigoFiles { config, overrides: overridden, address_changed_at };
-        // A gallery of a "multisite" install names its own folder, but config.inc.php is always read from
-        // here.
+        // A gallery of a "multisite" install names its own folder, but Piwigo always reads config.inc.php
+        // from here.
         let folder = files.constant_directory("PWG_LOCAL_DIR")?.unwrap_or_else(|| "local/".into());
         let name = format!("{folder}config/database.inc.php");
         let path = gallery.join(&name);
@@ -115,15 +115,15 @@ impl PiwigoFiles {
         } else if !database_given {
             return Err(SettingsError::NotAGallery(gallery.to_owned()));
         }
-        // What an included file sets could close a door (`guest_access`, say): not knowing is no reason to
-        // leave it open.
+        // An included file may set a key that closes a door, such as `guest_access`; the gate must not leave
+        // it open because it does not read the file.
         if let Some(include) = files.config.includes().first().filter(|_| !ignore_includes) {
             return Err(SettingsError::Included { file: include.file.clone(), line: include.line });
         }
         Ok(files)
     }
 
-    /// Both files from text.
+    /// Reads both files from text.
     #[cfg(test)]
     pub(crate) fn from_text(local: &str, database: &str) -> Self {
         let mut config = PhpConfig::default();
@@ -132,12 +132,12 @@ impl PiwigoFiles {
         PiwigoFiles { config, overrides: BTreeMap::new(), address_changed_at: None }
     }
 
-    /// The file and the line in which the visitor's address is changed for PHP alone, if one does that.
+    /// The file and line that change the visitor's address for PHP alone, if any.
     pub fn address_changed_at(&self) -> Option<(&str, u32)> {
         self.address_changed_at.as_ref().map(|(file, line)| (file.as_str(), *line))
     }
 
-    /// What `gate.toml` says for a key of Piwigo's.
+    /// The value that `gate.toml` gives for one of Piwigo's keys.
     pub(super) fn overridden(&self, key: &str) -> Option<&PhpValue> {
         self.overrides.get(key)
     }
@@ -200,7 +200,7 @@ impl PiwigoFiles {
         Ok(Address::from_piwigo(&host, &needed("db_user")?, &password, &needed("db_base")?)?)
     }
 
-    /// The constant `DB_CHARSET`: the character set in which Piwigo speaks to its database. Empty: Piwigo's
+    /// The constant `DB_CHARSET`, the character set that Piwigo uses with its database; empty means Piwigo's
     /// default.
     pub(super) fn charset(&self) -> Result<String, SettingsError> {
         Ok(self.constant("DB_CHARSET")?.unwrap_or_default())
@@ -297,7 +297,7 @@ fn from_toml(key: &str, value: &toml::Value) -> Result<PhpValue, SettingsError> 
     })
 }
 
-/// Keeps the place of the first line that changes `$_SERVER['REMOTE_ADDR']`.
+/// Records the first line that changes `$_SERVER['REMOTE_ADDR']`.
 fn note_address(name: &str, text: &[u8], place: &mut Option<(String, u32)>) {
     if place.is_none() {
         *place = assignment_of_remote_addr(text).map(|line| (name.to_owned(), line));

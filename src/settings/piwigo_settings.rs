@@ -1,5 +1,6 @@
-//! Piwigo's own settings as a verdict needs them: `gate.toml`'s `[piwigo]` table over the config table over
-//! Piwigo's files over Piwigo's defaults (docs/spec/piwigo.md §7.1 and §7.3).
+//! Turns all layers of Piwigo's own settings into those that a verdict needs: the `[piwigo]` table of
+//! `gate.toml` over the config table over Piwigo's files over Piwigo's defaults (docs/spec/piwigo.md §7.1 and
+//! §7.3).
 
 use super::{PiwigoFiles, SettingsError};
 use crate::piwigo::gallery::{ConfigRows, Gallery, History, SITE};
@@ -8,7 +9,7 @@ use crate::piwigo::php::value::PhpValue;
 use crate::piwigo::sizes::stored::{DerivativeConfig, DerivativeConfigProblem};
 
 impl Gallery {
-    /// Resolves the settings; `rows` is the config table, empty before the database was asked.
+    /// Resolves the settings; `rows` is the config table, empty until the database has been queried.
     ///
     /// # Errors
     /// The first setting that cannot be used.
@@ -32,7 +33,8 @@ impl Gallery {
             data_dir,
             parent_sites: parent_sites(rows, url_prefix),
         };
-        // Only the files for web servers need it: one that PHP alone can evaluate is no reason not to serve.
+        // Only the printed server files need this key, so a value that only PHP can evaluate does not keep
+        // the gate from serving.
         let upload_dir = settings.text("upload_dir").map(|text| text.unwrap_or_else(|| "./upload".into()));
         Ok(Gallery {
             layout,
@@ -74,7 +76,7 @@ impl Layers<'_> {
             return Ok(Some(value.clone()));
         }
         if let Some((_, value)) = self.rows.iter().find(|(param, _)| param == key) {
-            // Piwigo turns exactly these two words into booleans; all else stays text.
+            // Piwigo turns exactly these two words into booleans; every other value stays text.
             return Ok(Some(match value.as_slice() {
                 b"true" => PhpValue::Bool(true),
                 b"false" => PhpValue::Bool(false),
@@ -98,7 +100,7 @@ impl Layers<'_> {
     }
 
     fn boolean(&self, key: &str, default: bool) -> Result<bool, SettingsError> {
-        // PHP's truth: 0, "", "0" and null are false.
+        // PHP treats 0, "", "0" and null as false.
         match self.value(key)? {
             None => Ok(default),
             Some(PhpValue::Bool(value)) => Ok(value),
@@ -141,7 +143,7 @@ impl Layers<'_> {
     }
 }
 
-/// `./_data`, `_data/` and the like as `_data/`; `None` for what leaves the root.
+/// Normalises `./_data`, `_data/` and the like to `_data/`; `None` for a path that leaves the root.
 pub(super) fn relative_directory(text: &str) -> Option<String> {
     let trimmed = text.strip_prefix("./").unwrap_or(text).trim_end_matches('/');
     let plain = |segment: &str| {
