@@ -1,5 +1,5 @@
-//! The database, once it has been reached and verified, with Piwigo's settings as its config table has them
-//! now: never older than a second, and asked for by one request at a time while the database is away.
+//! Turns a database and its config table into a verified snapshot of Piwigo's settings, at most a second old.
+//! While the database is away, one request at a time looks for it.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,32 +14,32 @@ use crate::piwigo::plugins::{self, Plugins};
 use crate::settings::{ActionPhp, Settings, SettingsError};
 use crate::verdict::identity::SessionAddress;
 
-/// Age at which Piwigo's settings in the config table are read again (docs/design.md §6).
+/// Age at which the gate reads Piwigo's settings in the config table again (docs/design.md §6).
 const SETTINGS_AGE: Duration = Duration::from_secs(1);
 
-/// After the database was found away, nobody tries again before this.
+/// How long no request tries again after the database was found away.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
-/// A database that was verified, and Piwigo's settings as they were at `read_at`.
+/// A verified database, and Piwigo's settings as they were at `read_at`.
 pub struct Ready {
     /// The open database.
     pub database: Arc<Database>,
     /// Piwigo's settings.
     pub gallery: Arc<Gallery>,
-    /// Its files, reached as the setting `symlinks` says.
+    /// The gallery's files, reached by the rule of the setting `symlinks`.
     pub tree: Arc<Tree>,
-    /// The same files for looks at what the server reaches by rules of its own.
+    /// The same files without that rule, to inspect what the web server reaches by its own rules.
     pub unchecked: Arc<Tree>,
     /// Piwigo's active plugins.
     pub plugins: Plugins,
-    /// What the log has heard of allowed files that are not sent.
+    /// Limits the log lines on allowed files that are not sent.
     pub unsent: Arc<deliver::Log>,
     config: Vec<(String, Vec<u8>)>,
     read_at: Instant,
 }
 
 impl Ready {
-    /// Who answers `action.php` in this gallery.
+    /// Which program answers `action.php` in this gallery.
     pub fn action_php(&self, settings: &Settings) -> ActionPhp {
         ActionPhp::in_force(settings.action_php, self.plugins.demand_piwigo())
     }
@@ -49,14 +49,14 @@ impl Ready {
 pub struct Readiness {
     settings: Arc<Settings>,
     ready: RwLock<Option<Arc<Ready>>>,
-    /// The database did not answer lately: the next request looks whether it is there before it asks.
+    /// The database did not answer lately; the next request checks that it is there before it asks.
     suspect: AtomicBool,
-    /// It was said that there are no verdicts, and not yet that there are again.
+    /// The log has the line that there are no verdicts, and not yet the line that there are again.
     outage: AtomicBool,
     refresh: tokio::sync::Mutex<Refresh>,
     /// When a statement that did not fit the tables made the gate look at them anew.
     looked_anew_at: Mutex<Option<Instant>>,
-    /// The plugins that the log has heard of.
+    /// The plugins that the log has already named.
     told: Mutex<Option<Plugins>>,
 }
 
@@ -66,10 +66,11 @@ struct Refresh {
 }
 
 impl Readiness {
-    /// Looks for the database. One that is away is no error: it is looked for again when a request needs it.
+    /// Connects to the database. A database that is away is no error: the gate looks again when a request
+    /// needs it.
     ///
     /// # Errors
-    /// When the settings cannot work, or the database refuses this user or lacks a table, column or right:
+    /// If the settings cannot be used, or the database refuses this user or lacks a table, column or right:
     /// waiting would not help.
     pub async fn open(settings: Arc<Settings>) -> Result<Self, SettingsError> {
         // What the files say must make sense now, not when the database comes.
@@ -111,8 +112,8 @@ impl Readiness {
         self.ready().await
     }
 
-    /// Hears of a question that the database did not answer. Says so in the log, once until it answers again:
-    /// a page of thumbnails is no reason for a hundred lines.
+    /// Records that the database did not answer a query. Logs this once until it answers again, because a
+    /// page of thumbnails would otherwise cause a hundred lines.
     pub fn failed(&self, error: &DatabaseError) {
         // Whoever asks for too much makes no outage for the others.
         if error.trouble() == Trouble::Busy {
@@ -131,7 +132,7 @@ impl Readiness {
     /// The database and Piwigo's settings, at most a second old.
     ///
     /// # Errors
-    /// When the database is away.
+    /// If the database is away.
     pub async fn ready(&self) -> Result<Arc<Ready>, DatabaseError> {
         if let Some(ready) = self.usable() {
             return Ok(ready);
@@ -184,7 +185,7 @@ impl Readiness {
         database.verify().await?;
         let read_at = Instant::now();
         let config = self.config(&database).await?;
-        // A table that is locked for long is no reason to answer nothing.
+        // A table that stays locked for long must not keep the gate from answering.
         let plugins = database.plugins().await.unwrap_or(Plugins::Unreadable);
         let gallery = self.gallery(&database, &config)?;
         if self.settings.policy.covers {
@@ -226,7 +227,7 @@ impl Readiness {
         let version = |config: &ConfigRows| {
             config.iter().find(|(param, _)| param == "piwigo_db_version").map(|(_, value)| value.clone())
         };
-        // A plugin may have brought a column or a table with it.
+        // A plugin may have added a column or a table.
         if version(&config) != version(&ready.config) || plugins != ready.plugins {
             return self.connect().await;
         }
@@ -242,7 +243,7 @@ impl Readiness {
         Ok(Ready { database, gallery, tree, unchecked, plugins, unsent, config, read_at })
     }
 
-    /// Says in the log what the active plugins mean for files, once for each of them.
+    /// Logs what the active plugins mean for files, once for each plugin.
     fn tell_plugins(&self, ready: &Ready) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let said = self.settings.action_php;
@@ -358,7 +359,7 @@ impl From<SettingsError> for Opening {
     }
 }
 
-/// What an administrator can do about a database that refuses; `None` where waiting is the answer.
+/// What an administrator can do about a database that refuses; `None` if waiting is the remedy.
 fn advice(trouble: Trouble, settings: &Settings) -> Option<&'static str> {
     match trouble {
         Trouble::Away | Trouble::Conversion | Trouble::Busy => None,

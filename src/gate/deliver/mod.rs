@@ -1,6 +1,6 @@
-//! An allowed file in, the reply that makes this web server send it out: the file itself, its derivative as
-//! it lies on disk or has just been made, or a hand-over to Piwigo's `i.php` for one that Piwigo is to make.
-//! Nothing is looked at on disk, and nothing made, before the verdict.
+//! Turns an allowed file into the reply that makes this web server send it: the file itself, its derivative
+//! (found on disk or just made), or a hand-over to Piwigo's `i.php`. The gate touches no file before the
+//! verdict.
 
 mod log;
 
@@ -34,29 +34,30 @@ pub struct Delivery<'a> {
     pub settings: &'a Settings,
     /// Piwigo's settings and files, and where a picture's centre of interest is.
     pub ready: &'a Ready,
-    /// What the server and the visitor's browser said.
+    /// What the server and the visitor's browser sent.
     pub request: &'a Request<'a>,
     /// Where the gallery is mounted: empty, or `/piwigo`.
     pub url_prefix: &'a str,
     /// How fast the files' disk answers.
     pub disk: &'a Disk,
-    /// Makes derivatives. `None`: nothing is made, and what would be is answered as if it had been.
+    /// Makes derivatives. `None`: none is made, and the answer is as if it had been.
     pub maker: Option<&'a Arc<Maker>>,
     /// What this server understands.
     pub how: SendMode,
-    /// A script asks where the size lies, after it was made, and not for the size itself.
+    /// The request is from a script that asks for the URL of a size after it was made, not for the size
+    /// itself.
     pub asks_for_address: bool,
 }
 
-/// What became of a derivative that was missing or stale.
+/// The outcome for a derivative that was missing or stale.
 enum Made {
     /// The gate has made it.
     Now,
     /// The gate would make it now.
     Supposed,
-    /// It is Piwigo's to make.
+    /// Piwigo makes it.
     ByPiwigo,
-    /// Nobody makes it; this is the answer.
+    /// Neither makes it; this is the answer.
     Not(Reply),
 }
 
@@ -75,7 +76,7 @@ impl Delivery<'_> {
             }
             Stored::NoSource => Reply::Missing,
             Stored::Refused => self.out_of_reach(&claim.file).await.unwrap_or(Reply::Missing),
-            // Piwigo makes no derivative of a picture that is small enough: it shows the picture itself.
+            // Piwigo makes no derivative of a picture that is small enough; it shows the picture itself.
             Stored::Absent
                 if same_as_source && self.how != SendMode::Authorize && self.can_send(&claim.file) =>
             {
@@ -95,7 +96,7 @@ impl Delivery<'_> {
         }
     }
 
-    /// A picture of a file type, resized; the same for everybody.
+    /// The resized icon of a file type, the same for every visitor.
     pub async fn icon(&self, icon: &Icon) -> Reply {
         let Some(derivative) = derivative_path(&icon.source, icon.kind) else { return Reply::Missing };
         match self.stored(&derivative, &icon.source, icon.kind).await {
@@ -201,15 +202,15 @@ impl Delivery<'_> {
         self.file(&format!("{}{derivative}", self.ready.gallery.layout.derivative_dir)).await
     }
 
-    /// Says where a derivative is to be asked for.
+    /// Answers with the URL of a derivative.
     fn derivative_address(&self, derivative: &str) -> Reply {
         let path = format!("{}{derivative}", self.ready.gallery.layout.derivative_dir);
         self.address_at(self.url_prefix, &path)
     }
 
-    /// The answer that names the URL of a file. `path`: relative to what lies at `prefix`. With a key that
-    /// counts on every address (setting `auth_key_everywhere`) the script asks for that URL by the same key:
-    /// the visitor may have nothing else that says who asks.
+    /// The answer with the URL of a file; `path` is relative to `prefix`. If keys count in every URL (setting
+    /// `auth_key_everywhere`) and the request has one, the URL carries it too, because nothing else may
+    /// identify the visitor.
     fn address_at(&self, prefix: &str, path: &str) -> Reply {
         let query = self.request.uri.splitn(2, |&byte| byte == b'?').nth(1);
         let key = query
@@ -240,7 +241,7 @@ impl Delivery<'_> {
         }
     }
 
-    /// Whether this server can be told of a file.
+    /// Whether the gate can name this file to the server.
     fn can_send(&self, path: &str) -> bool {
         !self.is_out_of_reach(path) && !self.could_be_run(path)
     }
@@ -314,7 +315,7 @@ impl Delivery<'_> {
         }
     }
 
-    /// The answer to a visitor who may have a file that is not there, or not to be reached.
+    /// The answer to a visitor who may have a file that is missing or cannot be reached.
     fn unsendable(&self, reason: &Unsendable) -> Reply {
         self.ready.unsent.unsendable(reason);
         Reply::Missing
@@ -459,7 +460,7 @@ impl Delivery<'_> {
 /// Why a server would read another path in `X-Sendfile` than the gate has written.
 #[derive(Debug, PartialEq, Eq)]
 enum HeaderTrouble {
-    /// A header's value has no blank at its end (RFC 9110 §5.5).
+    /// A header's value cannot end in white space (RFC 9110 §5.5).
     Blank,
     /// The server may decode the path once more, and has not said that it does not.
     Percent,
@@ -478,7 +479,7 @@ fn trouble_with(path: &str, is_raw: bool) -> Option<HeaderTrouble> {
 /// The picture of a claim as the maker needs it.
 ///
 /// # Errors
-/// When the database cannot be asked.
+/// If the database cannot be queried.
 pub(crate) async fn picture(
     database: &Database,
     claim: &Claim,
