@@ -1,5 +1,4 @@
-//! The command line as its words: verbs, flags, and the help that is printed for them. What a verb does is in
-//! main.rs.
+//! The words of the command line: verbs, flags and their help. `super` runs the verbs.
 
 use std::path::PathBuf;
 
@@ -8,14 +7,14 @@ use crate::settings::Options;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-/// What a verb's help ends with; a test tries each.
+/// The end of each verb's help. A test tries each example.
 macro_rules! example {
     ($words:literal) => {
         concat!("Example: piwigo-gate ", $words)
     };
 }
 
-/// The kinds of server files, for completions and for who mistypes one.
+/// The kinds of server files, for completions and for suggestions after a mistyped name.
 fn kinds() -> impl TypedValueParser<Value = String> {
     PossibleValuesParser::new(KINDS.iter().map(|kind| PossibleValue::new(kind.name).help(kind.purpose)))
 }
@@ -32,14 +31,14 @@ pub struct CommandLine {
 }
 
 impl CommandLine {
-    /// What this program was started with. Ends it where that is a request for help, or cannot be understood.
+    /// The parsed command line. Ends the program if that asks for help or cannot be understood.
     pub fn given() -> Self {
         let matches = Self::for_readers().get_matches();
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 
-    /// The words as help and manual show them. All verbs that look at a gallery take all settings, and
-    /// `serve` lists them: once is enough.
+    /// The command line as help and manual show it. Each verb that examines a gallery takes all settings;
+    /// only `serve` lists them.
     pub fn for_readers() -> clap::Command {
         let is_setting = |arg: &clap::Arg| arg.get_help_heading() == Some("Settings");
         Self::command().mut_subcommands(|verb| match verb.get_name() {
@@ -57,8 +56,8 @@ pub enum Command {
     /// Say why a visitor may or may not see a file (exit code: 0 all allowed, 1 one denied, 2 no verdict)
     ///
     /// The address of a photo's page stands for those of its files. Asks the same code and database as
-    /// `serve`, and changes nothing. Without --user and --cookie: as a guest. Takes all settings of `serve`,
-    /// too.
+    /// `serve`, and changes nothing. Without --user and --cookie it judges a guest. Takes all settings of
+    /// `serve`, too.
     #[command(after_help = example!(
         "check --gallery /var/www/piwigo --user alice https://photos.example.org/upload/2026/05/02/20260502074102-5d19ab44.jpg"
     ))]
@@ -74,12 +73,13 @@ pub enum Command {
     /// Make the resized pictures that are missing or stale (exit code: 0 all there, 1 some failed, 2 nothing
     /// possible, 3 some left to Piwigo)
     ///
-    /// What is fresh is left alone: it can be ended at any time and started again. Run it as PHP's user, or
-    /// as root: what root makes gets the owner of the directory that it is made in, so that Piwigo can delete
-    /// it. Takes all settings of `serve`, too.
+    /// Fresh pictures are left alone, so the run can be ended at any time and started again. Run it as
+    /// PHP's user, or as root: files that root makes get the owner of their directory, so that Piwigo can
+    /// delete them. Takes all settings of `serve`, too.
     ///
-    /// Images that the gate cannot decode are left to Piwigo's i.php. Their sizes come at the first request,
-    /// where the web server can be sent there; with lighttpd, apache-proxy and stream they are 404.
+    /// Images that the gate cannot decode are left to Piwigo's i.php, which makes their sizes at the first
+    /// request if the web server can send requests on to it; with lighttpd, apache-proxy and stream they
+    /// are 404.
     #[command(after_help = example!("derive --gallery /var/www/piwigo --types th,me --jobs 2"))]
     Derive(Box<Derive>),
     /// Print a web server's file, filled in for this gallery (`--list` names the kinds)
@@ -132,7 +132,7 @@ pub struct Check {
     /// Judge as a session of this account would be: its name, or else its number
     #[arg(long, value_name = "NAME|ID", conflicts_with_all = ["cookie", "ip"])]
     pub user: Option<String>,
-    /// Judge as who sends these cookies: `pwg_id=…`, or - to read them from standard input
+    /// Judge as a visitor with these cookies: `pwg_id=…`, or - to read them from standard input
     #[arg(long, value_name = "COOKIES", requires = "ip")]
     pub cookie: Option<String>,
     /// The address that the cookies come from, as PHP sees it
@@ -147,13 +147,14 @@ pub struct Check {
 
 #[derive(Args)]
 pub struct Config {
-    /// Which file
+    /// The kind of file
     #[arg(value_parser = kinds())]
     pub kind: Option<String>,
     /// List the kinds
     #[arg(long, exclusive = true)]
     pub list: bool,
-    /// For a gallery in /var/www/piwigo, whatever there is on this machine and is said besides --url-prefix
+    /// Fill in the example, a gallery in /var/www/piwigo; ignores this machine and all options but
+    /// --url-prefix
     #[arg(long)]
     pub example: bool,
     /// PHP-FPM's socket, or its ADDRESS:PORT [default: the newest in /run/php or /run/php-fpm]
@@ -171,7 +172,7 @@ pub struct Config {
     /// The web server's group, if it does not run as PHP's user: it may write to the gate's socket
     #[arg(long, value_name = "NAME")]
     pub socket_group: Option<String>,
-    /// Write it there (only if it could be filled in) instead of to standard output
+    /// Write the file there instead of to standard output, only if all values could be filled in
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Piwigo's directory, where its index.php is
@@ -192,7 +193,7 @@ pub struct Config {
     /// Path under which the gallery is mounted, such as /piwigo [default: none]
     #[arg(long, env = "PIWIGO_GATE_URL_PREFIX", value_name = "PATH")]
     pub url_prefix: Option<String>,
-    /// Guard galleries beside Piwigo's directory, too (sites that begin with ../); needs --url-prefix
+    /// Also guard galleries beside Piwigo's directory (sites that begin with ../); needs --url-prefix
     #[arg(long, env = "PIWIGO_GATE_PARENT_SITES", num_args = 0..=1, default_missing_value = "true")]
     pub parent_sites: Option<bool>,
 }
@@ -203,18 +204,19 @@ pub struct Doctor {
     /// 120 requests)
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
-    /// With --url: believe any certificate
+    /// With --url: accept any certificate
     #[arg(long, requires = "url")]
     pub insecure: bool,
-    /// With --url: take this address for that name, as curl's option of the same name does
+    /// With --url: use this address for that name, like curl's option of the same name
     #[arg(long, value_name = "HOST:PORT:ADDRESS", requires = "url")]
     pub resolve: Option<String>,
-    /// With --url: ask as who sends these cookies, too: `pwg_id=…`, or - to read them from standard input
+    /// With --url: also ask as a visitor with these cookies: `pwg_id=…`, or - to read them from standard
+    /// input
     ///
-    /// Says whether Piwigo and the gate know this visitor alike, and whether the account gets what it may see
-    /// and nothing else. A session counts only for the network that it was opened from, and these requests
-    /// come from this machine: sign in from here (a browser by ssh -D). The cookies go to no other host and
-    /// are never printed.
+    /// Says whether Piwigo and the gate recognise this visitor alike, and whether the account gets what it
+    /// may see and nothing else. A session is valid only for the network that it was opened from, and these
+    /// requests come from this machine: sign in from here (a browser by ssh -D). The cookies go to no other
+    /// host and are never printed.
     #[arg(long, value_name = "COOKIES", requires = "url")]
     pub cookie: Option<String>,
     /// The web server's user [default: the first of www-data, nginx, apache, http, caddy, lighttpd that
@@ -244,10 +246,10 @@ pub struct Derive {
     /// Only the pictures of this album: the number in its address
     #[arg(long, value_name = "ID")]
     pub album: Option<u32>,
-    /// And those of the albums in it
+    /// With --album: also the pictures of the albums in it
     #[arg(long, requires = "album")]
     pub recursive: bool,
-    /// How many at the same time [default: half as many as there are processor cores]
+    /// Number of pictures made at the same time [default: half the number of processor cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
     /// Only count what is missing

@@ -32,8 +32,8 @@ fn log_lines(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
     }
 }
 
-/// The level is the gate's own; of the database driver only warnings are of interest. (`EnvFilter` would do
-/// the same by regular expressions, which take a third of a megabyte.)
+/// The level applies to the gate; of the database driver only warnings are logged. (`EnvFilter` does the
+/// same with regular expressions, which add a third of a megabyte.)
 fn log_filter(level: LogLevel) -> Targets {
     let (everybody, gate) = match level {
         LogLevel::Error => (LevelFilter::ERROR, LevelFilter::ERROR),

@@ -1,4 +1,4 @@
-//! The manual: what `--help` says, as pages for `man`, with the sections that help has no place for.
+//! Prints the manual: the text of `--help` as pages for `man`, with further sections.
 
 use clap::Command;
 use clap_mangen::Man;

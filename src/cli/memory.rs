@@ -1,4 +1,4 @@
-//! How much memory the C library's allocator keeps.
+//! Limits the memory that the C library's allocator keeps.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
@@ -6,16 +6,16 @@ use std::process;
 
 use rustix::process::{Resource, getrlimit};
 
-/// Pictures come and go by tens of megabytes, and glibc's allocator keeps what was freed: after each large
-/// piece it raises the size from which memory goes back to the system, up to 32 MB, for each of its arenas.
-/// Measured after 45 pictures: 138 MB resident, with this 18, in the same time.
+/// Makes glibc's allocator return freed memory. Pictures take tens of megabytes; after each large piece
+/// that is freed, the allocator raises the size from which it returns memory to the system, up to 32 MB for
+/// each arena. Measured after 45 pictures: 138 MB resident, with this 18, in the same time.
 ///
-/// The threshold is set by the environment when a program starts, or by a call that is not memory-safe; so
-/// the program puts itself in its own place, once, with the same arguments, number and descriptors. Where it
-/// cannot, and where somebody has set anything of the kind, all stays as it is.
+/// The threshold is set by the environment at the start of a program, or by a call that is not memory-safe.
+/// So the program re-executes itself once, with the same arguments, process id and descriptors. If that
+/// fails, or if the environment already has such a variable, nothing changes.
 pub(super) fn give_memory_back() {
     const THRESHOLD: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "1048576");
-    /// The allocator's variables are taken away from programs with special rights: this one stays.
+    /// The system removes the allocator's variables from programs with special rights, but not this one.
     const DONE: &str = "PIWIGO_GATE_RESTARTED";
     let is_set = |(name, _): (OsString, OsString)| {
         let name = name.as_encoded_bytes();
@@ -26,10 +26,10 @@ pub(super) fn give_memory_back() {
     }
     let (Ok(program), mut arguments) = (std::env::current_exe(), std::env::args_os()) else { return };
     let Some(name) = arguments.next() else { return };
-    // Each thread's arena reserves 64 MB of addresses, which count where those are limited.
+    // Each thread's arena reserves 64 MB of address space, which matters if that is limited.
     let is_limited = getrlimit(Resource::As).current.is_some();
     let arenas = is_limited.then_some(("MALLOC_ARENA_MAX", "1"));
-    // Returns only if it failed.
+    // `exec` returns only if it failed.
     let _ = process::Command::new(program)
         .arg0(name)
         .args(arguments)

@@ -1,5 +1,5 @@
-//! The command line in, an exit code out (0 yes, 1 no, 2 usage or set-up error): logging, the runtime, one
-//! command.
+//! Runs one command and returns an exit code (0 yes, 1 no, 2 usage or set-up error): sets up logging and
+//! the runtime.
 
 #[cfg(feature = "manuals")]
 use std::io::Write as _;
@@ -24,22 +24,22 @@ mod verbs;
 /// Exit code for a usage or set-up error.
 const SETUP_ERROR: u8 = 2;
 
-/// Exit code of `derive` where nothing failed and some images are Piwigo's to make: whether visitors get them
+/// Exit code of `derive` if nothing failed and some images are left to Piwigo. Whether visitors get these
 /// depends on the web server, which `derive` does not know.
 const LEFT_TO_PIWIGO: u8 = 3;
 
-/// Threads that answer requests. One would do, and takes a fifth less processor time per request; the second
-/// goes on when a disk lets the first one wait.
+/// Threads that answer requests. One would use a fifth less processor time per request; the second
+/// continues while the first waits for a disk.
 const MAX_THREADS: usize = 2;
 
-/// Whether a web server has started the program for a single request (CGI), and means the visitor's query to
-/// be its arguments (RFC 3875 §4.4): a visitor could have it listen for everybody.
+/// Whether a web server has started the program for a single request (CGI) with the visitor's query as its
+/// arguments (RFC 3875 §4.4). A visitor could then make it listen for every machine.
 fn is_started_as_cgi() -> bool {
     ["GATEWAY_INTERFACE", "REQUEST_METHOD"].iter().all(|name| std::env::var_os(name).is_some())
 }
 
-/// What was asked for by no arguments at all, with a socket on descriptor 0: `mod_fcgid` starts so many of
-/// them as it needs. The environment counts here too, since it passes what `FcgidInitialEnv` says.
+/// The command for a start without arguments and with a socket on descriptor 0: `mod_fcgid` starts as many
+/// processes as it needs. Environment variables apply, because `FcgidInitialEnv` sets them.
 fn serve_for_a_server() -> Command {
     let command = CommandLine::parse_from(["piwigo-gate", "serve"]).command;
     let mut serve = match command {
@@ -50,7 +50,7 @@ fn serve_for_a_server() -> Command {
     Command::Serve(serve)
 }
 
-/// Does what the command line says.
+/// Runs the command that the command line names.
 pub fn run() -> ExitCode {
     let by_server = listen::started_by_a_server();
     if !by_server && is_started_as_cgi() {

@@ -15,7 +15,7 @@ use crate::server::{notify, serve};
 use crate::settings::Options;
 use crate::settings::{LogFormat, LogLevel, Settings, SettingsError};
 
-/// The gate of the demo, in this process: it ends when what is returned is dropped.
+/// The demo's gate, in this process. It ends when the returned value is dropped.
 #[cfg(feature = "demo")]
 pub(super) async fn serve_sample(
     gallery: &Path,
@@ -44,7 +44,7 @@ pub(super) async fn run(
     by_server: bool,
     log_at: &impl Fn(LogLevel, LogFormat),
 ) -> Result<(), SettingsError> {
-    // Before all else: what is not listened to ends the process at once.
+    // Signals come first: one without a handler ends the process at once.
     let listen_to = |kind| signal(kind).map_err(SettingsError::Signal);
     let mut terminate = listen_to(SignalKind::terminate())?;
     let mut interrupt = listen_to(SignalKind::interrupt())?;
@@ -69,7 +69,8 @@ pub(super) async fn run(
             _ = terminate.recv(), if !ends => ends = true,
             _ = interrupt.recv(), if !ends => ends = true,
         }
-        // Whoever started this with a socket may have a request waiting there: that one is still answered.
+        // The web server that started this process may have a request waiting on the socket; answer that
+        // one first.
         if listen != Listen::Fd0 {
             return Ok(());
         }
@@ -84,7 +85,7 @@ pub(super) async fn run(
         tokio::select! {
             _ = terminate.recv() => ends = true,
             _ = interrupt.recv() => ends = true,
-            // A database that is silent must not keep the end waiting.
+            // A database that does not answer must not delay the end.
             _ = hangup.recv() => tokio::select! {
                 () = reload(&gate, resolve(), log_at) => {}
                 _ = terminate.recv() => ends = true,
@@ -99,8 +100,8 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// SIGHUP: a configuration that cannot work leaves the old one in force. Where it listens, for whom, how many
-/// connections it takes and its timeouts stay what they are.
+/// Reloads at SIGHUP. If the new configuration cannot work, the old one stays in force. The address, the
+/// allowed peers, the number of connections and the timeouts do not change.
 async fn reload(
     gate: &Replaceable,
     settings: Result<Settings, SettingsError>,

@@ -1,4 +1,4 @@
-//! What each verb but `serve` is given by the command line, and what it prints.
+//! Connects the command line with each verb except `serve`, and prints the verb's result.
 
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::process::ExitCode;
@@ -50,8 +50,8 @@ pub(super) fn completions(shell: clap_complete::Shell) -> String {
     let mut text = Vec::new();
     let mut words = <CommandLine as clap::CommandFactory>::command();
     clap_complete::generate(shell, &mut words, "piwigo-gate", &mut text);
-    // For bash, clap_complete 4.6 writes the hyphen of a program's name in two ways, so that nothing after a
-    // verb is completed (its issue 6421).
+    // For bash, clap_complete 4.6 writes the hyphen of a program's name in two ways, and bash then
+    // completes nothing after a verb (its issue 6421).
     String::from_utf8_lossy(&text).replace("piwigo__subcmd__gate", "piwigo__gate")
 }
 
@@ -104,7 +104,7 @@ pub(super) async fn server_file(asked: Config) -> Result<(), Box<dyn std::error:
         eprintln!("piwigo-gate: {}", values.php_told);
     }
     match asked.output {
-        // A server that included half a file, or an empty one, would serve what it guards.
+        // A server that includes half a file or an empty one would serve guarded files.
         Some(file) => {
             server_files::replace(&file, &text).map_err(|error| unwritten(&file, &error))?;
             eprintln!("piwigo-gate: {} is written; its first lines say what comes next", file.display());
@@ -155,7 +155,7 @@ pub(super) async fn examine(asked: Doctor) -> Result<bool, Box<dyn std::error::E
     Ok(report.is_sound())
 }
 
-/// Makes derivatives until all are there or somebody ends it; false if some are not.
+/// Makes derivatives until all exist or a signal ends the run. The exit code tells whether all exist.
 pub(super) async fn derivatives(asked: Derive) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let which = match asked.album {
         None => Which::All,
@@ -187,7 +187,7 @@ pub(super) async fn derivatives(asked: Derive) -> Result<ExitCode, Box<dyn std::
     })
 }
 
-/// What `--cookie` says; `-` keeps it out of the list of processes.
+/// The value of `--cookie`; `-` reads it from standard input, which keeps it out of the list of processes.
 fn cookies(given: String) -> std::io::Result<String> {
     if given != "-" {
         return Ok(given);

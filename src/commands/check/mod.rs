@@ -1,6 +1,6 @@
-//! A URL and a visitor in, an account of the verdict out, step by step and in plain words: `piwigo-gate
-//! check`. What it reports was found out by the very functions that serve: [`Gate::consider`] and
-//! [`Gate::reply`]. No cookie, key or password is ever part of a report: of a URL it repeats the path alone.
+//! Explains the verdict on a URL for a visitor, step by step: `piwigo-gate check`. The report comes from
+//! the functions that serve requests: [`Gate::consider`] and [`Gate::reply`]. It contains no cookie, key or
+//! password, and of a URL only the path.
 
 mod page;
 mod report;
@@ -15,14 +15,14 @@ use crate::database::DatabaseError;
 use crate::gate::Gate;
 use crate::http::request::{MAX_COOKIES, MAX_URI, Request};
 
-/// In whose place the question is asked.
+/// The visitor for whom the verdict is asked.
 #[derive(Clone)]
 pub enum Who {
-    /// Nobody who is signed in.
+    /// A visitor who is not signed in.
     Guest,
     /// The account with this name, or else this number.
     User(String),
-    /// Who sends these cookies from this address.
+    /// The visitor who sends these cookies from this address.
     Cookies {
         /// The value of a `Cookie` header.
         cookies: String,
@@ -43,7 +43,7 @@ pub enum CheckError {
     /// The cookies are too long.
     #[error("the cookies are longer than {MAX_COOKIES} bytes, which the gate refuses")]
     LongCookies,
-    /// The page of a photo that is not there.
+    /// The page of a photo that does not exist.
     #[error(
         "argument {0} is the page of photo {1}, and there is no photo of that number (or its file is never served)"
     )]
@@ -56,8 +56,7 @@ pub enum CheckError {
     Database(#[from] DatabaseError),
 }
 
-/// Reports on each of `urls`, in their order. The address of a photo's page stands for those of the photo's
-/// files.
+/// Reports on each of `urls`, in order. The URL of a photo's page stands for the URLs of the photo's files.
 ///
 /// # Errors
 /// The first [`CheckError`]; then there is no report at all.
@@ -95,7 +94,7 @@ pub async fn reports(gate: &Gate, who: &Who, urls: &[String]) -> Result<Vec<Repo
     Ok(reports)
 }
 
-/// What a browser would ask the server for: no scheme, no host, and no `#…`, which it keeps to itself.
+/// The request target that a browser would send: without scheme, host and `#…`.
 fn address(url: &str) -> Option<&str> {
     let url = url.split('#').next().unwrap_or_default();
     let path = match url.split_once("://") {

@@ -1,5 +1,5 @@
-//! The address of a photo's page in, the number of the photo out, and the addresses of its files: what an
-//! administrator has in the browser is a page, not a file.
+//! Turns the URL of a photo's page into the photo's id and the URLs of its files: an administrator's
+//! browser shows the URL of a page, not of a file.
 
 use crate::database::DatabaseError;
 use crate::gate::Gate;
@@ -10,12 +10,12 @@ use crate::piwigo::sizes::name;
 use crate::verdict::owners;
 use crate::verdict::uri::{Part, Record, Target};
 
-/// The photo's number, if this path and query (without scheme and host) are the address of its page:
-/// `picture.php?/62/…`, `picture/62-name/…` or `admin.php?page=photo-62…`. `prefix`: where the gallery is
-/// mounted.
+/// The photo's id, if this path and query (without scheme and host) are the URL of its page:
+/// `picture.php?/62/…`, `picture/62-name/…` or `admin.php?page=photo-62…`. `prefix`: the URL path of the
+/// gallery.
 ///
 /// Source of the forms: `make_picture_url` and `section_init.inc.php` of Piwigo. With `picture_url_style =
-/// 'file'` the address holds a name and no number, and is not understood here.
+/// 'file'` the URL contains a name instead of the id, which this function does not understand.
 pub(super) fn photo(uri: &str, prefix: &str) -> Option<u32> {
     let below = uri.strip_prefix(prefix)?.strip_prefix('/')?;
     let (path, query) = below.split_once('?').unwrap_or((below, ""));
@@ -32,16 +32,16 @@ pub(super) fn photo(uri: &str, prefix: &str) -> Option<u32> {
     leading_number(token.split(['/', '&']).next().unwrap_or_default())
 }
 
-/// `62` of `62` and of `62-name`; no other text begins a number here.
+/// `62` of `62` and of `62-name`; `None` for any other text.
 fn leading_number(token: &str) -> Option<u32> {
     let number = token.split('-').next()?;
     let is_plain = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     number.parse().ok().filter(|&number| is_plain && number > 0)
 }
 
-/// The addresses of a photo's files, as Piwigo's pages have them: the original, the representative of what is
-/// no picture, and one resized picture, since all are judged alike. Empty if there is no such photo, or its
-/// file is one that is never served.
+/// The URLs of a photo's files, as in Piwigo's pages: the original, the representative if the file is no
+/// picture, and one resized picture, because all are judged alike. Empty if there is no such photo or its
+/// file is never served.
 ///
 /// # Errors
 /// When the database cannot be asked.
@@ -57,7 +57,7 @@ pub(super) async fn files(gate: &Gate, photo: u32) -> Result<Vec<String>, Databa
     {
         paths.extend(image.belonging(Folder::Representative, extension));
     }
-    // The size that the page shows unless the visitor has chosen another.
+    // The size that the page shows by default.
     let sizes = &ready.gallery.derivatives.enabled;
     let size = sizes.iter().find(|size| size.kind.token() == "me").or(sizes.last());
     if let (Some(source), Some(size)) = (image.source_picture(&ready.gallery), size)

@@ -1,5 +1,4 @@
-//! What `check` has found out about one URL, as data: the JSON of `--json`, and what the text is written
-//! from.
+//! The result of `check` for one URL, as data: `--json` prints it, and the text is written from it.
 
 use serde::Serialize;
 
@@ -23,9 +22,9 @@ pub struct Report {
     pub photo: Option<u32>,
     /// How it was read.
     pub read_as: ReadAs,
-    /// Who asks; missing where nobody need be looked up.
+    /// The visitor; missing if the verdict does not depend on one.
     pub visitor: Option<Person>,
-    /// What the gallery as a whole says to this visitor.
+    /// Whether this visitor may enter the gallery.
     pub gallery: Option<Door>,
     /// The rows that own the file.
     pub records: Vec<Record>,
@@ -38,12 +37,12 @@ pub struct Report {
     pub allowed: bool,
     /// Why, in words.
     pub reason: String,
-    /// Why a file that is allowed and lies on disk is not sent: the link in its path that is not followed,
-    /// for instance.
+    /// Why the gate cannot send an allowed file that lies on disk, for instance because of a link that is
+    /// not followed.
     pub out_of_reach: Option<String>,
-    /// What each kind of server is told.
+    /// The answer to each kind of server.
     pub answers: Vec<Prediction>,
-    /// What a person who is not signed in is told, where that differs.
+    /// What a visitor who is not signed in gets, if that differs.
     pub sign_in: Option<String>,
 }
 
@@ -52,7 +51,7 @@ pub struct Report {
 pub struct ReadAs {
     /// `file`, `derivative`, `icon`, `record` (`action.php`) or `nothing`.
     pub what: &'static str,
-    /// The file's path, or of a resized picture its source's, relative to the gallery; of a record its
+    /// The path of the file, or of a resized picture's source, relative to the gallery; for a record, its
     /// numbers in words.
     pub source: Option<String>,
     /// The size's token, such as `th`.
@@ -64,7 +63,7 @@ pub struct ReadAs {
 /// The visitor.
 #[derive(Debug, Serialize)]
 pub struct Person {
-    /// The account that counts.
+    /// The account's id.
     pub id: u32,
     /// Its name, where `--user` gave it.
     pub name: Option<String>,
@@ -98,13 +97,13 @@ pub struct Record {
     pub image: u32,
     /// Its path, relative to the gallery.
     pub path: String,
-    /// What the file is to it: `original`, `representative`, `format` or `companion`.
+    /// What the file is for this row: `original`, `representative`, `format` or `companion`.
     pub owns_as: &'static str,
     /// An administrator sees every record.
     pub administrator: bool,
     /// Its albums.
     pub albums: Vec<Rule>,
-    /// The albums whose cover it is, where that counts.
+    /// The albums whose cover it is, if covers open files.
     pub covers: Vec<Rule>,
     /// Its level.
     pub level: u32,
@@ -117,7 +116,7 @@ pub struct Record {
     pub opens: bool,
 }
 
-/// What one album says.
+/// The verdict of one album.
 #[derive(Debug, Serialize)]
 pub struct Rule {
     /// `categories.id`.
@@ -128,12 +127,12 @@ pub struct Rule {
     pub why: &'static str,
 }
 
-/// What a server is told.
+/// The answer to one kind of server.
 #[derive(Debug, Serialize)]
 pub struct Prediction {
     /// Which server, in words.
     pub server: &'static str,
-    /// The setting `deliver` that makes it so.
+    /// The setting `deliver` for this server.
     pub deliver: &'static str,
     /// The status.
     pub status: u16,
@@ -143,7 +142,7 @@ pub struct Prediction {
     pub meaning: &'static str,
 }
 
-/// A server with a file that was printed before the gate asked how `X-Sendfile` is read.
+/// A server whose file was printed before the gate asked how the server reads `X-Sendfile`.
 const UNSETTLED: &str = "Apache or Caddy, a file without GATE_XSENDFILE";
 
 const SERVERS: [(SendMode, &str, &str); 6] = [
@@ -155,7 +154,7 @@ const SERVERS: [(SendMode, &str, &str); 6] = [
     (SendMode::Stream, "any other", "stream"),
 ];
 
-/// Considers the request as `serve` does and tells what came out.
+/// Considers the request as `serve` does and reports the result.
 pub(super) async fn report(
     gate: &Gate,
     who: &Who,
@@ -172,7 +171,7 @@ pub(super) async fn report(
             server: server_is,
             cookies: request.cookies.clone(),
             sendfile_is_raw,
-            // As the files that are printed now have it.
+            // As in the files that `config` prints now.
             hands_over_downloads: !matches!(deliver, SendMode::XSendfileEncoded | SendMode::Stream),
             ..*request
         };
@@ -245,8 +244,8 @@ pub(super) async fn report(
     })
 }
 
-/// Why the gate cannot send the allowed file, or the resized picture, that lies on disk; `None` also where
-/// nothing lies there.
+/// Why the gate cannot send the allowed file or resized picture that lies on disk; `None` also if there is
+/// no such file.
 fn out_of_reach(considered: &Considered) -> Option<String> {
     let judgement = considered.judgement.as_ref()?;
     let Verdict::Allow { claim, .. } = judgement.verdict else { return None };
@@ -294,7 +293,7 @@ fn part(part: Part) -> String {
     }
 }
 
-/// What a visitor is known by, for programs and for people.
+/// How the gate recognised a visitor, as a word for programs and as words for people.
 fn by_identity(identity: Identity) -> (&'static str, String) {
     let (by, how) = match identity {
         Identity::Guest => ("none", "the guest"),

@@ -1,4 +1,4 @@
-//! A report as text for a person: aligned, one rule a line.
+//! Writes a report as aligned text, one rule a line.
 
 use std::fmt::{self, Write};
 
@@ -146,7 +146,7 @@ fn record(record: &Record, report: &Report, colour: Colour, out: &mut impl Write
     }
 }
 
-/// Servers that are told the same share a line.
+/// Writes the answers; servers with the same answer share a line.
 fn answers(answers: &[Prediction], out: &mut impl Write) -> fmt::Result {
     let mut label = "answer";
     let alike =
@@ -167,7 +167,7 @@ fn answers(answers: &[Prediction], out: &mut impl Write) -> fmt::Result {
     Ok(())
 }
 
-/// Text from outside, without what could move the cursor or hide a letter.
+/// Text from outside, with control characters and invisible characters escaped.
 fn shown(text: &str) -> String {
     text.chars()
         .map(|character| match character {

@@ -1,5 +1,5 @@
-//! How far `derive` is, on standard error: a bar on a terminal, a line a second elsewhere; and a line for
-//! each file that failed or is left to Piwigo.
+//! Shows the progress of `derive` on standard error: a bar on a terminal, otherwise a line a second, and a
+//! line for each file that failed or is left to Piwigo.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Progress;
 
-/// Between two lines.
+/// Time between two lines.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Shows the progress.
@@ -51,7 +51,7 @@ impl Meter {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

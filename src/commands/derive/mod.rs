@@ -1,6 +1,6 @@
-//! All missing and stale derivatives of a gallery, or of an album, made beforehand: what `piwigo-gate derive`
-//! does. Reads the table of images page by page and asks the same [`Maker`] as a request does. What is fresh
-//! is left alone, so a run that was ended can be started again.
+//! Makes all missing and stale derivatives of a gallery or an album in advance: `piwigo-gate derive`. It
+//! reads the table of images page by page and uses the same [`Maker`] as a request. It skips fresh
+//! derivatives, so an interrupted run can be started again.
 
 mod meter;
 
@@ -25,7 +25,7 @@ use crate::piwigo::sizes::name::{self, Kind};
 use crate::settings::{Settings, SettingsError};
 use crate::verdict::access;
 
-/// Nobody waits: the largest picture may have its time.
+/// Longest time for one derivative. No visitor waits, so the largest picture may take long.
 const PATIENCE: Duration = Duration::from_hours(1);
 
 /// What is to be made.
@@ -41,7 +41,7 @@ pub struct Wanted {
     pub dry_run: bool,
 }
 
-/// Why nothing, or no more, can be made.
+/// Why a run cannot begin or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum DeriveError {
     /// The set-up cannot work.
@@ -58,34 +58,35 @@ pub enum DeriveError {
     NoType(String, String),
 }
 
-/// What became of the images so far.
+/// The results of a run so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Images in all.
     pub total: u64,
     /// Images that were looked at.
     pub images: u64,
-    /// Derivatives made; with `dry_run`: that would be made.
+    /// Derivatives that were made, or with `dry_run` would be made.
     pub made: u64,
-    /// Derivatives that were there, or are not needed because pages show the picture itself.
+    /// Derivatives that exist, or are not needed because pages show the picture itself.
     pub fresh: u64,
-    /// Images of which the gate makes none: without a picture, or in a format that is left to Piwigo.
+    /// Images of which the gate makes no derivative: they have no picture, or a format that is left to
+    /// Piwigo.
     pub others: u64,
     /// Images whose file the gate cannot decode, or not with the memory that it may have: Piwigo's `i.php` is
     /// asked for their sizes.
     pub left: u64,
-    /// Images of which something could not be made, by reason.
+    /// Images with a derivative that could not be made, by reason.
     pub failed: BTreeMap<&'static str, u64>,
-    /// Why it ended before the end.
+    /// Why the run stopped early.
     pub stopped: Option<String>,
 }
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// All that was wanted is there now.
+    /// All wanted derivatives exist.
     Complete,
-    /// The same, but for images that the gate cannot decode.
+    /// All wanted derivatives exist, except for images that the gate cannot decode.
     LeftToPiwigo,
     /// Something failed, or the run ended early.
     Incomplete,
@@ -121,7 +122,7 @@ impl Summary {
     }
 }
 
-/// What `progress` hears.
+/// A step of a run, for `progress`.
 pub enum Progress<'a> {
     /// One more image is done.
     Image(&'a Summary),
@@ -131,7 +132,7 @@ pub enum Progress<'a> {
     Left(&'a str, &'a MakeError),
 }
 
-/// Makes what is missing; ends early, and cleanly, when `stop` turns true.
+/// Makes the missing derivatives. Ends early, without unfinished files, when `stop` becomes true.
 ///
 /// # Errors
 /// When nothing can be made at all.
@@ -171,7 +172,7 @@ pub async fn run(
         }
         let done = tokio::select! {
             Some(done) = running.next() => done,
-            // What is under way is finished: nothing half made is left.
+            // Derivatives that are being made are finished, so that nothing unfinished is left.
             Ok(_) = stop.wait_for(|stop| *stop), if summary.stopped.is_none() => {
                 summary.stopped = Some("interrupted".into());
                 continue;
@@ -190,7 +191,7 @@ pub async fn run(
             Some(why) => {
                 *summary.failed.entry(class(&why)).or_default() += 1;
                 progress(Progress::Failed(&done.file, &why));
-                // It would be the same for all others.
+                // All other derivatives would fail in the same way.
                 if matches!(why, MakeError::Disk(_) | MakeError::Denied(_)) {
                     summary.stopped.get_or_insert_with(|| why.to_string());
                 }
@@ -202,7 +203,7 @@ pub async fn run(
     Ok(summary)
 }
 
-/// Rows that were read and not yet looked at, and the last that was.
+/// Rows that were read and not yet examined, and the last one that was.
 #[derive(Default)]
 struct Rows {
     rows: VecDeque<PictureRow>,
@@ -224,7 +225,7 @@ async fn next(
     Ok(Some((row, ready)))
 }
 
-/// The sizes that are meant, the largest first: a smaller one starts from it.
+/// The wanted sizes, the largest first, because a smaller one is made from it.
 fn kinds(types: &[String], ready: &Ready) -> Result<Vec<Kind>, DeriveError> {
     let config = &ready.gallery.derivatives;
     let mut kinds = Vec::new();
@@ -262,7 +263,7 @@ fn class(why: &MakeError) -> &'static str {
     }
 }
 
-/// What became of one image.
+/// The result for one image.
 #[derive(Default)]
 struct Done {
     file: String,
@@ -280,7 +281,7 @@ struct OneImage<'a> {
 }
 
 impl OneImage<'_> {
-    /// Makes its derivatives one after another, up to the first that cannot be made.
+    /// Makes the image's derivatives one after another, up to the first that fails.
     async fn make(self, row: PictureRow, dry_run: bool) -> Done {
         let gallery = &self.ready.gallery;
         let mut done = Done { file: row.image.path.clone(), ..Done::default() };
@@ -313,7 +314,7 @@ impl OneImage<'_> {
                     let keep_animation = self.settings.gif_animation;
                     let quality = self.settings.derivative_quality;
                     let picture = picture.clone();
-                    // Whether the web server can ask Piwigo is not known here.
+                    // `derive` does not know whether the web server can send requests on to Piwigo.
                     let refuse_animated_webp = true;
                     let commission = Order {
                         tree,

@@ -1,31 +1,32 @@
-//! Names of directories in, regular expressions out that nginx, Apache, lighttpd and Caddy read alike: no
-//! backslash but in `\x20` and the like, no look-ahead.
+//! Turns names of directories into regular expressions that nginx, Apache, lighttpd and Caddy read alike:
+//! no backslash except in `\x20` and the like, no look-ahead.
 
-/// A regular expression that matches just this text. (No backslash, which some of the languages would take
-/// for theirs.)
+/// A regular expression that matches exactly this text, without a backslash, because some of the
+/// configuration languages would interpret it.
 pub(super) fn escaped(text: &str) -> String {
     text.replace('.', "[.]").replace('+', "[+]")
 }
 
-/// One that matches each of these texts.
+/// A regular expression that matches each of these texts.
 pub(super) fn alternatives(texts: &[String]) -> String {
     texts.iter().map(|text| escaped(text)).collect::<Vec<_>>().join("|")
 }
 
-/// The guarded directories as a case-folding file system might also know them, without the end.
+/// The guarded directories in all spellings that a case-folding file system may accept, without an end
+/// anchor.
 pub(super) fn spellings(guarded: &[String], data: &str) -> String {
     let inside = |directory: &&String| !directory.starts_with(&format!("{data}/"));
     let guarded = guarded.iter().filter(inside).map(String::as_str);
     guarded.chain([data, "local/config"]).map(spelled).collect::<Vec<_>>().join("|")
 }
 
-/// A path as a case-folding file system might also know it: dots and blanks after a part of it, and the short
-/// names of VFAT, NTFS and SMB shares. Capitals are for the expression around it.
+/// A path in all spellings that a case-folding file system may accept: with dots and blanks after a part,
+/// and with the short names of VFAT, NTFS and SMB shares. The surrounding expression must ignore case.
 pub(super) fn spelled(path: &str) -> String {
     spelled_with(path, "/")
 }
 
-/// The same with any number of slashes in each place of one, as a server reads it that merges them later.
+/// The same with any number of slashes for each slash, for servers that merge slashes after matching.
 pub(super) fn spelled_with_slashes(path: &str) -> String {
     spelled_with(path, "/+")
 }
@@ -44,8 +45,8 @@ fn spelled_with(path: &str, slash: &str) -> String {
     }
 }
 
-/// The short names (`GALLER~1`, `GA12AB~1.202`) that a file system may give to a name that is not one by
-/// itself, and many more: which letters it takes is its own affair, but for the first two.
+/// The short names (`GALLER~1`, `GA12AB~1.202`) that a file system may give to a long name, and many more:
+/// file systems choose all letters but the first two in their own way.
 fn short(name: &str) -> Option<String> {
     let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '@');
     let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
@@ -56,8 +57,8 @@ fn short(name: &str) -> Option<String> {
     (!is_short).then(|| format!("{begin}[^/~]*~[0-9]+[^/]*"))
 }
 
-/// A path of as many parts, with a letter beyond ASCII in one of them: some file systems fold such letters to
-/// others.
+/// A path with the same number of parts and a non-ASCII letter in one of them: some file systems fold such
+/// letters to ASCII.
 pub(super) fn with_a_letter(path: &str) -> String {
     let count = path.matches('/').count();
     let one = |at| format!("(?:/[^/]*){{{at}}}/[^/]*[^\\x00-\\x7F][^/]*(?:/[^/]*){{{}}}", count - 1 - at);

@@ -6,9 +6,9 @@ use super::values::{Listening, Values};
 pub struct ServerFile {
     /// Its name on the command line.
     pub name: &'static str,
-    /// For whom it is, in a line.
+    /// When to use it, in a line.
     pub purpose: &'static str,
-    /// Where it lies in this project, filled in for a gallery in `/var/www/piwigo`.
+    /// Its example in this project, filled in for a gallery in `/var/www/piwigo`.
     pub example: &'static str,
     /// Whether the server can reach the gate over TCP only.
     pub needs_tcp: bool,
@@ -30,7 +30,7 @@ impl ServerFile {
         self
     }
 
-    /// Where the gate listens in the example: the socket, or TCP for a server that knows nothing else.
+    /// Where the gate listens in the example: a socket, or TCP for a server that supports nothing else.
     pub fn example_gate(&self) -> Listening {
         if self.needs_tcp { Listening::Tcp("127.0.0.1".into(), 9800) } else { Values::example().gate }
     }
@@ -40,13 +40,13 @@ impl ServerFile {
         KINDS.iter().find(|kind| kind.name == name)
     }
 
-    /// Whether the file says something about the gallery. fail2ban's files are the same for every gallery.
+    /// Whether the file depends on the gallery. fail2ban's files are the same for every gallery.
     pub fn is_about_a_gallery(&self) -> bool {
         !self.name.starts_with("fail2ban")
     }
 }
 
-/// All kinds: what to choose first, first.
+/// All kinds, the recommended ones first.
 pub const KINDS: &[ServerFile] = &[
     ServerFile::new(
         "nginx",
@@ -171,7 +171,7 @@ pub const KINDS: &[ServerFile] = &[
     ),
 ];
 
-/// What several templates include.
+/// The parts that templates include.
 pub(super) const PARTS: &[(&str, &str)] = &[
     ("apache-action.php", include_str!("templates/part-apache-action.php.conf")),
     ("apache-as-file", include_str!("templates/part-apache-as-file.conf")),

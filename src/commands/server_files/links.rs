@@ -1,5 +1,5 @@
-//! The gallery's links, looked at when a server's file is printed: does one of them need a file in which the
-//! gate alone looks where links lead? Out comes its name, for a comment in that file.
+//! Finds links of the gallery for which a server's file must leave the check of links to the gate. Returns
+//! the link's name, for a comment in that file.
 
 use std::path::Path;
 
@@ -7,18 +7,18 @@ use super::public;
 use crate::files::links::{self, Link};
 use crate::files::{Symlinks, Tree};
 
-/// Letters of a link's name that a comment shows, at most.
+/// Most characters of a link's name that a comment shows.
 const MAX_NAME: usize = 100;
 
-/// Links that the gate follows and that a web server would refuse, because it compares the owners of link and
-/// target.
+/// Links that the gate follows and that a web server would refuse because the owners of link and target
+/// differ.
 pub(super) struct BeyondServers<'a> {
     pub(super) tree: &'a Tree,
 }
 
 impl BeyondServers<'_> {
-    /// The first one in the guarded directories `below` the root and `beside` it, or on the way to one of
-    /// them.
+    /// The first such link in the guarded directories `below` the root and `beside` it, or on the way to
+    /// one of them.
     pub(super) fn in_guarded<'a>(
         &self,
         below: impl Iterator<Item = &'a String>,
@@ -33,7 +33,7 @@ impl BeyondServers<'_> {
         self.is_needed().then(find).flatten().map(|link| self.name(&link))
     }
 
-    /// The first one on the way to a public folder.
+    /// The first such link on the way to a public folder.
     pub(super) fn in_public(&self, data: &str) -> Option<String> {
         let root = self.tree.root();
         let folders = public::folders(data);
@@ -44,13 +44,13 @@ impl BeyondServers<'_> {
         self.is_needed().then(find).flatten().map(|link| self.name(&link.path))
     }
 
-    /// With any other setting the printed file leaves the look to the gate in any case.
+    /// With any other setting the printed file always leaves the check to the gate.
     fn is_needed(&self) -> bool {
         *self.tree.symlinks() == Symlinks::SameOwner
     }
 
-    /// The link's name relative to the root, without any character that could end a comment or mean something
-    /// in a file.
+    /// The link's name relative to the root, without characters that could end a comment or have a meaning
+    /// in a server's file.
     fn name(&self, link: &Path) -> String {
         let name = link.strip_prefix(self.tree.root()).unwrap_or(link).to_string_lossy();
         let plain = |c: char| if c.is_alphanumeric() || " ._-~+@,=/".contains(c) { c } else { '?' };

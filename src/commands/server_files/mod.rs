@@ -1,6 +1,6 @@
-//! A gallery's settings in, a web server's file out, filled in: `piwigo-gate config`. What it prints is
-//! complete, says at its top how to install it, and is what the tests run. The files in `nginx/`, `apache/`
-//! and so on are what it prints for a gallery in `/var/www/piwigo`.
+//! Prints a web server's file for a gallery's settings: `piwigo-gate config`. The file is complete, its
+//! first lines say how to install it, and the tests run it. The files in `nginx/`, `apache/` and so on are
+//! printed for a gallery in `/var/www/piwigo`.
 
 mod expressions;
 mod kinds;
@@ -35,7 +35,7 @@ pub enum ConfigError {
     /// There is no such kind.
     #[error("there is no kind {0:?}; piwigo-gate config --list names all of them")]
     NoKind(String),
-    /// A name that would end a quoted word of some server's file, or begin a variable in it.
+    /// A name that would end a quoted word of a server's file or begin a variable in it.
     #[error(
         "{0:?} holds a character that means something else in a server's file: only letters, digits, blanks and \
          . _ - ~ + @ : , = / can be written there"
@@ -46,22 +46,22 @@ pub enum ConfigError {
         "{0:?} is no place of PHP-FPM: say --php-socket /run/php/php-fpm.sock, or --php-socket 127.0.0.1:9000"
     )]
     Php(String),
-    /// The account that was named is none of this machine's.
+    /// This machine does not have the named account.
     #[error("there is no account {0:?} on this machine: say --user with the account that PHP runs as")]
     NoAccount(String),
-    /// The server behind a front end is named by something else than address and port.
+    /// The server behind a front end is not given as address and port.
     #[error("{0:?} is no address of a server behind this one: say --backend 127.0.0.1:8080")]
     Backend(String),
-    /// This kind of server only knows TCP.
+    /// This kind of server can reach the gate only over TCP.
     #[error("{kind} can only reach the gate over TCP: say --listen tcp:127.0.0.1:9800")]
     NeedsTcp {
         /// The kind.
         kind: &'static str,
     },
-    /// The program or Piwigo's directory has no name in UTF-8.
+    /// The name of the program or of Piwigo's directory is not UTF-8.
     #[error("the name of {0} is not UTF-8")]
     NotUtf8(PathBuf),
-    /// A template does not fit its values: a defect of this program.
+    /// A template needs a value that is missing: a defect of this program.
     #[error("this file cannot be filled in: {0}")]
     Template(String),
 }
@@ -78,7 +78,7 @@ pub fn print(kind: &ServerFile, values: &Values) -> Result<String, ConfigError> 
     let defect = |error: upon::Error| ConfigError::Template(format!("{error:#}"));
     let mut engine = upon::Engine::new();
     for (name, text) in kinds::PARTS {
-        // The line of the `include` has an end of its own.
+        // The line with the `include` already ends with a line feed.
         engine.add_template(*name, text.trim_end()).map_err(defect)?;
     }
     engine.add_template(kind.name, kind.template).map_err(defect)?;
@@ -95,13 +95,13 @@ pub fn verify_user(user: Option<&str>) -> Result<(), ConfigError> {
     user.map_or(Ok(()), people::verify)
 }
 
-/// Puts `text` in the place of `file`, whole or not at all; everybody may read it.
+/// Replaces `file` by `text`, completely or not at all. Every user may read the new file.
 ///
 /// # Errors
 /// When the directory is not there, or may not be written to.
 pub fn replace(file: &Path, text: &str) -> std::io::Result<()> {
     let name = file.file_name().ok_or(std::io::ErrorKind::IsADirectory)?;
-    // With a dot at its beginning: no server includes it by `*`.
+    // The name begins with a dot, so that no server includes it by `*`.
     let mut hidden = std::ffi::OsString::from(".");
     hidden.push(name);
     hidden.push(format!(".{}", std::process::id()));
@@ -113,7 +113,7 @@ pub fn replace(file: &Path, text: &str) -> std::io::Result<()> {
         .open(&beside)
         .and_then(|mut new| {
             new.write_all(text.as_bytes())?;
-            // Whatever the umask is.
+            // Set the mode independent of the umask.
             new.set_permissions(std::fs::Permissions::from_mode(0o644))?;
             new.sync_all()
         })
@@ -124,7 +124,7 @@ pub fn replace(file: &Path, text: &str) -> std::io::Result<()> {
     written
 }
 
-/// All kinds, a line each, by what they are for.
+/// All kinds, one line each, grouped by purpose.
 pub fn list() -> String {
     let mut text = String::new();
     for (heading, belongs) in GROUPS {
@@ -137,7 +137,7 @@ pub fn list() -> String {
     text
 }
 
-/// A heading, and whether a kind stands below it.
+/// A heading, and whether a kind belongs below it.
 type Group = (&'static str, fn(&str) -> bool);
 
 const GROUPS: [Group; 3] = [
@@ -159,8 +159,8 @@ fn is_ban(name: &str) -> bool {
     name.starts_with("fail2ban")
 }
 
-/// The values of the gallery with these settings, and in sentences what could not be found out. Where the
-/// database does not answer, what Piwigo's files say counts.
+/// The values of the gallery with these settings, and sentences about what could not be found out. If the
+/// database does not answer, the values come from Piwigo's files.
 ///
 /// # Errors
 /// When Piwigo's own files cannot be understood.
@@ -199,7 +199,7 @@ async fn from_database(settings: Arc<Settings>) -> Result<(Arc<Gallery>, Vec<Str
     Ok((ready.gallery.clone(), sites, ready.action_php(&settings)))
 }
 
-/// Why the database does not say what it knows.
+/// Why the database could not be asked.
 #[derive(Debug, thiserror::Error)]
 enum Unknown {
     #[error(transparent)]

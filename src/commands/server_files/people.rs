@@ -1,5 +1,4 @@
-//! The accounts of PHP and of the web server: what a printed service is told where the administrator says
-//! nothing.
+//! Finds the accounts of PHP and of the web server for a printed service, if the administrator names none.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -8,24 +7,24 @@ use std::path::Path;
 use super::ConfigError;
 use crate::commands::accounts::{self, Account};
 
-/// The usual one of PHP and of web servers on Debian.
+/// The usual account of PHP and of web servers on Debian.
 const USUAL: &str = "www-data";
 
 /// The account that the gate runs as, and the group that may write to its socket.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct People {
-    /// PHP's account, and the gate's with it.
+    /// The account of PHP and of the gate.
     pub(super) user: String,
-    /// The group of the web server, if that is another account which would not get to the socket.
+    /// The group of the web server, if its account could not reach the socket otherwise.
     pub(super) socket_group: Option<String>,
-    /// What was guessed, in sentences; empty where nothing was.
+    /// What the program guessed, in sentences; empty if nothing.
     pub(super) told: String,
 }
 
 impl People {
-    /// What was said, and for the rest what the gallery's own files and the machine's accounts tell: PHP owns
-    /// Piwigo's data directory (`data`, or else `root`), because it writes there. `has_socket`: the gate has
-    /// one that belongs to a group.
+    /// The accounts that the administrator named, or else those that the gallery's files and the machine's
+    /// accounts suggest: PHP owns Piwigo's data directory (`data`, or else `root`) because it writes there.
+    /// `has_socket`: the gate has a socket that belongs to a group.
     pub(super) fn find(
         user: Option<&str>,
         group: Option<&str>,
@@ -67,7 +66,7 @@ pub(super) fn verify(user: &str) -> Result<(), ConfigError> {
     Err(ConfigError::NoAccount(user.to_owned()))
 }
 
-/// Accounts of a directory service stand in no file of this machine.
+/// Whether a directory service may know the account: its accounts are in no file of this machine.
 fn is_known_elsewhere(user: &str) -> bool {
     let mut getent = std::process::Command::new("getent");
     getent
@@ -77,15 +76,15 @@ fn is_known_elsewhere(user: &str) -> bool {
     getent.status().is_ok_and(|status| status.success())
 }
 
-/// Whose a directory is, if that is an account with a name, and not root: root owns what an archive was
-/// unpacked to.
+/// The owner of a directory, if that account has a name and is not root: root owns the files of an unpacked
+/// archive.
 fn owner(place: &Path) -> Option<String> {
     let uid = fs::metadata(place).ok()?.uid();
     let name = accounts::name_of(uid);
     (uid != 0 && name != uid.to_string()).then_some(name)
 }
 
-/// The web server's account and its own group, if it would not get to a socket of PHP's own group.
+/// The web server's account and its group, if that account cannot reach a socket of PHP's group.
 fn other_group(php: &Account, web: &Account) -> Option<(String, String)> {
     let reaches_it = web.uid == php.uid || php.own_group().is_some_and(|group| web.is_in(group));
     (!reaches_it).then_some(())?;

@@ -1,11 +1,10 @@
-//! Where PHP is: as the site's own configuration says, or else by the names that distributions give its
-//! socket.
+//! Finds PHP-FPM's socket: from the site's configuration, or else by the names that distributions give it.
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-/// Files of a web server's configuration that are read, at most, and bytes of each.
+/// Most files of a web server's configuration that are read, and most bytes of each.
 const MAX_FILES: usize = 200;
 const MAX_BYTES: u64 = 256 * 1024;
 
@@ -21,12 +20,12 @@ const WORDS: [&str; 2] = ["fastcgi_pass", "php_fastcgi"];
 pub(super) struct FoundPool {
     /// PHP-FPM's socket, or `host:port`.
     pub(super) place: String,
-    /// How it was found, and what else there is: a sentence for the administrator.
+    /// How the program found it, and the alternatives: a sentence for the administrator.
     pub(super) told: String,
 }
 
 impl FoundPool {
-    /// What the administrator has said.
+    /// The place that the administrator named.
     pub(super) fn given(place: String) -> Self {
         FoundPool { place, told: String::new() }
     }
@@ -40,8 +39,7 @@ pub(super) fn find(root: &Path, gate: &str, etc: &Path, run: &Path) -> FoundPool
     for (file, text) in &texts {
         let at = mention(text, root);
         let mut places = places(text, &texts);
-        // In a file with several sites, the gallery's own place stands behind the line that names the
-        // gallery.
+        // In a file with several sites, the right place comes after the line that names the gallery.
         let before = places.iter().take_while(|(start, _)| at.is_some_and(|at| *start < at)).count();
         places.rotate_left(before);
         for (_, place) in places {
@@ -50,7 +48,7 @@ pub(super) fn find(root: &Path, gate: &str, etc: &Path, run: &Path) -> FoundPool
             }
         }
     }
-    // Stable: what a site of this gallery says comes first.
+    // The sort is stable; places from a site of this gallery come first.
     named.sort_by_key(|(is_ours, ..)| !is_ours);
     let Some((is_ours, place, file)) = named.first() else {
         let place = php_socket_in(run).to_string_lossy().into_owned();
@@ -94,7 +92,7 @@ fn texts(etc: &Path) -> Vec<(PathBuf, String)> {
     files.into_iter().filter_map(read).collect()
 }
 
-/// The beginning of a regular file, without comments; a device or a pipe might not end.
+/// The beginning of a regular file, without comments. Reading a device or a pipe may not end.
 fn start_of(file: &Path) -> Option<String> {
     if !std::fs::metadata(file).ok()?.is_file() {
         return None;
@@ -123,8 +121,8 @@ fn mention(text: &str, root: &Path) -> Option<usize> {
     words(text).find(|(_, word)| leads_to_it(word)).map(|(at, _)| at)
 }
 
-/// The places of PHP that the text names, in its order; a name of nginx's `upstream` stands for the first
-/// server in it.
+/// The places of PHP that the text names, in order. The name of an nginx `upstream` stands for its first
+/// server.
 fn places(text: &str, all: &[(PathBuf, String)]) -> Vec<(usize, String)> {
     let words: Vec<_> = words(text).collect();
     let behind = words.windows(2).filter(|pair| WORDS.contains(&pair[0].1));

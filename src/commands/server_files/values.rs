@@ -1,5 +1,4 @@
-//! What stands in a server's file: directories, addresses and the guarded parts of the site, as this gallery
-//! has them.
+//! The values of a server's file: directories, addresses and the guarded parts of the site of this gallery.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ use crate::piwigo::gallery::Gallery;
 use crate::server::listen::Listen;
 use crate::settings::{ActionPhp, Settings};
 
-/// What cannot be found out from the gallery.
+/// Values from the command line, which the gallery does not tell.
 #[derive(Debug, Default)]
 pub struct Asked {
     /// PHP-FPM's socket.
@@ -36,7 +35,7 @@ pub struct Asked {
     pub allow_from: bool,
 }
 
-/// Everything that is filled in.
+/// All values that are filled into a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Values {
     /// Piwigo's directory, absolute.
@@ -47,13 +46,13 @@ pub struct Values {
     pub gate: Listening,
     /// PHP-FPM's socket: its path, or `127.0.0.1:9000`.
     pub php_socket: String,
-    /// How it was found, and what else there is, in a sentence; empty where the administrator has said it.
+    /// How the program found it, and the alternatives, in a sentence; empty if the administrator named it.
     pub php_told: String,
     /// The gate's program, if not in the usual place.
     pub program: Option<String>,
-    /// The account that PHP runs as, and the gate with it.
+    /// The account that PHP and the gate run as.
     pub user: String,
-    /// What of the accounts was guessed, in sentences; empty where the administrator has said it.
+    /// What the program guessed about the accounts, in sentences; empty if the administrator named them.
     pub people_told: String,
     /// Directories of originals, relative to the root, without a slash at the end: `upload`, `galleries`.
     pub originals: Vec<String>,
@@ -75,12 +74,13 @@ pub struct Values {
     pub allow_remote: bool,
     /// The peers that may connect over TCP, where `gate.toml` does not name them.
     pub allow_from: Option<String>,
-    /// Of `/home` and `/tmp`, which a service is best kept from, those that this gallery needs.
+    /// Which of `/home` and `/tmp`, which a service should not see, this gallery needs.
     pub needs: Needs,
     /// What the server may do with symbolic links: follow those of the target's own owner only.
     pub same_owner_links: bool,
     /// A link in a guarded directory, or on the way to one, that the gate follows and that the server would
-    /// refuse by `same_owner_links`: then only the gate looks. A name relative to the root, for a comment.
+    /// refuse because of `same_owner_links`: then only the gate checks links. The name is relative to the
+    /// root, for a comment.
     pub links_beyond: Option<String>,
     /// The same for the public folders, whose files no gate judges.
     pub public_links_beyond: Option<String>,
@@ -88,7 +88,7 @@ pub struct Values {
     pub downloads_by_piwigo: bool,
 }
 
-/// Whether something of the gallery lies where a service is best kept from.
+/// Which directories that a service should not see contain parts of the gallery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// In a home directory, as systemd's `ProtectHome` understands it.
@@ -98,7 +98,7 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// Where these files and directories are, links followed.
+    /// Where these files and directories are, after links are resolved.
     fn of<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Self {
         let mut needs = Needs::default();
         for path in paths {
@@ -131,8 +131,8 @@ impl Listening {
     }
 }
 
-/// Words for a shell. (None of them holds what quotation marks would not take its meaning from:
-/// [`Values::verify`].)
+/// Words for a shell, quoted. [`Values::verify`] refuses characters that have a meaning between quotation
+/// marks.
 fn in_a_shell(words: &[String]) -> String {
     let word = |word: &String| if word.contains([' ', '~']) { format!("\"{word}\"") } else { word.clone() };
     words.iter().map(word).collect::<Vec<_>>().join(" ")
@@ -143,7 +143,8 @@ const BACKEND: &str = "127.0.0.1:8080";
 const PHP_SOCKET: &str = "/run/php/php-fpm.sock";
 
 impl Values {
-    /// Those of the files in this project: a gallery in `/var/www/piwigo`, at the root of its site.
+    /// The values of the example files in this project: a gallery in `/var/www/piwigo`, at the root of its
+    /// site.
     pub fn example() -> Self {
         Values {
             root: "/var/www/piwigo".into(),
@@ -177,8 +178,9 @@ impl Values {
         Some(Values { prefix: crate::piwigo::layout::url_prefix(url_prefix)?.to_owned(), ..Self::example() })
     }
 
-    /// Those of a gallery. `sites`: the directories that Piwigo synchronises with, as its table has them;
-    /// `None`: they are not known, and the usual one is taken. `action_php`: who answers downloads.
+    /// The values of a gallery. `sites`: the directories that Piwigo synchronises with, as its table has
+    /// them; `None`: they are not known, and the usual one is used. `action_php`: whether Piwigo or the
+    /// gate answers downloads.
     pub fn of(
         settings: &Settings,
         gallery: &Gallery,
@@ -343,7 +345,7 @@ impl Values {
         in_a_shell(&words)
     }
 
-    /// The options that say who may connect over TCP.
+    /// The options that say which peers may connect over TCP.
     fn peers(&self) -> Vec<String> {
         let mut words = Vec::new();
         if self.allow_remote {
@@ -377,7 +379,7 @@ impl Values {
         let guarded: Vec<String> = self.originals.iter().chain([&self.derivatives]).cloned().collect();
         let parent = Path::new(&self.root).parent().unwrap_or(Path::new("/"));
         let program = self.program.as_deref().unwrap_or("/usr/local/bin/piwigo-gate");
-        // mod_fcgid wants a directory that holds nothing else.
+        // mod_fcgid needs a directory that contains nothing else.
         let fcgi = self.program.as_deref().unwrap_or("/usr/local/lib/piwigo-gate/gate.fcgi");
         // The URL above the gallery's own: `/photos` beside `/piwigo`.
         let above = self.prefix.rsplit_once('/').map_or("", |(above, _)| above);
@@ -393,12 +395,12 @@ impl Values {
         let beyond =
             if kind == "haproxy-files" { &self.public_links_beyond } else { &self.links_beyond }.as_ref();
         let listen = if self.socket_activated { "systemd".to_owned() } else { self.gate.word() };
-        // Of a socket in a directory of its own in /run, systemd makes that directory.
+        // systemd creates the directory of a socket that has its own directory in /run.
         let runtime = match Path::new(&unix).strip_prefix("/run").map(Path::parent) {
             Ok(Some(parent)) if !self.socket_activated => parent.to_string_lossy(),
             _ => "".into(),
         };
-        // As the servers write a socket's path, or as it is: `127.0.0.1:9000`.
+        // A socket's path as the server writes it, or an address unchanged: `127.0.0.1:9000`.
         let php = |unix: &str| {
             let is_path = self.php_socket.starts_with('/');
             format!("{}{}", if is_path { unix } else { "" }, self.php_socket)
@@ -455,7 +457,7 @@ impl Values {
             ("link_beyond", text(beyond.map_or("", String::as_str))),
             ("has_link_beyond", Value::Bool(self.same_owner_links && beyond.is_some())),
             ("judges_urls_only", Value::Bool(kind == "caddy-forward-auth")),
-            // Where the server only asks, `action.php` stays with PHP in any case.
+            // If the server only asks the gate, PHP always answers `action.php`.
             ("downloads_by_piwigo", Value::Bool(self.downloads_by_piwigo || kind == "caddy-forward-auth")),
             ("cached", Value::Bool(kind == "nginx-auth-cache")),
             ("is_tcp", Value::Bool(self.is_tcp())),
@@ -479,7 +481,7 @@ impl Values {
             ("re_prefix_with_slashes", text(&spelled_with_slashes(&self.prefix))),
             ("re_above_with_slashes", text(&spelled_with_slashes(above))),
             ("re_prefix_letters", text(&with_a_letter(&self.prefix))),
-            // From an address's begin into any of the parts that can belong to a guarded name.
+            // Matches from the beginning of a URL into any part that can belong to a guarded name.
             ("re_first_parts", text(&format!("^(/[^/]*){{0,{}}}/[^/]*", self.name_depth()))),
             ("re_above", text(&escaped(above))),
             ("re_above_spelled", text(&spelled(above))),
@@ -496,7 +498,7 @@ impl Values {
     }
 }
 
-/// Sites of this machine whose files no line of the printed file guards.
+/// The sites of this machine whose files the printed file does not guard.
 pub(super) fn unguarded<'a>(sites: &'a [String], beside: &[String]) -> Vec<&'a str> {
     let is_served = |site: &str| {
         let beside_the_root = site.strip_prefix("../").map(|site| site.trim_end_matches('/'));
