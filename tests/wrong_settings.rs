@@ -163,11 +163,6 @@ fn what_the_database_refuses() {
             "user, password and database name",
         ),
         ("ALTER USER gate@localhost ACCOUNT LOCK", "ALTER USER gate@localhost ACCOUNT UNLOCK", "locked"),
-        (
-            "INSERT INTO piwigo_config (param, value) VALUES ('session_save_handler', 'files')",
-            "DELETE FROM piwigo_config WHERE param = 'session_save_handler'",
-            "default is 'db'",
-        ),
     ]
     .map(|(change, undo, names)| (change.to_owned(), undo.to_owned(), names.to_owned()))
     .into();

@@ -11,6 +11,7 @@ use super::batch::MAX_KEYS;
 use super::charset::Exact;
 use super::engine::Dialect;
 use super::schema::DOWNLOADABLE;
+use crate::piwigo::conf_keys;
 
 /// The names of the tables a verdict is made from; full names, as Piwigo's own constants hold them.
 #[derive(Clone, Debug)]
@@ -79,30 +80,6 @@ impl Tables {
         }
     }
 }
-
-/// The keys of the config table that the gate looks at.
-pub const CONFIG_KEYS: [&str; 19] = [
-    "derivatives",
-    "session_name",
-    "session_save_handler",
-    "session_use_ip_address",
-    "guest_id",
-    "guest_access",
-    "picture_ext",
-    "enable_formats",
-    "data_location",
-    "remember_me_name",
-    "remember_me_length",
-    "apache_authentication",
-    "external_authentification",
-    "default_user_id",
-    "webmaster_id",
-    "log",
-    "history_admin",
-    "history_guest",
-    // Set at the end of an upgrade: the tables may have changed.
-    "piwigo_db_version",
-];
 
 /// Directories of synchronisation that are looked at, at most; a gallery has one or two.
 const MAX_SITES: usize = 256;
@@ -240,7 +217,7 @@ impl Statements {
         let users_username = quoted(&tables.users_username)?;
         let users_password = quoted(&tables.users_password)?;
 
-        let keys = CONFIG_KEYS.map(|key| format!("'{key}'")).join(", ");
+        let keys = conf_keys::in_table().map(|key| format!("'{key}'")).collect::<Vec<_>>().join(", ");
         let age = match dialect {
             Dialect::MySql => "TIMESTAMPDIFF(SECOND, s.expiration, NOW())",
             Dialect::Sqlite => {

@@ -2,6 +2,7 @@
 //! and keys.
 
 pub mod auth_key;
+pub mod conf_keys;
 pub mod cookie;
 pub mod gallery;
 pub mod layout;

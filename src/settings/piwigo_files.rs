@@ -9,60 +9,13 @@ use super::nearest::nearest;
 use super::piwigo_settings::relative_directory;
 use super::{SettingsError, read_bytes};
 use crate::database::{Address, Tables};
+use crate::piwigo::conf_keys;
 use crate::piwigo::php::config::{NotUnderstood, PhpConfig};
 use crate::piwigo::php::remote_addr::assignment_of_remote_addr;
 use crate::piwigo::php::value::{PhpArray, PhpKey, PhpValue};
 
 /// Largest settings file of Piwigo's, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
-
-/// Every key that the table `[piwigo]` of `gate.toml` may hold: what this file and `gallery` ask for.
-const KEYS: [&str; 44] = [
-    "dblayer",
-    "db_host",
-    "db_user",
-    "db_password",
-    "db_base",
-    "prefixeTable",
-    "users_table",
-    "user_fields",
-    "session_save_handler",
-    "session_name",
-    "session_use_ip_address",
-    "guest_id",
-    "guest_access",
-    "default_user_id",
-    "webmaster_id",
-    "log",
-    "history_admin",
-    "history_guest",
-    "remember_me_name",
-    "remember_me_length",
-    "apache_authentication",
-    "external_authentification",
-    "picture_ext",
-    "enable_formats",
-    "derivatives_strip_metadata_threshold",
-    "derivative_url_style",
-    "data_location",
-    "upload_dir",
-    "DB_CHARSET",
-    "PWG_LOCAL_DIR",
-    "PWG_DERIVATIVE_DIR",
-    "CATEGORIES_TABLE",
-    "CONFIG_TABLE",
-    "GROUP_ACCESS_TABLE",
-    "HISTORY_TABLE",
-    "IMAGES_TABLE",
-    "IMAGE_CATEGORY_TABLE",
-    "IMAGE_FORMAT_TABLE",
-    "SESSIONS_TABLE",
-    "USERS_TABLE",
-    "USER_ACCESS_TABLE",
-    "USER_AUTH_KEYS_TABLE",
-    "USER_GROUP_TABLE",
-    "USER_INFOS_TABLE",
-];
 
 /// Piwigo's settings files, with the values from `gate.toml` that replace theirs.
 pub struct PiwigoFiles {
@@ -93,10 +46,10 @@ impl PiwigoFiles {
         }
         let mut overridden = BTreeMap::new();
         for (key, value) in overrides {
-            if !KEYS.contains(&key.as_str()) {
-                let known = match nearest(key, KEYS) {
+            if !conf_keys::in_files().any(|known| known == key) {
+                let known = match nearest(key, conf_keys::in_files()) {
                     Some(name) => format!("do you mean {name}?"),
-                    None => format!("it uses {}", KEYS.join(", ")),
+                    None => format!("it uses {}", conf_keys::in_files().collect::<Vec<_>>().join(", ")),
                 };
                 return Err(SettingsError::PiwigoUnknown { key: key.clone(), known });
             }

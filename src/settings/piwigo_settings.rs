@@ -3,6 +3,7 @@
 //! §7.3).
 
 use super::{PiwigoFiles, SettingsError};
+use crate::piwigo::conf_keys::{self, ConfKey, SetIn};
 use crate::piwigo::gallery::{ConfigRows, Gallery, History, SITE};
 use crate::piwigo::layout::Layout;
 use crate::piwigo::php::value::PhpValue;
@@ -15,18 +16,21 @@ impl Gallery {
     /// The first setting that cannot be used.
     pub fn resolve(files: &PiwigoFiles, rows: &ConfigRows, url_prefix: &str) -> Result<Self, SettingsError> {
         let settings = Layers { files, rows };
-        let data_dir = settings.directory("data_location", "_data/")?;
+        let data_dir = settings.directory(conf_keys::DATA_LOCATION, "_data/")?;
         let derivative_dir = match files.constant_directory("PWG_DERIVATIVE_DIR")? {
             Some(directory) => directory,
             None => format!("{data_dir}i/"),
         };
-        let stored = rows.iter().find(|(param, _)| param == "derivatives").map(|(_, value)| value.as_slice());
+        let stored = rows
+            .iter()
+            .find(|(param, _)| param == conf_keys::DERIVATIVES.name)
+            .map(|(_, value)| value.as_slice());
         let (derivatives, problem) = DerivativeConfig::from_stored(stored);
         match problem {
             Some(problem) if problem != DerivativeConfigProblem::Missing => tracing::warn!("{problem}"),
             _ => {}
         }
-        let guest_id = settings.number("guest_id", 2)?;
+        let guest_id = settings.number(conf_keys::GUEST_ID, 2)?;
         let layout = Layout {
             url_prefix: url_prefix.to_owned(),
             derivative_dir,
@@ -35,31 +39,37 @@ impl Gallery {
         };
         // Only the printed server files need this key, so a value that only PHP can evaluate does not keep
         // the gate from serving.
-        let upload_dir = settings.text("upload_dir").map(|text| text.unwrap_or_else(|| "./upload".into()));
+        let upload_dir =
+            settings.text(conf_keys::UPLOAD_DIR).map(|text| text.unwrap_or_else(|| "./upload".into()));
         Ok(Gallery {
             layout,
             upload_dir: upload_dir.ok().as_deref().and_then(relative_directory),
             derivatives,
-            foreign_sessions: settings.text("session_save_handler")?.filter(|handler| handler != "db"),
-            session_name: settings.text("session_name")?.unwrap_or_else(|| "pwg_id".into()),
-            session_use_ip_address: settings.boolean("session_use_ip_address", true)?,
-            default_user_id: settings.number("default_user_id", guest_id)?,
-            webmaster_id: settings.number("webmaster_id", 1)?,
-            remember_me_name: settings.text("remember_me_name")?.unwrap_or_else(|| "pwg_remember".into()),
-            remember_me_length: settings.number("remember_me_length", 5_184_000)?.into(),
-            apache_authentication: settings.boolean("apache_authentication", false)?,
-            external_authentification: settings.boolean("external_authentification", false)?,
-            strip_metadata_below: settings.number("derivatives_strip_metadata_threshold", 256_000)?,
+            foreign_sessions: settings
+                .text(conf_keys::SESSION_SAVE_HANDLER)?
+                .filter(|handler| handler != "db"),
+            session_name: settings.text(conf_keys::SESSION_NAME)?.unwrap_or_else(|| "pwg_id".into()),
+            session_use_ip_address: settings.boolean(conf_keys::SESSION_USE_IP_ADDRESS, true)?,
+            default_user_id: settings.number(conf_keys::DEFAULT_USER_ID, guest_id)?,
+            webmaster_id: settings.number(conf_keys::WEBMASTER_ID, 1)?,
+            remember_me_name: settings
+                .text(conf_keys::REMEMBER_ME_NAME)?
+                .unwrap_or_else(|| "pwg_remember".into()),
+            remember_me_length: settings.number(conf_keys::REMEMBER_ME_LENGTH, 5_184_000)?.into(),
+            apache_authentication: settings.boolean(conf_keys::APACHE_AUTHENTICATION, false)?,
+            external_authentification: settings.boolean(conf_keys::EXTERNAL_AUTHENTIFICATION, false)?,
+            strip_metadata_below: settings.number(conf_keys::STRIP_METADATA_BELOW, 256_000)?,
             history: History {
-                users: settings.boolean("log", false)?,
-                admins: settings.boolean("history_admin", false)?,
-                guests: settings.boolean("history_guest", true)?,
+                users: settings.boolean(conf_keys::LOG, false)?,
+                admins: settings.boolean(conf_keys::HISTORY_ADMIN, false)?,
+                guests: settings.boolean(conf_keys::HISTORY_GUEST, true)?,
             },
             guest_id,
-            guest_access: settings.boolean("guest_access", true)?,
-            picture_extensions: settings.words("picture_ext", &["jpg", "jpeg", "png", "gif", "webp"])?,
-            formats: settings.boolean("enable_formats", false)?,
-            derivative_url_style: settings.number("derivative_url_style", 0).ok(),
+            guest_access: settings.boolean(conf_keys::GUEST_ACCESS, true)?,
+            picture_extensions: settings
+                .words(conf_keys::PICTURE_EXT, &["jpg", "jpeg", "png", "gif", "webp"])?,
+            formats: settings.boolean(conf_keys::ENABLE_FORMATS, false)?,
+            derivative_url_style: settings.number(conf_keys::DERIVATIVE_URL_STYLE, 0).ok(),
         })
     }
 }
@@ -71,11 +81,12 @@ struct Layers<'a> {
 }
 
 impl Layers<'_> {
-    fn value(&self, key: &str) -> Result<Option<PhpValue>, SettingsError> {
-        if let Some(value) = self.files.overridden(key) {
+    fn value(&self, key: ConfKey) -> Result<Option<PhpValue>, SettingsError> {
+        if let Some(value) = self.files.overridden(key.name) {
             return Ok(Some(value.clone()));
         }
-        if let Some((_, value)) = self.rows.iter().find(|(param, _)| param == key) {
+        let is_in_table = key.set_in != SetIn::Files;
+        if let Some((_, value)) = self.rows.iter().find(|(param, _)| is_in_table && param == key.name) {
             // Piwigo turns exactly these two words into booleans; every other value stays text.
             return Ok(Some(match value.as_slice() {
                 b"true" => PhpValue::Bool(true),
@@ -83,10 +94,10 @@ impl Layers<'_> {
                 text => PhpValue::Bytes(text.to_vec()),
             }));
         }
-        self.files.conf(key).map(Option::<&PhpValue>::cloned)
+        self.files.conf(key.name).map(Option::<&PhpValue>::cloned)
     }
 
-    fn text(&self, key: &str) -> Result<Option<String>, SettingsError> {
+    fn text(&self, key: ConfKey) -> Result<Option<String>, SettingsError> {
         match self.value(key)? {
             None => Ok(None),
             Some(PhpValue::Bytes(bytes)) => {
@@ -99,7 +110,7 @@ impl Layers<'_> {
         }
     }
 
-    fn boolean(&self, key: &str, default: bool) -> Result<bool, SettingsError> {
+    fn boolean(&self, key: ConfKey, default: bool) -> Result<bool, SettingsError> {
         // PHP treats 0, "", "0" and null as false.
         match self.value(key)? {
             None => Ok(default),
@@ -111,7 +122,7 @@ impl Layers<'_> {
         }
     }
 
-    fn number(&self, key: &str, default: u32) -> Result<u32, SettingsError> {
+    fn number(&self, key: ConfKey, default: u32) -> Result<u32, SettingsError> {
         match self.value(key)? {
             None => Ok(default),
             Some(value) => value
@@ -121,7 +132,7 @@ impl Layers<'_> {
         }
     }
 
-    fn words(&self, key: &str, default: &[&str]) -> Result<Vec<String>, SettingsError> {
+    fn words(&self, key: ConfKey, default: &[&str]) -> Result<Vec<String>, SettingsError> {
         let Some(value) = self.value(key)? else {
             return Ok(default.iter().map(ToString::to_string).collect());
         };
@@ -137,7 +148,7 @@ impl Layers<'_> {
     }
 
     /// A folder below the root, with a trailing slash.
-    fn directory(&self, key: &str, default: &str) -> Result<String, SettingsError> {
+    fn directory(&self, key: ConfKey, default: &str) -> Result<String, SettingsError> {
         let text = self.text(key)?.unwrap_or_else(|| default.to_owned());
         relative_directory(&text).ok_or_else(|| wrong_type(key, "a folder below the gallery's root"))
     }
@@ -167,8 +178,8 @@ fn parent_sites(rows: &ConfigRows, url_prefix: &str) -> Vec<String> {
         .collect()
 }
 
-fn wrong_type(key: &str, expected: &'static str) -> SettingsError {
-    SettingsError::PiwigoType { key: key.to_owned(), expected }
+fn wrong_type(key: ConfKey, expected: &'static str) -> SettingsError {
+    SettingsError::PiwigoType { key: key.name.to_owned(), expected }
 }
 
 #[cfg(test)]
@@ -195,10 +206,28 @@ mod tests {
     #[test]
     fn the_config_table_wins_over_the_files() {
         let config =
-            "<?php $conf['guest_access'] = true; $conf['session_name'] = 'a'; $conf['guest_id'] = 7;";
-        let gallery = resolve(config, &[("guest_access", "false"), ("session_name", "b")]).unwrap();
+            "<?php $conf['guest_access'] = true; $conf['remember_me_name'] = 'a'; $conf['guest_id'] = 7;";
+        let rows = [("guest_access", "false"), ("remember_me_name", "b"), ("upload_dir", "./photos")];
+        let gallery = resolve(config, &rows).unwrap();
         assert!(!gallery.guest_access);
-        assert_eq!((gallery.session_name.as_str(), gallery.guest_id), ("b", 7));
+        assert_eq!((gallery.remember_me_name.as_str(), gallery.guest_id), ("b", 7));
+        assert_eq!(gallery.upload_dir.as_deref(), Some("photos/"));
+    }
+
+    /// Piwigo has used these before it reads the table, or uses them where the table is not read.
+    #[test]
+    fn what_piwigo_uses_before_the_table_comes_from_the_files() {
+        let rows = [
+            ("session_name", "b"),
+            ("session_save_handler", "files"),
+            ("data_location", "elsewhere/"),
+            ("derivatives_strip_metadata_threshold", "1"),
+        ];
+        let gallery = resolve("<?php $conf['session_name'] = 'a';", &rows).unwrap();
+        assert_eq!(gallery.session_name, "a");
+        assert_eq!(gallery.foreign_sessions, None);
+        assert_eq!(gallery.layout.data_dir, "_data/");
+        assert_eq!(gallery.strip_metadata_below, 256_000);
     }
 
     #[test]

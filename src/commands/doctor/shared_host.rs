@@ -13,7 +13,7 @@ use super::tree::MAX_HTACCESS;
 /// The program's name in this set-up (`docs/shared-hosting.md`).
 const PROGRAM: &str = "gate.fcgi";
 
-/// A condition that printed files contain since they close files to parts of pages (mod_include).
+/// A condition that printed files contain since they close files to parts of pages (`mod_include`).
 const KNOWS_PARTS: &str = "%{IS_SUBREQ} == 'true'";
 
 /// Examines the program and its files, if there is one.
