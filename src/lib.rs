@@ -35,7 +35,7 @@
 //! fuzz targets, and may change with any version.
 
 #![forbid(unsafe_code)]
-#![warn(clippy::unwrap_used, clippy::expect_used)]
+#![warn(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
 pub mod bounded_map;
 pub mod cli;

@@ -25,21 +25,21 @@ fn kinds() -> impl TypedValueParser<Value = String> {
 /// socket.
 #[derive(Parser)]
 #[command(version, about, arg_required_else_help = false)]
-pub struct CommandLine {
+pub(super) struct CommandLine {
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
 impl CommandLine {
     /// The parsed command line. Ends the program if that asks for help or cannot be understood.
-    pub fn given() -> Self {
+    pub(super) fn given() -> Self {
         let matches = Self::for_readers().get_matches();
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 
     /// The command line as help and manual show it. Each verb that examines a gallery takes all settings;
     /// only `serve` lists them.
-    pub fn for_readers() -> clap::Command {
+    pub(super) fn for_readers() -> clap::Command {
         let is_setting = |arg: &clap::Arg| arg.get_help_heading() == Some("Settings");
         Self::command().mut_subcommands(|verb| match verb.get_name() {
             "serve" => verb,
@@ -49,7 +49,7 @@ impl CommandLine {
 }
 
 #[derive(Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Answer the web server's requests
     #[command(after_help = example!("serve --gallery /var/www/piwigo --listen unix:/run/piwigo-gate/gate.sock"))]
     Serve(Box<Serve>),
@@ -116,7 +116,7 @@ pub enum Command {
 }
 
 #[derive(Args, Default)]
-pub struct Serve {
+pub(super) struct Serve {
     /// A gate.toml to read instead of <gallery>/local/config/gate.toml or /etc/piwigo-gate/gate.toml
     #[arg(long, env = "PIWIGO_GATE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -125,7 +125,7 @@ pub struct Serve {
 }
 
 #[derive(Args)]
-pub struct Check {
+pub(super) struct Check {
     /// Addresses as in the browser, with or without scheme and host
     #[arg(required = true, value_name = "URL")]
     pub urls: Vec<String>,
@@ -146,7 +146,7 @@ pub struct Check {
 }
 
 #[derive(Args)]
-pub struct Config {
+pub(super) struct Config {
     /// The kind of file
     #[arg(value_parser = kinds())]
     pub kind: Option<String>,
@@ -199,7 +199,7 @@ pub struct Config {
 }
 
 #[derive(Args)]
-pub struct Doctor {
+pub(super) struct Doctor {
     /// Look from outside, too, as a guest would: the gallery's address (needs the program curl; makes some
     /// 120 requests)
     #[arg(long, value_name = "URL")]
@@ -239,7 +239,7 @@ pub struct Doctor {
 }
 
 #[derive(Args)]
-pub struct Derive {
+pub(super) struct Derive {
     /// Sizes, by token or name: th,me or thumb,medium [default: every enabled one]
     #[arg(long, value_name = "TYPES", value_delimiter = ',')]
     pub types: Vec<String>,

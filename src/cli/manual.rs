@@ -34,7 +34,7 @@ const ENVIRONMENT: [(&str, &str); 2] = [
 ];
 
 /// The page of the program, or that of one of its verbs, as roff; `None` if there is no such verb.
-pub fn page(verb: Option<&str>) -> Option<Vec<u8>> {
+pub(super) fn page(verb: Option<&str>) -> Option<Vec<u8>> {
     let mut program = CommandLine::for_readers();
     program.build();
     let command = match verb {

@@ -12,7 +12,7 @@ use rustix::process::{Resource, getrlimit};
 const RESERVE: u64 = 32 << 20;
 
 /// Bytes that may be allocated now; `u64::MAX` where nothing limits them.
-pub fn room() -> u64 {
+pub(super) fn room() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let limited = [(Resource::As, "VmSize:"), (Resource::Data, "VmData:")]
         .into_iter()

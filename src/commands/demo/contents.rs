@@ -15,14 +15,14 @@ const VISITORS: [(&str, u32, &str); 5] = [
 ];
 
 /// The visitors with these session cookies (alice, bob, carol, admin).
-pub fn visitors(cookies: [String; 4]) -> Vec<DemoVisitor> {
+pub(super) fn visitors(cookies: [String; 4]) -> Vec<DemoVisitor> {
     let cookies = std::iter::once(None).chain(cookies.into_iter().map(Some));
     let visitor = |((name, user_id, note), cookie)| DemoVisitor { name, user_id, cookie, note };
     VISITORS.into_iter().zip(cookies).map(visitor).collect()
 }
 
 /// The albums, parents first.
-pub const ALBUMS: [Album; 5] = [
+pub(super) const ALBUMS: [Album; 5] = [
     Album {
         id: 1,
         name: "At the lake",
@@ -71,15 +71,15 @@ pub const ALBUMS: [Album; 5] = [
 ];
 
 /// Rows of `user_access`: user, album. Alice's second one is for the locked album and must not open it.
-pub const GRANTS: [(u32, u32); 3] = [(3, 2), (3, 5), (5, 2)];
+pub(super) const GRANTS: [(u32, u32); 3] = [(3, 2), (3, 5), (5, 2)];
 
 /// Rows of `group_access` for the group that bob is in: albums.
-pub const GROUP_GRANTS: [u32; 2] = [2, 4];
+pub(super) const GROUP_GRANTS: [u32; 2] = [2, 4];
 
 const UPLOAD: &str = "upload/2026/05/02";
 
 /// The images, album by album, with who gets the files of each: what pages show, and the original.
-pub fn pictures() -> Vec<DemoPicture> {
+pub(super) fn pictures() -> Vec<DemoPicture> {
     let base = DemoPicture {
         id: 0,
         title: "",
@@ -233,7 +233,7 @@ pub fn pictures() -> Vec<DemoPicture> {
 }
 
 /// Other addresses of the same files, and addresses where there is nothing to get.
-pub fn doors() -> Vec<File> {
+pub(super) fn doors() -> Vec<File> {
     let large = "20260502074102-5d19ab44";
     let original = format!("{UPLOAD}/{large}.jpg");
     let derivative = |token: &str| format!("_data/i/{UPLOAD}/{large}-{token}.jpg");

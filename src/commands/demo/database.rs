@@ -58,7 +58,7 @@ const GROUP: u32 = 1;
 ///
 /// # Errors
 /// Those of the database: no place to write, most likely.
-pub async fn write(plan: &Plan, file: &Path, secret: &str) -> Result<(), Error> {
+pub(super) async fn write(plan: &Plan, file: &Path, secret: &str) -> Result<(), Error> {
     let mut connection = SqliteConnectOptions::new().filename(file).create_if_missing(true).connect().await?;
     sqlx::raw_sql(TABLES).execute(&mut connection).await?;
     let mut rows = connection.begin().await?;

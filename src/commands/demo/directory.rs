@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Removed, with everything in it, on drop.
 #[derive(Debug)]
-pub struct Directory {
+pub(super) struct Directory {
     path: PathBuf,
 }
 
@@ -17,14 +17,14 @@ impl Directory {
     ///
     /// # Errors
     /// When it cannot be made; a directory that is already there is never taken over.
-    pub fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         let path = std::env::temp_dir().join(format!("piwigo-gate-demo-{}", letters(12)?));
         DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self { path })
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 }
@@ -41,7 +41,7 @@ impl Drop for Directory {
 ///
 /// # Errors
 /// When the system has no random bytes to give.
-pub fn letters(count: usize) -> io::Result<String> {
+pub(super) fn letters(count: usize) -> io::Result<String> {
     let mut bytes = vec![0; count];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes

@@ -32,7 +32,7 @@ const INDEX_HTM: &str = "Not allowed!";
 ///
 /// # Errors
 /// When a file cannot be written.
-pub fn write(plan: &Plan, root: &Path, database: &Path) -> io::Result<()> {
+pub(super) fn write(plan: &Plan, root: &Path, database: &Path) -> io::Result<()> {
     let mut drawings = Vec::new();
     for picture in &plan.pictures {
         for file in &picture.files {

@@ -15,7 +15,7 @@ use super::situation::{ALBUM, USER};
 use super::{Error, page, plan::Plan};
 
 /// The name of the socket in the demo's directory.
-pub const SOCKET: &str = "grant.sock";
+pub(super) const SOCKET: &str = "grant.sock";
 
 /// nginx sends no header of the visitor's, so that a request fits easily.
 const LONGEST_REQUEST: usize = 1024;
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Answers the page's button.
 #[derive(Debug)]
-pub struct Grants {
+pub(super) struct Grants {
     listener: UnixListener,
     database: PathBuf,
     pages: PathBuf,
@@ -39,7 +39,12 @@ impl Grants {
     ///
     /// # Errors
     /// When the socket cannot be made.
-    pub fn open(plan: &Plan, directory: &Path, database: PathBuf, pages: PathBuf) -> Result<Self, Error> {
+    pub(super) fn open(
+        plan: &Plan,
+        directory: &Path,
+        database: PathBuf,
+        pages: PathBuf,
+    ) -> Result<Self, Error> {
         let listener = UnixListener::bind(directory.join(SOCKET)).map_err(Error::Files)?;
         Ok(Self { listener, database, pages, granted: plan.clone(), revoked: plan.clone().revoked() })
     }
@@ -48,7 +53,7 @@ impl Grants {
     ///
     /// # Errors
     /// When the socket fails. A single request that fails is logged, and nginx tells the visitor.
-    pub async fn serve(&self) -> Error {
+    pub(super) async fn serve(&self) -> Error {
         loop {
             match self.listener.accept().await {
                 Ok((stream, _)) => match timeout(PATIENCE, self.answer(stream)).await {
@@ -99,7 +104,7 @@ impl Grants {
 ///
 /// # Errors
 /// Those of the database.
-pub async fn set(database: &Path, granted: bool) -> Result<(), sqlx::Error> {
+pub(super) async fn set(database: &Path, granted: bool) -> Result<(), sqlx::Error> {
     let statement = if granted {
         "INSERT OR IGNORE INTO piwigo_user_access (user_id, cat_id) VALUES (?, ?)"
     } else {

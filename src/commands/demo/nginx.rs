@@ -19,16 +19,16 @@ use super::{Error, grant};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The name of the gate's socket in the demo's directory.
-pub const SOCKET: &str = "gate.sock";
+pub(super) const SOCKET: &str = "gate.sock";
 
 /// Name of Piwigo's session cookie.
-pub const COOKIE: &str = "pwg_id";
+pub(super) const COOKIE: &str = "pwg_id";
 
 /// The cookie of a visitor who wants to see the gallery without the gate; its value is `off`.
-pub const SWITCH: &str = "demo_gate";
+pub(super) const SWITCH: &str = "demo_gate";
 
 /// Where the pages lie in the demo's directory: those of the guarded gallery, and those of the unguarded one.
-pub const PAGES: [&str; 2] = ["www/on", "www/off"];
+pub(super) const PAGES: [&str; 2] = ["www/on", "www/off"];
 
 /// In the demo's directory, too: nginx's number, once it has its port.
 const PID_FILE: &str = "nginx.pid";
@@ -68,7 +68,7 @@ const GATE: &str = "
 
 /// The configuration, for nginx started with the demo's directory as prefix and working directory: every path
 /// in it is relative, so that no name of a directory needs quoting and none is too long for a socket.
-pub fn configuration(plan: &Plan, port: u16) -> String {
+pub(super) fn configuration(plan: &Plan, port: u16) -> String {
     let (mut pages, mut switches, mut rights, mut guarded) =
         (String::new(), String::new(), String::new(), String::new());
     // Writing to a string cannot fail.
@@ -197,7 +197,7 @@ http {{
 ///
 /// # Errors
 /// `Error::NoNginx` when it is nowhere.
-pub fn find() -> Result<PathBuf, Error> {
+pub(super) fn find() -> Result<PathBuf, Error> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin"].map(PathBuf::from))
@@ -210,7 +210,7 @@ pub fn find() -> Result<PathBuf, Error> {
 ///
 /// # Errors
 /// `Error::Port` when somebody listens there, or when this user may not listen there.
-pub fn free_port(port: u16) -> Result<u16, Error> {
+pub(super) fn free_port(port: u16) -> Result<u16, Error> {
     let listener =
         TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|source| Error::Port { port, source })?;
     listener.local_addr().map(|address| address.port()).map_err(|source| Error::Port { port, source })
@@ -218,7 +218,7 @@ pub fn free_port(port: u16) -> Result<u16, Error> {
 
 /// A running nginx; it is ended when this is dropped.
 #[derive(Debug)]
-pub struct Nginx {
+pub(super) struct Nginx {
     child: Child,
     directory: PathBuf,
 }
@@ -229,7 +229,7 @@ impl Nginx {
     /// # Errors
     /// `Error::Files` when its files cannot be written, `Error::Nginx` with nginx's own words when it does
     /// not start.
-    pub async fn start(
+    pub(super) async fn start(
         program: &Path,
         configuration: &str,
         directory: &Path,
@@ -275,7 +275,7 @@ impl Nginx {
     }
 
     /// Waits until nginx ends by itself, which it should not, and tells why.
-    pub async fn ended(&mut self) -> Error {
+    pub(super) async fn ended(&mut self) -> Error {
         let status = self.child.wait().await;
         self.failure(&format!("nginx ended by itself ({})", describe(status)))
     }

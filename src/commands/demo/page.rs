@@ -15,7 +15,7 @@ use super::situation::{self, Situation};
 ///
 /// # Errors
 /// When a page cannot be written.
-pub fn write(plan: &Plan, directory: &Path) -> io::Result<()> {
+pub(super) fn write(plan: &Plan, directory: &Path) -> io::Result<()> {
     fs::create_dir_all(directory)?;
     for (column, visitor) in plan.visitors.iter().enumerate() {
         let written = directory.join(format!("{}.new", visitor.name));
@@ -26,7 +26,7 @@ pub fn write(plan: &Plan, directory: &Path) -> io::Result<()> {
 }
 
 /// The page for the visitor in this column of the plan's table.
-pub fn page(plan: &Plan, column: usize) -> String {
+pub(super) fn page(plan: &Plan, column: usize) -> String {
     let Some(visitor) = plan.visitors.get(column) else { return String::new() };
     let mut sections: String = ALBUMS.iter().map(|album| section(plan, album, column)).collect();
     let orphans: Vec<_> = plan.pictures.iter().filter(|picture| picture.albums.is_empty()).collect();

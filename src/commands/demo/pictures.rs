@@ -17,7 +17,7 @@ const PAINTED_WIDTH: u32 = 960;
 
 /// One thing to paint, over what was painted before. Colours are `0xRRGGBB`.
 #[derive(Debug, Clone, Copy)]
-pub enum Layer {
+pub(super) enum Layer {
     /// Fills everything: `top` at the upper edge, `low` from `horizon` downwards.
     Sky { top: u32, low: u32, horizon: f32 },
     /// A soft light around a point; `radius` is where it has faded away.
@@ -50,7 +50,7 @@ pub enum Layer {
 ///
 /// # Errors
 /// What the JPEG encoder says; it cannot fail on a buffer that this function filled itself.
-pub fn draw(scene: Scene, width: u16, height: u16) -> Result<Vec<u8>, EncodingError> {
+pub(super) fn draw(scene: Scene, width: u16, height: u16) -> Result<Vec<u8>, EncodingError> {
     let (width, height) = (width.max(1), height.max(1));
     let times = (PAINTED_WIDTH / u32::from(width.max(height))).clamp(1, 3);
     let mut canvas = Canvas::new(u32::from(width) * times, u32::from(height) * times);

@@ -15,7 +15,7 @@ pub(super) const PLAIN: &AsciiSet =
 
 /// Somebody who looks at the gallery.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DemoVisitor {
+pub(super) struct DemoVisitor {
     /// User name, also the last part of `/as/NAME`.
     pub name: &'static str,
     /// `users.id`.
@@ -28,7 +28,7 @@ pub struct DemoVisitor {
 
 /// An album (a row of `categories`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Album {
+pub(super) struct Album {
     /// `categories.id`.
     pub id: u32,
     /// `categories.name`.
@@ -47,7 +47,7 @@ pub struct Album {
 
 /// What kind of file an address names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DemoKind {
+pub(super) enum DemoKind {
     /// The uploaded file.
     Original,
     /// A resized picture.
@@ -62,7 +62,7 @@ pub enum DemoKind {
 
 /// An address, and what each visitor is to get there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct File {
+pub(super) struct File {
     /// A few words for the table.
     pub label: String,
     /// What kind of file it is.
@@ -79,7 +79,7 @@ pub struct File {
 
 /// An image (a row of `images`) with its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DemoPicture {
+pub(super) struct DemoPicture {
     /// `images.id`.
     pub id: u32,
     /// `images.name`.
@@ -108,7 +108,7 @@ pub struct DemoPicture {
 
 /// The sample gallery, before and after it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub(super) struct Plan {
     /// What its rows are true of.
     pub situation: Situation,
     /// Who looks at it.
@@ -121,13 +121,13 @@ pub struct Plan {
 
 impl Plan {
     /// The gallery for visitors with these session cookies (alice, bob, carol, admin).
-    pub fn new(cookies: [String; 4]) -> Self {
+    pub(super) fn new(cookies: [String; 4]) -> Self {
         let (visitors, pictures, doors) = (visitors(cookies), pictures(), doors());
         Self { situation: Situation::Guarded, visitors, pictures, doors }
     }
 
     /// Every address of the table, with the headline it stands under.
-    pub fn files(&self) -> impl Iterator<Item = (&str, &File)> {
+    pub(super) fn files(&self) -> impl Iterator<Item = (&str, &File)> {
         let pictures =
             self.pictures.iter().flat_map(|picture| picture.files.iter().map(|file| (picture.title, file)));
         pictures.chain(self.doors.iter().map(|file| ("Other doors", file)))
@@ -141,7 +141,7 @@ pub(super) const SIZES: [(&str, &str, (u16, u16)); 3] =
 
 impl DemoPicture {
     /// Whether it is the video.
-    pub fn is_video(&self) -> bool {
+    pub(super) fn is_video(&self) -> bool {
         self.extension == "mp4"
     }
 
@@ -156,17 +156,17 @@ impl DemoPicture {
     }
 
     /// The RAW file, where it has one.
-    pub fn format(&self) -> Option<String> {
+    pub(super) fn format(&self) -> Option<String> {
         self.raw.then(|| format!("{}/pwg_format/{}.cr2", self.directory, self.stem))
     }
 
     /// The original, relative to the gallery.
-    pub fn original(&self) -> String {
+    pub(super) fn original(&self) -> String {
         format!("{}/{}.{}", self.directory, self.stem, self.extension)
     }
 
     /// Fills in the files: `shown` is who sees it, `high` who gets the original and the RAW file.
-    pub fn with(mut self, shown: Row, high: Row) -> Self {
+    pub(super) fn with(mut self, shown: Row, high: Row) -> Self {
         let (width, height) = self.size;
         let source = self.source();
         let mut files = Vec::new();
@@ -211,21 +211,21 @@ fn resized((width, height): (u16, u16), token: &str, (most_wide, most_high): (u1
 }
 
 impl File {
-    pub fn at(label: &str, kind: DemoKind, path: String, row: Row) -> Self {
+    pub(super) fn at(label: &str, kind: DemoKind, path: String, row: Row) -> Self {
         Self { label: label.to_owned(), kind, url: url(&path), path: Some(path), size: None, row }
     }
 
-    pub fn drawn(name: &str, kind: DemoKind, path: String, size: (u16, u16), row: Row) -> Self {
+    pub(super) fn drawn(name: &str, kind: DemoKind, path: String, size: (u16, u16), row: Row) -> Self {
         Self { size: Some(size), ..Self::at(&format!("{name}, {} × {}", size.0, size.1), kind, path, row) }
     }
 
-    pub fn door(label: &str, url: String, path: Option<String>, row: Row) -> Self {
+    pub(super) fn door(label: &str, url: String, path: Option<String>, row: Row) -> Self {
         Self { label: label.to_owned(), kind: DemoKind::Other, url, path, size: None, row }
     }
 }
 
 /// The address of a file of the gallery.
-pub fn url(path: &str) -> String {
+pub(super) fn url(path: &str) -> String {
     format!("/{}", utf8_percent_encode(path, PLAIN))
 }
 
@@ -239,7 +239,7 @@ pub(super) mod tests {
     const LARGEST_ON_PAGES: (u16, u16) = (1656, 1242);
 
     /// A plan with cookies that are easy to recognise.
-    pub fn sample() -> Plan {
+    pub(crate) fn sample() -> Plan {
         Plan::new(["a", "b", "c", "d"].map(|letter| letter.repeat(26)))
     }
 

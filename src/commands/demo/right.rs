@@ -3,7 +3,7 @@
 
 /// Why a visitor gets a file, or does not. Each reason belongs to one status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RightReason {
+pub(super) enum RightReason {
     /// In a public album.
     Public,
     /// In two albums; the public one is enough.
@@ -43,7 +43,7 @@ pub enum RightReason {
 impl RightReason {
     /// The HTTP status that goes with the reason. Denied and unknown look the same; only who may have a file
     /// learns that it is missing.
-    pub fn status(self) -> u16 {
+    pub(super) fn status(self) -> u16 {
         match self {
             Self::Public
             | Self::AlsoPublic
@@ -65,7 +65,7 @@ impl RightReason {
     }
 
     /// One sentence for people, about the visitor of this name.
-    pub fn sentence(self, name: &str) -> String {
+    pub(super) fn sentence(self, name: &str) -> String {
         match self {
             Self::Public => "The album is public.".to_owned(),
             Self::AlsoPublic => "It is also in a public album, and one album is enough.".to_owned(),
@@ -95,12 +95,12 @@ impl RightReason {
 }
 
 /// One reason for each visitor, in the order guest, alice, bob, carol, admin.
-pub type Row = [RightReason; 5];
+pub(super) type Row = [RightReason; 5];
 
 /// The rules as a table. Piwigo: `action.php`, `get_sql_condition_FandF`; a RAW file counts as an original,
 /// and administrators see everything that has a record.
 #[rustfmt::skip]
-pub mod rows {
+pub(super) mod rows {
     use super::Row;
     use super::RightReason::{
         Admin, AlsoPublic, ByGroup, ByHand, Level, Locked, NoHigh, NoRecord, NotGranted, NotMade, NotPlain,
@@ -108,18 +108,18 @@ pub mod rows {
     };
 
     //                                guest       alice       bob         carol       admin
-    pub const PUBLIC: Row          = [Public,     Public,     Public,     Public,     Public];
-    pub const PUBLIC_ORIGINAL: Row = [Public,     Public,     Public,     Small,      Public];
-    pub const BOTH: Row            = [AlsoPublic, AlsoPublic, AlsoPublic, AlsoPublic, AlsoPublic];
-    pub const BOTH_ORIGINAL: Row   = [AlsoPublic, AlsoPublic, AlsoPublic, Small,      AlsoPublic];
-    pub const FAMILY: Row          = [NotGranted, ByHand,     ByGroup,    ByHand,     Admin];
-    pub const FAMILY_HIGH: Row     = [NotGranted, ByHand,     ByGroup,    NoHigh,     Admin];
-    pub const FAMILY_NOT_MADE: Row = [NotGranted, NotMade,    NotMade,    NotMade,    NotMade];
-    pub const NIGHT: Row           = [NotGranted, NotGranted, ByGroup,    NotGranted, Admin];
-    pub const LOCKED: Row          = [Locked,     Locked,     Locked,     Locked,     Admin];
-    pub const LEVEL: Row           = [Level,      Level,      Level,      Level,      Admin];
-    pub const ORPHAN: Row          = [Orphan,     Orphan,     Orphan,     Orphan,     Admin];
-    pub const NO_RECORD: Row       = [NoRecord,   NoRecord,   NoRecord,   NoRecord,   NoRecord];
-    pub const NOT_PLAIN: Row       = [NotPlain,   NotPlain,   NotPlain,   NotPlain,   NotPlain];
-    pub const NOT_SERVED: Row      = [NotServed,  NotServed,  NotServed,  NotServed,  NotServed];
+    pub(crate) const PUBLIC: Row          = [Public,     Public,     Public,     Public,     Public];
+    pub(crate) const PUBLIC_ORIGINAL: Row = [Public,     Public,     Public,     Small,      Public];
+    pub(crate) const BOTH: Row            = [AlsoPublic, AlsoPublic, AlsoPublic, AlsoPublic, AlsoPublic];
+    pub(crate) const BOTH_ORIGINAL: Row   = [AlsoPublic, AlsoPublic, AlsoPublic, Small,      AlsoPublic];
+    pub(crate) const FAMILY: Row          = [NotGranted, ByHand,     ByGroup,    ByHand,     Admin];
+    pub(crate) const FAMILY_HIGH: Row     = [NotGranted, ByHand,     ByGroup,    NoHigh,     Admin];
+    pub(crate) const FAMILY_NOT_MADE: Row = [NotGranted, NotMade,    NotMade,    NotMade,    NotMade];
+    pub(crate) const NIGHT: Row           = [NotGranted, NotGranted, ByGroup,    NotGranted, Admin];
+    pub(crate) const LOCKED: Row          = [Locked,     Locked,     Locked,     Locked,     Admin];
+    pub(crate) const LEVEL: Row           = [Level,      Level,      Level,      Level,      Admin];
+    pub(crate) const ORPHAN: Row          = [Orphan,     Orphan,     Orphan,     Orphan,     Admin];
+    pub(crate) const NO_RECORD: Row       = [NoRecord,   NoRecord,   NoRecord,   NoRecord,   NoRecord];
+    pub(crate) const NOT_PLAIN: Row       = [NotPlain,   NotPlain,   NotPlain,   NotPlain,   NotPlain];
+    pub(crate) const NOT_SERVED: Row      = [NotServed,  NotServed,  NotServed,  NotServed,  NotServed];
 }

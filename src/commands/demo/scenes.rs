@@ -9,7 +9,7 @@ use super::pictures::Layer::{
 
 /// What a sample picture shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scene {
+pub(super) enum Scene {
     /// Blue mountains, mirrored in a lake in the morning.
     Lake,
     /// Birch trunks in front of a green slope; meant for upright pictures.
@@ -39,7 +39,7 @@ pub enum Scene {
 impl Scene {
     /// Every scene once.
     #[cfg(test)]
-    pub const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Lake,
         Self::Birches,
         Self::Poppies,
@@ -55,7 +55,7 @@ impl Scene {
     ];
 
     /// What to paint, the farthest first.
-    pub fn layers(self) -> &'static [Layer] {
+    pub(super) fn layers(self) -> &'static [Layer] {
         match self {
             Self::Lake => LAKE,
             Self::Birches => BIRCHES,

@@ -5,17 +5,17 @@ use super::plan::Plan;
 use super::right::RightReason;
 
 /// `users.id` of the visitor whose right can be taken away.
-pub const USER: u32 = 3;
+pub(super) const USER: u32 = 3;
 
 /// `categories.id` of the private album that she was granted by name.
-pub const ALBUM: u32 = 2;
+pub(super) const ALBUM: u32 = 2;
 
 /// What she is once she has lost it, as `DemoVisitor::note`.
 const NOTE: &str = "was granted the album “Family” by name, until that right was taken away";
 
 /// How the gallery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Situation {
+pub(super) enum Situation {
     /// The gate decides.
     Guarded,
     /// The gate decides, and [`USER`] has no right to [`ALBUM`] any more.
@@ -26,7 +26,7 @@ pub enum Situation {
 
 impl Plan {
     /// The same gallery after [`USER`] has lost the right to [`ALBUM`].
-    pub fn revoked(mut self) -> Self {
+    pub(super) fn revoked(mut self) -> Self {
         self.situation = Situation::Revoked;
         let Some(column) = self.visitors.iter().position(|visitor| visitor.user_id == USER) else {
             return self;
@@ -44,7 +44,7 @@ impl Plan {
 
     /// The same gallery without the gate: the addresses of files, and no doors. Piwigo's scripts, which are
     /// among the doors, are PHP, and the demo has none.
-    pub fn unguarded(mut self) -> Self {
+    pub(super) fn unguarded(mut self) -> Self {
         self.situation = Situation::Unguarded;
         self.doors.clear();
         for file in self.pictures.iter_mut().flat_map(|picture| &mut picture.files) {

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DemoAnswer {
+pub(super) struct DemoAnswer {
     /// HTTP status.
     pub status: u16,
     /// Bytes after the header.
@@ -32,7 +32,7 @@ pub struct DemoAnswer {
 ///
 /// # Errors
 /// When there is no answer in time, or when it is not HTTP.
-pub async fn fetch(port: u16, url: &str, cookie: Option<&str>) -> io::Result<DemoAnswer> {
+pub(super) async fn fetch(port: u16, url: &str, cookie: Option<&str>) -> io::Result<DemoAnswer> {
     let cookie = cookie.map_or(String::new(), |value| format!("Cookie: {COOKIE}={value}\r\n"));
     let request =
         format!("GET {url} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{cookie}Connection: close\r\n\r\n");
@@ -84,7 +84,7 @@ impl Cell {
 
 /// Visitor × file × status.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Table {
+pub(super) struct Table {
     visitors: Vec<&'static str>,
     lines: Vec<Line>,
 }
@@ -94,7 +94,7 @@ impl Table {
     ///
     /// # Errors
     /// When an address gives no answer at all, or when the gallery below `root` cannot be read.
-    pub async fn fetched(plan: &Plan, root: &Path, port: u16) -> io::Result<Self> {
+    pub(super) async fn fetched(plan: &Plan, root: &Path, port: u16) -> io::Result<Self> {
         let mut lines = Vec::new();
         for (title, file) in plan.files() {
             let length = file
@@ -114,7 +114,7 @@ impl Table {
     }
 
     /// How many answers are not what they should be.
-    pub fn wrong(&self) -> usize {
+    pub(super) fn wrong(&self) -> usize {
         self.lines.iter().flat_map(|line| &line.cells).filter(|cell| !cell.is_right()).count()
     }
 }

@@ -61,7 +61,7 @@ pub(super) enum Without {
 
 /// All findings, in the order in which they were made.
 #[derive(Debug, Default)]
-pub struct Findings(pub(super) Vec<Finding>);
+pub(super) struct Findings(pub(super) Vec<Finding>);
 
 impl Findings {
     pub(super) fn ok(&mut self, id: &'static str, what: impl Into<String>) {

@@ -17,7 +17,7 @@ const LARGEST_CORRECTED: u32 = 25_000;
 const CORRECTIONS: usize = 2;
 
 /// An RGB picture as luma and halved chroma.
-pub struct Planes {
+pub(super) struct Planes {
     width: u16,
     height: u16,
     luma: Vec<u8>,
@@ -27,7 +27,7 @@ pub struct Planes {
 
 impl Planes {
     /// `picture` has three bytes a pixel; `width` and `height` are its own.
-    pub fn of(picture: &Picture, width: u16, height: u16) -> Self {
+    pub(super) fn of(picture: &Picture, width: u16, height: u16) -> Self {
         let (pixels, _) = picture.pixels.as_chunks::<3>();
         let (mut luma, mut blue, mut red) = (Vec::new(), Vec::new(), Vec::new());
         for plane in [&mut luma, &mut blue, &mut red] {

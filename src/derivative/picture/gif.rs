@@ -172,13 +172,13 @@ fn broken(error: DecodingError) -> PictureError {
 }
 
 /// Writes a GIF frame by frame; each has its own 256 colours.
-pub struct Writer {
+pub(crate) struct Writer {
     encoder: Encoder<Vec<u8>>,
 }
 
 impl Writer {
     /// A GIF of `size`; `repeat` is how often it runs, for a picture of one frame `None`.
-    pub fn new(size: (u32, u32), repeat: Option<Repeat>) -> Result<Self, PictureError> {
+    pub(crate) fn new(size: (u32, u32), repeat: Option<Repeat>) -> Result<Self, PictureError> {
         let (width, height) = sides(size)?;
         let mut encoder = Encoder::new(Vec::new(), width, height, &[]).map_err(|error| failed(&error))?;
         if let Some(repeat) = repeat {
@@ -188,7 +188,7 @@ impl Writer {
     }
 
     /// Adds a frame of the whole size, shown for `delay` hundredths of a second.
-    pub fn add(&mut self, picture: Picture, delay: u16) -> Result<(), PictureError> {
+    pub(crate) fn add(&mut self, picture: Picture, delay: u16) -> Result<(), PictureError> {
         let (width, height) = sides(picture.size())?;
         let speed = palette_speed(picture.size());
         let mut frame = match picture.in_color() {
@@ -211,7 +211,7 @@ impl Writer {
     }
 
     /// The finished file.
-    pub fn finish(self) -> Result<Vec<u8>, PictureError> {
+    pub(crate) fn finish(self) -> Result<Vec<u8>, PictureError> {
         self.encoder.into_inner().map_err(|error| failed(&error))
     }
 }

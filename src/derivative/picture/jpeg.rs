@@ -212,7 +212,11 @@ fn samples_of_100(frame: &[u8]) -> Option<u64> {
 
 /// Writes a progressive JPEG of gray or RGB pixels, chroma halved in both directions, as Piwigo with Imagick
 /// does.
-pub fn encode(picture: &Picture, profile: Option<&[u8]>, quality: Quality) -> Result<Vec<u8>, PictureError> {
+pub(super) fn encode(
+    picture: &Picture,
+    profile: Option<&[u8]>,
+    quality: Quality,
+) -> Result<Vec<u8>, PictureError> {
     let failed = |error: jpeg_encoder::EncodingError| PictureError::Encode(error.to_string());
     let color = match picture.channels {
         Channels::Gray => ColorType::Luma,

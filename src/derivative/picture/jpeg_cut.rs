@@ -15,7 +15,7 @@ use super::Picture;
 const GRAY: u8 = 128;
 
 /// A file's bytes and what completes them, read one after the other.
-pub struct Completed<'a> {
+pub(super) struct Completed<'a> {
     file: &'a [u8],
     /// The number of the first restart marker that is missing, and how many are.
     restarts: (u64, u64),
@@ -25,7 +25,7 @@ pub struct Completed<'a> {
 
 impl<'a> Completed<'a> {
     /// A file that needs nothing.
-    pub fn as_it_is(file: &'a [u8]) -> Self {
+    pub(super) fn as_it_is(file: &'a [u8]) -> Self {
         Completed { file, restarts: (0, 0), end: (0, 0) }
     }
 
@@ -78,7 +78,7 @@ impl Read for Completed<'_> {
 
 /// The part of a cut picture that is in the file: this many units, row by row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Whole {
+pub(super) struct Whole {
     units: u64,
     across: u64,
     /// Pixels of a unit.
@@ -87,7 +87,7 @@ pub struct Whole {
 
 impl Whole {
     /// Paints everything behind the last unit gray in a picture that was decoded smaller by `shrink`.
-    pub fn paint_rest(self, picture: &mut Picture, shrink: u32) {
+    pub(super) fn paint_rest(self, picture: &mut Picture, shrink: u32) {
         let (width, height) =
             ((self.unit.0 / shrink).max(1) as usize, (self.unit.1 / shrink).max(1) as usize);
         let row = (self.units / self.across) as usize * height;
@@ -103,7 +103,7 @@ impl Whole {
 
 /// Completes a JPEG that has no end mark. `None`: too little is there to show anything of it, or it is a kind
 /// of which the gate cannot tell how much is there.
-pub fn complete(file: &[u8]) -> Option<(Completed<'_>, Option<Whole>)> {
+pub(super) fn complete(file: &[u8]) -> Option<(Completed<'_>, Option<Whole>)> {
     let parsed = Parsed::of(file)?;
     if parsed.is_progressive {
         // A scan refines the whole picture: without the one that is cut, the picture is there, less fine.

@@ -94,7 +94,7 @@ fn with_chunk_names(message: &str) -> String {
 }
 
 /// Writes gray, RGB or RGBA pixels.
-pub fn encode(picture: &Picture, profile: Option<&[u8]>) -> Result<Vec<u8>, PictureError> {
+pub(super) fn encode(picture: &Picture, profile: Option<&[u8]>) -> Result<Vec<u8>, PictureError> {
     let failed = |error: png::EncodingError| PictureError::Encode(error.to_string());
     let mut info = Info::with_size(picture.width, picture.height);
     info.bit_depth = BitDepth::Eight;

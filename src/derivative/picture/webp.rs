@@ -63,7 +63,7 @@ fn broken(error: image_webp::DecodingError) -> PictureError {
 }
 
 /// Writes gray, RGB or RGBA pixels, lossy.
-pub fn encode(picture: Picture, profile: Option<&[u8]>, quality: u8) -> Result<Vec<u8>, PictureError> {
+pub(super) fn encode(picture: Picture, profile: Option<&[u8]>, quality: u8) -> Result<Vec<u8>, PictureError> {
     let picture = picture.in_color();
     let (width, height) = picture.size();
     let encoder = match picture.channels {
