@@ -33,7 +33,7 @@ if [ "$(id -u)" -eq 0 ] && [ "$(cc -print-file-name=libc.a)" != libc.a ]; then
     alone=$(mktemp -d)
     cargo rustc --locked --quiet --bin piwigo-gate -- -C target-feature=+crt-static
     cp "${CARGO_TARGET_DIR:-target}/debug/piwigo-gate" "$alone/piwigo-gate"
-    PIWIGO_GATE_STATIC_BINARY=$alone/piwigo-gate cargo test --locked --test static_binary -- --include-ignored
+    PIWIGO_GATE_STATIC_BINARY=$alone/piwigo-gate cargo test --locked --test operation static_binary:: -- --include-ignored
     rm -rf "$alone"
 else
     step "the static program is not tested: that needs root, and libc.a (Debian: libc6-dev)"
@@ -54,12 +54,20 @@ if [ "$(id -u)" -eq 0 ] && id nobody >/dev/null 2>&1 && have setpriv; then
     }
     cp "$(cargo build --locked --message-format=json 2>/dev/null |
         sed -n 's/.*"executable":"\([^"]*piwigo-gate\)".*/\1/p' | tail -n 1)" "$place/piwigo-gate"
-    for name in servers_smoke servers_nginx servers_nginx_cache servers_apache servers_lighttpd servers_caddy servers_fronts shared_hosting \
-        operation service verdicts wrong_settings database_connections check refusals identities action_php history batching charsets few_connections addresses \
-        derivatives_made derive doctor doctor_lines doctor_session printed_files peers attacks site_lines percent_names every_server http2; do
+    as_nobody() { # as_nobody BINARY MODULE:: ...: the tests of these modules of a test program
+        local name=$1
+        shift
         cp "$(executable test "$name")" "$place/$name"
         (cd "$place" && env -i PATH="$PATH" HOME="$place" TMPDIR="$place/tmp" RUST_BACKTRACE=0 \
             PIWIGO_GATE_TEST_BINARY="$place/piwigo-gate" \
-            setpriv --reuid=nobody --regid="$(id -g nobody)" --clear-groups "$place/$name")
-    done
+            setpriv --reuid=nobody --regid="$(id -g nobody)" --clear-groups "$place/$name" "$@")
+    }
+    as_nobody servers servers_smoke:: servers_nginx:: servers_nginx_cache:: servers_apache:: \
+        servers_lighttpd:: servers_caddy:: servers_fronts:: shared_hosting:: refusals:: action_php:: \
+        printed_files:: attacks:: site_lines:: percent_names:: every_server:: http2::
+    as_nobody operation operation:: service:: wrong_settings:: addresses:: peers::
+    as_nobody verdicts verdicts:: identities:: history:: charsets::
+    as_nobody database database_connections:: batching:: few_connections::
+    as_nobody doctor check:: doctor:: doctor_lines:: doctor_session::
+    as_nobody derivatives derivatives_made:: derive::
 fi

@@ -2,18 +2,16 @@
 //! other has a byte in the browser. The table is written by hand, so that neither the gate nor the page says
 //! what is right.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
 use std::sync::LazyLock;
 
+use crate::support::browser::Browser;
+use crate::support::gate;
+use crate::support::leash::Leash;
+use crate::support::sandbox::Sandbox;
 use serde_json::Value;
-use support::browser::Browser;
-use support::gate;
-use support::leash::Leash;
-use support::sandbox::Sandbox;
 
 /// Each picture of the page, and who sees it.
 const SEEN_BY: [(&str, &str); 12] = [

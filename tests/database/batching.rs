@@ -2,27 +2,25 @@
 //! neighbour's answer; statements are few; and what arrives while a statement is under way shares the next
 //! one.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::support::http;
+use crate::support::inside;
+use crate::support::mariadb::{self, MariaDb};
+use crate::support::nginx::{self, Nginx};
+use crate::support::patience::PATIENCE;
+use crate::support::plans;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use piwigo_gate::database::{Address, Database, Tables};
 use piwigo_gate::settings::Options;
-use support::http;
-use support::inside;
-use support::mariadb::{self, MariaDb};
-use support::nginx::{self, Nginx};
-use support::patience::PATIENCE;
-use support::plans;
 
+use crate::support::scene::Scene;
+use crate::support::world::Case;
 use sqlx::MySqlConnection;
-use support::scene::Scene;
-use support::world::Case;
 use tokio::time::timeout;
 
 /// Waits until a statement of the gate's account waits for a lock, which `root` holds. It must not take long:
@@ -139,7 +137,7 @@ fn hostile_requests_make_no_outage_for_the_others() {
             "gallery/local/config/config.inc.php",
             "<?php\n$conf['enable_formats'] = true; $conf['apache_authentication'] = true;",
         );
-        let gate = support::gate::Gate::start(&scene.sandbox, &[], &[]);
+        let gate = crate::support::gate::Gate::start(&scene.sandbox, &[], &[]);
         let shipped = nginx::ACCEL.lines().find(|line| line.contains("fastcgi_param REMOTE_USER")).unwrap();
         let shipped = shipped.split('#').next().unwrap().trim();
         let verified =

@@ -1,18 +1,16 @@
 //! What the gate costs its database in round trips, and what it makes of connections that died, on a real
 //! MariaDB.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::inside;
+use crate::support::mariadb::{self, MariaDb};
+use crate::support::sandbox::Sandbox;
+use crate::support::scene::Scene;
 use piwigo_gate::database::{Address, Database, IDS, Tables, Trouble};
 use piwigo_gate::gate::Gate;
 use piwigo_gate::http::request::{Request, Server};
 use piwigo_gate::settings::{Options, Settings};
-use support::inside;
-use support::mariadb::{self, MariaDb};
-use support::sandbox::Sandbox;
-use support::scene::Scene;
 
 const CONNECTIONS: u32 = 4;
 

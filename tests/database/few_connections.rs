@@ -1,18 +1,16 @@
 //! A database that allows the account one to three connections, as shared hosts do (`max_user_connections`):
 //! requests wait for their turn, and Piwigo gets its share. Real MariaDB.
 
-mod support;
-
+use crate::support::examined::doctor;
+use crate::support::mariadb;
+use crate::support::patience::PATIENCE;
+use crate::support::scene::Scene;
+use crate::support::verdicts::ask;
 use futures_util::future::join_all;
 use piwigo_gate::gate::Gate;
 use piwigo_gate::settings::{Options, Settings};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
-use support::examined::doctor;
-use support::mariadb;
-use support::patience::PATIENCE;
-use support::scene::Scene;
-use support::verdicts::ask;
 
 /// The account's own limit, and the server's for every account.
 const LIMITS: [&str; 2] = [

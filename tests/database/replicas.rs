@@ -1,24 +1,22 @@
 //! Many machines: two gates behind one nginx, a MariaDB that Piwigo writes to and two read replicas of it,
 //! under load while rights change, replicas fall behind, and servers and gates die. Real servers throughout.
 
-mod support;
-
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::support::files;
+use crate::support::gate::Gate;
+use crate::support::http;
+use crate::support::mariadb::{self, MariaDb};
+use crate::support::nginx::{self, Nginx};
+use crate::support::process;
+use crate::support::rows::Engine;
+use crate::support::sandbox::Sandbox;
+use crate::support::scene;
+use crate::support::world::World;
 use piwigo_gate::database::{Address, Database, IDS, Replicas, Tables};
-use support::files;
-use support::gate::Gate;
-use support::http;
-use support::mariadb::{self, MariaDb};
-use support::nginx::{self, Nginx};
-use support::process;
-use support::rows::Engine;
-use support::sandbox::Sandbox;
-use support::scene;
-use support::world::World;
 
 /// `max_replica_lag`. No answer may be older, and there is no tolerance: all times are taken so that they
 /// favour nobody.

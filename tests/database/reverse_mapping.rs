@@ -1,16 +1,14 @@
 //! From a URL to the rows that own its file: the table of docs/spec/piwigo.md §4.8, on SQLite.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::sandbox::Sandbox;
 use piwigo_gate::database::{Address, Database, Tables};
 use piwigo_gate::piwigo::gallery::Gallery;
 use piwigo_gate::settings::{Options, Settings};
 use piwigo_gate::verdict::owners;
 use piwigo_gate::verdict::uri::{BadUri, Target};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
-use support::sandbox::Sandbox;
 
 const ROWS: [(u32, &str, Option<&str>); 16] = [
     (1, "./upload/2024/01/02/20240102030405-0123abcd.jpg", None),
@@ -35,7 +33,7 @@ const ROWS: [(u32, &str, Option<&str>); 16] = [
 fn derivatives() -> String {
     let customs = ["s100", "e260x180", "300x200_n_150x100", "s100x200"];
     let customs: String = customs.map(|key| format!("s:{}:\"{key}\";i:1795285579;", key.len())).concat();
-    let stock = include_str!("data/derivatives-16.4.txt").trim_end();
+    let stock = include_str!("../data/derivatives-16.4.txt").trim_end();
     let at = stock.find("s:1:\"c\";").expect("the custom sizes");
     format!("{}s:1:\"c\";a:4:{{{customs}}}}}", &stock[..at])
 }
@@ -44,7 +42,7 @@ async fn world(sandbox: &Sandbox) -> (Database, Gallery) {
     let file = sandbox.path().join("rows.sqlite");
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file).create_if_missing(true);
     let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
-    connection.execute(include_str!("data/schema-sqlite.sql")).await.unwrap();
+    connection.execute(include_str!("../data/schema-sqlite.sql")).await.unwrap();
     for (id, path, representative) in ROWS {
         let representative = representative.map_or("NULL".into(), |extension| format!("'{extension}'"));
         let row = format!(

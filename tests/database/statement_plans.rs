@@ -2,16 +2,14 @@
 //! index, but for what is named here with its reason. The statements are those of MariaDB's own log, for
 //! every kind of request, so that no new statement stays unseen.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use support::gate::Gate;
-use support::http;
-use support::large_gallery::{LargeGallery, Photo, Size, Storage};
-use support::nginx::{self, Nginx};
-use support::plans::{self, Access, Plan};
+use crate::support::gate::Gate;
+use crate::support::http;
+use crate::support::large_gallery::{LargeGallery, Photo, Size, Storage};
+use crate::support::nginx::{self, Nginx};
+use crate::support::plans::{self, Access, Plan};
 
 const SIZE: Size = Size { images: 100_000, albums: 10_000, grants: 100_000 };
 

@@ -12,9 +12,7 @@ use piwigo_gate::piwigo::sizes::definition::{DerivativeParams, Watermark};
 use piwigo_gate::piwigo::sizes::geometry::SizingParams;
 use piwigo_gate::piwigo::sizes::name::Kind;
 
-#[path = "support/patience.rs"]
-mod patience;
-use patience::PATIENCE;
+use crate::support::patience::PATIENCE;
 
 const PARAMS: DerivativeParams = DerivativeParams {
     kind: Kind::Thumb,
@@ -175,7 +173,7 @@ fn a_jpeg_or_gif_of_which_nothing_is_there_is_refused() {
         }
     }
     // Large, with hardly any data, and a restart marker expected behind each block.
-    let mut baseline = include_bytes!("derivatives/sources/08_gray_2000x1500.jpg").to_vec();
+    let mut baseline = include_bytes!("../derivatives/sources/08_gray_2000x1500.jpg").to_vec();
     let (frame, scan) = (find(&baseline, &[0xFF, 0xC0]), find(&baseline, &[0xFF, 0xDA]));
     baseline[frame + 5..frame + 9].copy_from_slice(&[0xFF; 4]);
     let bomb = [&baseline[..scan], b"\xFF\xDD\0\x04\0\x01", &baseline[scan..scan + 60]].concat();
@@ -184,7 +182,7 @@ fn a_jpeg_or_gif_of_which_nothing_is_there_is_refused() {
 
 #[test]
 fn a_jpeg_of_280_megapixels_is_decoded_smaller() {
-    let mut file = include_bytes!("derivatives/sources/08_gray_2000x1500.jpg").to_vec();
+    let mut file = include_bytes!("../derivatives/sources/08_gray_2000x1500.jpg").to_vec();
     let frame = find(&file, &[0xFF, 0xC0]);
     let sides = [14_000u16.to_be_bytes(), 20_000u16.to_be_bytes()].concat();
     file[frame + 5..frame + 9].copy_from_slice(&sides);
@@ -211,7 +209,7 @@ fn a_jpeg_of_a_thousand_scans_is_refused() {
     let bomb = [&whole[..scan], &whole[last..end].repeat(1000), &whole[scan..]].concat();
     assert!(matches!(quickly(&bomb, &order("jpg")), Err(PictureError::TooLarge(_))));
     // Baseline: as often as there are components.
-    let whole = include_bytes!("derivatives/sources/08_gray_2000x1500.jpg");
+    let whole = include_bytes!("../derivatives/sources/08_gray_2000x1500.jpg");
     let (scan, end) = (find(whole, &[0xFF, 0xDA]), whole.len() - 2);
     for (scans, is_refused) in [(4, false), (5, true)] {
         let repeated = [&whole[..scan], &whole[scan..end].repeat(scans), &whole[end..]].concat();

@@ -2,8 +2,6 @@
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
-mod support;
-
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -11,18 +9,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::support::gate::{self, Gate};
+use crate::support::http::{self, Response};
+use crate::support::nginx::{self, Nginx};
+use crate::support::patience::PATIENCE;
+use crate::support::php::PhpFcgi;
+use crate::support::pictures;
+use crate::support::scene::Scene;
+use crate::support::stream::{Front, Kind};
+use crate::support::world::Image;
 use piwigo_gate::http::reply::{Handover, Reply, SendMode};
 use piwigo_gate::http::request::Request;
 use piwigo_gate::settings::Options;
-use support::gate::{self, Gate};
-use support::http::{self, Response};
-use support::nginx::{self, Nginx};
-use support::patience::PATIENCE;
-use support::php::PhpFcgi;
-use support::pictures;
-use support::scene::Scene;
-use support::stream::{Front, Kind};
-use support::world::Image;
 
 /// A picture that erin may see and a guest may not, and how it is asked for.
 struct Private {
@@ -399,7 +397,7 @@ fn a_gate_that_is_killed_leaves_nothing_that_is_served_as_whole() {
 async fn every_way_of_delivery_sends_what_was_made() {
     let scene = Scene::start();
     let image = public(&scene);
-    let gate = support::verdicts::gate(&scene.sandbox, Options::default()).await;
+    let gate = crate::support::verdicts::gate(&scene.sandbox, Options::default()).await;
     let root = scene.sandbox.gallery();
     for (deliver, token) in [
         (SendMode::XSendfile, "sq"),

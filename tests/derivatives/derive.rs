@@ -2,19 +2,17 @@
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use support::gate;
-use support::pictures;
-use support::process;
-use support::sandbox::Sandbox;
-use support::scene;
-use support::world::World;
+use crate::support::gate;
+use crate::support::pictures;
+use crate::support::process;
+use crate::support::sandbox::Sandbox;
+use crate::support::scene;
+use crate::support::world::World;
 
 /// The world on SQLite, with pictures instead of the texts that are named like JPEGs; without derivatives.
 struct Gallery {

@@ -3,19 +3,17 @@
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
-mod support;
-
 use std::time::{Duration, SystemTime};
 
+use crate::support::gate::{self, Gate};
+use crate::support::http;
+use crate::support::nginx::{self, Nginx};
+use crate::support::php::PhpFcgi;
+use crate::support::pictures;
+use crate::support::scene::Scene;
 use piwigo_gate::derivative::picture::encode::encode;
 use piwigo_gate::derivative::picture::format::Format;
 use piwigo_gate::derivative::picture::{Channels, Picture};
-use support::gate::{self, Gate};
-use support::http;
-use support::nginx::{self, Nginx};
-use support::php::PhpFcgi;
-use support::pictures;
-use support::scene::Scene;
 
 /// 63 megapixels.
 const SIDES: (u16, u16) = (9000, 7000);

@@ -1,6 +1,7 @@
 //! What is made of public test pictures (`tests/pictures/README.md`): which of them the gate makes, of which
-//! size, and how near to what is expected. What it refuses is left to Piwigo (`tests/derivatives_made.rs`).
+//! size, and how near to what is expected. What it refuses is left to Piwigo (`tests/derivatives/derivatives_made.rs`).
 
+use crate::colour;
 use piwigo_gate::derivative::picture::limits::{PictureError, PictureLimits};
 use piwigo_gate::derivative::picture::opened::Opened;
 use piwigo_gate::derivative::picture::profile::to_srgb;
@@ -9,9 +10,6 @@ use piwigo_gate::derivative::render::{RenderOptions, render};
 use piwigo_gate::piwigo::sizes::definition::DerivativeParams;
 use piwigo_gate::piwigo::sizes::geometry::SizingParams;
 use piwigo_gate::piwigo::sizes::name::Kind;
-
-#[path = "support/colour.rs"]
-mod colour;
 
 fn read(name: &str) -> Vec<u8> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures").join(name);

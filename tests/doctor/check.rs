@@ -1,15 +1,13 @@
 //! `piwigo-gate check`: what an administrator reads, what a script reads, and what neither ever sees.
 
-mod support;
-
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
+use crate::support::gate;
+use crate::support::sandbox::Sandbox;
+use crate::support::scene;
+use crate::support::world::World;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
-use support::gate;
-use support::sandbox::Sandbox;
-use support::scene;
-use support::world::World;
 
 /// The small gallery on SQLite.
 struct Gallery {
@@ -140,7 +138,7 @@ fn a_server_that_might_decode_a_percent_sign_is_named() {
 #[test]
 fn every_rule_that_fails_is_named() {
     let gallery = Gallery::new();
-    let path = |id| support::http::url(gallery.world.image(id).original());
+    let path = |id| crate::support::http::url(gallery.world.image(id).original());
     let orphan = path(25);
     let table: [(&[&str], &[&str]); 10] = [
         (
@@ -233,7 +231,7 @@ fn a_session_that_owes_the_second_factor_is_named() {
     let session = gallery.world.session("bob").clone();
     let (cookie, ip) = (session.cookie_header(), session.client_ip.as_str());
     let row = session.row.expect("bob is signed in").id;
-    let url = support::http::url(gallery.world.image(9).original());
+    let url = crate::support::http::url(gallery.world.image(9).original());
     let ask = [&*url, "--cookie", &cookie, "--ip", ip];
     assert_eq!(gallery.check(&ask).0, Some(0));
     gallery.sql(&format!(
@@ -319,7 +317,7 @@ fn the_address_of_a_page_stands_for_the_files_of_its_photo() {
 fn a_file_behind_a_link_that_is_not_followed_is_not_called_missing() {
     let gallery = Gallery::new();
     let path = gallery.world.image(9).original().to_owned();
-    let url = support::http::url(&path);
+    let url = crate::support::http::url(&path);
     let (_, out, _) = gallery.check(&["--user", "bob", &url]);
     assert!(!out.contains("out of reach"), "{out}");
     let elsewhere = gallery.sandbox.write("elsewhere.jpg", "x");
@@ -347,7 +345,7 @@ fn a_file_behind_a_link_that_is_not_followed_is_not_called_missing() {
 fn an_album_that_allows_no_downloads_is_named() {
     let gallery = Gallery::new();
     gallery.sql("ALTER TABLE piwigo_categories ADD COLUMN downloadable TEXT DEFAULT 'true'");
-    let original = support::http::url(gallery.world.image(2).original());
+    let original = crate::support::http::url(gallery.world.image(2).original());
     for (value, code, lines) in [
         (
             "'true'",
@@ -379,7 +377,7 @@ fn an_album_that_allows_no_downloads_is_named() {
 fn a_cookie_counts_from_its_address_and_is_never_repeated() {
     let gallery = Gallery::new();
     let session = gallery.world.session("bob");
-    let url = support::http::url(gallery.world.private_image("bob").original());
+    let url = crate::support::http::url(gallery.world.private_image("bob").original());
     let cookie = session.cookie_header();
     let secret = session.cookies.values().next().unwrap().as_str();
     for (ip, code, part) in [

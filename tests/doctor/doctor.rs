@@ -1,27 +1,25 @@
 //! `piwigo-gate doctor`: a right set-up has no problem and no warning, each wrong one is found and named,
 //! nothing is changed and no secret is printed. Real nginx, MariaDB, gate and PHP.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::apache::{self, Apache};
+use crate::support::caddy::{self, Caddy};
+use crate::support::config;
+use crate::support::examined::{Report, Setting, doctor, open_permissions, without, write_ws_php};
+use crate::support::gate;
+use crate::support::haproxy::{self, Haproxy};
+use crate::support::lighttpd::{self, Lighttpd};
+use crate::support::mariadb;
+use crate::support::nginx::{self, Nginx};
+use crate::support::php;
+use crate::support::process;
+use crate::support::sandbox::Sandbox;
+use crate::support::scene::{self, Scene};
+use crate::support::world::World;
 use socket2::{Domain, SockAddr, Socket, Type};
-use support::apache::{self, Apache};
-use support::caddy::{self, Caddy};
-use support::config;
-use support::examined::{Report, Setting, doctor, open_permissions, without, write_ws_php};
-use support::gate;
-use support::haproxy::{self, Haproxy};
-use support::lighttpd::{self, Lighttpd};
-use support::mariadb;
-use support::nginx::{self, Nginx};
-use support::php;
-use support::process;
-use support::sandbox::Sandbox;
-use support::scene::{self, Scene};
-use support::world::World;
 
 /// Where the shipped file begins to send what the gate allows.
 const INTERNAL: &str = "location ^~ /_gate/file/ {\n    internal;";
@@ -326,7 +324,7 @@ fn large_tables_and_replicas_that_are_away() {
          SELECT CONCAT('key', seq), 4, NOW(), 1, NOW(), 'auth_key' FROM seq_1_to_2500;
          INSERT IGNORE INTO piwigo_group_access (group_id, cat_id) SELECT 100 + seq, 1 FROM seq_1_to_50",
     );
-    let (_nobody, nobody) = support::process::closed_port();
+    let (_nobody, nobody) = crate::support::process::closed_port();
     let replica = format!("mysql://u:p4ssword@{nobody}/piwigo");
     let report = setting.report(&["--database", "piwigo", "--database", &replica, "--max-replica-lag", "2s"]);
     report.says("index-optional", "note", "piwigo_user_auth_keys has 25");
@@ -547,7 +545,7 @@ fn wrong_program_beside_piwigo_that_nobody_may_start() {
     let program = setting.sandbox().write("gallery/gate.fcgi", "a program");
     open_permissions(&program, 0o644);
     setting.report(&[]).says("gate-fcgi", "warning", "does not lead to it");
-    setting.sandbox().write("gallery/.htaccess", include_str!("../apache/htaccess"));
+    setting.sandbox().write("gallery/.htaccess", include_str!("../../apache/htaccess"));
     let report = setting.report(&[]);
     report.says("gate-fcgi", "problem", "0644");
     report.says("gate-fcgi-htaccess", "note", "upload, galleries, _data/i");
@@ -694,7 +692,7 @@ fn wrong_directories_that_can_be_listed() {
 
 #[test]
 fn wrong_old_tables_without_an_index() {
-    let schema = include_str!("data/schema-2.10.sql");
+    let schema = include_str!("../data/schema-2.10.sql");
     let scene = Scene::start_with(schema, World::load());
     let setting = Setting::of(scene, &[]);
     let report = setting.report(&[]);
@@ -878,7 +876,7 @@ fn an_address_that_leads_elsewhere_is_said() {
     setting.nginx = Some(other);
     setting.report(&[]).says("outside", "problem", "redirects to https://photos.example.org");
     setting.nginx = None;
-    let (_nobody, nobody) = support::process::closed_port();
+    let (_nobody, nobody) = crate::support::process::closed_port();
     let url = format!("http://{nobody}/");
     setting.report(&["--url", &url]).says("outside", "problem", "no answer");
     let report = setting.report(&["--url", "http://me:s3cret@h/"]);

@@ -4,21 +4,19 @@
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
-mod support;
-
 use std::path::Path;
 
-use support::apache::Apache;
-use support::caddy::{self, Caddy};
-use support::config;
-use support::examined::{OPEN_I_PHP, Report, Setting, doctor, link_to_plain_paths, open_permissions};
-use support::files;
-use support::http;
-use support::lighttpd::{self, Lighttpd};
-use support::nginx::{self, Nginx};
-use support::php;
-use support::scene::Scene;
-use support::setup::{ApacheSite, Setup};
+use crate::support::apache::Apache;
+use crate::support::caddy::{self, Caddy};
+use crate::support::config;
+use crate::support::examined::{OPEN_I_PHP, Report, Setting, doctor, link_to_plain_paths, open_permissions};
+use crate::support::files;
+use crate::support::http;
+use crate::support::lighttpd::{self, Lighttpd};
+use crate::support::nginx::{self, Nginx};
+use crate::support::php;
+use crate::support::scene::Scene;
+use crate::support::setup::{ApacheSite, Setup};
 
 /// What the configuration alone shows.
 const LINES: &str = "server-file-lines";

@@ -1,11 +1,9 @@
 //! `piwigo-gate doctor --url` asks for a resized picture that only Piwigo can make, and names a PHP pool that
 //! is dead or not the gallery's. Real nginx, MariaDB, gate and PHP.
 
-mod support;
-
-use support::examined::{Report, Setting};
-use support::nginx;
-use support::scene::Scene;
+use crate::support::examined::{Report, Setting};
+use crate::support::nginx;
+use crate::support::scene::Scene;
 
 const ID: &str = "outside-php";
 const BY_PIWIGO: &[&str] = &["--derivatives", "piwigo"];

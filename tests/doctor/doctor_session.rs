@@ -1,16 +1,14 @@
 //! `piwigo-gate doctor --cookie`: whether Piwigo and the gate know a visitor alike, and why not. The cookie
 //! is shown to nobody.
 
-mod support;
-
 use std::fs;
 use std::io::Write as _;
 use std::process::Stdio;
 
-use support::examined::{Setting, doctor, doctor_command, without, write_ws_php};
-use support::gate::Gate;
-use support::http;
-use support::nginx::{self, Nginx};
+use crate::support::examined::{Setting, doctor, doctor_command, without, write_ws_php};
+use crate::support::gate::Gate;
+use crate::support::http;
+use crate::support::nginx::{self, Nginx};
 
 #[test]
 fn a_visitor_whom_piwigo_and_the_gate_know() {

@@ -1,17 +1,15 @@
 //! `piwigo-gate doctor --server-file -` reads what nginx and Apache say of their whole configuration, and
 //! judges each site in it. Real nginx and Apache print it; real nginx says what it refuses.
 
-mod support;
-
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use support::apache;
-use support::examined::{Report, Setting, doctor_command};
-use support::nginx;
-use support::process;
-use support::setup::Setup;
+use crate::support::apache;
+use crate::support::examined::{Report, Setting, doctor_command};
+use crate::support::nginx;
+use crate::support::process;
+use crate::support::setup::Setup;
 
 const LINES: &str = "server-file-lines";
 

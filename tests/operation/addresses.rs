@@ -1,16 +1,14 @@
 //! The visitor's address where the web server or PHP finds it otherwise than by the connection: real nginx on
 //! a unix socket.
 
-mod support;
-
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 
-use support::examined::{Report, doctor};
-use support::gate::Gate;
-use support::http;
-use support::nginx::{self, Nginx};
-use support::scene::Scene;
+use crate::support::examined::{Report, doctor};
+use crate::support::gate::Gate;
+use crate::support::http;
+use crate::support::nginx::{self, Nginx};
+use crate::support::scene::Scene;
 
 /// The status of an answer over nginx's unix socket.
 fn status(socket: &std::path::Path, path: &str, cookie: &str, forwarded: &str) -> u16 {

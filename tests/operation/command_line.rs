@@ -1,18 +1,16 @@
 //! The program as an administrator meets it: exit codes, which setting counts, where it listens, and the
 //! demo.
 
-mod support;
-
 use std::path::Path;
 use std::process::{Command, Output};
 
-use support::fastcgi;
-use support::gate;
-use support::mariadb::{self, MariaDb};
-use support::process::{self, Program};
-use support::rows::Engine;
-use support::sandbox::Sandbox;
-use support::world::World;
+use crate::support::fastcgi;
+use crate::support::gate;
+use crate::support::mariadb::{self, MariaDb};
+use crate::support::process::{self, Program};
+use crate::support::rows::Engine;
+use crate::support::sandbox::Sandbox;
+use crate::support::world::World;
 
 /// Runs the program with nothing of the machine's own environment.
 fn run(sandbox: &Sandbox, arguments: &[&str], environment: &[(&str, &str)]) -> Output {

@@ -1,8 +1,6 @@
 //! The gate in service: its database stopped and started, signals under load, a strange clock, hostile keys
 //! amid honest load. Real nginx and MariaDB throughout.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -11,18 +9,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use support::examined::{Report, doctor};
-use support::files;
-use support::gate::Gate;
-use support::http::{self, Response};
-use support::mariadb::{self, MariaDb};
-use support::nginx::{self, Nginx};
-use support::patience::PATIENCE;
-use support::process::{self, Program};
-use support::rows::Engine;
-use support::sandbox::Sandbox;
-use support::scene::{self, Scene};
-use support::world::World;
+use crate::support::examined::{Report, doctor};
+use crate::support::files;
+use crate::support::gate::Gate;
+use crate::support::http::{self, Response};
+use crate::support::mariadb::{self, MariaDb};
+use crate::support::nginx::{self, Nginx};
+use crate::support::patience::PATIENCE;
+use crate::support::process::{self, Program};
+use crate::support::rows::Engine;
+use crate::support::sandbox::Sandbox;
+use crate::support::scene::{self, Scene};
+use crate::support::world::World;
 
 fn get(address: SocketAddr, url: &str, cookie: &str) -> Response {
     http::request(address, "GET", url, &[("Cookie", cookie)])
@@ -596,7 +594,7 @@ fn signals_are_heard_while_the_database_keeps_the_gate_waiting() {
     files::write_config(&sandbox.gallery(), &sandbox.path().join("unused.sock"));
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let database = format!("mysql://gate:x@{}/piwigo", silent.local_addr().unwrap());
-    let mut command = sandbox.command(support::gate::program_for(&sandbox));
+    let mut command = sandbox.command(crate::support::gate::program_for(&sandbox));
     command
         .args(["serve", "--gallery"])
         .arg(sandbox.gallery())

@@ -2,8 +2,6 @@
 //! gate on sockets of its own and on inherited ones, and by connections from several addresses of the
 //! loopback network.
 
-mod support;
-
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
@@ -11,12 +9,12 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
+use crate::support::files;
+use crate::support::gate::{Gate, program_for};
+use crate::support::patience::PATIENCE;
+use crate::support::process::{self, Program};
+use crate::support::sandbox::Sandbox;
 use socket2::{Domain, Socket, Type};
-use support::files;
-use support::gate::{Gate, program_for};
-use support::patience::PATIENCE;
-use support::process::{self, Program};
-use support::sandbox::Sandbox;
 
 const VARIABLE: &str = "FCGI_WEB_SERVER_ADDRS";
 

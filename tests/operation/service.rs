@@ -1,21 +1,19 @@
 //! The units of systemd that `piwigo-gate config` prints: what systemd itself says of them, and their command
 //! line run as it stands there, with what systemd would hand to it.
 
-mod support;
-
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::PathBuf;
 use std::process::Command;
 
-use support::config;
-use support::gate;
-use support::http;
-use support::nginx::{self, Nginx};
-use support::patience::PATIENCE;
-use support::process::{self, Program};
-use support::scene::Scene;
+use crate::support::config;
+use crate::support::gate;
+use crate::support::http;
+use crate::support::nginx::{self, Nginx};
+use crate::support::patience::PATIENCE;
+use crate::support::process::{self, Program};
+use crate::support::scene::Scene;
 
 /// Prints the two units, for the program in the sandbox, into a directory of their own.
 fn write_units(scene: &Scene, more: &[&str]) -> (PathBuf, PathBuf) {

@@ -6,23 +6,21 @@
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
-mod support;
-
 use std::net::UdpSocket;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::support::fastcgi;
+use crate::support::files;
+use crate::support::http;
+use crate::support::mariadb::{self, MariaDb};
+use crate::support::process;
+use crate::support::rows::Engine;
+use crate::support::sandbox::Sandbox;
+use crate::support::world::World;
 use fastcgi_client::Params;
-use support::fastcgi;
-use support::files;
-use support::http;
-use support::mariadb::{self, MariaDb};
-use support::process;
-use support::rows::Engine;
-use support::sandbox::Sandbox;
-use support::world::World;
 use tokio::net::UnixStream;
 
 const PORT_OF_NAME_SERVERS: u16 = 53;
@@ -94,7 +92,7 @@ async fn alone_in_a_directory_it_finds_gallery_and_database_and_answers() {
     let root = sandbox.make_dir("root");
     let gallery = root.join("piwigo");
     world.write_files(&gallery);
-    support::gate::copy_program(&program(), &gallery.join("gate.fcgi"));
+    crate::support::gate::copy_program(&program(), &gallery.join("gate.fcgi"));
     // One address of the loopback network for this test alone.
     let server = format!("127.83.{}.{}", std::process::id() / 250 % 250, std::process::id() % 250 + 1);
     name_server(&server);

@@ -1,15 +1,13 @@
 //! Every set-up that cannot work ends the program with exit code 2 and one sentence that says what to do.
 
-mod support;
-
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use support::files;
-use support::gate::program_for;
-use support::mariadb::{self, MariaDb};
-use support::process;
-use support::sandbox::Sandbox;
+use crate::support::files;
+use crate::support::gate::program_for;
+use crate::support::mariadb::{self, MariaDb};
+use crate::support::process;
+use crate::support::sandbox::Sandbox;
 
 /// Runs `serve`; a set-up that works by mistake is ended after a while.
 fn serve(sandbox: &Sandbox, arguments: &[&str], environment: &[(&str, &str)]) -> Output {

@@ -82,10 +82,10 @@ fn the_counter_counts() {
 #[test]
 fn requests_after_the_first_allocate_nothing() {
     let captures: [(&str, &[u8]); 4] = [
-        ("nginx", include_bytes!("data/captures/nginx-1.22.1-get-keepconn.bin")),
-        ("nginx, 26 KB of headers", include_bytes!("data/captures/nginx-1.22.1-bigcookie-26k.bin")),
-        ("mod_fcgid", include_bytes!("data/captures/apache-mod_fcgid-2.3.9-responder-action-get.bin")),
-        ("authorizer", include_bytes!("data/captures/apache-mod_authnz_fcgi-2.4.71-authorizer.bin")),
+        ("nginx", include_bytes!("../data/captures/nginx-1.22.1-get-keepconn.bin")),
+        ("nginx, 26 KB of headers", include_bytes!("../data/captures/nginx-1.22.1-bigcookie-26k.bin")),
+        ("mod_fcgid", include_bytes!("../data/captures/apache-mod_fcgid-2.3.9-responder-action-get.bin")),
+        ("authorizer", include_bytes!("../data/captures/apache-mod_authnz_fcgi-2.4.71-authorizer.bin")),
     ];
     for (name, bytes) in captures {
         for size in [100, bytes.len()] {
@@ -101,7 +101,7 @@ fn requests_after_the_first_allocate_nothing() {
 /// nginx opens a new connection for nearly every request (it closes the old one on a redirect header).
 #[test]
 fn connections_after_the_first_allocate_nothing() {
-    let bytes = include_bytes!("data/captures/nginx-1.22.1-get-nokeep.bin");
+    let bytes = include_bytes!("../data/captures/nginx-1.22.1-get-nokeep.bin");
     let (mut decoder, mut out) = (Decoder::new(100), Vec::new());
     serve(bytes, bytes.len(), &mut decoder, &mut out);
     let later = allocations(|| {

@@ -1,12 +1,10 @@
 //! What holds for any bytes: how they are cut into reads changes nothing, and a peer that keeps to the
 //! protocol is understood whatever it mixes.
 
-mod webserver;
-
+use crate::webserver::*;
 use piwigo_gate::fastcgi::{Head, ParamsState, Role};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use webserver::*;
 
 /// Cuts `bytes` at reads of these sizes, over and over.
 fn cut<'a>(bytes: &'a [u8], sizes: &'a [usize]) -> impl Iterator<Item = &'a [u8]> {

@@ -3,14 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its data fails")]
 
-mod webserver;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::webserver::{OwnedPairs, Said, converse};
 use piwigo_gate::fastcgi::{Head, ParamsState, Role};
 use serde_json::Value;
-use webserver::{OwnedPairs, Said, converse};
 
 fn captures() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/captures");

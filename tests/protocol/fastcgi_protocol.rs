@@ -1,10 +1,8 @@
 //! The rules of the FastCGI room, one row each: what a peer sends, what it is told, what the gate gets to
 //! see.
 
-mod webserver;
-
+use crate::webserver::*;
 use piwigo_gate::fastcgi::{Decoder, Event, Head, ParamsState, Role, Violation};
-use webserver::*;
 
 fn answer(bytes: Vec<u8>, keep_conn: bool) -> Said {
     Said::Answer { bytes, keep_conn }

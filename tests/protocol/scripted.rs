@@ -23,7 +23,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use crate::patience::PATIENCE;
+use crate::support::patience::PATIENCE;
 use crate::webserver;
 
 /// Answers by the path: what the tests need to see.

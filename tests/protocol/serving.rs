@@ -10,15 +10,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-#[path = "support/fastcgi.rs"]
-mod fastcgi;
-#[path = "support/patience.rs"]
-mod patience;
-#[path = "support/serving.rs"]
-mod serving;
-mod webserver;
-use patience::PATIENCE;
-use serving::{LIMITS, SHORT, contains, raw, read_all, read_replies, start};
+use crate::scripted::{LIMITS, SHORT, contains, raw, read_all, read_replies, start};
+use crate::support::fastcgi;
+use crate::support::patience::PATIENCE;
+use crate::webserver;
 
 fn params(uri: &str) -> Params<'_> {
     Params::default()

@@ -10,13 +10,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-#[path = "support/patience.rs"]
-mod patience;
-#[path = "support/serving.rs"]
-mod serving;
-mod webserver;
-use patience::PATIENCE;
-use serving::{FILM, LIMITS, Running, contains, raw, read_all, read_replies, start, start_tcp};
+use crate::scripted::{FILM, LIMITS, Running, contains, raw, read_all, read_replies, start, start_tcp};
+use crate::support::patience::PATIENCE;
+use crate::webserver;
 
 /// Asks for the film, reads its first bytes, and takes no more.
 async fn slow_reader(running: &Running) -> UnixStream {

@@ -3,9 +3,6 @@
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
-mod support;
-mod webserver;
-
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -13,14 +10,15 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use support::gate::Gate;
-use support::http::{self, Response};
-use support::patience::PATIENCE;
-use support::pictures;
-use support::process;
-use support::sandbox::Sandbox;
-use support::scene::Scene;
-use support::stream::{ALL, Front, Kind};
+use crate::support::gate::Gate;
+use crate::support::http::{self, Response};
+use crate::support::patience::PATIENCE;
+use crate::support::pictures;
+use crate::support::process;
+use crate::support::sandbox::Sandbox;
+use crate::support::scene::Scene;
+use crate::support::stream::{ALL, Front, Kind};
+use crate::webserver;
 
 const SECOND: u64 = 1_795_280_000;
 

@@ -2,17 +2,15 @@
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
-mod support;
-
 use std::net::SocketAddr;
 
-use support::apache::{self, Apache};
-use support::files;
-use support::gate::Gate;
-use support::http::{self, Response};
-use support::nginx::{self, Nginx};
-use support::php::{self, PhpFcgi};
-use support::scene::Scene;
+use crate::support::apache::{self, Apache};
+use crate::support::files;
+use crate::support::gate::Gate;
+use crate::support::http::{self, Response};
+use crate::support::nginx::{self, Nginx};
+use crate::support::php::{self, PhpFcgi};
+use crate::support::scene::Scene;
 
 /// What keeps a server running: the fields are there to be dropped.
 #[allow(dead_code)]

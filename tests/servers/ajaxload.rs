@@ -1,21 +1,19 @@
 //! `i.php?…&ajaxload=true`: scripts of Piwigo's pages (`thumbnails.loader.js`, `batchManagerGlobal.js`) ask
 //! where a size lies, and wait until it is there. In every set-up that asks the gate about `i.php`.
 
-mod support;
-
 use std::fs;
 
+use crate::support::apache::Apache;
+use crate::support::browser::Browser;
+use crate::support::gate::Gate;
+use crate::support::http::{self, Response};
+use crate::support::nginx::{self, Nginx};
+use crate::support::php::{self, PhpFcgi};
+use crate::support::scene::Scene;
+use crate::support::setup::{ApacheSite, Setup};
+use crate::support::site::plain;
+use crate::support::{config, pictures};
 use serde_json::Value;
-use support::apache::Apache;
-use support::browser::Browser;
-use support::gate::Gate;
-use support::http::{self, Response};
-use support::nginx::{self, Nginx};
-use support::php::{self, PhpFcgi};
-use support::scene::Scene;
-use support::setup::{ApacheSite, Setup};
-use support::site::plain;
-use support::{config, pictures};
 
 /// The forms of a request for this file below `_data/i/`.
 fn forms(derivative: &str) -> [String; 5] {
@@ -128,7 +126,7 @@ fn a_script_is_told_where_a_size_lies(setup: Setup) {
     assert_eq!((picture.status, picture.body == small), (status, status == 200), "{setup:?}");
 }
 
-for_every_setup!(a_script_is_told_where_a_size_lies);
+crate::for_every_setup!(a_script_is_told_where_a_size_lies);
 
 /// What is left to Piwigo comes as Piwigo says it; the gate passes on that an address is asked for.
 fn piwigo_is_asked_for_the_address_of_what_it_makes(setup: Setup) {
@@ -159,7 +157,7 @@ fn piwigo_is_asked_for_the_address_of_what_it_makes(setup: Setup) {
     assert_eq!(answer.text().starts_with("made by i.php: "), hands_over, "{setup:?}: {}", answer.text());
 }
 
-for_every_setup!(piwigo_is_asked_for_the_address_of_what_it_makes);
+crate::for_every_setup!(piwigo_is_asked_for_the_address_of_what_it_makes);
 
 /// A gallery in a sub-directory of its site: its address begins with that directory, whether the gate or
 /// Piwigo says it.

@@ -2,13 +2,11 @@
 //! it; and where the request reaches the gate, the very answer that an unknown file gets. The table says what
 //! a server answers by itself before that.
 
-mod support;
-
-use support::attack_table::{TABLE, fill_in};
-use support::http::{self, Response};
-use support::scene::Scene;
-use support::setup::Setup;
-use support::{attacks, files};
+use crate::support::attack_table::{TABLE, fill_in};
+use crate::support::http::{self, Response};
+use crate::support::scene::Scene;
+use crate::support::setup::Setup;
+use crate::support::{attacks, files};
 
 /// The answer without what differs from second to second.
 fn plain(mut answer: Response) -> (u16, Vec<(String, String)>, String) {
@@ -58,4 +56,4 @@ fn no_other_name_opens_a_private_picture(setup: Setup) {
     assert!(wrong.is_empty(), "{setup:?}\n{}", wrong.join("\n"));
 }
 
-for_every_setup!(no_other_name_opens_a_private_picture);
+crate::for_every_setup!(no_other_name_opens_a_private_picture);

@@ -3,20 +3,18 @@
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
-mod support;
-
 use std::net::SocketAddr;
 use std::path::Path;
 
-use support::attacks;
-use support::caddy::{self, Caddy};
-use support::config;
-use support::files;
-use support::gate::Gate;
-use support::http;
-use support::php::PhpFcgi;
-use support::scene::Scene;
-use support::setup::Setup;
+use crate::support::attacks;
+use crate::support::caddy::{self, Caddy};
+use crate::support::config;
+use crate::support::files;
+use crate::support::gate::Gate;
+use crate::support::http;
+use crate::support::php::PhpFcgi;
+use crate::support::scene::Scene;
+use crate::support::setup::Setup;
 
 const BOTH: [Setup; 2] = [Setup::Caddy, Setup::CaddyForwardAuth];
 
@@ -323,9 +321,9 @@ fn an_error_page_is_no_way_to_a_guarded_file() {
 
 #[test]
 fn the_document_shows_the_same_site_block() {
-    let printed = include_str!("../caddy/piwigo-gate.caddy");
+    let printed = include_str!("../../caddy/piwigo-gate.caddy");
     let shown = caddy::shown_block(printed).lines().map(str::to_owned).collect::<Vec<_>>().join("\n");
     // The document breaks the line `hide`, as Caddy allows by a backslash.
-    let document = include_str!("../docs/install.md").replace(" \\\n            ", " ");
+    let document = include_str!("../../docs/install.md").replace(" \\\n            ", " ");
     assert!(document.contains(&format!("photos.example.org {{\n{shown}\n}}\n")), "{shown}");
 }

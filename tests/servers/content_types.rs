@@ -1,11 +1,9 @@
 //! What a file is said to be, in every set-up: the types that plain nginx knows, and nothing that a browser
 //! would run as a page.
 
-mod support;
-
-use support::http;
-use support::scene::Scene;
-use support::setup::Setup;
+use crate::support::http;
+use crate::support::scene::Scene;
+use crate::support::setup::Setup;
 
 /// Extensions, and what nginx's own table says of them.
 const SHOWN: [(&str, &str); 16] = [
@@ -118,4 +116,4 @@ fn files_are_what_they_are(setup: Setup) {
     assert!(wrong.is_empty(), "{setup:?}\n{}", wrong.join("\n"));
 }
 
-for_every_setup!(files_are_what_they_are);
+crate::for_every_setup!(files_are_what_they_are);

@@ -1,12 +1,10 @@
 //! `action_php = "piwigo"`: downloads go to Piwigo's own `action.php`, in every set-up that a file is shipped
 //! for.
 
-mod support;
-
-use support::http::Response;
-use support::php;
-use support::scene::Scene;
-use support::setup::Setup;
+use crate::support::http::Response;
+use crate::support::php;
+use crate::support::scene::Scene;
+use crate::support::setup::Setup;
 
 const BY_PIWIGO: &str = "action_php = \"piwigo\"";
 
@@ -65,8 +63,8 @@ fn every_download_is_piwigos(setup: Setup, scene: &Scene, get: impl Fn(&str, Opt
 /// All else is guarded as ever.
 fn nothing_else_is_piwigos(setup: Setup, scene: &Scene, get: impl Fn(&str, Option<&str>) -> Response) {
     let image = scene.world.private_image("erin");
-    let original = support::http::url(image.original());
-    let resized = support::http::url(&image.derivative("th").expect("a picture"));
+    let original = crate::support::http::url(image.original());
+    let resized = crate::support::http::url(&image.derivative("th").expect("a picture"));
     let short = resized.strip_prefix("/_data/i").expect("a resized picture");
     for target in [
         original.clone(),
@@ -109,7 +107,7 @@ fn a_printed_file_leaves_downloads_to_piwigo(setup: Setup) {
     assert_eq!((head.status, head.body.len()), (200, 0), "{setup:?}");
 }
 
-for_every_setup!(a_printed_file_leaves_downloads_to_piwigo);
+crate::for_every_setup!(a_printed_file_leaves_downloads_to_piwigo);
 
 /// The setting has changed, or a plugin was switched on, and nobody has printed the file again.
 fn a_file_that_asks_the_gate_is_led_on_to_piwigo_or_refused(setup: Setup) {
@@ -137,21 +135,21 @@ fn a_file_that_asks_the_gate_is_led_on_to_piwigo_or_refused(setup: Setup) {
     assert!(log.contains(refused), "{setup:?}: {log}");
 }
 
-for_every_setup!(a_file_that_asks_the_gate_is_led_on_to_piwigo_or_refused);
+crate::for_every_setup!(a_file_that_asks_the_gate_is_led_on_to_piwigo_or_refused);
 
 /// A file that was printed before the gate knew of the setting has no way to the script.
 #[test]
 fn a_file_without_the_word_for_it_is_refused() {
     let scene = Scene::start();
     scene.sandbox.write("gallery/local/config/gate.toml", BY_PIWIGO);
-    let _php = support::php::PhpFcgi::start(&scene.sandbox);
-    let gate = support::gate::Gate::start(&scene.sandbox, &[], &[]);
+    let _php = crate::support::php::PhpFcgi::start(&scene.sandbox);
+    let gate = crate::support::gate::Gate::start(&scene.sandbox, &[], &[]);
     let word = "    fastcgi_param GATE_ACTION_PHP hand-over;";
-    let older = support::nginx::ACCEL.replace(word, "    #");
-    assert_ne!(older, support::nginx::ACCEL);
-    let nginx = support::nginx::Nginx::start_gallery(&scene.sandbox, &older);
+    let older = crate::support::nginx::ACCEL.replace(word, "    #");
+    assert_ne!(older, crate::support::nginx::ACCEL);
+    let nginx = crate::support::nginx::Nginx::start_gallery(&scene.sandbox, &older);
     for method in ["GET", "HEAD"] {
-        let answer = support::http::request(nginx.address(), method, "/action.php?id=1&part=e", &[]);
+        let answer = crate::support::http::request(nginx.address(), method, "/action.php?id=1&part=e", &[]);
         assert_eq!(answer.status, 403);
     }
     assert_eq!(gate.log_text().matches("Print that file anew").count(), 1);
@@ -162,12 +160,12 @@ fn a_file_without_the_word_for_it_is_refused() {
 fn a_query_is_handed_on_up_to_a_limit() {
     let scene = Scene::start();
     scene.sandbox.write("gallery/local/config/gate.toml", BY_PIWIGO);
-    let _php = support::php::PhpFcgi::start(&scene.sandbox);
-    let gate = support::gate::Gate::start(&scene.sandbox, &[], &[]);
-    let nginx = support::nginx::Nginx::start_gallery(&scene.sandbox, support::nginx::ACCEL);
+    let _php = crate::support::php::PhpFcgi::start(&scene.sandbox);
+    let gate = crate::support::gate::Gate::start(&scene.sandbox, &[], &[]);
+    let nginx = crate::support::nginx::Nginx::start_gallery(&scene.sandbox, crate::support::nginx::ACCEL);
     for (length, handed) in [(1024, true), (1025, false)] {
         let target = format!("/action.php?x={}", "<".repeat(length - 2));
-        let answer = support::http::request(nginx.address(), "GET", &target, &[]);
+        let answer = crate::support::http::request(nginx.address(), "GET", &target, &[]);
         if handed {
             is_piwigos(&answer, &format!("x={}", "%3C".repeat(length - 2)), "1024 bytes");
         } else {
@@ -186,4 +184,4 @@ fn the_gate_answers_if_it_is_told_to(setup: Setup) {
     assert_eq!((answer.status, by_piwigo), (200, !gate_answers(setup)), "{setup:?}");
 }
 
-for_every_setup!(the_gate_answers_if_it_is_told_to);
+crate::for_every_setup!(the_gate_answers_if_it_is_told_to);

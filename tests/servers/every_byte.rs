@@ -14,23 +14,21 @@
 
 #![allow(clippy::expect_used)]
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Mutex;
 
-use support::attack_table::{self, TABLE};
-use support::every_byte::{Places, script_targets, targets};
-use support::files::DERIVATIVES;
-use support::gate::Gate;
-use support::lighttpd::{self, Lighttpd};
-use support::markers::{self, SECRETS, SHELL, Visitor};
-use support::php::PhpFcgi;
-use support::scene::Scene;
-use support::setup::Setup;
-use support::world::{Image, World};
-use support::{attacks, config, http, many_requests};
+use crate::support::attack_table::{self, TABLE};
+use crate::support::every_byte::{Places, script_targets, targets};
+use crate::support::files::DERIVATIVES;
+use crate::support::gate::Gate;
+use crate::support::lighttpd::{self, Lighttpd};
+use crate::support::markers::{self, SECRETS, SHELL, Visitor};
+use crate::support::php::PhpFcgi;
+use crate::support::scene::Scene;
+use crate::support::setup::Setup;
+use crate::support::world::{Image, World};
+use crate::support::{attacks, config, http, many_requests};
 
 /// A picture with a format, a film, a picture in a directory with accents: in albums that only bob may see.
 const PICTURE: u32 = 11;
@@ -262,4 +260,4 @@ fn examples(leaks: &[Leak]) -> String {
     lines.into_values().flatten().collect::<Vec<_>>().join("\n")
 }
 
-for_every_setup!(no_byte_at_any_place_opens_a_private_file);
+crate::for_every_setup!(no_byte_at_any_place_opens_a_private_file);

@@ -1,18 +1,16 @@
 //! What must hold in every set-up that we ship a file for: the same verdicts, and the same headers on what is
 //! allowed.
 
-mod support;
-
 use std::fs;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
-use support::folding_disk::FoldingDisk;
-use support::http::{self, Response};
-use support::scene::Scene;
-use support::setup::Exceptions;
-use support::setup::Setup::{self, ApacheProxy};
-use support::{attacks, folding_disk, pictures};
+use crate::support::folding_disk::FoldingDisk;
+use crate::support::http::{self, Response};
+use crate::support::scene::Scene;
+use crate::support::setup::Exceptions;
+use crate::support::setup::Setup::{self, ApacheProxy};
+use crate::support::{attacks, folding_disk, pictures};
 
 /// Every ninth of the world's cases: 107 of them, of all visitors and kinds of files.
 fn the_same_verdicts(setup: Setup) {
@@ -30,7 +28,7 @@ fn the_same_verdicts(setup: Setup) {
     }
 }
 
-for_every_setup!(the_same_verdicts);
+crate::for_every_setup!(the_same_verdicts);
 
 /// The file of Apache's own request was looked for before the gate made it; nginx and others look afterwards.
 fn what_the_gate_has_just_made_is_sent_at_once(setup: Setup) {
@@ -70,14 +68,14 @@ fn what_the_gate_has_just_made_is_sent_at_once(setup: Setup) {
     assert_ne!(is_made(&get("erin")), length, "{setup:?}");
 }
 
-for_every_setup!(what_the_gate_has_just_made_is_sent_at_once);
+crate::for_every_setup!(what_the_gate_has_just_made_is_sent_at_once);
 
 /// Piwigo's own action.php would let every cache keep a private photo, and the refusal of one. It also
 /// believes the web server's user, whose password nobody has looked at here.
 fn no_cache_keeps_a_download(setup: Setup) {
     let scene = Scene::start();
     // As on a disk that folds case.
-    scene.sandbox.write("gallery/Action.php", support::php::ACTION_PHP);
+    scene.sandbox.write("gallery/Action.php", crate::support::php::ACTION_PHP);
     let server = setup.start(&scene, &[]);
     let id = scene.world.private_image("erin").id;
     let basic = [("Authorization", "Basic YWRtaW46eno=")];
@@ -111,7 +109,7 @@ fn no_cache_keeps_a_download(setup: Setup) {
     assert!(!allowed.all("cache-control").is_empty(), "{setup:?}");
 }
 
-for_every_setup!(no_cache_keeps_a_download);
+crate::for_every_setup!(no_cache_keeps_a_download);
 
 /// Names, and where one cannot be served: the status that an allowed visitor gets there for all of its files.
 #[rustfmt::skip]
@@ -186,7 +184,7 @@ fn a_name_may_hold_anything(setup: Setup) {
     assert!(wrong.is_empty(), "{setup:?}\n{}", wrong.join("\n"));
 }
 
-for_every_setup!(a_name_may_hold_anything);
+crate::for_every_setup!(a_name_may_hold_anything);
 
 /// What a disk that folds case (exFAT, SMB shares, macOS, ext4 by directory) takes for the same name, as
 /// links, and what it is.
@@ -243,7 +241,7 @@ fn no_other_spelling_on_a_folding_disk_opens_anything(setup: Setup) {
     no_spelling_opens_anything(setup, &scene, server.address(), SPELLINGS.iter().copied());
 }
 
-for_every_setup!(no_other_spelling_on_a_folding_disk_opens_anything);
+crate::for_every_setup!(no_other_spelling_on_a_folding_disk_opens_anything);
 
 /// The same on a real one, where the file's own name may be spelled otherwise, too.
 #[test]

@@ -4,19 +4,17 @@
 
 #![allow(clippy::expect_used)]
 
-mod support;
-
 use std::net::SocketAddr;
 
-use support::caddy::Caddy;
-use support::config;
-use support::gate::Gate;
-use support::http;
-use support::markers::{self, SECRETS, SHELL, Visitor};
-use support::nginx::{self, Nginx};
-use support::php::PhpFcgi;
-use support::sandbox::Sandbox;
-use support::scene::Scene;
+use crate::support::caddy::Caddy;
+use crate::support::config;
+use crate::support::gate::Gate;
+use crate::support::http;
+use crate::support::markers::{self, SECRETS, SHELL, Visitor};
+use crate::support::nginx::{self, Nginx};
+use crate::support::php::PhpFcgi;
+use crate::support::sandbox::Sandbox;
+use crate::support::scene::Scene;
 
 /// The gallery with its gate and PHP.
 struct Site {

@@ -1,13 +1,11 @@
 //! A resized picture that the gate leaves to Piwigo's `i.php`: how long its answer may be kept, when PHP
 //! makes it and when PHP fails. In every set-up.
 
-mod support;
-
 use std::fs;
 
-use support::http::{self, Response};
-use support::scene::Scene;
-use support::setup::Setup;
+use crate::support::http::{self, Response};
+use crate::support::scene::Scene;
+use crate::support::setup::Setup;
 
 const KEPT: &str = "private, max-age=600";
 
@@ -107,7 +105,7 @@ fn an_error_of_php_is_kept_nowhere(setup: Setup) {
     }
 }
 
-for_every_setup!(an_error_of_php_is_kept_nowhere);
+crate::for_every_setup!(an_error_of_php_is_kept_nowhere);
 
 /// An original that is gone: once it is there again, a browser shows it.
 fn a_missing_file_is_kept_nowhere(setup: Setup) {
@@ -120,4 +118,4 @@ fn a_missing_file_is_kept_nowhere(setup: Setup) {
     is_kept_nowhere(&answer, is_apache(setup), &format!("{setup:?}"));
 }
 
-for_every_setup!(a_missing_file_is_kept_nowhere);
+crate::for_every_setup!(a_missing_file_is_kept_nowhere);

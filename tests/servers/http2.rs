@@ -1,11 +1,9 @@
 //! HTTP/2 in front of every set-up: there a browser sends each of its cookies in a field of its own, paths
 //! are not lines, and the server makes of both what it hands to the gate.
 
-mod support;
-
-use support::scene::Scene;
-use support::setup::Setup;
-use support::{http, http2};
+use crate::support::scene::Scene;
+use crate::support::setup::Setup;
+use crate::support::{http, http2};
 
 /// Erin, who may, is followed by who may not: nobody profits from what was just decided for another one.
 fn a_visitor_is_known_whatever_fields_the_cookies_come_in(setup: Setup) {
@@ -41,7 +39,7 @@ fn a_visitor_is_known_whatever_fields_the_cookies_come_in(setup: Setup) {
     }
 }
 
-for_every_setup!(a_visitor_is_known_whatever_fields_the_cookies_come_in);
+crate::for_every_setup!(a_visitor_is_known_whatever_fields_the_cookies_come_in);
 
 fn a_path_is_judged_as_over_http_1(setup: Setup) {
     let scene = Scene::start();
@@ -51,7 +49,7 @@ fn a_path_is_judged_as_over_http_1(setup: Setup) {
     let url = http::url(image.original());
     let (directory, name) = url.rsplit_once('/').expect("a directory");
     let erin = scene.world.session("erin").cookie_header();
-    let secret = support::files::original_text(image.id);
+    let secret = crate::support::files::original_text(image.id);
     for target in [
         url.clone(),
         format!("{url}?x=/index.php"),
@@ -90,4 +88,4 @@ fn a_path_is_judged_as_over_http_1(setup: Setup) {
     assert_eq!(answer("HEAD", &[]).status, setup.refusal(), "{setup:?}");
 }
 
-for_every_setup!(a_path_is_judged_as_over_http_1);
+crate::for_every_setup!(a_path_is_judged_as_over_http_1);

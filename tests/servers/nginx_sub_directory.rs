@@ -4,17 +4,15 @@
 
 #![allow(clippy::expect_used)]
 
-mod support;
-
 use std::net::SocketAddr;
 
-use support::config;
-use support::gate::Gate;
-use support::http;
-use support::markers::{self, SECRETS, Visitor};
-use support::nginx::{self, Nginx};
-use support::php::PhpFcgi;
-use support::scene::Scene;
+use crate::support::config;
+use crate::support::gate::Gate;
+use crate::support::http;
+use crate::support::markers::{self, SECRETS, Visitor};
+use crate::support::nginx::{self, Nginx};
+use crate::support::php::PhpFcgi;
+use crate::support::scene::Scene;
 
 const KINDS: [&str; 3] = ["nginx", "nginx-auth-request", "nginx-auth-cache"];
 

@@ -2,26 +2,24 @@
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
-mod support;
-
 use std::net::SocketAddr;
 
+use crate::support::apache::{self, Apache};
+use crate::support::caddy::{self, Caddy};
+use crate::support::config;
+use crate::support::every_byte::{self, Places};
+use crate::support::gate::Gate;
+use crate::support::haproxy::{self, Haproxy};
+use crate::support::http;
+use crate::support::lighttpd::{self, Lighttpd};
+use crate::support::many_requests;
+use crate::support::nginx::{self, Nginx};
+use crate::support::php::{self, PhpFcgi};
+use crate::support::scene::Scene;
 use piwigo_gate::gate;
 use piwigo_gate::http::reply::SendMode;
 use piwigo_gate::http::request::Request;
 use piwigo_gate::settings::{Derivatives, Options, Settings};
-use support::apache::{self, Apache};
-use support::caddy::{self, Caddy};
-use support::config;
-use support::every_byte::{self, Places};
-use support::gate::Gate;
-use support::haproxy::{self, Haproxy};
-use support::http;
-use support::lighttpd::{self, Lighttpd};
-use support::many_requests;
-use support::nginx::{self, Nginx};
-use support::php::{self, PhpFcgi};
-use support::scene::Scene;
 
 /// Two sites beside the gallery, one that is none, and a file there that is in no site.
 const ROWS: &str = "

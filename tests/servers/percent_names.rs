@@ -2,18 +2,16 @@
 //! In every set-up the visitor gets the file that was asked for, or none. Debian 13's `mod_xsendfile` decodes
 //! the header `X-Sendfile` unless its configuration says no.
 
-mod support;
-
 use std::cell::Cell;
 use std::net::SocketAddr;
 
-use support::apache::{self, Apache};
-use support::examined::{Report, doctor, write_ws_php};
-use support::gate::Gate;
-use support::scene::Scene;
-use support::setup::Setup::{self, ApacheProxy, ApacheXsendfile};
-use support::setup::{ApacheSite, Exceptions};
-use support::{files, http, php};
+use crate::support::apache::{self, Apache};
+use crate::support::examined::{Report, doctor, write_ws_php};
+use crate::support::gate::Gate;
+use crate::support::scene::Scene;
+use crate::support::setup::Setup::{self, ApacheProxy, ApacheXsendfile};
+use crate::support::setup::{ApacheSite, Exceptions};
+use crate::support::{files, http, php};
 
 /// A name, and the name that it becomes when it is decoded once more (empty: none). Then the set-ups that
 /// cannot send the file, with the status that a visitor who may have it gets.
@@ -111,7 +109,7 @@ fn a_name_with_a_percent_sign_is_never_another_files(setup: Setup) {
     assert!(wrong.is_empty(), "{setup:?}\n{}", wrong.join("\n"));
 }
 
-for_every_setup!(a_name_with_a_percent_sign_is_never_another_files);
+crate::for_every_setup!(a_name_with_a_percent_sign_is_never_another_files);
 
 /// The virtual host with a module that decodes the header. Debian 13's does; where the module is an older
 /// one, Apache decodes in its place. `change`: what else is wrong with the printed file.

@@ -4,15 +4,13 @@
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Output;
 
-use support::gate;
-use support::scene::Scene;
+use crate::support::gate;
+use crate::support::scene::Scene;
 
 fn config(scene: &Scene, arguments: &[&str]) -> Output {
     std::process::Command::new(gate::program())
@@ -189,7 +187,7 @@ fn upload_is_guarded_after_piwigo_was_told_to_use_another_directory() {
 fn without_the_database_it_says_what_it_has_assumed() {
     let scene = Scene::start();
     scene.database.sql("INSERT INTO piwigo_sites (galleries_url) VALUES ('./more/');");
-    support::files::write_config(&scene.sandbox.gallery(), &scene.sandbox.path().join("nobody.sock"));
+    crate::support::files::write_config(&scene.sandbox.gallery(), &scene.sandbox.path().join("nobody.sock"));
     let (text, said) = printed(&scene, &["htaccess"]);
     assert!(text.contains("upload|galleries") && !text.contains("more"), "{text}");
     assert!(

@@ -1,15 +1,13 @@
 //! Names that look like those of programs: `allegro.pl.jpg` is a picture. Every server gets a site that runs
 //! programs by any extension, as `AddHandler` of Apache does, and no file of the gallery is ever run.
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use support::scene::Scene;
-use support::setup::{Own, Setup};
-use support::{http, pictures};
+use crate::support::scene::Scene;
+use crate::support::setup::{Own, Setup};
+use crate::support::{http, pictures};
 
 /// A program whose text does not hold what it says when it runs.
 const PROGRAM: &str = "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\nit has'\necho ' run'\n";
@@ -105,4 +103,4 @@ fn a_name_with_an_extension_of_programs(setup: Setup) {
     assert!(wrong.is_empty(), "{setup:?}\n{}", wrong.join("\n"));
 }
 
-for_every_setup!(a_name_with_an_extension_of_programs);
+crate::for_every_setup!(a_name_with_an_extension_of_programs);

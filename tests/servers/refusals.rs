@@ -1,21 +1,19 @@
 //! What a refused visitor gets, what the log says of it, and what fail2ban makes of that: real nginx, Apache,
 //! MariaDB, PHP and `fail2ban-regex`.
 
-mod support;
-
 use std::net::SocketAddr;
 use std::process::Command;
 
-use support::apache::{self, Apache};
-use support::config;
-use support::files;
-use support::gate::Gate;
-use support::http::{self, Response};
-use support::nginx::{self, Nginx};
-use support::php::{self, PhpFcgi};
-use support::process;
-use support::scene::Scene;
-use support::world::World;
+use crate::support::apache::{self, Apache};
+use crate::support::config;
+use crate::support::files;
+use crate::support::gate::Gate;
+use crate::support::http::{self, Response};
+use crate::support::nginx::{self, Nginx};
+use crate::support::php::{self, PhpFcgi};
+use crate::support::process;
+use crate::support::scene::Scene;
+use crate::support::world::World;
 
 const NAVIGATION: (&str, &str) = ("Sec-Fetch-Dest", "document");
 

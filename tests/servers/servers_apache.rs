@@ -2,23 +2,21 @@
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
-mod support;
-
 use std::net::SocketAddr;
 
-use support::apache::Apache;
-use support::attacks;
-use support::files;
-use support::gate::Gate;
-use support::http::{self, Response};
-use support::php::{self, PhpFcgi};
-use support::sandbox::Sandbox;
-use support::scene::Scene;
-use support::setup::ApacheSite;
-use support::setup::Setup::{
+use crate::support::apache::Apache;
+use crate::support::attacks;
+use crate::support::files;
+use crate::support::gate::Gate;
+use crate::support::http::{self, Response};
+use crate::support::php::{self, PhpFcgi};
+use crate::support::sandbox::Sandbox;
+use crate::support::scene::Scene;
+use crate::support::setup::ApacheSite;
+use crate::support::setup::Setup::{
     self, ApacheAccessChecker, ApacheAuthnz, ApacheProxy, ApacheXsendfile, Htaccess,
 };
-use support::site;
+use crate::support::site;
 
 /// A way to install, at the site's root or below; that of shared hosting also without the files for the
 /// guarded directories, and on a host without mod_actions and mod_headers.

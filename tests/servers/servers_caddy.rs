@@ -2,18 +2,16 @@
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
-mod support;
-
-use support::attacks;
-use support::caddy::{self, Caddy};
-use support::config;
-use support::files;
-use support::gate::Gate;
-use support::http;
-use support::php::PhpFcgi;
-use support::scene::Scene;
-use support::setup::Setup;
-use support::site::{self, Site};
+use crate::support::attacks;
+use crate::support::caddy::{self, Caddy};
+use crate::support::config;
+use crate::support::files;
+use crate::support::gate::Gate;
+use crate::support::http;
+use crate::support::php::PhpFcgi;
+use crate::support::scene::Scene;
+use crate::support::setup::Setup;
+use crate::support::site::{self, Site};
 
 const BOTH: [Setup; 2] = [Setup::Caddy, Setup::CaddyForwardAuth];
 

@@ -4,26 +4,24 @@
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
-mod support;
-
 use std::io::{Read, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread;
 
-use support::attack_table::{TABLE, fill_in};
-use support::files;
-use support::gate::Gate;
-use support::haproxy::{self, Haproxy};
-use support::http::{self, Response};
-use support::markers::{self, SHELL, Visitor};
-use support::nginx::{self, Nginx};
-use support::php::PhpFcgi;
-use support::sandbox::Sandbox;
-use support::scene::Scene;
-use support::setup::Setup;
-use support::site::{self, Site};
-use support::{attacks, config};
+use crate::support::attack_table::{TABLE, fill_in};
+use crate::support::files;
+use crate::support::gate::Gate;
+use crate::support::haproxy::{self, Haproxy};
+use crate::support::http::{self, Response};
+use crate::support::markers::{self, SHELL, Visitor};
+use crate::support::nginx::{self, Nginx};
+use crate::support::php::PhpFcgi;
+use crate::support::sandbox::Sandbox;
+use crate::support::scene::Scene;
+use crate::support::setup::Setup;
+use crate::support::site::{self, Site};
+use crate::support::{attacks, config};
 
 const BOTH: [Setup; 2] = [Setup::Haproxy, Setup::NginxFront];
 

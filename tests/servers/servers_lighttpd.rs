@@ -2,24 +2,22 @@
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
-mod support;
-
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-use support::attacks;
-use support::config;
-use support::every_byte::{self, Places};
-use support::files;
-use support::gate::Gate;
-use support::http;
-use support::lighttpd::{self, Lighttpd};
-use support::many_requests;
-use support::markers::{self, SECRETS, SHELL, Visitor};
-use support::php::PhpFcgi;
-use support::scene::Scene;
-use support::setup::Setup;
-use support::site::{self, Site};
+use crate::support::attacks;
+use crate::support::config;
+use crate::support::every_byte::{self, Places};
+use crate::support::files;
+use crate::support::gate::Gate;
+use crate::support::http;
+use crate::support::lighttpd::{self, Lighttpd};
+use crate::support::many_requests;
+use crate::support::markers::{self, SECRETS, SHELL, Visitor};
+use crate::support::php::PhpFcgi;
+use crate::support::scene::Scene;
+use crate::support::setup::Setup;
+use crate::support::site::{self, Site};
 
 fn start(settings: &[&str]) -> Site {
     Site::start(Setup::Lighttpd, settings)

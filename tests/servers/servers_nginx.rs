@@ -2,20 +2,18 @@
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
-mod support;
-
 use std::net::SocketAddr;
 
-use support::attacks;
-use support::config;
-use support::files;
-use support::gate::Gate;
-use support::http::{self, Response};
-use support::nginx::{self, Nginx};
-use support::php::PhpFcgi;
-use support::scene::Scene;
-use support::setup::Setup;
-use support::site::{self, Site};
+use crate::support::attacks;
+use crate::support::config;
+use crate::support::files;
+use crate::support::gate::Gate;
+use crate::support::http::{self, Response};
+use crate::support::nginx::{self, Nginx};
+use crate::support::php::PhpFcgi;
+use crate::support::scene::Scene;
+use crate::support::setup::Setup;
+use crate::support::site::{self, Site};
 
 /// nginx in front of the gate and of PHP, with the whole scene behind them.
 struct Setting {
@@ -303,7 +301,7 @@ fn secrets_and_other_spellings_of_the_guarded_names_are_closed() {
         }
         // What a disk without capitals does: the same script by other names.
         for name in ["I.php", "I.PHP", "i.php ", "i.php."] {
-            setting.scene.sandbox.write(&format!("gallery/{name}"), support::php::I_PHP);
+            setting.scene.sandbox.write(&format!("gallery/{name}"), crate::support::php::I_PHP);
         }
         let unknown = setting.get("/unknown-page", None).text();
         for target in [

@@ -1,20 +1,18 @@
 //! nginx that uses the gate's decisions again for a second: never for another visitor or another address,
 //! never for longer than the file says, and never when the gate is away.
 
-mod support;
-
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::attacks;
-use support::config;
-use support::files;
-use support::gate::Gate;
-use support::http::{self, Response};
-use support::nginx::{self, Nginx};
-use support::php::PhpFcgi;
-use support::sandbox::Sandbox;
-use support::scene::Scene;
+use crate::support::attacks;
+use crate::support::config;
+use crate::support::files;
+use crate::support::gate::Gate;
+use crate::support::http::{self, Response};
+use crate::support::nginx::{self, Nginx};
+use crate::support::php::PhpFcgi;
+use crate::support::sandbox::Sandbox;
+use crate::support::scene::Scene;
 
 /// What the file promises, from the gate's answer on.
 const BOUND: Duration = Duration::from_secs(2);

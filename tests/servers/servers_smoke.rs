@@ -2,19 +2,17 @@
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
-mod support;
-
 use std::fs;
 use std::net::SocketAddr;
 
-use support::apache::{self, Apache};
-use support::mariadb::{self, MariaDb};
-use support::nginx::{self, Nginx};
-use support::php::{self, PhpFcgi};
-use support::rows::{self, Engine};
-use support::sandbox::Sandbox;
-use support::world::World;
-use support::{attacks, http, process, scene};
+use crate::support::apache::{self, Apache};
+use crate::support::mariadb::{self, MariaDb};
+use crate::support::nginx::{self, Nginx};
+use crate::support::php::{self, PhpFcgi};
+use crate::support::rows::{self, Engine};
+use crate::support::sandbox::Sandbox;
+use crate::support::world::World;
+use crate::support::{attacks, http, process, scene};
 
 #[test]
 fn mariadb_holds_the_world_and_survives_a_restart() {

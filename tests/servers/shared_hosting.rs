@@ -3,20 +3,18 @@
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
-mod support;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use support::apache::{self, Apache};
-use support::files;
-use support::http::{self, Response};
-use support::php;
-use support::pictures;
-use support::process;
-use support::scene::Scene;
+use crate::support::apache::{self, Apache};
+use crate::support::files;
+use crate::support::http::{self, Response};
+use crate::support::php;
+use crate::support::pictures;
+use crate::support::process;
+use crate::support::scene::Scene;
 
 const USUAL: &[&str] = &["fcgid", "rewrite", "actions", "headers"];
 const POOR: &[&str] = &["fcgid", "rewrite"];

@@ -3,28 +3,26 @@
 
 #![allow(clippy::expect_used, clippy::doc_markdown)]
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use crate::support::apache::{self, Apache};
+use crate::support::config;
+use crate::support::gate::Gate;
+use crate::support::http;
+use crate::support::nginx::{self, Nginx};
+use crate::support::patience::PATIENCE;
+use crate::support::php;
+use crate::support::pictures;
+use crate::support::sandbox::Sandbox;
+use crate::support::scene::Scene;
+use crate::support::stream::{Front, Kind};
+use crate::support::verdicts;
 use piwigo_gate::http::reply::{Handover, Reply, SendMode};
 use piwigo_gate::http::request::{Request, Server};
 use piwigo_gate::settings::{Derivatives, Options, Settings};
-use support::apache::{self, Apache};
-use support::config;
-use support::gate::Gate;
-use support::http;
-use support::nginx::{self, Nginx};
-use support::patience::PATIENCE;
-use support::php;
-use support::pictures;
-use support::sandbox::Sandbox;
-use support::scene::Scene;
-use support::stream::{Front, Kind};
-use support::verdicts;
 
 /// Names of links in `upload/test`, and whether each setting follows them: same-owner, inside, the list, all.
 /// A link whose name begins with `strangers` belongs to a third user, one with `roots` to root, one with
@@ -431,8 +429,8 @@ fn a_link_that_is_swapped_in_opens_nothing() {
 #[test]
 fn a_setting_that_cannot_work_says_what_it_may_be() {
     let sandbox = Sandbox::new();
-    support::scene::write_gallery(&sandbox, &support::world::World::load());
-    support::files::write_config(&sandbox.gallery(), &sandbox.path().join("none.sock"));
+    crate::support::scene::write_gallery(&sandbox, &crate::support::world::World::load());
+    crate::support::files::write_config(&sandbox.gallery(), &sandbox.path().join("none.sock"));
     for (texts, expected) in [
         (vec!["sometimes"], "same-owner, inside, all"),
         (vec!["inside", "/srv"], "same-owner, inside, all"),

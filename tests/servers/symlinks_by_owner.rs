@@ -5,22 +5,20 @@
 
 #![allow(clippy::expect_used)]
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use support::apache::{self, Apache};
-use support::config;
-use support::examined::{Report, doctor};
-use support::http;
-use support::patience::PATIENCE;
-use support::php;
-use support::sandbox::Sandbox;
-use support::scene::Scene;
-use support::setup::{Own, Setup};
+use crate::support::apache::{self, Apache};
+use crate::support::config;
+use crate::support::examined::{Report, doctor};
+use crate::support::http;
+use crate::support::patience::PATIENCE;
+use crate::support::php;
+use crate::support::sandbox::Sandbox;
+use crate::support::scene::Scene;
+use crate::support::setup::{Own, Setup};
 
 /// Who a link is given to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +137,7 @@ fn links_are_followed_by_their_owners(setup: Setup) {
     assert_eq!((style.status, style.text().as_str()), (200, "combined style\n"), "{setup:?}");
 }
 
-for_every_setup!(links_are_followed_by_their_owners);
+crate::for_every_setup!(links_are_followed_by_their_owners);
 
 /// A user who may write to the gallery's directory puts a link in the place of `upload`.
 fn a_third_users_link_opens_nothing(setup: Setup) {
@@ -173,7 +171,7 @@ fn a_third_users_link_opens_nothing(setup: Setup) {
     }
 }
 
-for_every_setup!(a_third_users_link_opens_nothing);
+crate::for_every_setup!(a_third_users_link_opens_nothing);
 
 /// A file that was printed before root made the link: nginx and Apache refuse it by a check of their own, and
 /// `doctor` says so.

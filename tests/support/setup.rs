@@ -43,7 +43,7 @@ pub type Exceptions = &'static [(&'static [Setup], u16)];
 macro_rules! for_every_setup {
     ($function:ident) => {
         mod $function {
-            use super::support::setup::Setup;
+            use $crate::support::setup::Setup;
 
             #[test]
             fn nginx() {

@@ -1,20 +1,18 @@
 //! Piwigo's `DB_CHARSET`: a file is found by its name in every character set of the connection and of the
 //! tables, exactly where Piwigo itself reads that name back from its row. Real MariaDB.
 
-mod support;
-
 use std::fs;
 use std::process::Stdio;
 
+use crate::support::examined::{Report, doctor};
+use crate::support::gate;
+use crate::support::mariadb::MariaDb;
+use crate::support::scene::Scene;
+use crate::support::verdicts::ask;
 use piwigo_gate::gate::Gate;
 use piwigo_gate::http::reply::{Handover, Reply, SendMode};
 use piwigo_gate::http::request::{Request, Server};
 use piwigo_gate::settings::{Options, Settings};
-use support::examined::{Report, doctor};
-use support::gate;
-use support::mariadb::MariaDb;
-use support::scene::Scene;
-use support::verdicts::ask;
 
 /// Folders of one photo each. The last two are pairs that a collation takes for one and the same.
 const NAMES: [&str; 9] =

@@ -1,13 +1,11 @@
 //! `history = true`: the rows that Piwigo's own `action.php` would write, and nothing else; through real
 //! nginx.
 
-mod support;
-
-use support::gate::Gate;
-use support::http;
-use support::mariadb;
-use support::nginx::{self, Nginx};
-use support::scene::Scene;
+use crate::support::gate::Gate;
+use crate::support::http;
+use crate::support::mariadb;
+use crate::support::nginx::{self, Nginx};
+use crate::support::scene::Scene;
 
 const HISTORY: &str = "CREATE TABLE piwigo_history (
     id INT(10) UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,

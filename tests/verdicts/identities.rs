@@ -1,12 +1,10 @@
 //! A visitor known by each of Piwigo's identities, through real nginx and MariaDB; and each of them gone on
 //! the very next request once it is taken away.
 
-mod support;
-
-use support::gate::Gate;
-use support::http;
-use support::nginx::{self, Nginx};
-use support::scene::Scene;
+use crate::support::gate::Gate;
+use crate::support::http;
+use crate::support::nginx::{self, Nginx};
+use crate::support::scene::Scene;
 
 const MAILED: &str = "abcdefghijABCDEFGHIJ0123456789";
 const API: &str = "pkid-20260102-abcdefghij0123456789";

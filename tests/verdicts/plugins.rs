@@ -2,23 +2,21 @@
 //! answers `action.php` because of them, that a change is noticed while the gate runs, and that a table that
 //! cannot be read stops nobody.
 
-mod support;
-
 use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support::examined::{Report, doctor};
+use crate::support::gate::Gate;
+use crate::support::inside;
+use crate::support::patience::PATIENCE;
+use crate::support::sandbox::Sandbox;
+use crate::support::scene::{self, Scene};
+use crate::support::setup::Setup;
+use crate::support::world::World;
 use piwigo_gate::gate::snapshot::Readiness;
 use piwigo_gate::piwigo::plugins::{KNOWN, Plugins, Stance};
 use piwigo_gate::settings::{ActionPhp, Options, Settings};
-use support::examined::{Report, doctor};
-use support::gate::Gate;
-use support::inside;
-use support::patience::PATIENCE;
-use support::sandbox::Sandbox;
-use support::scene::{self, Scene};
-use support::setup::Setup;
-use support::world::World;
 
 fn settings(scene: &Scene, action_php: Option<ActionPhp>) -> Arc<Settings> {
     let options = Options { gallery: Some(scene.sandbox.gallery()), action_php, ..Options::default() };
@@ -160,7 +158,7 @@ fn a_server_whose_file_asks_the_gate_obeys_the_plugin_too() {
         let id = scene.world.private_image("bob").id;
         let target = format!("/action.php?id={id}&part=e");
         let get = || scene.request(server.address(), "GET", &target, Some("bob"), &[]);
-        let (answer, original) = (get(), support::files::original_text(id));
+        let (answer, original) = (get(), crate::support::files::original_text(id));
         assert_eq!((answer.status, &*answer.text()), (200, &*original), "{setup:?}");
         scene.database.sql(&rows("active", &["prepaid_credits"]));
         let started = Instant::now();
@@ -187,7 +185,7 @@ async fn a_table_that_cannot_be_read_stops_nobody_and_leaves_downloads_to_php() 
     let scene = Scene::start();
     let image = scene.world.private_image("bob");
     let cookie = scene.world.session("bob").cookie_header();
-    let target = support::http::url(image.original());
+    let target = crate::support::http::url(image.original());
     let all = "categories config group_access groups image_category image_format images sessions sites user_access \
                user_auth_keys user_group user_infos users";
     let grants: Vec<String> = all

@@ -2,20 +2,18 @@
 //! of times over; with `freshness`, for every one that begins later than that after it. And a session is
 //! judged by whose it is now.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::support::http;
+use crate::support::inside;
+use crate::support::nginx::{self, Nginx};
+use crate::support::patience::PATIENCE;
+use crate::support::plans;
+use crate::support::scene::Scene;
 use piwigo_gate::gate::Gate;
 use piwigo_gate::settings::Options;
-use support::http;
-use support::inside;
-use support::nginx::{self, Nginx};
-use support::patience::PATIENCE;
-use support::plans;
-use support::scene::Scene;
 
 /// A right of bob's to one picture: how he comes to have it and no other, how it is taken away and given
 /// back.
@@ -371,7 +369,7 @@ async fn a_refusal_takes_as_many_questions_whatever_is_guessed() {
 fn through_nginx_the_next_request_knows() {
     use std::thread;
     let scene = Scene::start();
-    let gate = support::gate::Gate::start(&scene.sandbox, &[], &[]);
+    let gate = crate::support::gate::Gate::start(&scene.sandbox, &[], &[]);
     let nginx = Nginx::start_gallery(&scene.sandbox, nginx::ACCEL);
     let (address, target) = (nginx.address(), target(&scene));
     let ask = || http::request(address, "GET", &target, &[("Cookie", BOBS_COOKIE)]).status;

@@ -1,18 +1,16 @@
 //! A Piwigo whose sessions PHP keeps in files: files written by a real PHP, asked for through a real nginx.
 
-mod support;
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use support::files;
-use support::gate::Gate;
-use support::http;
-use support::nginx::{self, Nginx};
-use support::php;
-use support::sandbox::Sandbox;
-use support::scene::Scene;
+use crate::support::files;
+use crate::support::gate::Gate;
+use crate::support::http;
+use crate::support::nginx::{self, Nginx};
+use crate::support::php;
+use crate::support::sandbox::Sandbox;
+use crate::support::scene::Scene;
 
 /// Signs a user in as Piwigo does (`log_user`), in a session of PHP's own; gives back the session's id.
 fn sign_in(sandbox: &Sandbox, save_path: &str, user: u32, settings: &[&str]) -> String {

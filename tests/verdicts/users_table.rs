@@ -1,13 +1,11 @@
 //! A Piwigo whose accounts are another program's: `users_table` and `user_fields`. Real MariaDB throughout.
 
-mod support;
-
+use crate::support::mariadb;
+use crate::support::scene::Scene;
+use crate::support::verdicts::{every_verdict, gate};
 use piwigo_gate::gate::Gate;
 use piwigo_gate::settings::{Options, Settings};
 use piwigo_gate::verdict::access::Admins;
-use support::mariadb;
-use support::scene::Scene;
-use support::verdicts::{every_verdict, gate};
 
 /// Moves Piwigo's accounts into a forum's database, with other names for all columns.
 const FORUM: &str = "CREATE DATABASE forum;

@@ -1,9 +1,12 @@
 //! Every verdict that a real Piwigo gave for a small gallery, asked of the gate on MariaDB and on SQLite.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::http;
+use crate::support::sandbox::Sandbox;
+use crate::support::scene::{Scene, sqlite};
+use crate::support::verdicts::{every_verdict, gate};
+use crate::support::world::World;
 use piwigo_gate::database::{Address, Database, Tables};
 use piwigo_gate::fastcgi::Role;
 use piwigo_gate::http::reply::{Handover, Reply, SendMode};
@@ -11,11 +14,6 @@ use piwigo_gate::http::request::{Request, Server};
 use piwigo_gate::settings::Options;
 use piwigo_gate::verdict::access::Admins;
 use sqlx::{Connection as _, Executor as _};
-use support::http;
-use support::sandbox::Sandbox;
-use support::scene::{Scene, sqlite};
-use support::verdicts::{every_verdict, gate};
-use support::world::World;
 
 /// Where the gate is silent, lighttpd's authorizer mode serves the file: the mode is not supported at all.
 #[tokio::test]
@@ -46,7 +44,7 @@ async fn an_owner_is_not_looked_for_in_folders_that_begin_like_it() {
     assert_eq!(owner.path, "./galleries/plain/movie.mp4");
     for id in 1000..1200 {
         let path = format!("./galleries/plain/movie.2024.01/{id}.mp4");
-        world.images.push(support::world::Image { id, path, ..owner.clone() });
+        world.images.push(crate::support::world::Image { id, path, ..owner.clone() });
     }
     let address = Address::from_url(&sqlite(&sandbox, &world).await).unwrap();
     let database = Database::new(&address, &Tables::with_prefix("piwigo_"), 1, Duration::ZERO).unwrap();

@@ -1,20 +1,18 @@
 //! The tables of Piwigo 2.7 to 16, and Piwigo being upgraded while the gate serves. Real MariaDB throughout.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::files;
+use crate::support::gate::Gate;
+use crate::support::http;
+use crate::support::mariadb::{self, MariaDb};
+use crate::support::nginx::{self, Nginx};
+use crate::support::scene::Scene;
+use crate::support::verdicts::{ask, every_verdict, gate};
+use crate::support::world::World;
 use piwigo_gate::database::{Address, Database, Schema, Tables};
 use piwigo_gate::settings::Options;
 use piwigo_gate::verdict::access::Admins;
-use support::files;
-use support::gate::Gate;
-use support::http;
-use support::mariadb::{self, MariaDb};
-use support::nginx::{self, Nginx};
-use support::scene::Scene;
-use support::verdicts::{ask, every_verdict, gate};
-use support::world::World;
 
 /// A version's tables, and whether it has formats, auth keys, API keys and an index on `images.path`.
 struct Version {
@@ -26,15 +24,19 @@ struct Version {
 const VERSIONS: [Version; 4] = [
     Version {
         name: "2.7",
-        tables: include_str!("data/schema-2.7.sql"),
+        tables: include_str!("../data/schema-2.7.sql"),
         features: [false, false, false, false],
     },
     Version {
         name: "2.10",
-        tables: include_str!("data/schema-2.10.sql"),
+        tables: include_str!("../data/schema-2.10.sql"),
         features: [true, true, false, false],
     },
-    Version { name: "13", tables: include_str!("data/schema-13.sql"), features: [true, true, false, true] },
+    Version {
+        name: "13",
+        tables: include_str!("../data/schema-13.sql"),
+        features: [true, true, false, true],
+    },
     Version { name: "16", tables: mariadb::SCHEMA, features: [true, true, true, true] },
 ];
 

@@ -1,10 +1,10 @@
 //! Lines that a site may have in its virtual host, in Apache's own configuration or in an `.htaccess` file.
 
-use super::support::setup::Own;
-use super::support::setup::Setup::{
+use super::{Lines, PLAIN, SSI_CONTROL};
+use crate::support::setup::Own;
+use crate::support::setup::Setup::{
     self, ApacheAccessChecker, ApacheAuthnz, ApacheProxy, ApacheXsendfile, Htaccess,
 };
-use super::{Lines, PLAIN, SSI_CONTROL};
 
 const ALL_APACHE: &[Setup] = &[ApacheXsendfile, Htaccess, ApacheProxy, ApacheAccessChecker, ApacheAuthnz];
 /// The guard stands in the server's own configuration.

@@ -6,20 +6,18 @@
 
 mod apache;
 mod nginx;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
 
-use support::files;
-use support::http;
-use support::scene::Scene;
-use support::setup::Setup::{
+use crate::support::files;
+use crate::support::http;
+use crate::support::scene::Scene;
+use crate::support::setup::Setup::{
     self, ApacheAccessChecker, ApacheAuthnz, ApacheProxy, ApacheXsendfile, Htaccess, Nginx, NginxAuthCache,
     NginxAuthRequest,
 };
-use support::setup::{Own, Running};
+use crate::support::setup::{Own, Running};
 
 /// What each secret file holds, and nothing else of the gallery.
 const MARK: &str = "the-secret";

@@ -1,7 +1,7 @@
 //! Lines that a site may have in its `server { }` or `http { }`.
 
-use super::support::setup::Own;
 use super::{Lines, PLAIN, SSI_CONTROL};
+use crate::support::setup::Own;
 
 /// Serves by the URL's path what some error was the answer to.
 const OWN_ERRORS: &str = "error_page 401 403 404 405 413 414 416 500 502 503 504 = @own;\n\
