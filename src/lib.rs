@@ -11,8 +11,8 @@
 //! [`gate`] joins these steps: read it first.
 //!
 //! # The house
-//! Each room is a folder. A room imports only from floors below its own; `tests/operation/layout.rs` holds the list of
-//! the imports that are allowed.
+//! Each room is a folder. A room imports only from floors below its own; `tests/operation/layout.rs`
+//! holds the list of the imports that are allowed.
 //!
 //! | floor | room | what it turns into what | I/O |
 //! |---|---|---|---|

@@ -42,7 +42,7 @@ fi
 # Root and an ordinary user meet different servers: as root they change their user, as anybody else they cannot.
 if [ "$(id -u)" -eq 0 ] && id nobody >/dev/null 2>&1 && have setpriv; then
     step "tests that start servers, as nobody"
-    # No capitals, as mktemp would put into it: Apache's mod_rewrite cannot name a socket there (tests/site_lines).
+    # No capitals, as mktemp would put into it: Apache's mod_rewrite cannot name a socket there (tests/servers/site_lines).
     place=${TMPDIR:-/tmp}/piwigo-gate-tests.$$
     mkdir -m 755 "$place"
     trap 'rm -rf "$place"' EXIT

@@ -1,5 +1,6 @@
 //! What is made of public test pictures (`tests/pictures/README.md`): which of them the gate makes, of which
-//! size, and how near to what is expected. What it refuses is left to Piwigo (`tests/derivatives/derivatives_made.rs`).
+//! size, and how near to what is expected. What it refuses is left to Piwigo
+//! (`tests/derivatives/derivatives_made.rs`).
 
 use crate::colour;
 use piwigo_gate::derivative::picture::limits::{PictureError, PictureLimits};

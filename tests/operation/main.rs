@@ -1,4 +1,4 @@
-//! The gate as a process: command line, start, stop, peers, wrong settings, the service and the static program.
+//! The gate as a process: command line, start, stop, peers, wrong settings, service and static program.
 
 mod addresses;
 mod command_line;
