@@ -204,7 +204,7 @@ impl Maker {
         let Order { tree, gallery, picture, params, ordered, .. } = commission;
         let base = &gallery.layout.derivative_dir;
         let began = SystemTime::now();
-        let path = format!("{base}{derivative}");
+        let path = gallery.layout.in_derivative_dir(derivative);
         // Somebody else may have made it meanwhile.
         match stored::look(tree, &path, &picture.file, params.last_mod_time) {
             Stored::Fresh => return Ok(()),

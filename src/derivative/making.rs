@@ -101,8 +101,7 @@ fn larger(
     source: Stamp,
     share: Share,
 ) -> Option<Vec<u8>> {
-    let path = name::derivative_path(commission.picture.file.as_bytes(), kind)?;
-    let path = String::from_utf8(path).ok()?;
+    let path = name::derivative_name(&commission.picture.file, kind)?;
     let name = path.rsplit_once('/').map_or(&*path, |(_, name)| name);
     let (bytes, modified) = place.neighbour(name, share.source_bytes)?;
     let needed = whole_seconds(source.modified).max(at(since));

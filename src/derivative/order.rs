@@ -34,8 +34,7 @@ pub struct Order {
 impl Order {
     /// Its path below the derivatives' directory.
     pub(super) fn derivative(&self) -> Option<String> {
-        let path = name::derivative_path(self.picture.file.as_bytes(), self.params.kind)?;
-        String::from_utf8(path).ok()
+        name::derivative_name(&self.picture.file, self.params.kind)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::sizes::name::{self, Kind};
+
 /// The part of a gallery's settings that the reading of a URI needs.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -25,6 +27,17 @@ impl Layout {
             }
             _ => Cow::Borrowed(self),
         }
+    }
+
+    /// The path, relative to the root, of the file `name` below the derivatives' directory.
+    pub fn in_derivative_dir(&self, name: &str) -> String {
+        format!("{}{name}", self.derivative_dir)
+    }
+
+    /// The path, relative to the root, of the derivative `kind` of `source`; `None` as for
+    /// [`name::derivative_name`].
+    pub fn derivative(&self, source: &str, kind: Kind) -> Option<String> {
+        name::derivative_name(source, kind).map(|name| self.in_derivative_dir(&name))
     }
 
     /// Whether a path, relative to the root's parent, is in a directory of [`Layout::parent_sites`].

@@ -6,7 +6,6 @@ use crate::gate::Gate;
 use crate::http::reply::encode_path;
 use crate::http::request::Request;
 use crate::piwigo::records::Folder;
-use crate::piwigo::sizes::name;
 use crate::verdict::owners;
 use crate::verdict::uri::{Part, Record, Target};
 
@@ -61,10 +60,9 @@ pub(super) async fn files(gate: &Gate, photo: u32) -> Result<Vec<String>, Databa
     let sizes = &ready.gallery.derivatives.enabled;
     let size = sizes.iter().find(|size| size.kind.token() == "me").or(sizes.last());
     if let (Some(source), Some(size)) = (image.source_picture(&ready.gallery), size)
-        && let Some(path) = name::derivative_path(source.file.as_bytes(), size.kind)
-        && let Ok(path) = String::from_utf8(path)
+        && let Some(path) = ready.gallery.layout.derivative(&source.file, size.kind)
     {
-        paths.push(format!("{}{path}", ready.gallery.layout.derivative_dir));
+        paths.push(path);
     }
     Ok(paths.into_iter().map(|path| format!("{prefix}/{}", encode_path(&path))).collect())
 }

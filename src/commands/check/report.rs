@@ -7,7 +7,7 @@ use crate::gate::{Considered, Gate, Judgement, refusal};
 use crate::http::reply::{Handover, Reply, SendMode};
 use crate::http::request::{Request, Server};
 use crate::piwigo::records::Ownership;
-use crate::piwigo::sizes::name::{self, Kind};
+use crate::piwigo::sizes::name::Kind;
 use crate::piwigo::visitor::{Identity, Status};
 use crate::settings::DenyWith;
 use crate::verdict::access::{self, AlbumRule, Grant, HighRule, Verdict};
@@ -255,9 +255,7 @@ fn out_of_reach(considered: &Considered) -> Option<String> {
         .as_ref()
         .ok()
         .and_then(Target::kind)
-        .and_then(|kind| name::derivative_path(file.as_bytes(), kind))
-        .and_then(|path| String::from_utf8(path).ok())
-        .map(|path| format!("{}{path}", considered.ready.gallery.layout.derivative_dir));
+        .and_then(|kind| considered.ready.gallery.layout.derivative(&file, kind));
     let troubles = [Some(file), resized].into_iter().flatten().filter_map(|path| {
         considered
             .ready

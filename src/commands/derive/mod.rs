@@ -21,7 +21,7 @@ use crate::derivative::plan::{self, Picture};
 use crate::derivative::stored::{self, Stored};
 use crate::gate::snapshot::{Readiness, Ready};
 use crate::piwigo::records::Ownership;
-use crate::piwigo::sizes::name::{self, Kind};
+use crate::piwigo::sizes::name::Kind;
 use crate::settings::{Settings, SettingsError};
 use crate::verdict::access;
 
@@ -340,8 +340,7 @@ impl OneImage<'_> {
     }
 
     async fn look(&self, source: &str, kind: Kind, since: i64) -> Option<Stored> {
-        let derivative = String::from_utf8(name::derivative_path(source.as_bytes(), kind)?).ok()?;
-        let derivative = format!("{}{derivative}", self.ready.gallery.layout.derivative_dir);
+        let derivative = self.ready.gallery.layout.derivative(source, kind)?;
         let (tree, source) = (self.ready.tree.clone(), source.to_owned());
         let look = move || stored::look(&tree, &derivative, &source, since);
         tokio::task::spawn_blocking(look).await.ok()

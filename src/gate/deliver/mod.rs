@@ -23,7 +23,7 @@ use crate::piwigo::auth_key::{self, AuthKey};
 use crate::piwigo::program_names;
 use crate::piwigo::records::{Claim, Image, Ownership};
 use crate::piwigo::sizes::definition::DerivativeParams;
-use crate::piwigo::sizes::name::{self, Kind};
+use crate::piwigo::sizes::name::{Kind, derivative_name};
 use crate::settings::{Derivatives, Settings};
 use crate::verdict::uri::Icon;
 pub use log::Log;
@@ -66,7 +66,7 @@ impl Delivery<'_> {
     /// size's place.
     pub async fn claim(&self, claim: &Claim, kind: Option<Kind>, same_as_source: bool) -> Reply {
         let Some(kind) = kind else { return self.file(&claim.file).await };
-        let Some(derivative) = derivative_path(&claim.file, kind) else { return Reply::Missing };
+        let Some(derivative) = derivative_name(&claim.file, kind) else { return Reply::Missing };
         match self.stored(&derivative, &claim.file, kind).await {
             Stored::Fresh => self.derivative(&derivative).await,
             // Where the server only asks, it may have a derivative of what is gone: of another picture,
@@ -98,7 +98,7 @@ impl Delivery<'_> {
 
     /// The resized icon of a file type, the same for every visitor.
     pub async fn icon(&self, icon: &Icon) -> Reply {
-        let Some(derivative) = derivative_path(&icon.source, icon.kind) else { return Reply::Missing };
+        let Some(derivative) = derivative_name(&icon.source, icon.kind) else { return Reply::Missing };
         match self.stored(&derivative, &icon.source, icon.kind).await {
             Stored::Fresh => self.derivative(&derivative).await,
             Stored::NoSource if self.how == SendMode::Authorize => self.derivative(&derivative).await,
@@ -162,7 +162,7 @@ impl Delivery<'_> {
         if self.asks_for_address {
             return self.derivative_address(derivative);
         }
-        let path = format!("{}{derivative}", self.ready.gallery.layout.derivative_dir);
+        let path = self.ready.gallery.layout.in_derivative_dir(derivative);
         if self.could_be_run(&path) {
             return self.settings.refusal();
         }
@@ -199,12 +199,12 @@ impl Delivery<'_> {
         if self.asks_for_address {
             return self.derivative_address(derivative);
         }
-        self.file(&format!("{}{derivative}", self.ready.gallery.layout.derivative_dir)).await
+        self.file(&self.ready.gallery.layout.in_derivative_dir(derivative)).await
     }
 
     /// Answers with the URL of a derivative.
     fn derivative_address(&self, derivative: &str) -> Reply {
-        let path = format!("{}{derivative}", self.ready.gallery.layout.derivative_dir);
+        let path = self.ready.gallery.layout.in_derivative_dir(derivative);
         self.address_at(self.url_prefix, &path)
     }
 
@@ -383,7 +383,7 @@ impl Delivery<'_> {
 
     async fn hand_to_piwigo(&self, source: &str, derivative: String) -> Reply {
         // It follows every link, to what it reads and to what lies there already.
-        let place = format!("{}{derivative}", self.ready.gallery.layout.derivative_dir);
+        let place = self.ready.gallery.layout.in_derivative_dir(&derivative);
         for path in [source, &place] {
             if let Some(answer) = self.out_of_reach(path).await {
                 return answer;
@@ -448,7 +448,7 @@ impl Delivery<'_> {
         let since = gallery.derivatives.params(kind).map_or(0, |params| params.last_mod_time);
         let tree: &Arc<Tree> = if self.server_looks() { &self.ready.unchecked } else { &self.ready.tree };
         let tree = tree.clone();
-        let derivative = format!("{}{derivative}", gallery.layout.derivative_dir);
+        let derivative = gallery.layout.in_derivative_dir(derivative);
         let source = source.to_owned();
         self.disk
             .look(move || stored::look(&tree, &derivative, &source, since))
@@ -492,11 +492,6 @@ pub(crate) async fn picture(
     let crops = params.sizing.max_crop > 0.0;
     let coi = if crops { database.center_of_interest(id).await? } else { None };
     Ok(Picture::original(claim.file.clone(), (width, height), rotation, coi))
-}
-
-/// The derivative's path below the derivatives' folder, from its source's.
-pub(crate) fn derivative_path(source: &str, kind: Kind) -> Option<String> {
-    String::from_utf8(name::derivative_path(source.as_bytes(), kind)?).ok()
 }
 
 #[cfg(test)]

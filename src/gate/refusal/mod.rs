@@ -11,7 +11,6 @@ use budget::Allowance;
 pub use budget::Budget;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::deliver::derivative_path;
 use crate::http::reply::encode_path;
 use crate::http::request::Request;
 use crate::piwigo::layout::Layout;
@@ -143,15 +142,12 @@ const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 /// identification.php) and requires it to begin with the gallery's own path.
 pub fn sign_in_page(target: &Target, layout: &Layout) -> Option<String> {
     let prefix = encode_path(&layout.url_prefix).to_string();
-    let derivative = |source: &str, kind| {
-        derivative_path(source, kind).map(|name| format!("{}{name}", layout.derivative_dir))
-    };
     let path = match target {
         // Piwigo redirects only to paths below its own.
         Target::File(source) if source.beside_the_root => return None,
         Target::File(source) => source.path.clone(),
-        Target::Derivative { source, kind } => derivative(&source.path, *kind)?,
-        Target::Icon(icon) => derivative(&icon.source, icon.kind)?,
+        Target::Derivative { source, kind } => layout.derivative(&source.path, *kind)?,
+        Target::Icon(icon) => layout.derivative(&icon.source, icon.kind)?,
         // The ids in a URL of `action.php` are no path to return to.
         Target::Record(_) => return None,
     };

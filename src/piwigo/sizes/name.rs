@@ -246,6 +246,11 @@ pub fn derivative_path(source: &[u8], kind: Kind) -> Option<Vec<u8>> {
     Some([stem, b"-", kind.token().as_bytes(), dot_ext].concat())
 }
 
+/// As [`derivative_path`], for a path that is text.
+pub fn derivative_name(source: &str, kind: Kind) -> Option<String> {
+    String::from_utf8(derivative_path(source.as_bytes(), kind)?).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -19,7 +19,7 @@ use crate::http::request::Request;
 use crate::piwigo::gallery::Gallery;
 use crate::piwigo::records::{Folder, Image};
 use crate::piwigo::sizes::definition::DerivativeParams;
-use crate::piwigo::sizes::{geometry, name};
+use crate::piwigo::sizes::geometry;
 use crate::piwigo::visitor::Identity;
 use crate::settings::Derivatives;
 use crate::verdict::access::Verdict;
@@ -228,10 +228,7 @@ impl Chooser<'_> {
     fn missing(&self, source: &str, is_wanted: impl Fn(&DerivativeParams) -> bool) -> Option<String> {
         let gallery: &Gallery = &self.ready.gallery;
         let wanted = gallery.derivatives.enabled.iter().filter(|params| is_wanted(params));
-        let mut paths = wanted.filter_map(|params| {
-            let path = String::from_utf8(name::derivative_path(source.as_bytes(), params.kind)?).ok()?;
-            Some(format!("{}{path}", gallery.layout.derivative_dir))
-        });
+        let mut paths = wanted.filter_map(|params| gallery.layout.derivative(source, params.kind));
         let path = paths.find(|path| on_disk(self.root, path).is_none())?;
         Some(format!("/{}", encode_path(&path)))
     }
@@ -287,9 +284,7 @@ impl Chooser<'_> {
         let (mut found, mut missing) = (None, None);
         let Some(source) = image.clone().source_picture(gallery) else { return (None, None) };
         for params in &gallery.derivatives.enabled {
-            let path = name::derivative_path(source.file.as_bytes(), params.kind);
-            let Some(path) = path.and_then(|path| String::from_utf8(path).ok()) else { continue };
-            let path = format!("{}{path}", gallery.layout.derivative_dir);
+            let Some(path) = gallery.layout.derivative(&source.file, params.kind) else { continue };
             match on_disk(self.root, &path) {
                 Some(sample) => found = found.or(Some(sample)),
                 None => missing = missing.or(Some(format!("/{}", encode_path(&path)))),
