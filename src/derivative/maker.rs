@@ -46,7 +46,7 @@ const SWEPT_FOR: Duration = Duration::from_mins(10);
 
 /// A derivative is dated so long before it was ordered: the settings that it is made by may be a second old.
 /// What changes while it waits and is made is then newer than it.
-const LOOKED_BEFORE: Duration = Duration::from_secs(2);
+pub(crate) const LOOKED_BEFORE: Duration = Duration::from_secs(2);
 
 type Outcome = Result<(), MakeError>;
 

@@ -135,7 +135,7 @@ impl Gate {
         // Covers need a third round, so the gate asks for them only after a denial that depends on the file;
         // after every such denial, even if covers cannot help, so that an unknown file takes as long as one
         // of a higher level.
-        let depends_on_the_file = matches!(verdict, Verdict::DenyWith(denial) if denial != Denial::NoAccess);
+        let depends_on_the_file = matches!(verdict, Verdict::Deny(denial) if denial != Denial::NoAccess);
         if self.settings.policy.covers && target.kind().is_some() && depends_on_the_file {
             let images: Vec<u32> = claims.iter().map(|claim| claim.image.id).collect();
             let covers = database.covers(&images, visitor.id).await?;

@@ -110,7 +110,7 @@ impl Gate {
             return Reply::Refused(DenyStatus::Forbidden);
         }
         self.tell_of_address(request.remote_addr);
-        let deliver = self.deliver(request);
+        let deliver = self.send_mode(request);
         if request.server == Server::Caddy && deliver == SendMode::XAccelRedirect {
             tracing::error!(
                 "Caddy's versions read X-Accel-Redirect in different ways, and might send another file than was judged: \
@@ -273,7 +273,7 @@ impl Gate {
         let kind = target.kind();
         match judgement.verdict {
             Verdict::GalleryLocked => Reply::GalleryLocked,
-            Verdict::DenyWith(denial) => self.refuse(request, considered, denial.into()),
+            Verdict::Deny(denial) => self.refuse(request, considered, denial.into()),
             Verdict::Allow { claim, because } => {
                 let claim = &judgement.claims[claim];
                 tracing::debug!(user = judgement.visitor.id, image = claim.image.id, ?because, "allowed");
@@ -317,7 +317,7 @@ impl Gate {
 
     /// How the gate tells this server to send a file (docs/design.md §3). If nothing names a way, the gate
     /// sends it.
-    fn deliver(&self, request: &Request<'_>) -> SendMode {
+    fn send_mode(&self, request: &Request<'_>) -> SendMode {
         // An authorizer or authenticator request can be answered in no other way, whatever gate.toml says.
         if request.role == Role::Authorizer || request.deliver == Some(SendMode::Authorize) {
             return SendMode::Authorize;

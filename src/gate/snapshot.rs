@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::deliver;
 use crate::database::{Database, DatabaseError, Trouble};
+use crate::derivative::maker::LOOKED_BEFORE;
 use crate::files::{Symlinks, Tree};
 use crate::piwigo::gallery::{ConfigRows, Gallery, SITE};
 use crate::piwigo::plugins::{self, Plugins};
@@ -16,6 +17,10 @@ use crate::verdict::identity::SessionAddress;
 
 /// Age at which the gate reads Piwigo's settings in the config table again (docs/design.md §6).
 const SETTINGS_AGE: Duration = Duration::from_secs(1);
+const _: () = assert!(
+    SETTINGS_AGE.as_millis() < LOOKED_BEFORE.as_millis(),
+    "a derivative must be dated before the settings that it is made by"
+);
 
 /// How long no request tries again after the database was found away.
 const RETRY_AFTER: Duration = Duration::from_millis(500);

@@ -406,7 +406,7 @@ fn outcome(considered: &Considered, answers: &[Prediction]) -> (bool, String) {
             Verdict::GalleryLocked => {
                 (false, "the gallery is locked: administrators alone get anything".into())
             }
-            Verdict::DenyWith(denial) => (false, denial.to_string()),
+            Verdict::Deny(denial) => (false, denial.to_string()),
             Verdict::Allow { because, claim } => (
                 true,
                 match because {

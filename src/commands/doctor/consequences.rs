@@ -69,7 +69,7 @@ fn of_no_database(finding: &Finding) -> bool {
 }
 
 fn of_no_answer(finding: &Finding) -> bool {
-    finding.without == Some(Without::Fetched)
+    finding.without == Some(Without::Answer)
 }
 
 fn of_no_guard(finding: &Finding) -> bool {
@@ -141,7 +141,7 @@ mod tests {
         let found = marked(|findings| {
             findings.problem("socket", "there is none", "start it");
             findings.problem("permissions", "too open", "close them");
-            findings.not_examined_without(Without::Fetched, "outside-original", "the server was in trouble");
+            findings.not_examined_without(Without::Answer, "outside-original", "the server was in trouble");
             findings.ok("outside-config", "closed");
             findings.problem("outside-gate", "503", "start it");
         });
@@ -224,7 +224,7 @@ mod tests {
         let found = marked(|findings| {
             findings.ok("socket", "there");
             findings.warn("database", "slow", "look");
-            findings.not_examined_without(Without::Fetched, "outside-original", "no answer");
+            findings.not_examined_without(Without::Answer, "outside-original", "no answer");
         });
         assert!(found.iter().all(|(_, cause)| cause.is_none()), "{found:?}");
     }

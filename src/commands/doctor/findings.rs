@@ -56,7 +56,7 @@ pub(super) enum Without {
     /// A database that answers.
     Database,
     /// An answer from the web server that is not a failure of the server.
-    Fetched,
+    Answer,
 }
 
 /// All findings, in the order in which they were made.

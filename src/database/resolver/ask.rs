@@ -125,7 +125,7 @@ impl Servers {
                 // Anew each time: together with the port it is what a stranger would have to guess.
                 let query = Query::new(random_id()?, name, family).ok_or(Silence::Query)?;
                 silence = match timeout(self.patience, self.exchange(server, &query)).await {
-                    Ok(Ok(DnsAnswer::FoundAddresses(found))) => return Ok(found),
+                    Ok(Ok(DnsAnswer::Found(found))) => return Ok(found),
                     Ok(Ok(DnsAnswer::Failed(code))) => Silence::Failed(code),
                     Ok(Ok(DnsAnswer::Referred)) => Silence::Referred,
                     Ok(Ok(DnsAnswer::Truncated)) => Silence::Failed(RCODE::FormatError),

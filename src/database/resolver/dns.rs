@@ -37,7 +37,7 @@ pub(super) struct FoundAddresses {
 /// What a message says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum DnsAnswer {
-    FoundAddresses(FoundAddresses),
+    Found(FoundAddresses),
     /// It did not fit into the datagram.
     Truncated,
     /// The server cannot or will not say; another one may.
@@ -95,7 +95,7 @@ impl<'a> Query<'a> {
             failed if packet.questions.is_empty() => return Some(DnsAnswer::Failed(failed)),
             failed => return self.is_asked_in(&packet).then_some(DnsAnswer::Failed(failed)),
         }
-        self.is_asked_in(&packet).then(|| DnsAnswer::FoundAddresses(self.found(&packet)))
+        self.is_asked_in(&packet).then(|| DnsAnswer::Found(self.found(&packet)))
     }
 
     fn is_asked_in(&self, packet: &Packet<'_>) -> bool {
@@ -162,8 +162,7 @@ mod tests {
             }
             query().read(&bytes)
         };
-        let nothing =
-            Some(DnsAnswer::FoundAddresses(FoundAddresses { addresses: Vec::new(), ttl: Duration::ZERO }));
+        let nothing = Some(DnsAnswer::Found(FoundAddresses { addresses: Vec::new(), ttl: Duration::ZERO }));
         let (authoritative, recursive) = ((2, 0x85), (3, 0x80));
         assert_eq!(answer(&[]), Some(DnsAnswer::Referred));
         assert_eq!(answer(&[authoritative]), nothing);

@@ -53,7 +53,7 @@ mod tests {
         for (visitor, policy, albums, expected) in table {
             let got = match verdict(visitor, &[picture(&albums)], None, policy) {
                 Verdict::Allow { .. } => Ok(()),
-                Verdict::DenyWith(denial) => Err(denial),
+                Verdict::Deny(denial) => Err(denial),
                 Verdict::GalleryLocked => unreachable!(),
             };
             assert_eq!(got, expected, "{visitor:?} {albums:?}");

@@ -120,7 +120,7 @@ impl Explanation {
             return Verdict::GalleryLocked;
         }
         if !self.may_enter {
-            return Verdict::DenyWith(Denial::NoAccess);
+            return Verdict::Deny(Denial::NoAccess);
         }
         let outcomes: Vec<_> = self.claims.iter().map(ClaimRules::outcome).collect();
         let allowed = outcomes
@@ -129,7 +129,7 @@ impl Explanation {
             .find_map(|(claim, outcome)| outcome.ok().map(|because| Verdict::Allow { claim, because }));
         allowed.unwrap_or_else(|| {
             let denials = outcomes.into_iter().filter_map(Result::err);
-            Verdict::DenyWith(denials.max().unwrap_or(Denial::Unknown))
+            Verdict::Deny(denials.max().unwrap_or(Denial::Unknown))
         })
     }
 }

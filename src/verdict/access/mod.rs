@@ -75,7 +75,7 @@ pub enum Verdict {
         because: Grant,
     },
     /// The visitor may not.
-    DenyWith(Denial),
+    Deny(Denial),
     /// The gallery is locked, and the visitor is no administrator.
     GalleryLocked,
 }
@@ -129,7 +129,7 @@ pub fn decide(
         return Verdict::GalleryLocked;
     }
     if !visitor.status.may_enter(gallery.guest_access) {
-        return Verdict::DenyWith(Denial::NoAccess);
+        return Verdict::Deny(Denial::NoAccess);
     }
     let mut nearest = Denial::Unknown;
     for (index, claim) in claims.iter().enumerate() {
@@ -138,7 +138,7 @@ pub fn decide(
             Err(denial) => nearest = nearest.max(denial),
         }
     }
-    Verdict::DenyWith(nearest)
+    Verdict::Deny(nearest)
 }
 
 fn judge(

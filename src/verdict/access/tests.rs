@@ -104,16 +104,13 @@ fn admins_see_every_record_but_nothing_without_one() {
         Verdict::Allow { claim: 0, because: Grant::Administrator }
     );
     assert!(!opens(verdict(&admin, &[orphan], None, &STRICT)));
-    assert_eq!(verdict(&admin, &[], None, &ALL), Verdict::DenyWith(Denial::Unknown));
+    assert_eq!(verdict(&admin, &[], None, &ALL), Verdict::Deny(Denial::Unknown));
 }
 
 #[test]
 fn a_locked_album_is_closed_even_with_a_grant() {
     let claims = [picture(&[album(1, true, true, true)])];
-    assert_eq!(
-        verdict(&visitor(Status::Normal, 8, true), &claims, None, &ALL),
-        Verdict::DenyWith(Denial::Album)
-    );
+    assert_eq!(verdict(&visitor(Status::Normal, 8, true), &claims, None, &ALL), Verdict::Deny(Denial::Album));
     assert!(opens(verdict(&visitor(Status::Admin, 8, true), &claims, None, &STRICT)));
 }
 
@@ -123,8 +120,8 @@ fn a_locked_gallery_and_a_gallery_without_guests() {
     let table = [
         (Status::Guest, true, true, Verdict::GalleryLocked),
         (Status::Normal, true, true, Verdict::GalleryLocked),
-        (Status::Guest, false, false, Verdict::DenyWith(Denial::NoAccess)),
-        (Status::Unknown, false, true, Verdict::DenyWith(Denial::NoAccess)),
+        (Status::Guest, false, false, Verdict::Deny(Denial::NoAccess)),
+        (Status::Unknown, false, true, Verdict::Deny(Denial::NoAccess)),
     ];
     for (status, locked, guests, expected) in table {
         let got = decide_with(&visitor(status, 8, true), &claims, None, locked, guests, &ALL);
@@ -309,7 +306,7 @@ fn a_cover_opens_its_resized_pictures_and_nothing_else() {
         claim.cover_of = vec![cover_of];
         let expected = match expected {
             Ok(because) => Verdict::Allow { claim: 0, because },
-            Err(denial) => Verdict::DenyWith(denial),
+            Err(denial) => Verdict::Deny(denial),
         };
         let visitor = visitor(Status::Normal, 0, true);
         let got = decide(&visitor, &[claim], kind, &state, policy);
@@ -325,7 +322,7 @@ fn one_row_must_pass_every_test_by_itself() {
     let visitor = visitor(Status::Normal, 0, true);
     assert_eq!(
         verdict(&visitor, &[open_but_high.clone(), low_but_closed.clone()], None, &ALL),
-        Verdict::DenyWith(Denial::Level)
+        Verdict::Deny(Denial::Level)
     );
     assert_eq!(
         verdict(&visitor, &[open_but_high, low_but_closed, open], None, &ALL),

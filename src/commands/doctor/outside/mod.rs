@@ -315,11 +315,11 @@ impl Tries<'_> {
             // answer.
             self.trouble.get_or_insert(trouble);
             let why = format!("{what}: the server was in trouble");
-            self.findings.not_examined_without(Without::Fetched, id, &why);
+            self.findings.not_examined_without(Without::Answer, id, &why);
         } else {
             self.silent |= id == "outside-original";
             let why = format!("{what}: there was no answer");
-            self.findings.not_examined_without(Without::Fetched, id, &why);
+            self.findings.not_examined_without(Without::Answer, id, &why);
         }
     }
 

@@ -11,7 +11,7 @@ impl Tries<'_> {
         if matches!(answer.status, 500 | 502 | 503 | 504) {
             self.trouble.get_or_insert((target, answer.status));
             return self.findings.not_examined_without(
-                Without::Fetched,
+                Without::Answer,
                 "outside-allowed",
                 "an open picture: the server was in trouble",
             );

@@ -203,7 +203,7 @@ impl Tries<'_> {
         match taken {
             Taken { came, refused } if came.is_empty() && refused.is_empty() && self.trouble.is_some() => {
                 let why = format!("what {who} may see: the server was in trouble");
-                self.findings.not_examined_without(Without::Fetched, ALLOWED, &why);
+                self.findings.not_examined_without(Without::Answer, ALLOWED, &why);
             }
             Taken { came, refused } if came.is_empty() && refused.is_empty() => self.findings.not_examined(
                 ALLOWED,
@@ -272,7 +272,7 @@ impl Tries<'_> {
             );
         } else if same.is_empty() {
             let why = "what this visitor must not see: the server was in trouble";
-            self.findings.not_examined_without(Without::Fetched, DENIED, why);
+            self.findings.not_examined_without(Without::Answer, DENIED, why);
         } else {
             self.findings.ok(
                 DENIED,
