@@ -1,5 +1,5 @@
 //! Turns a database and its config table into a verified snapshot of Piwigo's settings, at most a second old.
-//! While the database is away, one request at a time looks for it.
+//! While the database is away, one request at a time tries to reach it.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +22,7 @@ const _: () = assert!(
     "a derivative must be dated before the settings that it is made by"
 );
 
-/// How long no request tries again after the database was found away.
+/// How long the gate does not try again after it found the database away.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// A verified database, and Piwigo's settings as they were at `read_at`.
@@ -33,7 +33,7 @@ pub struct Ready {
     pub gallery: Arc<Gallery>,
     /// The gallery's files, reached by the rule of the setting `symlinks`.
     pub tree: Arc<Tree>,
-    /// The same files without that rule, to inspect what the web server reaches by its own rules.
+    /// The same files without that rule, for a web server that checks links itself.
     pub unchecked: Arc<Tree>,
     /// Piwigo's active plugins.
     pub plugins: Plugins,
@@ -54,12 +54,12 @@ impl Ready {
 pub struct Readiness {
     settings: Arc<Settings>,
     ready: RwLock<Option<Arc<Ready>>>,
-    /// The database did not answer lately; the next request checks that it is there before it asks.
+    /// The last query got no answer; the next request checks the connection before it queries.
     suspect: AtomicBool,
-    /// The log has the line that there are no verdicts, and not yet the line that there are again.
+    /// The log says that the gate gives no verdicts, and does not say yet that the database answers again.
     outage: AtomicBool,
     refresh: tokio::sync::Mutex<Refresh>,
-    /// When a statement that did not fit the tables made the gate look at them anew.
+    /// When the gate last read the tables again because a statement did not fit them.
     looked_anew_at: Mutex<Option<Instant>>,
     /// The plugins that the log has already named.
     told: Mutex<Option<Plugins>>,
@@ -71,14 +71,14 @@ struct Refresh {
 }
 
 impl Readiness {
-    /// Connects to the database. A database that is away is no error: the gate looks again when a request
+    /// Connects to the database. A database that is away is no error: the gate tries again when a request
     /// needs it.
     ///
     /// # Errors
     /// If the settings cannot be used, or the database refuses this user or lacks a table, column or right:
     /// waiting would not help.
     pub async fn open(settings: Arc<Settings>) -> Result<Self, SettingsError> {
-        // What the files say must make sense now, not when the database comes.
+        // Wrong settings in files are an error at the start, even while the database is away.
         tell_of_address(&settings, &resolve(&settings, &[])?);
         let readiness = Readiness {
             settings,
@@ -106,12 +106,12 @@ impl Readiness {
         Ok(readiness)
     }
 
-    /// The database and Piwigo's settings, looked at anew because a statement met a missing table or column:
-    /// Piwigo may have been upgraded under us. Of many requests that find so at once, the first looks; and
-    /// where looking does not help, it is not done more often than twice a second.
+    /// The database and Piwigo's settings, read again because a statement met a missing table or column:
+    /// Piwigo may have been upgraded while the gate runs. If many requests find this at once, only the first
+    /// one reads; the gate does so at most twice a second.
     ///
     /// # Errors
-    /// When the database is away, or still lacks something.
+    /// If the database is away, or still lacks a table or column.
     pub async fn anew(&self, stale: &Ready, why: &DatabaseError) -> Result<Arc<Ready>, DatabaseError> {
         self.forget(stale, why);
         self.ready().await
@@ -120,7 +120,7 @@ impl Readiness {
     /// Records that the database did not answer a query. Logs this once until it answers again, because a
     /// page of thumbnails would otherwise cause a hundred lines.
     pub fn failed(&self, error: &DatabaseError) {
-        // Whoever asks for too much makes no outage for the others.
+        // A client that asks for too much causes no outage for other clients.
         if error.trouble() == Trouble::Busy {
             tracing::debug!(%error, "one request is answered 503");
             return;
@@ -128,7 +128,7 @@ impl Readiness {
         if !self.outage.swap(true, Ordering::Relaxed) {
             tracing::error!(%error, "no verdict: requests are answered 503 until the database answers again");
         }
-        // Where its tables do not fit, the database is there.
+        // A database whose tables do not fit is there.
         if error.trouble() != Trouble::Schema {
             self.suspect.store(true, Ordering::Relaxed);
         }
@@ -144,8 +144,9 @@ impl Readiness {
         }
         let asked_at = Instant::now();
         let mut refresh = self.refresh.lock().await;
-        // What was read while this request waited is news to it, however long the reading took: or else all
-        // who wait would read one after another as soon as that takes longer than SETTINGS_AGE.
+        // Settings that another request has read while this one waited are new enough, however long the read
+        // took. Otherwise all waiting requests would read one after another as soon as a read takes longer
+        // than SETTINGS_AGE.
         let is_news = |ready: &Arc<Ready>| ready.read_at >= asked_at && !self.suspect.load(Ordering::Relaxed);
         if let Some(ready) = self.usable().or_else(|| self.current().filter(is_news)) {
             return Ok(ready);
@@ -155,7 +156,7 @@ impl Readiness {
         }
         let renewed = match self.current() {
             Some(ready) => match self.renew(&ready).await {
-                // Meanwhile a statement did not fit its tables.
+                // In the meantime a statement did not fit the tables.
                 Ok(_) if self.current().is_none() => self.connect().await,
                 renewed => renewed,
             },
@@ -226,8 +227,8 @@ impl Readiness {
         }
         let read_at = Instant::now();
         let config = self.config(&ready.database).await?;
-        // What was read before counts while the table does not answer: the answer of action.php does not
-        // change for that.
+        // While the table does not answer, the earlier answer counts, so that the program that answers
+        // action.php does not change.
         let plugins = ready.database.plugins().await.unwrap_or_else(|_| ready.plugins.clone());
         let version = |config: &ConfigRows| {
             config.iter().find(|(param, _)| param == "piwigo_db_version").map(|(_, value)| value.clone())
@@ -274,8 +275,7 @@ impl Readiness {
         (by(self.settings.symlinks.clone()), by(Symlinks::All))
     }
 
-    /// The config table's settings and, if they are asked for, the sites as rows of it: both are Piwigo's
-    /// settings.
+    /// The rows of the config table and, with `parent_sites`, one row for each site.
     async fn config(&self, database: &Database) -> Result<Vec<(String, Vec<u8>)>, DatabaseError> {
         let mut config = database.config().await?;
         if self.settings.parent_sites {
@@ -310,7 +310,8 @@ impl Readiness {
     }
 }
 
-/// Piwigo's settings, with sessions that can be read wherever they are.
+/// Piwigo's settings, without sites that lead into the gallery. An error if Piwigo keeps its sessions outside
+/// the database and the setting `session_files` is missing.
 fn resolve(settings: &Settings, rows: &ConfigRows) -> Result<Gallery, SettingsError> {
     let mut gallery = Gallery::resolve(&settings.piwigo, rows, &settings.url_prefix)?;
     gallery.layout.parent_sites.retain(|site| is_beside(&settings.gallery, site));
@@ -322,7 +323,7 @@ fn resolve(settings: &Settings, rows: &ConfigRows) -> Result<Gallery, SettingsEr
     }
 }
 
-/// Says at the start what `doctor` says of settings files that change the visitor's address for PHP alone.
+/// Logs at the start what `doctor` says of settings files that change the visitor's address for PHP alone.
 fn tell_of_address(settings: &Settings, gallery: &Gallery) {
     let is_followed = settings.session_address == SessionAddress::XForwardedFor;
     if let Some((file, line)) = settings.piwigo.address_changed_at()
@@ -336,8 +337,8 @@ fn tell_of_address(settings: &Settings, gallery: &Gallery) {
     }
 }
 
-/// Whether the directory `site` of the root's parent is another than the root, by whatever name or link:
-/// through it all that is private in the gallery could be asked for as something beside it.
+/// Whether the directory `site` of the root's parent is outside the root, whatever its name or links.
+/// Otherwise a visitor could ask for the gallery's private files as files beside it.
 fn is_beside(root: &Path, site: &str) -> bool {
     root.parent().is_some_and(|parent| {
         let directory = parent.join(site);
@@ -364,7 +365,7 @@ impl From<SettingsError> for Opening {
     }
 }
 
-/// What an administrator can do about a database that refuses; `None` if waiting is the remedy.
+/// What an administrator can do about a database that refuses; `None` if it is enough to wait.
 fn advice(trouble: Trouble, settings: &Settings) -> Option<&'static str> {
     match trouble {
         Trouble::Away | Trouble::Conversion | Trouble::Busy => None,
@@ -375,7 +376,7 @@ fn advice(trouble: Trouble, settings: &Settings) -> Option<&'static str> {
     }
 }
 
-/// What to do about a database that refuses this user: `piwigos` where the address stands in Piwigo's files.
+/// What to do about a database that refuses this user. `piwigos`: the address comes from Piwigo's files.
 pub(crate) fn refused(piwigos: bool) -> &'static str {
     if piwigos {
         "check user, password and database name in local/config/database.inc.php, or set database in gate.toml"

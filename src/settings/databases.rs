@@ -5,23 +5,23 @@ use std::time::Duration;
 use super::{SettingsError, time};
 use crate::database::{Address, Replicas};
 
-/// Stands for the address in Piwigo's own files.
+/// Names the address in Piwigo's own files.
 const PIWIGOS_OWN: &str = "piwigo";
 
 /// The prefixes of an address.
 const SCHEMES: [&str; 3] = ["mysql://", "mariadb://", "sqlite:"];
 
-/// Shorter than the least, a replica would hardly ever be fit to answer; see `follow_primary` for how often
-/// it is asked.
+/// With a shorter `max_replica_lag` a replica could hardly ever answer, because the gate asks for positions
+/// at most every 50 ms; see `follow_primary`.
 const LEAST_LAG: Duration = Duration::from_millis(200);
 const GREATEST_LAG: Duration = Duration::from_mins(1);
 
-/// The addresses as given, the primary's first; empty if none was given.
+/// The addresses as given, the primary's first; empty if none is given.
 pub(super) struct Databases(Vec<String>);
 
 impl Databases {
-    /// Splits texts that hold several addresses, as the environment's may. White space before the prefix of
-    /// an address starts a new one, so a password may contain spaces and commas.
+    /// Splits texts that hold several addresses, as the environment variable may. White space before the
+    /// prefix of an address starts a new one, so a password may contain spaces and commas.
     pub(super) fn split(texts: Option<&[String]>) -> Self {
         let mut addresses: Vec<String> = Vec::new();
         for text in texts.unwrap_or_default() {
@@ -38,13 +38,14 @@ impl Databases {
         Databases(addresses.iter().map(|address| address.trim().to_owned()).collect())
     }
 
-    /// Whether Piwigo's files need not name the database.
+    /// Whether the setting itself gives the primary's address, so that Piwigo's files need not name the
+    /// database.
     pub(super) fn is_primary_given(&self) -> bool {
         self.0.first().is_some_and(|address| address != PIWIGOS_OWN)
     }
 
-    /// The primary and its replicas; `piwigos` is the address in Piwigo's files, `charset` its constant
-    /// `DB_CHARSET`, which holds for all of them.
+    /// The primary and its replicas. `piwigos` reads the address from Piwigo's files; `charset` is their
+    /// constant `DB_CHARSET`, which holds for all addresses.
     pub(super) fn resolve(
         &self,
         max_lag: Option<&str>,
@@ -66,7 +67,7 @@ impl Databases {
         if addresses.is_empty() {
             return Ok((primary, Replicas::default()));
         }
-        // Does not print the addresses, because they hold passwords.
+        // The error does not show the addresses, because they hold passwords.
         let wrong = |expected| SettingsError::Value {
             setting: "database",
             value: format!("{} addresses", self.0.len()),
@@ -127,7 +128,7 @@ mod tests {
     #[test]
     fn replicas_need_a_bound_and_a_primary_that_can_have_some() {
         let sqlite = "sqlite:///x";
-        // Addresses, the bound, how many replicas; `None`: an error.
+        // Addresses, `max_replica_lag`, number of replicas (`None`: an error).
         let table: [(&[&str], Option<&str>, Option<usize>); 12] = [
             (&[], None, Some(0)),
             (&[], Some("2s"), Some(0)),

@@ -1,5 +1,5 @@
-//! Turns flags, environment, `gate.toml` and Piwigo's own files into one checked configuration. It is
-//! validated once, at the start or at SIGHUP, never per request.
+//! Turns flags, environment, `gate.toml` and Piwigo's own files into one checked configuration. The gate
+//! validates it at the start and at SIGHUP, never per request.
 //!
 //! There are two structs: [`Settings`] needs only files; [`Gallery`](crate::piwigo::gallery::Gallery) needs
 //! the config table as well, because that table overrides Piwigo's files (docs/spec/piwigo.md §7.1).
@@ -42,17 +42,17 @@ use crate::verdict::session_files::{self, SessionFiles};
 pub struct Settings {
     /// Piwigo's directory, absolute, symbolic links resolved.
     pub gallery: PathBuf,
-    /// Empty, or the path under which the gallery is mounted: `/piwigo`.
+    /// The path under which the gallery is mounted, such as `/piwigo`, or empty.
     pub url_prefix: String,
     /// Whether galleries beside Piwigo's directory (`../` sites) are served.
     pub parent_sites: bool,
-    /// Files without a row that the gate judges as the video beside them.
+    /// Patterns of files without a row that the gate judges like the video beside them.
     pub companions: Vec<Pattern>,
     /// Where to listen; `None` if not given.
     pub listen: Option<Listen>,
-    /// Which peers may connect over TCP; `None`: any.
+    /// Which peers may connect over TCP; `None`: any peer.
     pub allow_from: Option<Networks>,
-    /// How the gate tells the web server to send a file; `None`: as the web server's parameters say.
+    /// How the gate tells the web server to send a file; `None`: the web server's parameters decide.
     pub deliver: Option<SendMode>,
     /// Which symbolic links lead to files that may be served.
     pub symlinks: Symlinks,
@@ -62,9 +62,9 @@ pub struct Settings {
     pub database_is_piwigos: bool,
     /// Its read replicas.
     pub replicas: Replicas,
-    /// Most connections to it.
+    /// Maximum number of connections to the database.
     pub database_connections: u32,
-    /// How long an answer of the database may be reused; zero: never.
+    /// How long the gate may reuse an answer of the database; zero: never.
     pub freshness: Duration,
     /// Piwigo's tables.
     pub tables: Tables,
@@ -92,7 +92,7 @@ pub struct Settings {
     pub browser_cache: String,
     /// What the gate does if a derivative is missing.
     pub derivatives: Derivatives,
-    /// Most resized pictures made at the same time.
+    /// Maximum number of derivatives made at the same time.
     pub derivative_jobs: usize,
     /// Whether resized animations keep all frames.
     pub gif_animation: bool,
@@ -108,11 +108,11 @@ pub struct Settings {
     pub piwigo: PiwigoFiles,
 }
 
-/// Longest `freshness`: for this long a revoked right may still count, if an administrator sets it so.
+/// Longest `freshness`: the time for which a revoked right may still count if an administrator sets it so.
 const MAX_FRESHNESS: Duration = Duration::from_mins(1);
 
 impl Settings {
-    /// The one answer to every denied, unknown or malformed request.
+    /// The answer to every denied, unknown or malformed request.
     pub fn refusal(&self) -> Reply {
         match self.deny {
             DenyWith::Image => Reply::RefusedByPicture(self.deny_status),
@@ -124,7 +124,7 @@ impl Settings {
     /// defaults.
     ///
     /// # Errors
-    /// The first setting with a value that cannot be used.
+    /// If a setting has a value that cannot be used; the error names the first one.
     pub fn resolve(given: Options, config: Option<&Path>) -> Result<Self, SettingsError> {
         let guess = || gallery_of_this_program();
         let place = given.gallery.clone().or_else(guess);
@@ -152,7 +152,7 @@ impl Settings {
             databases
                 .resolve(options.max_replica_lag.as_deref(), &piwigo.charset()?, || piwigo.database())?;
         let url_prefix = mounted_at(options.url_prefix.as_deref().unwrap_or_default())?;
-        // Where there are several, what one of them takes counts so many times.
+        // Each of several gate processes has its own connections and jobs, so one process takes fewer.
         let (connections, jobs) = if options.one_of_several { (2, 1) } else { (8, cores()) };
         let parent_sites = options.parent_sites.unwrap_or(false);
         if parent_sites && url_prefix.is_empty() {
@@ -217,10 +217,10 @@ impl Settings {
 }
 
 /// The gallery that `given` or `gate.toml` names, or that holds this program, with symbolic links resolved.
-/// Works also if other settings cannot be used.
+/// Works even if other settings cannot be used.
 ///
 /// # Errors
-/// If none is named, or it is no directory.
+/// If neither names a gallery, or if it is no directory.
 pub fn gallery_directory(given: &Options, config: Option<&Path>) -> Result<PathBuf, SettingsError> {
     let place = given.gallery.clone().or_else(gallery_of_this_program);
     let by_file = || Options::from_file(config, place.as_deref()).ok().and_then(|options| options.gallery);
@@ -238,8 +238,8 @@ pub fn config_file(given: &Options, config: Option<&Path>) -> Option<PathBuf> {
 }
 
 /// The gallery whose root holds this program (a `gate.fcgi` on shared hosting), or the working directory,
-/// which `mod_fcgid` sets to the program's. In a jail without `/proc`, only the name by which the program was
-/// started is known.
+/// which `mod_fcgid` sets to the program's. In a jail without `/proc`, the gate only knows the name by which
+/// it was started.
 fn gallery_of_this_program() -> Option<PathBuf> {
     let name = || std::env::args_os().next().map(PathBuf::from).filter(|name| name.is_absolute());
     let program = std::env::current_exe().ok().or_else(name);

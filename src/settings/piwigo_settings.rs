@@ -165,8 +165,9 @@ pub(super) fn relative_directory(text: &str) -> Option<String> {
     trimmed.split('/').all(plain).then(|| format!("{trimmed}/"))
 }
 
-/// The directories beside the gallery's own. One whose URL leads back into the gallery would give its files a
-/// second one; those that lead there on disk are left out by [`crate::gate::snapshot`].
+/// The directories beside the gallery's own that sites name. The function leaves out a directory whose URL
+/// leads back into the gallery, because it would give the gallery's files a second URL;
+/// [`crate::gate::snapshot`] leaves out those that lead there on disk.
 fn parent_sites(rows: &ConfigRows, url_prefix: &str) -> Vec<String> {
     let own = url_prefix.rsplit_once('/').map(|(_, own)| format!("{own}/"));
     rows.iter()

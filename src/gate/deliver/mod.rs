@@ -1,4 +1,4 @@
-//! Turns an allowed file into the reply that makes this web server send it: the file itself, its derivative
+//! Turns an allowed file into the reply that makes the web server send it: the file itself, its derivative
 //! (found on disk or just made), or a hand-over to Piwigo's `i.php`. The gate touches no file before the
 //! verdict.
 
@@ -32,20 +32,20 @@ pub use log::Log;
 pub struct Delivery<'a> {
     /// The gate's settings.
     pub settings: &'a Settings,
-    /// Piwigo's settings and files, and where a picture's centre of interest is.
+    /// Piwigo's settings and files, and the database, which knows a picture's centre of interest.
     pub ready: &'a Ready,
-    /// What the server and the visitor's browser sent.
+    /// The request, with what the web server says about itself.
     pub request: &'a Request<'a>,
     /// Where the gallery is mounted: empty, or `/piwigo`.
     pub url_prefix: &'a str,
     /// How fast the files' disk answers.
     pub disk: &'a Disk,
-    /// Makes derivatives. `None`: none is made, and the answer is as if it had been.
+    /// Makes derivatives. With `None` the gate makes none, and answers as if it had made it.
     pub maker: Option<&'a Arc<Maker>>,
-    /// What this server understands.
+    /// The kind of reply by which this web server sends a file.
     pub how: SendMode,
-    /// The request is from a script that asks for the URL of a size after it was made, not for the size
-    /// itself.
+    /// The request comes from a script that wants a derivative's URL, not its bytes; the gate makes the
+    /// derivative first.
     pub asks_for_address: bool,
 }
 
@@ -53,24 +53,25 @@ pub struct Delivery<'a> {
 enum Made {
     /// The gate has made it.
     Now,
-    /// The gate would make it now.
+    /// The gate would make it now, but has no maker.
     Supposed,
     /// Piwigo makes it.
     ByPiwigo,
-    /// Neither makes it; this is the answer.
+    /// Neither makes it; the gate answers with this reply.
     Not(Reply),
 }
 
 impl Delivery<'_> {
-    /// The file of `claim`, or its derivative `kind`; `same_as_source`: Piwigo shows the source in that
-    /// size's place.
+    /// Answers for the file of `claim` or, with `kind`, for its derivative. `same_as_source`: Piwigo shows
+    /// the source in place of that size.
     pub async fn claim(&self, claim: &Claim, kind: Option<Kind>, same_as_source: bool) -> Reply {
         let Some(kind) = kind else { return self.file(&claim.file).await };
         let Some(derivative) = derivative_name(&claim.file, kind) else { return Reply::Missing };
         match self.stored(&derivative, &claim.file, kind).await {
             Stored::Fresh => self.derivative(&derivative).await,
-            // Where the server only asks, it may have a derivative of what is gone: of another picture,
-            // perhaps.
+            // With `Authorize` the server serves the URL itself, and may still have the derivative of a
+            // source that is gone. For a source beside the root, that derivative may belong to another
+            // picture.
             Stored::NoSource if self.how == SendMode::Authorize && !claim.file.starts_with("../") => {
                 self.derivative(&derivative).await
             }
@@ -96,7 +97,7 @@ impl Delivery<'_> {
         }
     }
 
-    /// The resized icon of a file type, the same for every visitor.
+    /// Answers for the resized icon of a file type, which is the same for every visitor.
     pub async fn icon(&self, icon: &Icon) -> Reply {
         let Some(derivative) = derivative_name(&icon.source, icon.kind) else { return Reply::Missing };
         match self.stored(&derivative, &icon.source, icon.kind).await {
@@ -112,8 +113,9 @@ impl Delivery<'_> {
         }
     }
 
-    /// Makes a derivative of `source`, or says who is to: the gate by the setting, of what it can read and
-    /// where it may write; Piwigo otherwise. `claim`: the row, if the source has one.
+    /// Makes a derivative of `source`, or says who makes it: the gate if the setting `derivatives` says so
+    /// and the gate can read the source and write the derivative, otherwise Piwigo. `claim` is the row, if
+    /// the source has one.
     async fn make(&self, source: &str, claim: Option<&Claim>, kind: Kind) -> Made {
         if self.settings.derivatives != Derivatives::Generate || !plan::can_make(source) {
             return Made::ByPiwigo;
@@ -147,8 +149,8 @@ impl Delivery<'_> {
         };
         match maker.make(commission).await {
             Ok(()) => Made::Now,
-            // Piwigo may write there, its libraries may read what the gate's decoders do not, and it may have
-            // more memory.
+            // Piwigo may write to this directory, its libraries may read what the gate's decoders cannot, and
+            // it may have more memory.
             Err(
                 MakeError::Denied(_) | MakeError::Source(_) | MakeError::Memory(_) | MakeError::Settings(_),
             ) => Made::ByPiwigo,
@@ -157,7 +159,7 @@ impl Delivery<'_> {
         }
     }
 
-    /// The answer to what would be made first.
+    /// The answer for a derivative that the gate would make first.
     fn supposed(&self, derivative: &str) -> Reply {
         if self.asks_for_address {
             return self.derivative_address(derivative);
@@ -179,14 +181,14 @@ impl Delivery<'_> {
             SendMode::XSendfile => {
                 Handover::Sendfile { path: on_disk(), length: 0, modified: SystemTime::now() }
             }
-            // With `stream` a bare yes: there are no bytes yet.
+            // With `stream` the reply is a bare yes, because there are no bytes yet.
             SendMode::XAccelRedirect | SendMode::Location | SendMode::Authorize | SendMode::Stream => {
                 self.by_name(path)
             }
         })
     }
 
-    /// A yes for a server that finds the file by itself.
+    /// A yes for a server that finds the file by its path or by the request's URL.
     fn by_name(&self, path: String) -> Handover {
         match self.how {
             SendMode::XAccelRedirect => Handover::AccelFile { path },
@@ -228,13 +230,13 @@ impl Delivery<'_> {
         }
     }
 
-    /// The same for a size in whose place Piwigo shows the original.
+    /// Answers with the URL of the original, for a size in whose place Piwigo shows the original.
     fn original_address(&self, original: &str, derivative: &str) -> Reply {
         let Some(beside) = original.strip_prefix("../") else {
             return self.address_at(self.url_prefix, original);
         };
-        // Browsers make `/ext/p.png` of `/piwigo/../ext/p.png`. In a gallery at the top of its site such a
-        // file has no URL of its own; by the derivative's URL the gate sends the original, too.
+        // Browsers turn `/piwigo/../ext/p.png` into `/ext/p.png`. If the gallery is at the top of its site, a
+        // file beside its root has no URL of its own; the gate sends the original under the derivative's URL.
         match self.url_prefix.rsplit_once('/') {
             Some((above, _)) => self.address_at(above, beside),
             None => self.derivative_address(derivative),
@@ -246,8 +248,9 @@ impl Delivery<'_> {
         !self.is_out_of_reach(path) && !self.could_be_run(path)
     }
 
-    /// Whether a file is beside the root, and in no directory that may be served or not to be named to this
-    /// server: a local redirect and an authorizer's yes lead to wherever the server itself maps the URL.
+    /// Whether a file is beside the root and the gate cannot have this server send it: the file is in no
+    /// directory that may be served, or the server maps the URL to a file itself, as it does after a local
+    /// redirect or an authorizer's yes.
     fn is_out_of_reach(&self, path: &str) -> bool {
         path.strip_prefix("../").is_some_and(|beside| {
             matches!(self.how, SendMode::Location | SendMode::Authorize)
@@ -255,10 +258,10 @@ impl Delivery<'_> {
         })
     }
 
-    /// Whether this server might run a file in the place of sending it. A server that serves the URL in its
-    /// own way might, and Apache chooses a program by any of a name's extensions. Caddy has no such handlers,
-    /// and nginx's printed files serve what the yes names from a location without any. By the other ways of
-    /// delivery the file's bytes are sent.
+    /// Whether this server might run a file instead of sending it. A server that serves the URL in its own
+    /// way might, and Apache chooses a program by any of a name's extensions. Caddy has no such handlers, and
+    /// nginx's printed files serve the file that the yes names from a location without handlers. The other
+    /// ways of delivery send the file's bytes.
     fn could_be_run(&self, path: &str) -> bool {
         let chooses_a_handler = match self.how {
             SendMode::Location => true,
@@ -295,7 +298,7 @@ impl Delivery<'_> {
                     Some(Ok(Sendable { path, length, modified })) => {
                         match trouble_with(&path, self.request.sendfile_is_raw) {
                             None => self.allowed(Handover::Sendfile { path, length, modified }),
-                            // The gate can send its bytes all the same.
+                            // The gate can still send the bytes itself.
                             Some(HeaderTrouble::Blank) => self.stream(of_gallery).await,
                             Some(HeaderTrouble::Percent) => self.unsayable(&path),
                         }
@@ -315,13 +318,13 @@ impl Delivery<'_> {
         }
     }
 
-    /// The answer to a visitor who may have a file that is missing or cannot be reached.
+    /// The answer to a visitor who may have a file that is missing or that the gate cannot reach.
     fn unsendable(&self, reason: &Unsendable) -> Reply {
         self.ready.unsent.unsendable(reason);
         Reply::Missing
     }
 
-    /// The answer to a file that `X-Sendfile` cannot name to this server.
+    /// The answer for a file that `X-Sendfile` cannot name to this server.
     fn unsayable(&self, path: &str) -> Reply {
         self.ready.unsent.percent(path);
         Reply::Missing
@@ -341,8 +344,9 @@ impl Delivery<'_> {
         }
     }
 
-    /// The answer to a file that somebody else would reach and the gate does not, by a link that is not
-    /// followed above all; `None` also if nothing is there.
+    /// The answer for a file that the web server or Piwigo would reach and the gate does not, mostly because
+    /// of a link that the gate does not follow. `None` if the gate reaches the file, or if the file is
+    /// missing.
     async fn out_of_reach(&self, path: &str) -> Option<Reply> {
         if self.settings.symlinks == Symlinks::All {
             return None;
@@ -355,8 +359,9 @@ impl Delivery<'_> {
         }
     }
 
-    /// Whether links are no matter of the gate's: every one is followed, or nginx looks at them by the same
-    /// rule and says so (`disable_symlinks if_not_owner` and `GATE_SYMLINKS` stand in its file together).
+    /// Whether the gate may leave symbolic links unchecked: the setting allows every link, or nginx checks
+    /// them by the same rule and says so (its file sets `disable_symlinks if_not_owner` and `GATE_SYMLINKS`
+    /// together).
     fn server_looks(&self) -> bool {
         match self.settings.symlinks {
             Symlinks::All => true,
@@ -369,20 +374,20 @@ impl Delivery<'_> {
         }
     }
 
-    /// Whether Piwigo's `i.php` is asked for what the gate does not make: by the gate's answer, or by a
-    /// server that only asks and does so itself. A server that gets the bytes from the gate cannot be sent
-    /// there.
+    /// Whether Piwigo's `i.php` can make what the gate does not make: by a hand-over in the gate's reply, or
+    /// by a server that only asks the gate and runs `i.php` itself. A server that gets the bytes from the
+    /// gate cannot hand the request over.
     fn asks_piwigo(&self) -> bool {
         match self.how {
             SendMode::Stream | SendMode::XSendfileEncoded => false,
             SendMode::Authorize => true,
-            // Only Apache, by mod_fcgid, and Caddy follow a `Location` themselves.
+            // Only Apache (with mod_fcgid) and Caddy follow a `Location` themselves.
             SendMode::XAccelRedirect | SendMode::Location | SendMode::XSendfile => self.request.hands_over,
         }
     }
 
     async fn hand_to_piwigo(&self, source: &str, derivative: String) -> Reply {
-        // It follows every link, to what it reads and to what lies there already.
+        // `i.php` follows every link, both to the source and to a derivative that is already there.
         let place = self.ready.gallery.layout.in_derivative_dir(&derivative);
         for path in [source, &place] {
             if let Some(answer) = self.out_of_reach(path).await {
@@ -390,7 +395,7 @@ impl Delivery<'_> {
             }
         }
         match (self.settings.derivatives, self.how) {
-            // The server looks by itself whether there is one.
+            // The server itself looks whether the derivative exists.
             (_, SendMode::Authorize) => self.file(&place).await,
             (Derivatives::Existing, _) => Reply::Missing,
             _ if !self.asks_piwigo() => {
@@ -408,7 +413,7 @@ impl Delivery<'_> {
         }
     }
 
-    /// Whether Piwigo would make this derivative from another picture than was judged.
+    /// Whether Piwigo would make this derivative from another picture than the one that the gate has judged.
     async fn would_be_another(&self, derivative: &str, kind: Kind) -> bool {
         let gallery = &self.ready.gallery;
         let directory = self.settings.gallery.join(&gallery.layout.derivative_dir);
@@ -423,7 +428,7 @@ impl Delivery<'_> {
         !matches!(found, Some(None))
     }
 
-    /// A yes by which Piwigo answers: with the picture, or with its address, which no browser keeps.
+    /// A yes that makes Piwigo answer, with the picture or with its URL. Browsers do not keep the URL.
     fn handed_over(&self, handover: Handover) -> Reply {
         let cache = if self.asks_for_address {
             picture_address::NOT_KEPT
@@ -442,7 +447,7 @@ impl Delivery<'_> {
         Cache { control: control.to_owned(), is_apart: self.request.cache_apart }
     }
 
-    /// What lies on disk for a derivative.
+    /// The state of a derivative on disk.
     async fn stored(&self, derivative: &str, source: &str, kind: Kind) -> Stored {
         let gallery = &self.ready.gallery;
         let since = gallery.derivatives.params(kind).map_or(0, |params| params.last_mod_time);
@@ -457,12 +462,12 @@ impl Delivery<'_> {
     }
 }
 
-/// Why a server would read another path in `X-Sendfile` than the gate has written.
+/// Why a server would read another path in `X-Sendfile` than the one that the gate has written.
 #[derive(Debug, PartialEq, Eq)]
 enum HeaderTrouble {
     /// A header's value cannot end in white space (RFC 9110 §5.5).
     Blank,
-    /// The server may decode the path once more, and has not said that it does not.
+    /// The server may percent-decode the path, and has not said that it does not.
     Percent,
 }
 
@@ -476,7 +481,7 @@ fn trouble_with(path: &str, is_raw: bool) -> Option<HeaderTrouble> {
     }
 }
 
-/// The picture of a claim as the maker needs it.
+/// The picture of a claim, as the maker needs it.
 ///
 /// # Errors
 /// If the database cannot be queried.
@@ -505,7 +510,7 @@ mod tests {
             ("/srv/piwigo/upload/a b+c?d#e.jpg", false, None),
             ("/srv/piwigo/upload/100%.jpg", false, Some(HeaderTrouble::Percent)),
             ("/srv/piwigo/upload/100%25.jpg", false, Some(HeaderTrouble::Percent)),
-            // The gallery's own place is part of what would be decoded.
+            // The gallery's own path would be decoded as well.
             ("/srv/100%25/upload/a.jpg", false, Some(HeaderTrouble::Percent)),
             ("/srv/100%25/upload/100%.jpg", true, None),
             ("/srv/piwigo/upload/a ", true, Some(HeaderTrouble::Blank)),
