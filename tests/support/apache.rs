@@ -1,4 +1,4 @@
-//! A real Apache with the files this project ships, put into a virtual host of its own.
+//! A real Apache that has the files this project ships in its virtual host.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -16,24 +16,24 @@ pub const HTACCESS_GUARDED: &str = include_str!("../../apache/htaccess-guarded-d
 /// The shipped script that mod_fcgid starts.
 pub const GATE_SCRIPT: &str = include_str!("../../apache/gate.fcgi");
 
-/// What every Apache here loads: about what Debian enables by itself.
+/// The modules that every Apache here loads: about those that Debian enables by default.
 const USUAL: [&str; 9] =
     ["mpm_event", "alias", "authz_core", "authz_host", "dir", "env", "mime", "setenvif", "access_compat"];
 
-/// A running Apache. Dropping it ends its workers and what mod_fcgid has started.
+/// A running Apache. Dropping it ends its workers and the processes that mod_fcgid started.
 pub struct Apache {
     server: Server,
     address: SocketAddr,
 }
 
 impl Apache {
-    /// Starts Apache with `host` as the content of its one virtual host, and these modules besides the usual
-    /// ones (`fcgid`, `xsendfile`, `rewrite`, `actions`, `headers`, ...).
+    /// Starts Apache with `host` as the content of its one virtual host, and loads these modules besides the
+    /// usual ones (`fcgid`, `xsendfile`, `rewrite`, `actions`, `headers`, ...).
     pub fn start(sandbox: &Sandbox, host: &str, modules: &[&str]) -> Self {
         Self::start_with(sandbox, "", host, modules)
     }
 
-    /// The same with more text outside of the virtual host.
+    /// Does the same, with `outside` as text outside the virtual host.
     pub fn start_with(sandbox: &Sandbox, outside: &str, host: &str, modules: &[&str]) -> Self {
         let program = process::find_program(&["apache2", "httpd"]).expect("Apache");
         let (server, address) = process::start_on_a_port(process::free_port, |address| {
@@ -56,12 +56,12 @@ impl Apache {
         self.server.id()
     }
 
-    /// What Apache, and the processes that mod_fcgid started, have logged.
+    /// The log of Apache and of the processes that mod_fcgid started.
     pub fn log_text(&self) -> String {
         self.server.log_text()
     }
 
-    /// Apache's workers and what mod_fcgid has started.
+    /// Apache's workers and the processes that mod_fcgid started.
     pub fn helpers(&self) -> Vec<u32> {
         process::descendants(self.server.id())
     }
@@ -75,15 +75,15 @@ impl Drop for Apache {
     }
 }
 
-/// The virtual host of somebody who edits Apache's configuration, with the shipped file for X-Sendfile
-/// included in it.
+/// The virtual host of an administrator who edits Apache's configuration: it includes the shipped file for
+/// X-Sendfile.
 ///
 /// Piwigo is at `prefix` of the site.
 pub fn xsendfile_host(sandbox: &Sandbox, prefix: &str) -> String {
     xsendfile_host_with(sandbox, prefix, &[])
 }
 
-/// The same; `more`: further options of `piwigo-gate config`.
+/// Does the same, with further options of `piwigo-gate config` in `more`.
 pub fn xsendfile_host_with(sandbox: &Sandbox, prefix: &str, more: &[&str]) -> String {
     let program = fcgi_program(sandbox);
     let is_gallery = sandbox.gallery().join("local/config/database.inc.php").exists();
@@ -92,7 +92,7 @@ pub fn xsendfile_host_with(sandbox: &Sandbox, prefix: &str, more: &[&str]) -> St
     host(sandbox, prefix, &config::print(sandbox, "apache-xsendfile", &more))
 }
 
-/// The program as mod_fcgid starts it from a server's own configuration.
+/// The path of a copy of the program that mod_fcgid starts from the server's own configuration.
 pub fn fcgi_program(sandbox: &Sandbox) -> String {
     let program = sandbox.make_dir("bin").join("gate.fcgi");
     gate::copy_program(&gate::program_for(sandbox), &program);
@@ -101,7 +101,7 @@ pub fn fcgi_program(sandbox: &Sandbox) -> String {
 
 /// A virtual host with `shipped` included in it, with Piwigo at `prefix` of the site and PHP by mod_fcgid.
 ///
-/// `.htaccess` files are allowed everything, as bad luck would have it.
+/// `AllowOverride All` is on purpose: it is the worst case for the guard.
 pub fn host(sandbox: &Sandbox, prefix: &str, shipped: &str) -> String {
     let root = sandbox.gallery();
     let site = if prefix.is_empty() {
@@ -122,10 +122,10 @@ pub fn host(sandbox: &Sandbox, prefix: &str, shipped: &str) -> String {
     )
 }
 
-/// A shared host: PHP by mod_fcgid, all else in `.htaccess` files, which may say what such hosts commonly
-/// allow.
+/// A shared host: PHP runs by mod_fcgid, and everything else is in `.htaccess` files, which may use the
+/// directives that such hosts commonly allow.
 ///
-/// Piwigo is at `prefix` (nothing, or such as `/piwigo`) of the site.
+/// Piwigo is at `prefix` of the site, which is empty or a path such as `/piwigo`.
 pub fn shared_host(sandbox: &Sandbox, prefix: &str) -> String {
     let site = if prefix.is_empty() { sandbox.gallery() } else { sandbox.make_dir("site") };
     if !prefix.is_empty() {
@@ -140,13 +140,13 @@ pub fn shared_host(sandbox: &Sandbox, prefix: &str) -> String {
     )
 }
 
-/// Puts the `.htaccess` files and `gate.fcgi` into the gallery; `guarded_too`: also those of upload/ and so
-/// on.
+/// Puts the `.htaccess` files and `gate.fcgi` into the gallery; with `guarded_too` also the `.htaccess` files
+/// of the guarded directories (`upload/` and so on).
 pub fn write_htaccess(sandbox: &Sandbox, prefix: &str, guarded_too: bool) {
     let is_gallery = sandbox.gallery().join("local/config/database.inc.php").exists();
     let own = ["--url-prefix", prefix];
     let print = |kind: &str| config::print(sandbox, kind, if is_gallery { &own } else { &[] });
-    // Exactly the replacements that the shipped file itself tells to make by hand.
+    // The replacements that the shipped file tells the administrator to make.
     let by_hand = |text: &str| {
         text.replace("/gate.fcgi", &format!("{prefix}/gate.fcgi"))
             .replace("RewriteBase \"/", &format!("RewriteBase \"{prefix}/"))
@@ -157,7 +157,7 @@ pub fn write_htaccess(sandbox: &Sandbox, prefix: &str, guarded_too: bool) {
         text.lines().filter(|line| !line.trim_start().starts_with('#')).collect::<Vec<_>>().join("\n")
     };
     let (own, guarded) = (print("htaccess"), print("htaccess-guarded-dir"));
-    // With a setting that changes the file it is no longer the example's.
+    // A setting that changes the file makes it differ from the example.
     let settings = fs::read_to_string(sandbox.gallery().join("local/config/gate.toml")).unwrap_or_default();
     if !settings.contains("action_php") {
         assert_eq!(commands(&own), commands(&by_hand(HTACCESS)));
@@ -173,8 +173,8 @@ pub fn write_htaccess(sandbox: &Sandbox, prefix: &str, guarded_too: bool) {
     write_gate_script(sandbox, "gallery/gate.fcgi", prefix);
 }
 
-/// Puts the program itself where [`write_htaccess`] has put the script: all that is uploaded to a shared
-/// host.
+/// Puts the program itself in place of the script that [`write_htaccess`] wrote: the only file that an
+/// administrator uploads to a shared host.
 pub fn upload_program(sandbox: &Sandbox) {
     let program = sandbox.gallery().join("gate.fcgi");
     let _ = fs::remove_file(&program);
@@ -182,7 +182,7 @@ pub fn upload_program(sandbox: &Sandbox) {
     sandbox.hand_over(&program);
 }
 
-/// PHP as Apache's own configuration has it with mod_fcgid.
+/// Apache's own configuration for PHP with mod_fcgid.
 pub fn php_by_fcgid(sandbox: &Sandbox) -> String {
     let wrapper =
         sandbox.write_program("php-wrapper", format!("#!/bin/sh\nexec {} -n\n", php::program().display()));
@@ -193,9 +193,10 @@ pub fn php_by_fcgid(sandbox: &Sandbox) -> String {
     )
 }
 
-/// Writes what mod_fcgid starts: the shipped script, with the program under test and this gallery in it.
+/// Writes the script that mod_fcgid starts: the shipped one, with the program under test and this gallery in
+/// it.
 ///
-/// `name` is relative to the sandbox, `prefix` is where in the site Piwigo is.
+/// `name` is relative to the sandbox, and `prefix` is Piwigo's place in the site.
 pub fn write_gate_script(sandbox: &Sandbox, name: &str, prefix: &str) -> PathBuf {
     let program = gate::program_for(sandbox).display().to_string();
     let gallery = sandbox.gallery().display().to_string();
@@ -209,7 +210,7 @@ pub fn write_gate_script(sandbox: &Sandbox, name: &str, prefix: &str) -> PathBuf
     sandbox.write_program(name, text.replace(" --listen fd:0", &format!(" --listen fd:0{prefix}")))
 }
 
-/// Where this machine has Apache's modules.
+/// The directory of this machine's Apache modules.
 fn modules_directory() -> &'static str {
     ["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/lib/httpd/modules"]
         .into_iter()
@@ -217,8 +218,8 @@ fn modules_directory() -> &'static str {
         .expect("Apache's modules")
 }
 
-/// Whether this machine's mod_xsendfile percent-decodes the header unless it is told not to: then it knows
-/// the directive for it.
+/// Whether this machine's mod_xsendfile percent-decodes the header by default. A version that does has a
+/// directive to turn it off.
 pub fn sendfile_decodes() -> bool {
     let module = fs::read(Path::new(modules_directory()).join("mod_xsendfile.so")).expect("mod_xsendfile");
     module.windows(17).any(|window| window == b"XSendFileUnescape")

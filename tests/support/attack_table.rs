@@ -1,5 +1,4 @@
-//! Each way to ask for a picture by another name, and what the servers answer by themselves before the gate
-//! is asked.
+//! Each way to ask for a picture by another name, and the answers that servers give without asking the gate.
 
 use super::http;
 use super::setup::Exceptions;
@@ -13,18 +12,19 @@ const ALL: &[Setup] = &Setup::ALL;
 const NGINX: &[Setup] = &[Nginx, NginxAuthRequest, NginxAuthCache];
 const NGINX_ASKING: &[Setup] = &[NginxAuthRequest, NginxAuthCache];
 const APACHE: &[Setup] = &[ApacheXsendfile, Htaccess, ApacheProxy, ApacheAccessChecker, ApacheAuthnz];
-/// Where the server's own configuration is ours, names that begin with a dot are closed in it.
+/// In these set-ups Apache's own configuration comes from this project and closes names that begin with a
+/// dot.
 const APACHE_CONF: &[Setup] = &[ApacheXsendfile, ApacheProxy, ApacheAccessChecker, ApacheAuthnz];
-/// They ask about URLs of files only.
+/// These servers ask the gate about URLs of files only.
 const ASKING: &[Setup] = &[NginxAuthRequest, NginxAuthCache, ApacheAccessChecker, ApacheAuthnz];
 const LIGHTTPD: &[Setup] = &[Lighttpd];
-/// Its PHP answers every address that is no file with the page `index.php`.
+/// Caddy's PHP answers every URL that is no file with the page `index.php`.
 const CADDY: &[Setup] = &[Caddy, CaddyForwardAuth];
-/// They let the gate refuse what they do not know.
+/// These servers let the gate refuse what they do not know.
 const FRONTS: &[Setup] = &[Haproxy, NginxFront];
 const HAPROXY: &[Setup] = &[Haproxy];
 const NGINX_FRONT: &[Setup] = &[NginxFront];
-/// Those whose file closes a part of the site by itself. The others let the gate refuse it.
+/// The set-ups whose file closes a part of the site itself. The others let the gate refuse it.
 const CLOSERS: &[Setup] = &[
     Nginx,
     NginxAuthRequest,
@@ -36,13 +36,13 @@ const CLOSERS: &[Setup] = &[
     ApacheAuthnz,
 ];
 
-/// A target, and the statuses of servers that answer by themselves. All others: the gate's refusal, the same
-/// in every byte as for a file that does not exist.
+/// Targets, and the statuses of servers that answer without the gate. All other servers give the gate's
+/// refusal, which equals in every byte the one for a file that does not exist.
 ///
-/// `PUBLIC` and `PRIVATE` are two originals in one directory, `DIR` that directory, `NAME` the second's file
-/// name; `THUMB` and `PUBLICTHUMB` their thumbnails below `/_data/i`. Below `/_data/i` too: `ORIGINAL` is
-/// `PRIVATE`'s own name, and its derivatives `UNDERSCORE` (`-th_x`), `CUSTOM` (a size that nobody
-/// registered), `THREEX` (a size that is disabled).
+/// `PUBLIC` and `PRIVATE` are two originals in one directory, `DIR` is that directory, and `NAME` is the
+/// second's file name. `THUMB` and `PUBLICTHUMB` are their thumbnails below `/_data/i`. Also below
+/// `/_data/i`, `ORIGINAL` is `PRIVATE`'s own name, and `UNDERSCORE` (`-th_x`), `CUSTOM` (a size that is not
+/// registered) and `THREEX` (a size that is disabled) are its derivatives.
 #[rustfmt::skip]
 pub const TABLE: &[(&str, Exceptions)] = &[
     ("/PRIVATE",                                                             &[]),
@@ -130,8 +130,8 @@ pub const TABLE: &[(&str, Exceptions)] = &[
     ("/galleries/plain/movie-th.jpg",                                        &[]),
 ];
 
-/// The names that the placeholders of [`TABLE`] stand for: those of `private`, and of the world's first,
-/// public image.
+/// Replaces the placeholders of [`TABLE`] by the names of `private` and of the world's first image, which is
+/// public.
 pub fn fill_in(world: &World, private: &Image, template: &str) -> String {
     let path = http::url(private.original());
     let (directory, name) = path.rsplit_once('/').expect("a directory");

@@ -1,4 +1,4 @@
-//! Other ways to write a URL, some of which some server takes for the guarded file.
+//! Other ways to write a URL that some server takes for the guarded file.
 
 /// Request targets that a server, a file system or a careless guard might take for the file `/path`.
 ///
@@ -83,7 +83,7 @@ pub fn spellings(path: &str) -> Vec<String> {
     all
 }
 
-/// Whether an answer's body holds the text of any of the world's guarded files, or something `i.php` made.
+/// Whether an answer's body holds the text of a guarded file of the world, or output of `i.php`.
 pub fn holds_guarded_bytes(body: &[u8]) -> bool {
     let text = String::from_utf8_lossy(body);
     ["original ", "derivative ", "representative ", "format ", "made by i.php"]
@@ -91,8 +91,8 @@ pub fn holds_guarded_bytes(body: &[u8]) -> bool {
         .any(|marker| text.starts_with(marker) || text.contains(&format!("\n{marker}")))
 }
 
-/// Two pictures of equal looks, `open` to everybody and `shut` to guests; the third is `shut` to guests, too,
-/// and its name equals `open`'s but for an accent, which MySQL's collations do not see.
+/// Three pictures: `OPEN` is for everybody, `SHUT` and `ACCENT` are closed to guests. The name of `ACCENT`
+/// differs from that of `OPEN` only by an accent, which MySQL's collations ignore.
 pub const OPEN: &str = "upload/a/open e.jpg";
 pub const SHUT: &str = "upload/a/shut.jpg";
 pub const ACCENT: &str = "upload/a/open é.jpg";
@@ -109,7 +109,7 @@ pub fn rows() -> String {
         .concat()
 }
 
-/// Their files, and derivatives that no size of the gallery's has, as `i.php` leaves them.
+/// The files of the three, and derivatives of sizes that the gallery does not have, as `i.php` leaves them.
 pub const FILES: [&str; 6] = [
     OPEN,
     SHUT,
@@ -119,7 +119,7 @@ pub const FILES: [&str; 6] = [
     "_data/i/upload/a/open e-cu_s321.jpg",
 ];
 
-/// Ways to get a guarded file by mixing it with another, or by a name that is nearly its own.
+/// URLs that mix a guarded file with another one, or that nearly equal its URL.
 pub const MIXTURES: [&str; 26] = [
     "/upload/a/shut.jpg",
     "/upload/a/open%20e.jpg/../shut.jpg",

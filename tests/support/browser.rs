@@ -1,5 +1,5 @@
-//! Headless Chromium with one tab, told what to do in the `DevTools` protocol: messages that end with a zero
-//! byte, over two pipes. No port and no `WebSocket`; the browser ends by itself when its pipe is closed,
+//! Headless Chromium with one tab, controlled by the `DevTools` protocol: messages that end with a zero byte,
+//! over two pipes. This needs no port and no `WebSocket`, and the browser ends when its pipe is closed,
 //! however the test ends.
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 use super::process;
 use super::sandbox::Sandbox;
 
-/// How long a message of the browser may take, on a slow and busy machine.
+/// Maximum time for a message of the browser, on a slow and busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Every page here is the demo's own, so that the browser may do without its own sandbox, which needs rights
-/// that a container does not have. The rest keeps it quiet: no first-run page, no traffic of its own.
+/// Every page here is the demo's own, so the browser runs without its own sandbox, which needs rights that a
+/// container does not have. The other flags turn off the first-run page and the browser's own traffic.
 const FLAGS: [&str; 12] = [
     "--headless",
     "--no-sandbox",
@@ -41,13 +41,13 @@ pub struct Browser {
     from: Receiver<Value>,
     session: String,
     last_id: u64,
-    /// What the browser told without being asked, until somebody takes it.
+    /// Events of the browser that no call has taken yet.
     events: Vec<Value>,
     downloads: PathBuf,
 }
 
 impl Browser {
-    /// Starts it with an empty profile in the sandbox, and opens an empty tab.
+    /// Starts the browser with an empty profile in the sandbox, and opens an empty tab.
     pub fn start(sandbox: &Sandbox) -> Self {
         let program = process::find_program(&["chromium", "google-chrome", "google-chrome-stable"])
             .expect("the page of the demo is tested in Chromium");
@@ -107,22 +107,22 @@ impl Browser {
         self.command("Browser.setDownloadBehavior", &to);
     }
 
-    /// Where the browser puts what it downloads.
+    /// The directory of downloads.
     pub fn downloads(&self) -> &Path {
         &self.downloads
     }
 
-    /// Goes to an address, as if typed, and waits until the page has loaded.
+    /// Goes to a URL as if a visitor had typed it, and waits until the page has loaded.
     pub fn open(&mut self, url: &str) {
         self.forget("Page.loadEventFired");
         self.command("Page.navigate", &json!({"url": url}));
         self.wait_for("Page.loadEventFired");
-        // The event may have been that of the tab's first, empty page.
+        // The event may belong to the tab's first, empty page.
         let is_there = "document.readyState === 'complete' && location.href !== 'about:blank'";
         process::wait_until(url, || self.evaluate(is_there) == true);
     }
 
-    /// Gives the tab this width and height, in CSS pixels, as on a device without a window frame.
+    /// Gives the tab this width and height in CSS pixels, as on a device without a window frame.
     pub fn resize(&mut self, width: u32, height: u32) {
         let device = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": true});
         self.command("Emulation.setDeviceMetricsOverride", &device);
@@ -142,8 +142,8 @@ impl Browser {
         self.wait_for("Page.loadEventFired");
     }
 
-    /// Clicks a link with the mouse and waits until the file behind it is saved: the name that the browser
-    /// gives it.
+    /// Clicks a link with the mouse, waits until the browser has saved the file, and returns the name that
+    /// the browser gave it.
     pub fn download(&mut self, selector: &str) -> String {
         self.click(selector);
         let begun = self.wait_for("Browser.downloadWillBegin");
@@ -175,7 +175,7 @@ impl Browser {
         }
     }
 
-    /// The value of an expression of the page's own language, or of what a promise brings.
+    /// The value of an expression in the page's language; the value of a promise is awaited.
     pub fn evaluate(&mut self, expression: &str) -> Value {
         let asked = json!({"expression": expression, "awaitPromise": true, "returnByValue": true, "userGesture": true});
         let mut answer = self.command("Runtime.evaluate", &asked);
@@ -183,8 +183,8 @@ impl Browser {
         answer["result"]["value"].take()
     }
 
-    /// What stands in the console since it was last asked: exceptions, messages, and resources that did not
-    /// load, each with its address (empty where there is none).
+    /// What the console got since the last call: exceptions, messages, and resources that did not load. Each
+    /// has its URL, or an empty text.
     pub fn console(&mut self) -> Vec<(String, String)> {
         let mut said = Vec::new();
         self.events.retain(|event| {
@@ -202,7 +202,7 @@ impl Browser {
         said
     }
 
-    /// Drops what was told under this name before.
+    /// Drops earlier events of this name.
     fn forget(&mut self, name: &str) {
         self.events.retain(|event| event["method"] != name);
     }

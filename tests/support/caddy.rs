@@ -1,4 +1,4 @@
-//! A real Caddy with the files this project ships, imported into a site of its own.
+//! A real Caddy that imports the files this project ships into its site.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -7,7 +7,7 @@ use super::http;
 use super::process::{self, Endpoint, Server};
 use super::sandbox::Sandbox;
 
-/// Caddys of this test program so far.
+/// Number of Caddys that this test program has started.
 static STARTED: AtomicU8 = AtomicU8::new(0);
 
 /// A running Caddy. Dropping it ends it.
@@ -45,22 +45,22 @@ impl Caddy {
         self.address
     }
 
-    /// What Caddy has logged.
+    /// Caddy's log.
     pub fn log_text(&self) -> String {
         self.server.log_text()
     }
 }
 
-/// Caddy shares a port with whoever else has bound it: an address of the loopback network that no other test
-/// takes.
+/// An address of the loopback network that no other test takes, because Caddy shares a port with any process
+/// that has bound it.
 fn own_address() -> SocketAddr {
     let [_, _, high, low] = std::process::id().to_be_bytes();
     let count = STARTED.fetch_add(1, Ordering::Relaxed);
     SocketAddr::from((Ipv4Addr::new(127, high.max(1), low, count), process::free_port().port()))
 }
 
-/// Whether this Caddy takes a backslash for an escape where it looks for files. It is asked: 2.11.1 does not,
-/// and Debian 13's 2.6.2 has that change, too.
+/// Whether this Caddy takes a backslash for an escape when it looks for files. The function tries it, because
+/// the version does not tell: 2.11.1 does not, and Debian 13's 2.6.2 has that change, too.
 pub fn drops_backslashes(sandbox: &Sandbox) -> bool {
     sandbox.write("looked-for/plain.txt", "");
     let root = sandbox.path().join("looked-for");
@@ -72,7 +72,8 @@ pub fn drops_backslashes(sandbox: &Sandbox) -> bool {
     found("/pla%5cin.txt")
 }
 
-/// The content of the site block that the printed file itself shows, with the guard imported where it says.
+/// The content of the site block that the printed file itself shows, with the guard imported at the place it
+/// names.
 pub fn gallery(sandbox: &Sandbox, guard: &str) -> String {
     sandbox.write("piwigo-gate.caddy", guard);
     shown_block(guard)
@@ -92,14 +93,15 @@ pub fn shown_block(guard: &str) -> String {
         .join("\n")
 }
 
-/// The site block without the line that keeps the file server from the private files: the guard alone.
+/// The site block without the line that keeps the file server from the private files, so that only the guard
+/// protects them.
 pub fn without_hide(site: &str) -> String {
     let lines: Vec<_> = site.lines().filter(|line| !line.trim_start().starts_with("hide ")).collect();
     lines.join("\n")
 }
 
-/// A site that has Piwigo in a sub-directory: `guard` was printed with that `--url-prefix`. What is in a
-/// `handle` with a longer path, as here, Caddy asks first.
+/// A site that has Piwigo in a sub-directory; `guard` was printed with that `--url-prefix`. Caddy tries a
+/// `handle` with a longer path first.
 pub fn gallery_at(sandbox: &Sandbox, prefix: &str, guard: &str) -> String {
     sandbox.write("piwigo-gate.caddy", guard);
     format!(

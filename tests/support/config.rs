@@ -1,14 +1,14 @@
-//! What `piwigo-gate config` prints for a sandbox: the very text that an administrator would install.
+//! Prints `piwigo-gate config` for a sandbox: the text that an administrator would install.
 
 use std::path::Path;
 
 use super::gate;
 use super::sandbox::Sandbox;
 
-/// The file of `kind`, filled in for the sandbox's gallery, its gate's socket and its PHP. `more`: further
-/// options.
+/// The file of `kind`, filled in for the sandbox's gallery, its gate's socket and its PHP. `more` holds
+/// further options.
 ///
-/// A sandbox without Piwigo's settings gets the example's text with its own paths in it.
+/// Without Piwigo's settings in the sandbox, the text is the example's with the sandbox's paths in it.
 pub fn print(sandbox: &Sandbox, kind: &str, more: &[&str]) -> String {
     if !sandbox.gallery().join("local/config/database.inc.php").exists() {
         assert!(more.is_empty(), "{more:?}: there is no gallery to fill in");
@@ -17,7 +17,7 @@ pub fn print(sandbox: &Sandbox, kind: &str, more: &[&str]) -> String {
     print_listening(sandbox, kind, &format!("unix:{}", sandbox.gate_socket().display()), more)
 }
 
-/// The same for a gate that listens elsewhere.
+/// Does the same for a gate that listens at `listen`.
 pub fn print_listening(sandbox: &Sandbox, kind: &str, listen: &str, more: &[&str]) -> String {
     let gallery = sandbox.gallery().display().to_string();
     let php = sandbox.php_socket().display().to_string();
@@ -29,7 +29,7 @@ pub fn print_listening(sandbox: &Sandbox, kind: &str, listen: &str, more: &[&str
     run(sandbox, &usual)
 }
 
-/// Puts this sandbox's directories and sockets in the place of the example's.
+/// Replaces the example's directories and sockets by this sandbox's.
 pub fn in_place_of_the_example(sandbox: &Sandbox, example: &str) -> String {
     let replace = |text: String, from: &str, to: &Path| text.replace(from, to.to_str().expect("UTF-8 path"));
     let text = replace(example.to_owned(), "/var/www/piwigo", &sandbox.gallery());
@@ -46,12 +46,12 @@ fn run(sandbox: &Sandbox, arguments: &[&str]) -> String {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         (output, said)
     };
-    // A machine that stood still for seconds is no fault of the file's.
+    // A machine that stood still for seconds is no fault of the file.
     let is_in_time = |(_, said): &(_, String)| !said.contains("did not answer within");
     let (output, said) =
         std::iter::repeat_with(print).take(3).find(is_in_time).expect("the database in time");
-    // Of the sites in the tests' galleries, these two are Piwigo's own directory by another name. And where
-    // PHP is and who runs it is told.
+    // In the tests' galleries, these two sites are Piwigo's own directory by another name. `config` also
+    // reports where PHP listens and which account runs it.
     let known = ["\"../gallery/\"", "\"../link/\"", "PHP is", "is taken to run as"];
     let is_right = |line: &str| known.iter().any(|known| line.contains(known));
     assert!(output.status.success() && said.lines().all(is_right), "config {arguments:?}: {said}");

@@ -1,11 +1,11 @@
-//! Request targets that hold one odd byte, or a few, at some place of a guarded file's URL. Pure lists.
+//! Lists of request targets with one or a few odd bytes at some place of a guarded file's URL.
 
 /// How many places of a URL get the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Places {
-    /// Before and behind the path, and as a segment of its own behind the path; no letters and digits.
+    /// Before and after the path, and as a segment of its own after it; no letters and digits.
     Ends,
-    /// Those of [`Places::Ends`]; the begin, the middle and the end of the first segment and of the file's
+    /// The places of [`Places::Ends`]; the beginning, middle and end of the first segment and of the file's
     /// name; before and in its extension; in the query.
     Parts,
     /// Each position of the path, and many tails.
@@ -18,8 +18,8 @@ impl Places {
     }
 }
 
-/// Several bytes at once: not UTF-8 (cut short, overlong, surrogates, beyond the last character), odd
-/// characters, and escapes that a server might decode twice or in its own way.
+/// Several bytes at once: bytes that are not UTF-8 (cut short, overlong, surrogates, beyond the last
+/// character), odd characters, and escapes that a server might decode twice or in its own way.
 #[rustfmt::skip]
 const SEQUENCES: [&[u8]; 34] = [
     b"\xc3\x28", b"\xe0\x80\xbf", b"\xff\xfe", b"\xc0\xaf", b"\xc0\x80", b"\xc1\x9c",
@@ -30,14 +30,14 @@ const SEQUENCES: [&[u8]; 34] = [
     b"\xef\xbf\xbd", b"\xef\xbf\xbf", b"\xf0\x9f\x98\x80", b"\\\\", b"\\.", b"\\/", b"..\\",
 ];
 
-/// Texts that are put in as they are.
+/// Texts that go into the URL without encoding.
 #[rustfmt::skip]
 const ESCAPES: [&str; 12] = [
     "%", "%2", "%zz", "%u002f", "%u0080", "%2580", "%255c", "%252f", "%%35%63", "%5c%2e", "%c3%5c",
     "%5c%80",
 ];
 
-/// What is put behind each guarded path.
+/// Texts that go after each guarded path.
 #[rustfmt::skip]
 const TAILS: [&str; 33] = [
     "/", "/x", "/x.css", "/x.php", "/index.php", "/.", "/..", "/x/..", "/%2e", "/%80", "/%c3",
@@ -57,7 +57,7 @@ pub fn targets(path: &str, places: Places) -> Vec<Vec<u8>> {
     all
 }
 
-/// Targets for a script such as `i.php` that is told by its query which file is meant.
+/// Targets for a script such as `i.php` whose query says which file is meant.
 pub fn script_targets(prefix: &str, script: &str, query: &str, places: Places) -> Vec<Vec<u8>> {
     let plain = format!("{prefix}/{script}?{query}");
     let mut all = vec![plain.clone().into_bytes()];
@@ -84,7 +84,7 @@ pub fn script_targets(prefix: &str, script: &str, query: &str, places: Places) -
     all
 }
 
-/// `before` and `after` with each byte between them, as it is and encoded, and with each of the sequences.
+/// `before` and `after` with each byte between them, raw and encoded, and with each of the sequences.
 fn with_bytes(before: &[u8], after: &[u8], places: Places) -> Vec<Vec<u8>> {
     let around = |middle: &[u8]| [before, middle, after].concat();
     let mut all = Vec::new();
@@ -100,7 +100,7 @@ fn with_bytes(before: &[u8], after: &[u8], places: Places) -> Vec<Vec<u8>> {
     all
 }
 
-/// The path with one of its own characters written otherwise.
+/// The path with one of its own characters written differently.
 fn respelled(path: &str, places: Places) -> Vec<Vec<u8>> {
     let slashes = ["\\", "%5c", "%5C", "%c0%af", "%e0%80%af", "%ef%bc%8f", "%252f", "/%80/..", "/%c3/../"];
     let mut all = vec![format!("/{}", encoded(&path.as_bytes()[1..]))];
@@ -111,7 +111,7 @@ fn respelled(path: &str, places: Places) -> Vec<Vec<u8>> {
             forms.extend(slashes.map(str::to_owned));
         } else if places != Places::Ends {
             let letter = char::from(byte);
-            // The wide character of the same looks.
+            // The wide character that looks the same.
             let wide = char::from_u32(0xff00 + u32::from(byte) - 0x20).expect("U+FF01 to U+FF5E");
             let wide = encoded(wide.to_string().as_bytes());
             forms.extend([format!("\\{letter}"), format!("%5c{letter}"), format!("%25{byte:02x}"), wide]);
@@ -121,7 +121,7 @@ fn respelled(path: &str, places: Places) -> Vec<Vec<u8>> {
     all.into_iter().map(String::into_bytes).collect()
 }
 
-/// Where `path` is cut in two for the bytes.
+/// The places at which `path` is cut in two for the bytes.
 fn cuts(path: &str, places: Places) -> Vec<(String, String)> {
     let name = path.rfind('/').map_or(0, |slash| slash + 1);
     let dot = path[name..].rfind('.').map_or(path.len(), |dot| name + dot);

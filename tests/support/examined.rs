@@ -1,4 +1,5 @@
-//! A set-up that `piwigo-gate doctor` examines, and what it says of it. Real nginx, MariaDB, gate and PHP.
+//! A set-up with a real nginx, MariaDB, gate and PHP that `piwigo-gate doctor` examines, and the findings of
+//! `doctor`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,11 +14,11 @@ use super::sandbox::Sandbox;
 use super::scene::Scene;
 use super::world::World;
 
-/// What PHP makes of a request for `i.php` where nobody guards it.
+/// An `i.php` that answers any request, as if nothing guarded it.
 pub const OPEN_I_PHP: &str = "<?php header('Content-Type: image/jpeg'); echo 'a resized picture';";
 
-/// As Piwigo answers `pwg.session.getStatus`: whose session it is by the cookie and the first half of the
-/// address.
+/// Answers like Piwigo's `pwg.session.getStatus`: the cookie and the first half of the address decide whose
+/// session it is.
 const WS_PHP: &str = r"<?php
 $accounts = json_decode('ACCOUNTS', true);
 $octets = array_map('intval', explode('.', $_SERVER['REMOTE_ADDR']));
@@ -31,7 +32,7 @@ header('Content-Type: text/plain; charset=utf-8');
 echo json_encode(array('stat' => 'ok', 'result' => $result));
 ";
 
-/// A gallery with gate, PHP and nginx; what a test makes wrong, it makes wrong before nginx starts.
+/// A gallery with gate, PHP and nginx. A test breaks the set-up before nginx starts.
 pub struct Setting {
     pub nginx: Option<Nginx>,
     pub gate: Option<Gate>,
@@ -40,7 +41,7 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// Everything but nginx.
+    /// Starts everything but nginx.
     pub fn new() -> Self {
         Self::of(Scene::start(), &[])
     }
@@ -66,15 +67,15 @@ impl Setting {
         &self.scene.sandbox
     }
 
-    /// nginx with the shipped file, changed by `change`.
+    /// Starts nginx with the shipped file, changed by `change`.
     pub fn with_guard(mut self, file: &str, change: impl Fn(String) -> String) -> Self {
         let server = nginx::gallery(self.sandbox(), &change(nginx::fill_in(self.sandbox(), file)));
         self.nginx = Some(Nginx::start(self.sandbox(), &server));
         self
     }
 
-    /// Lets Piwigo's pages link to the plain paths of resized pictures, as the files for servers that only
-    /// ask demand.
+    /// Makes Piwigo's pages link to the plain paths of derivatives, as the files for servers that only ask
+    /// the gate demand.
     pub fn link_to_plain_paths(&self) {
         link_to_plain_paths(self.sandbox());
     }
@@ -105,7 +106,7 @@ impl Setting {
     }
 }
 
-/// Lets Piwigo's pages link to the plain paths of resized pictures.
+/// Makes Piwigo's pages link to the plain paths of derivatives.
 pub fn link_to_plain_paths(sandbox: &Sandbox) {
     let config = sandbox.gallery().join("local/config/config.inc.php");
     let text = fs::read_to_string(&config).expect("Piwigo's settings");
@@ -113,8 +114,8 @@ pub fn link_to_plain_paths(sandbox: &Sandbox) {
     fs::write(&config, text.replacen("<?php\n", line, 1)).expect("Piwigo's settings");
 }
 
-/// Writes a `ws.php` that knows the sessions of the world's rows, each under the id that `row` makes of the
-/// row's.
+/// Writes a `ws.php` that knows the sessions of the world's rows; `row` turns a row's id into the session's
+/// id.
 pub fn write_ws_php(sandbox: &Sandbox, world: &World, row: impl Fn(&str) -> String) {
     let rows = world.sessions.iter().filter_map(|session| Some((session.row.as_ref()?, &session.user)));
     let accounts: BTreeMap<String, &String> = rows
@@ -126,7 +127,7 @@ pub fn write_ws_php(sandbox: &Sandbox, world: &World, row: impl Fn(&str) -> Stri
     sandbox.write("gallery/ws.php", WS_PHP.replace("ACCOUNTS", &accounts));
 }
 
-/// Runs `doctor` for the sandbox's gallery, as the servers' user.
+/// Runs `doctor` for the sandbox's gallery as the servers' account.
 pub fn doctor(sandbox: &Sandbox, arguments: &[&str]) -> Output {
     doctor_command(sandbox, arguments).stdin(Stdio::null()).output().expect("the program runs")
 }
@@ -141,13 +142,13 @@ pub fn doctor_command(sandbox: &Sandbox, arguments: &[&str]) -> std::process::Co
     command
 }
 
-/// What `--json` printed.
+/// The output of `--json`.
 pub struct Report {
     pub code: Option<i32>,
     pub text: String,
-    /// By id: level and words, the worst level of each.
+    /// Level and words of the findings, by id.
     pub findings: BTreeMap<String, Vec<(String, String)>>,
-    /// Which finding follows from which, by id.
+    /// The cause of each finding that follows from another, by id.
     pub causes: BTreeMap<String, String>,
 }
 
@@ -173,7 +174,8 @@ impl Report {
         Report { code: output.status.code(), text, findings, causes }
     }
 
-    /// Whether one of the findings of this name has this level and these words.
+    /// Asserts that a finding of this id has this level and these words, and that the exit code fits the
+    /// findings.
     #[track_caller]
     pub fn says(&self, id: &str, level: &str, words: &str) {
         let found = self.findings.get(id).map(Vec::as_slice).unwrap_or_default();
@@ -186,7 +188,8 @@ impl Report {
         assert_eq!(self.code, Some(expected), "{}", self.text);
     }
 
-    /// Whether each of these findings is marked as one that follows from `cause`, and `cause` as none.
+    /// Asserts that each of these findings is marked as one that follows from `cause`, and that `cause` is
+    /// not marked.
     #[track_caller]
     pub fn follow_from(&self, cause: &str, ids: &[&str]) {
         for id in ids {
@@ -195,14 +198,14 @@ impl Report {
         assert_eq!(self.causes.get(cause), None, "{}", self.text);
     }
 
-    /// The names of all findings of this level.
+    /// The ids of all findings of this level.
     pub fn all(&self, level: &str) -> Vec<&str> {
         let has = |found: &Vec<(String, String)>| found.iter().any(|(known, _)| known == level);
         self.findings.iter().filter(|(_, found)| has(found)).map(|(id, _)| id.as_str()).collect()
     }
 }
 
-/// As whom the servers of a test run.
+/// The account that runs a test's servers.
 fn servers_user(sandbox: &Sandbox) -> String {
     let name = sandbox.account().map(|account| account.user.clone());
     name.unwrap_or_else(|| {
@@ -211,11 +214,11 @@ fn servers_user(sandbox: &Sandbox) -> String {
     })
 }
 
-/// The shipped file without the lines that begin so, and without those that guard the same paths once more by
-/// a regular expression. Its rule for other spellings would close what another line forgets: without
-/// `spellings` that is gone, too.
+/// The shipped file without the lines that begin with one of `starts`, and without those that guard the same
+/// paths again by a regular expression. The file's rule for other spellings would close what a missing line
+/// opens, so it stays only with `spellings`.
 pub fn without(file: &str, starts: &[&str], spellings: bool) -> String {
-    // The one that is a block of several lines, and the one that is a line.
+    // One of them is a block of several lines, the other is one line.
     let (begin, end) = file.split_once("location ~ \"^/(((upload").expect("the guarded paths once more");
     let (_, end) = end.split_once("\n}\n").expect("the block's end");
     let file = format!("{begin}{end}");

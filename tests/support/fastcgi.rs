@@ -1,12 +1,13 @@
-//! A FastCGI client on one connection, where a test wants no web server between itself and the gate.
+//! A FastCGI client on one connection, for tests without a web server.
 
 use fastcgi_client::{Client, Params, Request, io};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// The reply to one request without a body.
 ///
-/// The client library ends STDIN twice. A gate that closes the connection after its reply can be faster than
-/// the second end, which then finds nobody (EPIPE); so the connection is asked to stay, and is closed here.
+/// The client library ends STDIN twice. A gate that closes the connection after its reply can close it before
+/// the second end arrives (EPIPE), so the request asks to keep the connection open, and this function closes
+/// it.
 pub async fn ask(stream: impl AsyncRead + AsyncWrite + Unpin, params: Params<'_>) -> String {
     let request = Request::new(params, io::empty());
     let reply = Client::new_keep_alive_tokio(stream).execute(request).await.expect("a reply");

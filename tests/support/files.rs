@@ -1,4 +1,4 @@
-//! The files of the small gallery: each says in its text which file it is.
+//! The files of the small gallery; the text of each says which file it is.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -10,13 +10,12 @@ use super::world::World;
 /// The kinds of derivative that [`World::write_files`] makes, by their letters in a file's name.
 pub const DERIVATIVES: [&str; 2] = ["th", "me"];
 
-/// Sources are older and derivatives newer than the settings' `last_mod_time` in the rows (seconds since
-/// 1970).
+/// Sources are older and derivatives newer than the rows' `last_mod_time` (in seconds since 1970).
 pub(super) const SOURCE_TIME: u64 = 1_795_280_000;
 pub(super) const DERIVATIVE_TIME: u64 = 1_795_290_000;
 
 impl World {
-    /// Makes the gallery's files below `gallery`; each says in its text which file it is.
+    /// Makes the gallery's files below `gallery`; the text of each says which file it is.
     pub fn write_files(&self, gallery: &Path) {
         for image in &self.images {
             write(gallery, image.original(), &original_text(image.id), SOURCE_TIME);
@@ -44,7 +43,8 @@ impl World {
     }
 }
 
-/// Makes Piwigo's `local/config` for a MariaDB behind this socket; the gate reads as [`mariadb::GATE`].
+/// Makes Piwigo's `local/config` for a MariaDB behind this socket; the gate reads with the account
+/// [`mariadb::GATE`].
 pub fn write_config(gallery: &Path, socket: &Path) {
     let directory = gallery.join("local/config");
     fs::create_dir_all(&directory).expect("local/config");
@@ -54,22 +54,22 @@ pub fn write_config(gallery: &Path, socket: &Path) {
         .expect("config.inc.php");
 }
 
-/// What the original of an image holds.
+/// The text of an image's original.
 pub fn original_text(id: u32) -> String {
     format!("original {id}\n")
 }
 
-/// What the representative of an image holds.
+/// The text of an image's representative.
 pub fn representative_text(id: u32) -> String {
     format!("representative {id}\n")
 }
 
-/// What a derivative of an image holds.
+/// The text of an image's derivative.
 pub fn derivative_text(id: u32, token: &str) -> String {
     format!("derivative {id} {token}\n")
 }
 
-/// What a format of an image holds.
+/// The text of an image's format.
 pub fn format_text(id: u32, extension: &str) -> String {
     format!("format {id} {extension}\n")
 }

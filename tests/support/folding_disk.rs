@@ -1,6 +1,6 @@
-//! A gallery on a disk that takes `UPLOAD` for `upload`: NTFS in a file, mounted by FUSE. For root only, and
-//! where the machine has `lowntfs-3g`; in a mount namespace of its own, so that nobody else sees the mount
-//! and nothing is left of it.
+//! A gallery on a disk that takes `UPLOAD` for `upload`: NTFS in a file, mounted by FUSE. This needs root and
+//! `lowntfs-3g`. It runs in a mount namespace of its own, so that no other process sees the mount, and the
+//! mount goes away with the namespace.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,10 +8,10 @@ use std::process::Command;
 use super::process::{self, Endpoint, Server};
 use super::sandbox::{Account, Sandbox};
 
-/// Said to the test program that runs inside of the namespace.
+/// Set for the test program that runs inside the namespace.
 const INSIDE: &str = "PIWIGO_GATE_TEST_FOLDING_DISK";
 
-/// What mounts such a disk and what makes one, where that can be.
+/// The programs that mount and make such a disk, if this machine can use them.
 fn programs() -> Option<(PathBuf, PathBuf)> {
     let programs = (process::find_program(&["lowntfs-3g"]).ok()?, process::find_program(&["mkntfs"]).ok()?);
     let is_root = Account::for_servers().is_some();
@@ -19,7 +19,7 @@ fn programs() -> Option<(PathBuf, PathBuf)> {
     (is_root && Path::new("/dev/fuse").exists() && may_mount()).then_some(programs)
 }
 
-/// Runs `test`, which is the test function of this name, in a mount namespace of its own.
+/// Runs `test`, the test function of this name, in a mount namespace of its own.
 pub fn run(name: &str, test: impl Fn()) {
     if std::env::var_os(INSIDE).is_some() {
         return test();
@@ -39,7 +39,7 @@ pub struct FoldingDisk {
 }
 
 impl FoldingDisk {
-    /// Puts the sandbox's gallery as it is now on such a disk.
+    /// Copies the sandbox's gallery as it is now to such a disk, and mounts the disk in the gallery's place.
     pub fn take(sandbox: &Sandbox) -> Self {
         let (lowntfs, mkntfs) = programs().expect("it was looked for");
         let image = sandbox.path().join("disk.img");
