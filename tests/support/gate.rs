@@ -16,13 +16,13 @@ pub struct Gate {
 impl Gate {
     /// Runs `piwigo-gate serve` for the sandbox's gallery on [`Sandbox::gate_socket`].
     ///
-    /// The environment holds nothing but `PATH` and `environment`, so that the machine's own settings do not
-    /// matter.
+    /// The environment holds only `PATH` and `environment`, so that the machine's own settings have no
+    /// effect.
     pub fn start(sandbox: &Sandbox, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         Self::try_start(sandbox, arguments, environment).unwrap_or_else(|log| panic!("{log}"))
     }
 
-    /// The same; the error is what the gate said before it ended.
+    /// Does the same; the error is the gate's log up to its end.
     pub fn try_start(
         sandbox: &Sandbox,
         arguments: &[&str],
@@ -31,7 +31,7 @@ impl Gate {
         Self::try_start_on(sandbox, "gate", arguments, environment)
     }
 
-    /// One of several gates in a sandbox, on `run/<name>.sock`.
+    /// Starts one of several gates in a sandbox, on `run/<name>.sock`.
     pub fn start_on(sandbox: &Sandbox, name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         Self::try_start_on(sandbox, name, arguments, environment).unwrap_or_else(|log| panic!("{log}"))
     }
@@ -49,19 +49,19 @@ impl Gate {
         Ok(Self { server, socket })
     }
 
-    /// One of several gates in a sandbox, at a TCP address that was free a moment ago.
+    /// Starts one of several gates in a sandbox, at a TCP address that was free a moment ago.
     pub fn start_on_tcp(sandbox: &Sandbox, name: &str, address: SocketAddr) -> Self {
         let ready = Endpoint::Says { word: "serving", log: sandbox.path().join(format!("log/{name}.log")) };
         let server = Self::server(sandbox, name, &format!("tcp:{address}"), &ready, &[], &[]);
         Self { server: server.unwrap_or_else(|log| panic!("{log}")), socket: PathBuf::new() }
     }
 
-    /// A gate on a free port of the loopback interface, and that port.
+    /// Starts a gate on a free port of the loopback interface; returns the gate and its address.
     pub fn start_tcp(sandbox: &Sandbox, arguments: &[&str]) -> (Self, SocketAddr) {
         Self::start_tcp_at(sandbox, Ipv4Addr::LOCALHOST.into(), arguments, &[])
     }
 
-    /// A gate on a free port of another address of this machine.
+    /// Starts a gate on a free port of another address of this machine.
     pub fn start_tcp_at(
         sandbox: &Sandbox,
         ip: IpAddr,
@@ -109,7 +109,7 @@ impl Gate {
         &self.socket
     }
 
-    /// What it has written to standard error.
+    /// The text that the gate has written to standard error.
     pub fn log_text(&self) -> String {
         self.server.log_text()
     }
@@ -125,14 +125,14 @@ impl Gate {
     }
 }
 
-/// The program under test: `PIWIGO_GATE_TEST_BINARY`, else the one cargo has just built.
+/// The program under test: `PIWIGO_GATE_TEST_BINARY`, otherwise the one that cargo has just built.
 pub fn program() -> PathBuf {
     std::env::var_os("PIWIGO_GATE_TEST_BINARY")
         .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_piwigo-gate")), PathBuf::from)
 }
 
-/// Has the sandbox's gates run under a resource limit: `limit` is what the shell's `ulimit` takes (`-v
-/// 400000`). To be called before the first one is started.
+/// Makes the sandbox's gates run under a resource limit, which is an argument of the shell's `ulimit` (`-v
+/// 400000`). Call it before the first gate starts.
 pub fn limit(sandbox: &Sandbox, limit: &str) {
     use std::os::unix::fs::PermissionsExt as _;
     let limited = sandbox.path().join("piwigo-gate-limited");
@@ -151,8 +151,8 @@ pub fn program_for(sandbox: &Sandbox) -> PathBuf {
     copy
 }
 
-/// Copies a program by another process: a descriptor open for writing here would be inherited by whatever
-/// another test starts meanwhile, and the copy could not be run ("text file busy").
+/// Copies a program in another process. A process that another test starts in the meantime would inherit a
+/// descriptor that is open for writing here, and then the copy could not run ("text file busy").
 pub fn copy_program(from: &Path, to: &Path) {
     let status = Command::new("cp").arg(from).arg(to).status().expect("cp runs");
     assert!(status.success(), "no copy of {}", from.display());

@@ -20,11 +20,12 @@ pub struct Haproxy {
 }
 
 impl Haproxy {
-    /// Starts HAProxy with `text` as its configuration, but for where it listens: `BIND_ADDRESS` in it.
+    /// Starts HAProxy with `text` as its configuration; `BIND_ADDRESS` in it stands for the address on which
+    /// HAProxy listens.
     pub fn start(sandbox: &Sandbox, text: &str) -> Self {
         let program = process::find_program(&["haproxy"]).expect("HAProxy");
         let (server, address) = process::start_on_a_port(process::free_port, |address| {
-            // Two programs that both say that they share a port could get it.
+            // Otherwise two programs could get the same port, if both ask to share it.
             let frame = "global\n    noreuseport\ndefaults\n    timeout connect 60s\n    timeout client 60s\n    timeout server 60s\n";
             let text = format!("{frame}{}", text.replace("BIND_ADDRESS", &address.to_string()));
             let conf = sandbox.write(&format!("haproxy-{}.cfg", address.port()), text);
@@ -41,13 +42,13 @@ impl Haproxy {
         self.address
     }
 
-    /// What HAProxy has logged.
+    /// HAProxy's log.
     pub fn log_text(&self) -> String {
         self.server.log_text()
     }
 }
 
-/// The printed file, with the lines that are the administrator's own as a test needs them.
+/// The printed file, with the administrator's own lines as a test needs them.
 pub fn site(sandbox: &Sandbox, printed: &str) -> String {
     assert_eq!(printed.matches(BIND).count(), 1, "one place to come in");
     let proto = sandbox.for_http2(" proto h2");

@@ -1,4 +1,5 @@
-//! An HTTP/1.1 client that sends the request target byte for byte as given: no normalising, no encoding.
+//! An HTTP/1.1 client that sends the request target byte for byte as given, without normalising or encoding
+//! it.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -6,7 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use super::patience::PATIENCE;
 
-/// A whole answer.
+/// A complete answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     pub status: u16,
@@ -35,7 +36,7 @@ impl Response {
 
 /// Sends a request without body and reads the answer to its end.
 ///
-/// `Host` and `Connection: close` are added unless `headers` has them.
+/// Adds `Host` and `Connection: close` unless `headers` has them.
 pub fn request(
     address: SocketAddr,
     method: &str,
@@ -50,7 +51,7 @@ pub fn get(address: SocketAddr, target: impl AsRef<[u8]>) -> Response {
     request(address, "GET", target, &[])
 }
 
-/// Sends a request with a body (and its `Content-Length` unless the body is empty).
+/// Sends a request with a body, and with its `Content-Length` unless the body is empty.
 pub fn request_with_body(
     address: SocketAddr,
     method: &str,
@@ -89,7 +90,8 @@ pub fn exchange(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE).expect("server accepts");
     stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
     stream.set_write_timeout(Some(PATIENCE)).expect("timeout");
-    // A server may answer and close before it has read a large body: the answer counts, not the broken pipe.
+    // A server may answer and close before it has read a large body; then the answer counts, not the broken
+    // pipe.
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
     let mut buffer = [0; 16 * 1024];
@@ -97,7 +99,7 @@ pub fn exchange(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
         match stream.read(&mut buffer) {
             Ok(0) => break,
             Ok(length) => answer.extend_from_slice(&buffer[..length]),
-            // This process was stopped and goes on.
+            // A signal stopped this process and it goes on.
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) if answer.is_empty() => panic!("no answer from {address}: {error}"),
             Err(_) => break,
@@ -106,7 +108,7 @@ pub fn exchange(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// Encodes a path for a request line: everything but letters, digits and `-._~/`.
+/// Encodes a path for a request line: every byte except letters, digits and `-._~/`.
 pub fn url(path: &str) -> String {
     let mut out = String::from("/");
     for byte in path.bytes() {
@@ -119,8 +121,8 @@ pub fn url(path: &str) -> String {
     out
 }
 
-/// An answer from its status line to its end; `None` if it is none. `head`: the length that it announces is
-/// not its own.
+/// Parses an answer from its status line to its end; `None` if it is no answer. `head`: the answer announces
+/// the length of a body that it does not have.
 pub fn parse(raw: &[u8], head: bool) -> Option<Response> {
     let end = find(raw, b"\r\n\r\n")?;
     let text = String::from_utf8_lossy(&raw[..end]).into_owned();
@@ -138,7 +140,8 @@ pub fn parse(raw: &[u8], head: bool) -> Option<Response> {
     let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, v)| v.parse().ok());
     let body = match (chunked && !head, length) {
         (true, _) => unchunk(body)?,
-        // Bytes after the announced length stay visible: they are a server's or responder's mistake.
+        // Bytes after the announced length stay visible, because they are a fault of the server or the
+        // responder.
         (false, Some(length)) if !head && body.len() < length => {
             panic!("the answer ends after {} of {length} bytes:\n{text}", body.len())
         }
@@ -147,7 +150,7 @@ pub fn parse(raw: &[u8], head: bool) -> Option<Response> {
     Some(Response { status, headers, body })
 }
 
-/// The body in these chunks; `None` if the last of them is not there.
+/// The body in these chunks; `None` if the last chunk is missing.
 pub fn unchunk(mut raw: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {

@@ -17,8 +17,7 @@ pub async fn open(scene: &Scene, options: Options) -> Gate {
     Gate::open(Settings::resolve(options, None).expect("settings")).await.expect("a gate")
 }
 
-/// The status that nginx would be answered for `target`, with this `Cookie` header, as a request from
-/// 127.0.0.1.
+/// The gate's status for nginx, for a request from 127.0.0.1 for `target` with this `Cookie` header.
 pub async fn status(gate: &Gate, target: &str, cookies: &str) -> u16 {
     let request = Request {
         server: Server::Nginx,
@@ -28,20 +27,20 @@ pub async fn status(gate: &Gate, target: &str, cookies: &str) -> u16 {
     gate.answer(&request).await.status()
 }
 
-/// A connection with all rights; what it is told travels as text and counts as no executed statement.
+/// A connection with all rights. Its statements travel as text and do not count as executed statements.
 pub async fn root(server: &MariaDb) -> MySqlConnection {
     let options =
         MySqlConnectOptions::new().username("root").database(mariadb::PIWIGO).socket(server.socket());
     options.disable_statement_logging().connect().await.expect("a connection")
 }
 
-/// Runs statements, each of which is committed when this returns.
+/// Runs statements; each is committed when this returns.
 pub async fn run(connection: &mut MySqlConnection, text: &str) {
     connection.execute(AssertSqlSafe(text.to_owned())).await.expect("SQL runs");
 }
 
 /// The texts that the gate's account has executed since the log ([`super::plans::begin_log`]) began or was
-/// last taken, one for each time, without the look at Piwigo's settings and plugins once a second.
+/// last taken, one for each execution, without the reads of Piwigo's settings and plugins once a second.
 pub fn take_executed(server: &MariaDb) -> Vec<String> {
     let logged = server.sql_as_root(&format!(
         "SELECT argument FROM mysql.general_log WHERE command_type = 'Execute' AND user_host LIKE '{}[%'

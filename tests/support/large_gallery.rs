@@ -1,9 +1,9 @@
-//! A big gallery: rows in a real MariaDB, made there by `INSERT … SELECT` from a sequence, and a few files on
+//! A large gallery: rows that `INSERT … SELECT` makes from a sequence in a real MariaDB, and a few files on
 //! disk.
 //!
-//! The visitors are people of the small gallery ([`World`]), so that their recorded cookies count here, too:
-//! `bob` holds many grants, by hand and by group; `alice` holds none, so that every private album is
-//! forbidden to her.
+//! The visitors are users of the small gallery ([`World`]), so that their recorded cookies work here, too:
+//! `bob` holds many grants, some by hand and some by group; `alice` holds none, so that every private album
+//! is forbidden to her.
 
 use std::path::Path;
 
@@ -12,14 +12,15 @@ use super::mariadb::{self, MariaDb};
 use super::sandbox::Sandbox;
 use super::world::World;
 
-/// How much there is. Users, sessions, groups and keys grow with the grants.
+/// The number of rows. Users, sessions, groups and keys grow with the grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
     /// At most 16 million (MEDIUMINT).
     pub images: u32,
     /// At most 65,000 (SMALLINT); three in ten are private.
     pub albums: u32,
-    /// About so many rows that open an album: half `user_access`, half `user_group` and `group_access`.
+    /// Approximate number of rows that open an album: half in `user_access`, half in `user_group` and
+    /// `group_access`.
     pub grants: u32,
 }
 
@@ -38,7 +39,7 @@ pub struct Photo {
     pub path: String,
 }
 
-/// The gallery; fields are dropped in this order: the server before its directory.
+/// The gallery. Rust drops the fields in this order: the server before its directory.
 pub struct LargeGallery {
     pub database: MariaDb,
     pub world: World,
@@ -46,7 +47,7 @@ pub struct LargeGallery {
     pub size: Size,
 }
 
-/// The caches that MariaDB has when nobody sets them; nothing is written to the disk at once.
+/// The caches have MariaDB's default sizes, and InnoDB does not flush each commit to the disk.
 const MYISAM: [&str; 1] = ["--key-buffer-size=128M"];
 const INNODB: [&str; 8] = [
     "--innodb=ON",
@@ -55,25 +56,25 @@ const INNODB: [&str; 8] = [
     "--innodb-log-file-size=256M",
     "--innodb-flush-log-at-trx-commit=0",
     "--innodb-doublewrite=OFF",
-    // The tables for lasting ones are InnoDB's own and not in the tests' template.
+    // Persistent statistics need tables of InnoDB's own, which the tests' template does not have.
     "--innodb-stats-persistent=OFF",
     "--innodb-use-native-aio=OFF",
 ];
 
-/// Time of the first photo and the seconds over which all are spread: fifteen years.
+/// Time of the first photo, and the seconds over which all photos are spread: fifteen years.
 const FIRST: &str = "2010-01-01 08:00:00";
 const SPREAD: u64 = 15 * 365 * 86_400;
 
-/// Users of the crowd begin here; those of [`World`] are below.
+/// The lowest id of the crowd's users; those of [`World`] have smaller ids.
 const CROWD: u32 = 1001;
 
-/// Groups that `bob` is in.
+/// Number of groups that `bob` is in.
 const BOBS_GROUPS: u32 = 10;
 
-/// Images among which the allowed ones are looked for, at most.
+/// Maximum number of images among which the gallery looks for allowed ones.
 const LOOKED_AT: u32 = 50_000;
 
-/// Rows that a real gallery's config table has beside those that matter here.
+/// Rows that a real gallery's config table has besides those that matter here.
 const CONFIG_ROWS: u32 = 230;
 
 impl LargeGallery {
@@ -104,18 +105,18 @@ impl LargeGallery {
         self.world.session(user).cookie_header()
     }
 
-    /// Pictures that are in private albums only and that `bob` may have by a grant of his own, at most
-    /// `limit`, from all over the table.
+    /// At most `limit` pictures from all over the table that are only in private albums and that `bob` may
+    /// have by a grant of his own.
     pub fn pictures(&self, limit: usize) -> Vec<Photo> {
         self.granted("i.path LIKE '%.jpg'", limit)
     }
 
-    /// The same for films; each has a representative `jpg`.
+    /// Does the same for films; each has a representative `jpg`.
     pub fn films(&self, limit: usize) -> Vec<Photo> {
         self.granted("i.path LIKE '%.mp4'", limit)
     }
 
-    /// The same for pictures that exist as `cr2`, too, with the number of that format.
+    /// A picture of the same kind that also exists as `cr2`, and the id of that format.
     pub fn picture_with_format(&self) -> (Photo, u32) {
         let pictures = self.granted("i.id IN (SELECT image_id FROM piwigo_image_format)", 1);
         let photo = pictures.into_iter().next().expect("a picture with a format");
@@ -127,7 +128,7 @@ impl LargeGallery {
     fn granted(&self, which: &str, limit: usize) -> Vec<Photo> {
         let (bob, images) = (self.world.user("bob").id, self.size.images);
         let looked_at = images.min(LOOKED_AT);
-        // A step that shares no divisor with round numbers meets each image once, all over the table.
+        // A step that shares no divisor with round numbers visits each image once, all over the table.
         let rows = self.database.sql(&format!(
             "SELECT DISTINCT i.id, SUBSTR(i.path, 3) FROM seq_1_to_{looked_at} s
              STRAIGHT_JOIN piwigo_images i ON i.id = 1 + s.seq * 48271 % {images}
@@ -147,15 +148,14 @@ impl LargeGallery {
             .collect()
     }
 
-    /// Writes a file of the gallery that is newer than every setting, so that a resized picture counts as
-    /// fresh.
+    /// Writes a file of the gallery that is newer than every setting, so that a derivative counts as fresh.
     pub fn write(&self, path: &str, content: &[u8]) {
         files::write(&self.sandbox.gallery(), path, content, files::DERIVATIVE_TIME);
     }
 }
 
 impl Photo {
-    /// The path of a resized picture of it, or of its representative's if it is a film.
+    /// The path of a derivative of the photo, or of its representative if it is a film.
     pub fn derivative(&self, token: &str) -> String {
         let source =
             if self.is_film() { self.beside("pwg_representative", "jpg") } else { self.path.clone() };
@@ -163,7 +163,7 @@ impl Photo {
         format!("_data/i/{stem}-{token}.{extension}")
     }
 
-    /// The path of a file in a folder beside it, with another extension.
+    /// The path of a file in a folder next to the photo, with another extension.
     pub fn beside(&self, folder: &str, extension: &str) -> String {
         let path = Path::new(&self.path).with_extension(extension);
         let name = path.file_name().expect("a name");
@@ -189,7 +189,7 @@ fn rows(size: Size, world: &World) -> String {
     let of_groups = grants / 5;
     let members = grants / 2 - of_groups;
     let bobs_groups = groups.min(BOBS_GROUPS);
-    // The n-th private album; public ones lie between.
+    // The n-th private album; public albums lie between.
     let album = |n: &str| format!("10 * (({n}) % {private} DIV 3) + ELT(1 + ({n}) % {private} % 3, 1, 4, 7)");
 
     let mut sql = String::from(
@@ -217,7 +217,7 @@ fn rows(size: Size, world: &World) -> String {
          FROM seq_1_to_20"
         .to_owned());
 
-    // One in five was synchronised, the others were uploaded; one in fifty is a film.
+    // One image in five was synchronised, the others were uploaded; one in fifty is a film.
     let step = SPREAD / u64::from(images);
     add(format!(
         "INSERT INTO piwigo_images (id, file, date_available, date_creation, name, hit, filesize, width, height, \
@@ -233,7 +233,7 @@ fn rows(size: Size, world: &World) -> String {
          FROM (SELECT seq, '{FIRST}' + INTERVAL seq * {step} SECOND AS taken, MD5(seq) AS digest \
            FROM seq_1_to_{images}) numbered"
     ));
-    // In one album, every second in two, every sixth in three.
+    // Each image is in one album, every second image in two, and every sixth in three.
     let last = images * 3 - 1;
     add(format!(
         "INSERT IGNORE INTO piwigo_image_category (image_id, category_id)
@@ -322,8 +322,8 @@ fn rows(size: Size, world: &World) -> String {
         "INSERT IGNORE INTO piwigo_user_group (user_id, group_id)
          SELECT {CROWD} + seq % {crowd}, 1 + (seq * 13 + seq DIV {crowd}) % {groups} FROM seq_1_to_{members}"
     ));
-    // What a server finds out by itself in time (InnoDB), or Piwigo's own maintenance page tells it to
-    // (MyISAM).
+    // Collects statistics. InnoDB does so by itself in time, and MyISAM when Piwigo's maintenance page asks
+    // for it.
     let tables = [
         "config",
         "images",

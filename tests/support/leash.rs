@@ -1,27 +1,26 @@
-//! Cleaning up after a test program that could not do so itself (killed, aborted, a server kept in a
-//! `static`).
+//! Cleans up after a test program that cannot do so itself (killed, aborted, a server kept in a `static`).
 //!
-//! A small shell waits for the end of its standard input. The other end of that pipe is closed by the kernel
-//! when the test program ends, however it ends; then the shell does the cleaning. A value that is dropped in
-//! the usual way cleans up by itself and ends the shell first.
+//! A small shell waits for the end of its standard input. The kernel closes the other end of that pipe when
+//! the test program ends, however it ends; then the shell cleans up. A value that is dropped in the usual way
+//! cleans up by itself and ends the shell first.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
-/// Ends what it watches when the test program is gone.
+/// Ends a process or removes a directory when the test program is gone.
 pub struct Leash {
     shell: Child,
 }
 
 impl Leash {
-    /// Asks the process `pid` to end, and insists three seconds later.
+    /// Asks the process `pid` to end, and kills it three seconds later.
     pub fn on_process(pid: u32) -> Self {
         let script = r#"read -r _; kill -TERM "$1"; for _ in 1 2 3 4 5 6; do
             kill -0 "$1" || exit 0; sleep 0.5; done; kill -KILL "$1""#;
         Self::new(script, &pid.to_string())
     }
 
-    /// Removes the directory at `path` five seconds later, after the servers that used it.
+    /// Removes the directory at `path` after five seconds, when the servers that used it have ended.
     pub fn on_directory(path: &str) -> Self {
         Self::new(r#"read -r _; sleep 5; rm -rf -- "$1""#, path)
     }

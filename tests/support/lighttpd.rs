@@ -7,7 +7,7 @@ use std::process::Command;
 use super::process::{self, Endpoint, Server};
 use super::sandbox::Sandbox;
 
-/// How Debian's configuration has addresses read.
+/// Debian's settings for parsing URLs.
 const PARSING: &str = r#"server.http-parseopts = (
     "header-strict" => "enable", "host-strict" => "enable", "host-normalize" => "enable",
     "url-normalize-unreserved" => "enable", "url-normalize-required" => "enable",
@@ -28,7 +28,7 @@ impl Lighttpd {
         Self::start_with(sandbox, site, &["mod_setenv", "mod_fastcgi"])
     }
 
-    /// The same with these modules besides those that Debian's configuration loads by itself.
+    /// Does the same with `modules` besides those that Debian's configuration loads by default.
     pub fn start_with(sandbox: &Sandbox, site: &str, modules: &[&str]) -> Self {
         let program = process::find_program(&["lighttpd"]).expect("lighttpd");
         let (server, address) = process::start_on_a_port(process::free_port, |address| {
@@ -47,13 +47,13 @@ impl Lighttpd {
         self.address
     }
 
-    /// What lighttpd has logged.
+    /// lighttpd's log.
     pub fn log_text(&self) -> String {
         self.server.log_text()
     }
 }
 
-/// PHP-FPM as Debian's `15-fastcgi-php-fpm.conf` has it.
+/// The PHP-FPM settings of Debian's `15-fastcgi-php-fpm.conf`.
 pub fn php(sandbox: &Sandbox) -> String {
     format!(
         "fastcgi.server += ( \".php\" => (( \"socket\" => \"{}\", \"broken-scriptfilename\" => \"enable\" )) )\n",
@@ -61,7 +61,7 @@ pub fn php(sandbox: &Sandbox) -> String {
     )
 }
 
-/// A Piwigo with PHP and then the guard: the order in which Debian reads `conf-enabled`.
+/// A Piwigo with PHP first and then the guard: the order in which Debian reads `conf-enabled`.
 pub fn gallery(sandbox: &Sandbox, guard: &str) -> String {
     format!(
         "server.document-root = \"{root}\"\n{php}\n{guard}\n",
@@ -70,7 +70,7 @@ pub fn gallery(sandbox: &Sandbox, guard: &str) -> String {
     )
 }
 
-/// A site that has Piwigo in a sub-directory: `guard` was printed with that `--url-prefix`.
+/// A site that has Piwigo in a sub-directory; `guard` was printed with that `--url-prefix`.
 pub fn gallery_at(sandbox: &Sandbox, prefix: &str, guard: &str) -> String {
     format!(
         "server.document-root = \"{site}\"\nalias.url = ( \"{prefix}/\" => \"{root}/\" )\n{php}\n{guard}\n",
@@ -81,7 +81,8 @@ pub fn gallery_at(sandbox: &Sandbox, prefix: &str, guard: &str) -> String {
 }
 
 /// `guard`, printed for a gallery with Piwigo's usual directories at the root of its site, with the condition
-/// that it had at first: lighttpd matches no address that is not UTF-8, and the block then did not apply.
+/// of its first version. lighttpd matches no URL that is not UTF-8, so that block did not apply to such a
+/// URL.
 pub fn with_the_first_condition(guard: &str) -> String {
     let condition = r#"$HTTP["url"] =~ "^(?i:)/(?!_data/combined/)(?:(?i:upload|galleries|_data|local/config|_data/i|(?:i|action)[.]php)[. ]*(?:/|$)|i(?:/|$)|plugins/piwigo_privacy/|[0-9]+/(?:upload|galleries|_data/i)/|(?:local/)?[^/]*[^\x00-\x7F])|(?i)[.]toml(?:/|$)|/[.](?!well-known(?:/|$))" {"#;
     let is_condition = |line: &&str| line.starts_with("$HTTP[\"url\"] !~ ");
@@ -90,9 +91,9 @@ pub fn with_the_first_condition(guard: &str) -> String {
     guard.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Whether this machine's lighttpd evaluates the conditions for an address once. From 1.4.77 on it does so
-/// again for the part of the address that is a file: then a tail that is not UTF-8 no longer keeps a block
-/// from that file.
+/// Whether this machine's lighttpd evaluates the conditions for a URL only once. Since 1.4.77 it evaluates
+/// them again for the part of the URL that is a file, so that a tail that is not UTF-8 no longer keeps a
+/// block from that file.
 pub fn matches_once() -> bool {
     let program = process::find_program(&["lighttpd"]).expect("lighttpd");
     let output = Command::new(program).arg("-v").output().expect("it runs");

@@ -1,5 +1,5 @@
-//! A lean HTTP/1.1 client for tens of thousands of requests: a few connections that stay open, and the bytes
-//! of each answer.
+//! A small HTTP/1.1 client for tens of thousands of requests: it keeps a few connections open and returns the
+//! bytes of each answer.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -16,15 +16,15 @@ const CONNECTIONS: usize = 4;
 
 /// An answer's bytes, from the status line to the end, without transfer encoding.
 pub struct Raw {
-    /// 0 where there is no status line.
+    /// 0 if there is no status line.
     pub status: u16,
     pub bytes: Vec<u8>,
 }
 
-/// Asks for each target with this `Cookie` header, and hands each answer to `look` with the number of its
+/// Requests each target with this `Cookie` header, and passes each answer to `look` with the number of its
 /// target.
 ///
-/// `None`: the server closed the connection without a word, as it may for what is no request.
+/// `None`: the server closed the connection without an answer, as it may if the bytes are no request.
 pub fn ask_all(
     address: SocketAddr,
     cookie: &str,
@@ -57,7 +57,7 @@ pub fn ask_all(
     }
 }
 
-/// Asks for each target, and returns the first answers that hold what this visitor may not have.
+/// Requests each target, and returns the first answers that hold text that this visitor may not have.
 pub fn leaks(address: SocketAddr, visitor: &Visitor, targets: &[Vec<u8>]) -> Vec<String> {
     let leaks = Mutex::new(Vec::new());
     ask_all(address, &visitor.cookie, targets, |number, answer| {
@@ -77,8 +77,8 @@ struct Connection {
 
 impl Connection {
     fn ask(&mut self, target: &[u8], cookie: &str) -> io::Result<Option<Raw>> {
-        // A line's end in the target makes another request of what follows: its answer must not be taken for
-        // the next one's.
+        // A line end in the target turns the rest into another request, whose answer must not be taken for
+        // that of the next target.
         let is_alone = target.iter().any(|byte| matches!(byte, b'\r' | b'\n' | b' ' | 0));
         if is_alone {
             self.stream = None;
@@ -112,7 +112,7 @@ impl Connection {
                 none.insert(stream)
             }
         };
-        // A server may answer and close before it has read all.
+        // A server may answer and close before it has read the whole request.
         let sent = stream.write_all(request);
         let answer = read_answer(stream, is_alone);
         match answer {
@@ -137,7 +137,8 @@ fn is_closed(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }
 
-/// Reads one answer, or with `to_end` all that comes; and says whether the connection can be used again.
+/// Reads one answer, or with `to_end` all bytes up to the end. Returns also whether the connection can be
+/// used again.
 fn read_answer(stream: &mut TcpStream, to_end: bool) -> io::Result<(Raw, bool)> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 8 * 1024];
@@ -158,7 +159,7 @@ fn read_answer(stream: &mut TcpStream, to_end: bool) -> io::Result<(Raw, bool)> 
     }
 }
 
-/// The answer, if all of it is there. One that ends with the connection is not known to be whole.
+/// The answer, if it is complete. An answer that only ends with the connection counts as incomplete.
 fn whole(bytes: &[u8]) -> Option<Raw> {
     let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = String::from_utf8_lossy(bytes.get(..head).filter(|head| head.starts_with(b"HTTP/"))?)
@@ -171,7 +172,7 @@ fn whole(bytes: &[u8]) -> Option<Raw> {
         return Some(Raw { status, bytes: [&bytes[..head], &body].concat() });
     }
     let length = if matches!(status, 204 | 304) { 0 } else { value("content-length")?.parse().ok()? };
-    // Bytes behind the announced length stay visible.
+    // Bytes after the announced length stay visible.
     (bytes.len() >= head + length).then(|| Raw { status, bytes: bytes.to_vec() })
 }
 

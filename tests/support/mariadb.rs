@@ -1,4 +1,4 @@
-//! A MariaDB server of its own for a test: one data directory, one unix socket, no network.
+//! A MariaDB server for one test: one data directory, one unix socket, no network.
 
 use std::fs;
 use std::io::Write;
@@ -25,7 +25,7 @@ const USUAL: [&str; 9] = [
     "--default-storage-engine=MyISAM",
     "--skip-networking",
     "--skip-name-resolve",
-    // As Piwigo's own `SET NAMES utf8` has it: three bytes a character.
+    // The character set of Piwigo's `SET NAMES utf8`: at most three bytes a character.
     "--character-set-server=utf8mb3",
     "--collation-server=utf8mb3_general_ci",
     "--key-buffer-size=1M",
@@ -33,7 +33,7 @@ const USUAL: [&str; 9] = [
     "--max-connections=200",
 ];
 
-/// A running MariaDB. Dropping it ends the server; the data goes with the sandbox.
+/// A running MariaDB. Dropping it ends the server; the sandbox removes the data.
 pub struct MariaDb {
     server: Option<Server>,
     command: Vec<String>,
@@ -48,12 +48,12 @@ impl MariaDb {
         Self::start_with(sandbox, &[])
     }
 
-    /// The same with a time zone other than the machine's, such as `+05:30`.
+    /// Does the same with a time zone other than the machine's, such as `+05:30`.
     pub fn start_in_time_zone(sandbox: &Sandbox, zone: &str) -> Self {
         Self::start_with(sandbox, &[&format!("--default-time-zone={zone}")])
     }
 
-    /// The same with more options for the server's command line.
+    /// Does the same with more options on the server's command line.
     ///
     /// InnoDB is off, because Piwigo's tables are MyISAM and the server starts faster; `--innodb=ON` turns it
     /// on.
@@ -61,8 +61,8 @@ impl MariaDb {
         Self::start_in(sandbox, "mariadb", options).unwrap_or_else(|log| panic!("{log}"))
     }
 
-    /// One of several servers in a sandbox, each with a directory of its own; it listens on a loopback port,
-    /// too.
+    /// Starts one of several servers in a sandbox, each with its own directory. It also listens on a loopback
+    /// port.
     pub fn start_on_port(sandbox: &Sandbox, directory: &str, options: &[&str]) -> Self {
         let mut last = String::new();
         for _ in 0..5 {
@@ -104,7 +104,7 @@ impl MariaDb {
         Ok(database)
     }
 
-    /// Where it listens, if on a port.
+    /// The server's TCP address, if it listens on a port.
     pub fn address(&self) -> SocketAddr {
         self.address.expect("a server on a port")
     }
@@ -129,8 +129,7 @@ impl MariaDb {
         self.client("", text)
     }
 
-    /// Closes the gate's connections, of which there must be some, as `wait_timeout` does it, without the
-    /// wait.
+    /// Closes the gate's connections as `wait_timeout` does, without the wait. There must be at least one.
     pub fn close_connections(&self) {
         let all =
             format!("SELECT GROUP_CONCAT(id) FROM information_schema.processlist WHERE user = '{GATE}'");
@@ -141,14 +140,14 @@ impl MariaDb {
         process::wait_until("they are closed", || self.sql_as_root(&left) == "0\n");
     }
 
-    /// Stops the server, keeping its data and its socket's name.
+    /// Stops the server, and keeps its data and the name of its socket.
     pub fn stop(&mut self) {
         if let Some(mut server) = self.server.take() {
             server.terminate();
         }
     }
 
-    /// Ends the server as a power cut would, keeping its data.
+    /// Ends the server as a power cut would, and keeps its data.
     pub fn kill(&mut self) {
         if let Some(mut server) = self.server.take() {
             server.kill();
@@ -170,7 +169,7 @@ impl MariaDb {
         }
         let log = self.directory.join("db.log");
         self.server = Some(Server::start("MariaDB", command, &log, &Endpoint::Unix(self.socket()))?);
-        // It listens before it answers: this one waits for the answer, which the gate does not for long.
+        // The server listens before it answers. This waits for an answer; the gate does not wait long.
         self.sql_as_root("SELECT 1");
         Ok(())
     }
@@ -215,7 +214,7 @@ pub fn database_inc_php(socket: &Path, user: &str) -> String {
 
 /// Makes a data directory with the empty database and its two accounts, once in a test program.
 ///
-/// It stays until the program ends; the sandbox's leash removes it then.
+/// The directory stays until the program ends; then the sandbox's leash removes it.
 fn make_template() -> Sandbox {
     let sandbox = Sandbox::new();
     let directory = sandbox.make_dir("mariadb");
@@ -225,7 +224,7 @@ fn make_template() -> Sandbox {
         sandbox
             .command(install)
             .current_dir(&directory)
-            // A server that starts removes what others have of temporary tables in the same place.
+            // A server that starts removes the temporary tables of other servers in the same directory.
             .env("TMPDIR", &directory)
             .arg("--no-defaults")
             .arg(format!("--datadir={}", data.display()))
@@ -235,8 +234,8 @@ fn make_template() -> Sandbox {
     .expect("MariaDB's data directory");
     let mut database =
         MariaDb::on_existing_data(&sandbox, directory, &[]).unwrap_or_else(|log| panic!("{log}"));
-    // The password holds a quote and a backslash on purpose: it must survive Piwigo's PHP file and the
-    // client.
+    // The password holds a quote and a backslash on purpose: it must pass through Piwigo's PHP file and the
+    // client unchanged.
     database.sql_as_root(&format!(
         "CREATE DATABASE {PIWIGO};
          CREATE USER '{PIWIGO}'@'localhost' IDENTIFIED BY '{0}';
@@ -249,7 +248,7 @@ fn make_template() -> Sandbox {
     sandbox
 }
 
-/// Copies files and directories; what else a stopped server leaves behind (sockets) is not needed.
+/// Copies files and directories. A stopped server's sockets are not needed.
 fn copy_tree(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("directory in the sandbox");
     for entry in fs::read_dir(from).expect("template") {

@@ -1,4 +1,5 @@
-//! A marker of its own in every private file of the gallery, and which visitor may be sent which of them.
+//! Puts a different marker into every private file of the gallery, and knows which visitor may get which
+//! marker.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -9,15 +10,15 @@ use super::files::{self, DERIVATIVE_TIME, DERIVATIVES, SOURCE_TIME};
 use super::scene::Scene;
 use super::world::{Image, World};
 
-/// A marker stands between these two.
+/// The texts around a marker.
 const BEGIN: &str = "<<";
 const END: &str = ">>";
 
-/// A PHP script among the pictures: no server may run it, and none may send its text.
+/// A PHP script among the pictures. No server may run it, and none may send its text.
 pub const SHELL: &str = "upload/2026/11/21/shell.php";
 
-/// Files that no visitor may read, below the gallery's directory. Each begins with a directory or a name that
-/// the shipped server files close.
+/// Files below the gallery's directory that no visitor may read. Each path begins with a directory or a name
+/// that the shipped server files close.
 pub const SECRETS: [&str; 5] = [
     "local/config/gate.toml",
     "local/config/database.inc.php",
@@ -26,17 +27,17 @@ pub const SECRETS: [&str; 5] = [
     ".git/config",
 ];
 
-/// A file among the originals whose name is not UTF-8, as a camera's card or an old disk has them: no row can
+/// A file among the originals whose name is not UTF-8, as a camera's card or an old disk has them. No row can
 /// name it.
 pub const LATIN_1: &[u8] = b"galleries/caf\xe9.jpg";
 
-/// What it holds.
+/// The content of that file.
 pub const LATIN_1_MARKER: &str = "a name in Latin-1";
 
-/// The line of `gate.toml` that holds its marker, for [`super::setup::Setup::start`].
+/// The line of `gate.toml` that holds that file's marker, for [`super::setup::Setup::start`].
 pub const SETTING: &str = "# <<secret local/config/gate.toml>>";
 
-/// A person who asks, and what this person may be sent.
+/// A visitor, and the markers that this visitor may get.
 pub struct Visitor {
     pub name: &'static str,
     /// The value of the `Cookie` header; empty for a guest.
@@ -72,18 +73,18 @@ pub fn write(scene: &Scene) {
             .write(&format!("gallery/{path}"), format!("{comment}{}{rest}", text(&format!("secret {path}"))));
     }
     fs::write(gallery.join(OsStr::from_bytes(LATIN_1)), text(LATIN_1_MARKER)).expect("a file");
-    // The text and what it prints are different markers.
+    // The script's text and its output are different markers.
     let shell = "<?php // <<text of shell.php>>\necho '<', '<shell.php has run>', '>';\n";
     sandbox.write(&format!("gallery/{SHELL}"), shell);
     sandbox.hand_over_tree(&gallery);
 }
 
-/// The gallery's own i.php, which no visitor may reach: it would make any size of any picture.
+/// Writes an `i.php` that no visitor may reach, because it would make any size of any picture.
 pub fn write_i_php(scene: &Scene) {
     scene.sandbox.write("gallery/i.php", "<?php\necho '<', '<i.php has run>', '>';\n");
 }
 
-/// What `path` of the world holds, as [`write`] has written it.
+/// The content of a file with this marker, as [`write`] writes it.
 pub fn text(marker: &str) -> String {
     format!("{BEGIN}{marker}{END}\n")
 }
@@ -105,29 +106,29 @@ pub fn format(image: &Image, extension: &str) -> String {
 }
 
 impl Visitor {
-    /// Without a cookie.
+    /// A visitor without a cookie.
     pub fn guest(world: &World) -> Self {
         Visitor { name: "guest", cookie: String::new(), may_have: allowed(world, "guest") }
     }
 
-    /// Signed in to this account.
+    /// A visitor who is signed in to this account.
     pub fn signed_in(world: &World, name: &'static str) -> Self {
         Visitor { name, cookie: world.session(name).cookie_header(), may_have: allowed(world, name) }
     }
 
-    /// Allows these, too.
+    /// Allows these markers, too.
     #[must_use]
     pub fn and(mut self, markers: impl IntoIterator<Item = String>) -> Self {
         self.may_have.extend(markers);
         self
     }
 
-    /// The first marker in `answer`, from its status line to its end, that this visitor may not be sent.
+    /// The first marker in `answer`, from its status line to its end, that this visitor may not get.
     pub fn leak(&self, answer: &[u8]) -> Option<String> {
         let mut rest = answer;
         while let Some(begin) = find(rest, BEGIN.as_bytes()) {
             rest = &rest[begin + BEGIN.len()..];
-            // A part of the file may come without the marker's end.
+            // A part of the file may come without the end of its marker.
             let end = find(rest, END.as_bytes()).unwrap_or(rest.len().min(40));
             let marker = String::from_utf8_lossy(&rest[..end]).into_owned();
             if !self.may_have.contains(&marker) {
@@ -138,7 +139,7 @@ impl Visitor {
     }
 }
 
-/// What Piwigo's own verdicts allow to an account that is no administrator's.
+/// The markers that Piwigo's own verdicts allow to an account that is no administrator's.
 fn allowed(world: &World, name: &str) -> BTreeSet<String> {
     let user = world.user(name);
     let mut all = BTreeSet::new();

@@ -1,11 +1,11 @@
-//! The test environment: real servers in a temporary directory, never on the machine's own.
+//! The test environment: real servers in a temporary directory, never the machine's own.
 //!
-//! Everything a test starts lives inside one [`sandbox::Sandbox`] and listens on a unix socket or a loopback
-//! port found free. Dropping a value ends its processes by their process ids; a [`leash`] does the same when
-//! the test program itself is killed. As root, servers run as `www-data` (else `nobody`); as anybody else, as
-//! that user.
-// Every test program uses a part of this only. A panic is how a test reports what it could not set up, and
-// the names of server modules are no code.
+//! Everything that a test starts lives inside one [`sandbox::Sandbox`] and listens on a unix socket or a free
+//! loopback port. Dropping a value ends its processes by their process ids; a [`leash`] does the same when
+//! the test program itself is killed. If root runs the tests, servers run as `www-data` (or `nobody`);
+//! otherwise they run as the user who runs the tests.
+// Every test program uses only a part of this. A panic reports what a test could not set up, and the names of
+// server modules are no code.
 #![allow(dead_code, missing_docs, clippy::expect_used, clippy::doc_markdown, clippy::missing_panics_doc)]
 
 pub mod apache;

@@ -1,4 +1,4 @@
-//! A real nginx with the files this project ships, put into a server of its own.
+//! A real nginx that has the files this project ships in its server block.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,10 +13,10 @@ pub const ACCEL: &str = include_str!("../../nginx/piwigo-gate.conf");
 /// The shipped file for `auth_request`.
 pub const AUTH_REQUEST: &str = include_str!("../../nginx/piwigo-gate-auth_request.conf");
 
-/// Where nginx keeps decisions.
+/// The shipped path of the directory in which nginx keeps decisions.
 const CACHE: &str = "/run/nginx-piwigo-gate";
 
-/// A running nginx. Dropping it ends master and workers.
+/// A running nginx. Dropping it ends the master and its workers.
 pub struct Nginx {
     server: Server,
     address: SocketAddr,
@@ -28,7 +28,8 @@ impl Nginx {
         Self::start_with(sandbox, "", server)
     }
 
-    /// The same with more text at the level of `http { }`, in which `ADDRESS` is what it listens on.
+    /// Does the same, with `http` as text in `http { }`; `ADDRESS` in it stands for the address on which
+    /// nginx listens.
     pub fn start_with(sandbox: &Sandbox, http: &str, server: &str) -> Self {
         let program = process::find_program(&["nginx"]).expect("nginx");
         let (server, address) = process::start_on_a_port(process::free_port, |address| {
@@ -43,7 +44,7 @@ impl Nginx {
         Self { server, address }
     }
 
-    /// A gallery behind the shipped file: `guard` is [`ACCEL`] or [`AUTH_REQUEST`].
+    /// Starts a gallery behind the shipped file; `guard` is [`ACCEL`] or [`AUTH_REQUEST`].
     pub fn start_gallery(sandbox: &Sandbox, guard: &str) -> Self {
         Self::start(sandbox, &gallery(sandbox, &fill_in(sandbox, guard)))
     }
@@ -52,32 +53,31 @@ impl Nginx {
         self.address
     }
 
-    /// What nginx has logged.
+    /// nginx's log.
     pub fn log_text(&self) -> String {
         self.server.log_text()
     }
 }
 
-/// Puts this sandbox's directories and sockets in the place of a shipped file's example values: the same text
-/// as `piwigo-gate config` prints for it, and a test of the servers holds it to that.
+/// Replaces a shipped file's example values by this sandbox's directories and sockets. The result is the text
+/// that `piwigo-gate config` prints for the sandbox; a test of the servers checks this.
 pub fn fill_in(sandbox: &Sandbox, shipped: &str) -> String {
     config::in_place_of_the_example(sandbox, shipped)
 }
 
-/// The shipped line for the level of `http { }` that decisions need to be kept, with a directory of this
-/// sandbox.
+/// The shipped line in `http { }` that lets nginx keep decisions, with a directory of this sandbox.
 pub fn cache_path(sandbox: &Sandbox) -> String {
     cache_path_in(sandbox, &sandbox.path().join("tmp"))
 }
 
-/// The same with a directory of its own in another one.
+/// Does the same with a directory inside `directory`.
 pub fn cache_path_in(sandbox: &Sandbox, directory: &Path) -> String {
     let text = config::print(sandbox, "nginx-auth-cache-path", &[]);
     assert!(text.contains(CACHE));
     text.replace(CACHE, &directory.join("nginx-cache").display().to_string())
 }
 
-/// The server block of a site that has Piwigo in a sub-directory: `guard` was printed with that
+/// The server block of a site that has Piwigo in a sub-directory; `guard` was printed with that
 /// `--url-prefix`.
 pub fn gallery_at(sandbox: &Sandbox, prefix: &str, guard: &str) -> String {
     let site = sandbox.make_dir("site");
@@ -88,7 +88,7 @@ pub fn gallery_at(sandbox: &Sandbox, prefix: &str, guard: &str) -> String {
     text.replace(&root, &format!("root {};", site.display()))
 }
 
-/// A Piwigo that nothing guards, for a front end that tells it the visitor's address.
+/// A Piwigo without a guard, behind a front end that passes the visitor's address.
 pub fn behind_a_front(sandbox: &Sandbox) -> String {
     format!("set_real_ip_from 127.0.0.1;\nreal_ip_header X-Forwarded-For;\n{}", gallery(sandbox, ""))
 }
@@ -103,9 +103,9 @@ pub fn front(guard: &str) -> String {
     )
 }
 
-/// The server block of a Piwigo as most guides have it, with the guard's text included in it.
+/// The server block of a Piwigo as most guides write it, with the guard's text included in it.
 ///
-/// The regular-expression locations are there on purpose: they must not take anything from the guard.
+/// The regular-expression locations are there on purpose: they must take no request from the guard.
 pub fn gallery(sandbox: &Sandbox, guard: &str) -> String {
     format!(
         "server_name localhost;\nroot {root};\nindex index.php index.html;\n{guard}\n\

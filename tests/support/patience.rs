@@ -1,7 +1,7 @@
-//! The one limit of what must not take for ever.
+//! The limit for every wait in the tests.
 
 use std::time::Duration;
 
-/// Far longer than anything takes, also unoptimised on a slow machine beside other tests; reaching it is a
-/// failure.
+/// Far longer than anything takes, even unoptimised on a slow machine beside other tests. A test that reaches
+/// it fails.
 pub const PATIENCE: Duration = Duration::from_mins(1);

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use super::process::{self, Endpoint, Server};
 use super::sandbox::Sandbox;
 
-/// Says which derivative it was asked for, by the rules by which Piwigo's `i.php` reads its request; with
-/// `ajaxload=true` where it lies, by the rules by which Piwigo finds its own URL (`get_absolute_root_url`).
+/// Says which derivative the request asks for, by the rules by which Piwigo's `i.php` reads a request. With
+/// `ajaxload=true` it says the derivative's URL, by the rules by which Piwigo finds its own URL
+/// (`get_absolute_root_url`).
 pub const I_PHP: &str = r#"<?php
 header('X-Made-By: i.php');
 $query = isset($_SERVER['QUERY_STRING']) ? $_SERVER['QUERY_STRING'] : '';
@@ -32,10 +33,10 @@ echo "script={$_SERVER['SCRIPT_NAME']}\nuri={$_SERVER['REQUEST_URI']}\n";
 echo 'body=' . strlen(file_get_contents('php://input')) . "\n";
 "#;
 
-/// Any other page of the gallery.
+/// Stands for any other page of the gallery.
 pub const INDEX_PHP: &str = "<?php\nheader('Content-Type: text/html');\necho \"a page of Piwigo\\n\";\n";
 
-/// Downloads, with the headers that PHP gives Piwigo's own (`session_cache_limiter('public')`).
+/// Sends downloads with the headers that PHP gives Piwigo's own (`session_cache_limiter('public')`).
 pub const ACTION_PHP: &str = r#"<?php
 header('Cache-Control: public, max-age=10800');
 header('Expires: ' . gmdate('D, d M Y H:i:s', time() + 10800) . ' GMT');
@@ -46,7 +47,7 @@ echo "action.php of Piwigo\n";
 if (!empty($_SERVER['REMOTE_USER'])) echo "as {$_SERVER['REMOTE_USER']}\n";
 "#;
 
-/// A running `php-cgi`, one request at a time.
+/// A running `php-cgi`, which answers one request at a time.
 pub struct PhpFcgi {
     server: Server,
 }
@@ -73,14 +74,14 @@ impl PhpFcgi {
     }
 }
 
-/// The stand-ins for `i.php`, `action.php` and `index.php`.
+/// Writes the stand-ins for `i.php`, `action.php` and `index.php`.
 pub fn write_scripts(sandbox: &Sandbox) {
     sandbox.write("gallery/i.php", I_PHP);
     sandbox.write("gallery/index.php", INDEX_PHP);
     sandbox.write("gallery/action.php", ACTION_PHP);
 }
 
-/// Where `php-cgi` is.
+/// The path of `php-cgi`.
 pub fn program() -> PathBuf {
     process::find_program(&["php-cgi", "php-cgi8.2", "php-cgi8.4"]).expect("php-cgi")
 }

@@ -1,4 +1,4 @@
-//! Pictures that can be decoded, for the small gallery, and some that cannot.
+//! Pictures for the small gallery: some can be decoded, some cannot.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 use super::sandbox::Sandbox;
 use super::world::Image;
 
-/// A JPEG of this size, with much detail: its derivatives are not small. `seed` makes it another one.
+/// A JPEG of this size with so much detail that its derivatives are not small. Another `seed` makes another
+/// picture.
 pub fn jpeg(width: u16, height: u16, seed: u32) -> Vec<u8> {
     let pixel = |at: u32| (at.wrapping_add(seed).wrapping_mul(2_654_435_761) >> 16) as u8;
     let pixels: Vec<u8> = (0..u32::from(width) * u32::from(height)).map(pixel).collect();
@@ -18,7 +19,7 @@ pub fn jpeg(width: u16, height: u16, seed: u32) -> Vec<u8> {
     bytes
 }
 
-/// The same picture, which claims to have 50,000 × 50,000 pixels.
+/// A JPEG that claims to have 50,000 × 50,000 pixels.
 pub fn bomb() -> Vec<u8> {
     let mut bytes = jpeg(64, 64, 0);
     let frame = bytes.windows(2).position(|marker| marker == [0xff, 0xc0]).expect("a frame header");
@@ -27,14 +28,13 @@ pub fn bomb() -> Vec<u8> {
     bytes
 }
 
-/// Puts a picture of its row's size in the place of this image's original, older than its derivatives'
-/// settings.
+/// Replaces an image's original by a picture of its row's size that is older than the derivatives' settings.
 pub fn write_original(sandbox: &Sandbox, image: &Image) -> PathBuf {
     let side = |side: Option<u32>| u16::try_from(side.expect("a known size")).expect("a small one");
     write(sandbox, image.original(), &jpeg(side(image.width), side(image.height), image.id))
 }
 
-/// Writes a file of the gallery that the servers own, an hour old.
+/// Writes a file of the gallery that the servers own and that is an hour old.
 pub fn write(sandbox: &Sandbox, path: &str, bytes: &[u8]) -> PathBuf {
     let path = sandbox.write(&format!("gallery/{path}"), bytes);
     sandbox.hand_over(&path);

@@ -1,4 +1,4 @@
-//! Which statements the gate has executed, from MariaDB's general log with their values in, and how MariaDB
+//! The statements that the gate has executed, with their values, from MariaDB's general log, and how MariaDB
 //! executes each of them.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,11 +12,11 @@ use super::mariadb::{self, MariaDb};
 pub struct Access {
     /// The table, without Piwigo's prefix.
     pub table: String,
-    /// MariaDB's word for it: `const`, `eq_ref`, `ref`, `range`; `index` and `ALL` read everything.
+    /// MariaDB's access type: `const`, `eq_ref`, `ref`, `range`; `index` and `ALL` read everything.
     pub way: String,
     /// The index, if there is one.
     pub key: Option<String>,
-    /// Rows read, all times that the table was looked into taken together.
+    /// Rows read, summed over all look-ups in the table.
     pub rows: f64,
     /// Time spent with this table, in milliseconds.
     pub milliseconds: f64,
@@ -28,13 +28,13 @@ impl Access {
         matches!(&*self.way, "ALL" | "index")
     }
 
-    /// Whether it is no table, but rows that the statement itself has made.
+    /// Whether this is no table but rows that the statement itself has made.
     pub fn is_derived(&self) -> bool {
         self.table.starts_with('<')
     }
 }
 
-/// A statement, with values, and how it was executed.
+/// A statement with its values, and how MariaDB executed it.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub statement: String,
@@ -43,7 +43,8 @@ pub struct Plan {
     pub accesses: Vec<Access>,
 }
 
-/// Begins to log. Before the gate starts: a statement that was prepared without the log has no values in it.
+/// Begins to log. Call it before the gate starts, because a statement that was prepared without the log has
+/// no values in it.
 pub fn begin_log(server: &MariaDb) {
     server.sql_as_root("SET GLOBAL log_output = 'TABLE', GLOBAL general_log = ON");
 }
@@ -58,9 +59,10 @@ pub fn take_log(server: &MariaDb) -> BTreeSet<String> {
     logged.lines().map(unescaped).collect()
 }
 
-/// Executes a statement once more, as the gate's account would, and says how.
+/// Executes a statement again with the settings of the gate's connections, and returns its plan.
 pub fn plan(server: &MariaDb, statement: &str) -> Plan {
-    // The character set of the gate's own connections: another could keep an index on text from being used.
+    // The character set of the gate's own connections, because another one could keep MariaDB from using an
+    // index on text.
     let answer =
         server.sql(&format!("SET NAMES utf8mb4 COLLATE utf8mb4_unicode_ci; ANALYZE FORMAT=JSON {statement}"));
     let answer: Value = serde_json::from_str(&unescaped(answer.trim_end())).expect("MariaDB's plan");
@@ -70,7 +72,7 @@ pub fn plan(server: &MariaDb, statement: &str) -> Plan {
     Plan { statement: statement.to_owned(), tables: names.into_values().collect(), accesses }
 }
 
-/// The plan's tables, however deep they stand in it.
+/// Collects the plan's tables from every level.
 fn collect(value: &Value, names: &BTreeMap<String, String>, accesses: &mut Vec<Access>) {
     match value {
         Value::Object(fields) => {
@@ -81,7 +83,8 @@ fn collect(value: &Value, names: &BTreeMap<String, String>, accesses: &mut Vec<A
                     table: names.get(&name).cloned().unwrap_or(name),
                     way,
                     key: text(fields.get("key")),
-                    // A look-up that finds nothing is one, too; what came to nothing before has no loops.
+                    // A look-up that finds nothing counts as one row. A table that MariaDB did not get to has
+                    // no loops.
                     rows: number("r_rows").max(1.0) * number("r_loops"),
                     milliseconds: number("r_table_time_ms") + number("r_other_time_ms"),
                 });
@@ -97,7 +100,7 @@ fn text(value: Option<&Value>) -> Option<String> {
     value.and_then(Value::as_str).map(str::to_owned)
 }
 
-/// The tables of a statement by the names that its plan calls them: `` `piwigo_images` i `` is `i`.
+/// The tables of a statement by their names in its plan: `` `piwigo_images` i `` is `i`.
 fn aliases(statement: &str) -> BTreeMap<String, String> {
     const PREFIX: &str = "`piwigo_";
     let mut names = BTreeMap::new();
@@ -119,7 +122,7 @@ fn aliases(statement: &str) -> BTreeMap<String, String> {
     names
 }
 
-/// A column as the client's `--batch` writes it, read back.
+/// Decodes a column as the client's `--batch` writes it.
 fn unescaped(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut characters = text.chars();
