@@ -1,4 +1,5 @@
-//! The gate as a process: command line, start, stop, peers, wrong settings, service and static program.
+//! The gate as a process: command line, start, stop, peers, wrong settings, the service and the static
+//! program.
 
 mod addresses;
 mod command_line;

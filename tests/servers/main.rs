@@ -1,4 +1,4 @@
-//! Files through each server: the printed server files, attacks, names, and a site's own lines.
+//! Files through each server: the printed server files, attacks, file names, and a site's own lines.
 
 mod action_php;
 mod ajaxload;

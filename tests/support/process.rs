@@ -1,4 +1,4 @@
-//! One server process: started, watched until it is ready, ended by its process id.
+//! One server process: a test starts it, waits until it is ready, and ends it by its process id.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,26 +13,26 @@ use std::time::{Duration, Instant};
 use super::leash::Leash;
 use super::patience::PATIENCE;
 
-/// How long a server may take to answer its first connection, on a slow and busy machine.
+/// Maximum time until a server answers its first connection, on a slow and busy machine.
 pub const START_LIMIT: Duration = PATIENCE;
-/// How long a server may take to end after it was asked to.
+/// Maximum time until a server ends after SIGTERM.
 pub const STOP_LIMIT: Duration = PATIENCE;
-/// Several tests look for a free port at the same time.
+/// Number of ports to try, because several tests look for a free port at the same time.
 const PORTS_TRIED: usize = 5;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Where a server says that it is ready.
+/// How a server shows that it is ready.
 #[derive(Debug, Clone)]
 pub enum Endpoint {
     Unix(PathBuf),
-    /// The server writes its pid file after it has bound the port. Connecting alone would not show this: the
-    /// port may have been taken by another test's server in the meantime.
+    /// The server writes its pid file after it has bound the port. A connection alone would not show this,
+    /// because another test's server may have taken the port in the meantime.
     Tcp {
         address: SocketAddr,
         pid_file: PathBuf,
     },
-    /// The server says this word in its log once it has bound its port. What an earlier one said there does
-    /// not count.
+    /// The server writes this word to its log once it has bound its port. The words of an earlier server in
+    /// that log do not count.
     Says {
         word: &'static str,
         log: PathBuf,
@@ -40,7 +40,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// `heard`: how long the log was before the server was started.
+    /// `heard` is the length of the log before the server started.
     fn accepts(&self, heard: u64) -> bool {
         match self {
             Self::Unix(path) => UnixStream::connect(path).is_ok(),
@@ -67,7 +67,7 @@ pub struct Server {
 impl Server {
     /// Starts `command` with both outputs in the file `log`, and waits until `ready` accepts connections.
     ///
-    /// The error is the log, if the server ended or did not become ready in [`START_LIMIT`].
+    /// The error is the log, if the server ended or did not become ready within [`START_LIMIT`].
     pub fn start(name: &str, mut command: Command, log: &Path, ready: &Endpoint) -> Result<Self, String> {
         let output = File::options().create(true).append(true).open(log).expect("log file");
         let heard = output.metadata().expect("its length").len();
@@ -101,12 +101,12 @@ impl Server {
         self.child.id()
     }
 
-    /// What the server has written so far.
+    /// The server's log so far.
     pub fn log_text(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
-    /// Asks the process to end (SIGTERM) and waits for it; after [`STOP_LIMIT`] it is killed.
+    /// Asks the process to end (SIGTERM) and waits for it; kills it after [`STOP_LIMIT`].
     pub fn terminate(&mut self) -> ExitStatus {
         signal("TERM", self.child.id());
         let status = wait_for_end(&mut self.child, STOP_LIMIT).unwrap_or_else(|| {
@@ -139,8 +139,7 @@ impl Drop for Server {
     }
 }
 
-/// A program that a test starts by itself, with descriptors of the test's own. It is ended when dropped, and
-/// by a leash.
+/// A program that a test starts itself, with descriptors of its own. Dropping the value or a leash ends it.
 pub struct Program {
     child: Child,
     leash: Option<Leash>,
@@ -172,13 +171,13 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Nothing happens to one that was waited for.
+        // This does nothing to a program that has been waited for.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Waits until a process that was told to end has done so; after [`STOP_LIMIT`] it is killed.
+/// Waits until a process that was told to end has ended; kills it after [`STOP_LIMIT`].
 pub fn wait_or_kill(child: &mut Child) {
     if wait_for_end(child, STOP_LIMIT).is_none() {
         let _ = child.kill();
@@ -207,7 +206,7 @@ pub fn signal(name: &str, pid: u32) {
         .status();
 }
 
-/// The children of a process, and theirs.
+/// The descendants of a process.
 pub fn descendants(ancestor: u32) -> Vec<u32> {
     let all = all_processes();
     let mut found = vec![ancestor];
@@ -220,7 +219,7 @@ pub fn descendants(ancestor: u32) -> Vec<u32> {
     found.split_off(1)
 }
 
-/// The processes whose command line names a path below `directory`, the test itself excepted.
+/// The processes whose command line names a path below `directory`, without the test itself.
 pub fn all_that_name(directory: &Path) -> Vec<u32> {
     let needle = format!("{}/", directory.display()).into_bytes();
     let names_it = |id: u32| {
@@ -234,7 +233,7 @@ pub fn all_that_name(directory: &Path) -> Vec<u32> {
         .collect()
 }
 
-/// Waits for these processes to end by themselves, then asks them to, at last uses force.
+/// Waits for these processes to end by themselves, then sends SIGTERM, and at last SIGKILL.
 pub fn end_all(ids: &[u32]) {
     let running = || {
         let all = all_processes();
@@ -261,15 +260,14 @@ struct Process {
     parent: u32,
 }
 
-/// Whether nothing is left of a process but its number: from then on its sockets are closed as well. Its
-/// first thread may have ended, and its command line be gone, while another one still holds what they share.
+/// Whether only the number of a process is left, so that its sockets are closed, too. Its first thread may
+/// have ended and its command line may be gone while another thread still holds what they share.
 pub fn has_ended(id: u32) -> bool {
     let Ok(stat) = fs::read_to_string(format!("/proc/{id}/stat")) else { return true };
     has_no_threads(id, &stat)
 }
 
-/// Whether a process has its own answer to SIGTERM yet; until then the signal ends it in the middle of
-/// whatever it does.
+/// Whether a process already handles SIGTERM. Until then the signal ends it in the middle of its work.
 pub fn catches_sigterm(id: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
@@ -283,8 +281,8 @@ fn has_no_threads(id: u32, stat: &str) -> bool {
     state.starts_with(['Z', 'X']) && fs::read_dir(format!("/proc/{id}/task")).map_or(0, Iterator::count) <= 1
 }
 
-/// Every process of the machine that has not ended (one that has may stay in the list until it is waited
-/// for).
+/// Every process of the machine that has not ended. An ended process may stay in the list until its parent
+/// waits for it.
 fn all_processes() -> Vec<Process> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries
@@ -297,7 +295,7 @@ fn all_processes() -> Vec<Process> {
         .collect()
 }
 
-/// Starts a server on a port that `choose` finds free, and on another where somebody else was faster.
+/// Starts a server on a port that `choose` finds free, and tries another one if another process was faster.
 pub fn start_on_a_port(
     choose: impl Fn() -> SocketAddr,
     start: impl Fn(SocketAddr) -> Result<Server, String>,
@@ -317,14 +315,14 @@ pub fn start_on_a_port(
     }
 }
 
-/// A loopback port that was free a moment ago. Whoever binds it must be ready to try another:
+/// A loopback port that was free a moment ago. The caller must be ready to try another one:
 /// [`start_on_a_port`].
 pub fn free_port() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
     listener.local_addr().expect("its number")
 }
 
-/// A loopback port where nobody listens: as long as the socket lives, nobody else can take it.
+/// A loopback port without a listener. While the socket lives, no other process can take the port.
 pub fn closed_port() -> (tokio::net::TcpSocket, SocketAddr) {
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
     socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a loopback port");
@@ -332,7 +330,8 @@ pub fn closed_port() -> (tokio::net::TcpSocket, SocketAddr) {
     (socket, address)
 }
 
-/// Waits until something is so. The limit is far longer than anything takes; reaching it is a failure.
+/// Waits until `is_so` returns true. The limit is far longer than anything takes; a test that reaches it
+/// fails.
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_so() {
@@ -341,7 +340,7 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Finds a program in PATH or where servers are usually kept.
+/// Finds a program in PATH or in the usual directories of servers.
 pub fn find_program(names: &[&str]) -> Result<PathBuf, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let usual = ["/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/bin", "/usr/local/bin"];

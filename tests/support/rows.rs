@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::world::World;
 
-/// For whom SQL text is written: the two differ in what a backslash in a string means.
+/// The database that reads the SQL text. The two differ in the meaning of a backslash in a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
     MariaDb,
@@ -92,7 +92,7 @@ impl World {
     }
 }
 
-/// Something that can stand in an `INSERT`.
+/// A value in an `INSERT`.
 trait Value {
     fn sql(&self, engine: Engine) -> String;
 }

@@ -1,4 +1,4 @@
-//! The temporary directory in which one test's servers, sockets and gallery live.
+//! The temporary directory that holds one test's servers, sockets and gallery.
 
 use std::fs;
 use std::io::Write as _;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use super::leash::Leash;
 use super::process;
 
-/// The account the servers run as when the test is run by root.
+/// The account that runs the servers if root runs the test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     pub user: String,
@@ -20,7 +20,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// `www-data` or `nobody` for root; `None` for anybody else, whose servers just run as that user.
+    /// `www-data` or `nobody` for root. `None` for any other user; then the servers run as that user.
     pub fn for_servers() -> Option<Self> {
         let uid = fs::metadata("/proc/self").expect("/proc is mounted").uid();
         if uid != 0 {
@@ -43,10 +43,10 @@ impl Account {
     }
 }
 
-/// A temporary directory, readable by the servers, gone when dropped.
+/// A temporary directory that the servers can read. Dropping the value removes it.
 ///
 /// `gallery/` stands for Piwigo's directory, `run/` holds sockets and pid files, `log/` the servers' logs.
-/// Declare it before the servers that use it: Rust drops in reverse order.
+/// Declare the sandbox before the servers that use it, because Rust drops values in reverse order.
 pub struct Sandbox {
     directory: Option<tempfile::TempDir>,
     root: PathBuf,
@@ -76,12 +76,12 @@ impl Sandbox {
         sandbox
     }
 
-    /// Web servers that are started from now on speak HTTP/2 without TLS ([`super::http2`]).
+    /// Makes web servers that start from now on speak HTTP/2 without TLS ([`super::http2`]).
     pub fn let_servers_speak_http2(&self) {
         self.http2.store(true, Ordering::Relaxed);
     }
 
-    /// `text` where the web servers speak HTTP/2, else nothing.
+    /// `text` if the web servers speak HTTP/2, otherwise an empty text.
     pub fn for_http2<'a>(&self, text: &'a str) -> &'a str {
         if self.http2.load(Ordering::Relaxed) { text } else { "" }
     }
@@ -90,7 +90,7 @@ impl Sandbox {
         &self.root
     }
 
-    /// Where Piwigo's files are.
+    /// Piwigo's directory.
     pub fn gallery(&self) -> PathBuf {
         self.root.join("gallery")
     }
@@ -105,12 +105,12 @@ impl Sandbox {
         self.root.join("run/php.sock")
     }
 
-    /// The account of the servers, if it is not the test's own.
+    /// The servers' account, if it is not the test's own.
     pub fn account(&self) -> Option<&Account> {
         self.account.as_ref()
     }
 
-    /// Makes a directory (and those above it) that the servers may write to; `name` is relative to the
+    /// Makes a directory that the servers may write to, and those above it. `name` is relative to the
     /// sandbox.
     pub fn make_dir(&self, name: &str) -> PathBuf {
         let path = self.root.join(name);
@@ -127,15 +127,14 @@ impl Sandbox {
         path
     }
 
-    /// A text of a server's configuration with the gallery's and the sandbox's directory in the place of
-    /// `ROOT` and `BOX`.
+    /// A server's configuration with the gallery's and the sandbox's directory in place of `ROOT` and `BOX`.
     pub fn filled(&self, text: &str) -> String {
         let text = text.replace("ROOT", &self.gallery().display().to_string());
         text.replace("BOX", &self.path().display().to_string())
     }
 
-    /// Writes a script that can be run at once, by another process for the reason of
-    /// [`copy_program`](super::gate::copy_program).
+    /// Writes a script that can run at once. Another process writes it, for the reason that
+    /// [`copy_program`](super::gate::copy_program) gives.
     pub fn write_program(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.root.join(name);
         fs::create_dir_all(path.parent().expect("inside the sandbox")).expect("directory in the sandbox");
@@ -164,8 +163,8 @@ impl Sandbox {
         }
     }
 
-    /// Gives a symbolic link itself to an account that is neither root nor the servers'; whether that was
-    /// possible: only root can.
+    /// Gives a symbolic link itself to an account that is neither root nor the servers'. Returns whether that
+    /// was possible; only root can do it.
     pub fn give_link_to_a_third_user(&self, path: &Path) -> bool {
         const THIRD: u32 = 4_000_002;
         if self.account.is_some() {
@@ -174,7 +173,8 @@ impl Sandbox {
         self.account.is_some()
     }
 
-    /// Gives a whole tree to the servers' account, for tests in which they write. Links are not followed.
+    /// Gives a whole tree to the servers' account, for tests in which the servers write. Does not follow
+    /// links.
     pub fn hand_over_tree(&self, path: &Path) {
         if fs::symlink_metadata(path).expect("path exists").is_symlink() {
             return;
@@ -199,8 +199,8 @@ impl Sandbox {
 }
 
 /// A new directory. Its name is short (a unix socket's path holds 107 bytes at most), is not the beginning of
-/// another one's (processes are found by it), and has no capitals (mod_rewrite makes small letters of a
-/// flag's value).
+/// another one's (the sandbox finds processes by it), and has no capitals (mod_rewrite turns a flag's value
+/// into small letters).
 fn new_directory() -> tempfile::TempDir {
     static COUNT: AtomicU16 = AtomicU16::new(0);
     loop {
@@ -214,7 +214,8 @@ fn new_directory() -> tempfile::TempDir {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        // What a server started and left behind (an orphan of mod_fcgid) still names this directory.
+        // A process that a server started and left behind (an orphan of mod_fcgid) still names this
+        // directory.
         process::end_all(&process::all_that_name(&self.root));
         if let Some(directory) = self.directory.take() {
             let path = directory.path().to_owned();

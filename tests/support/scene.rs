@@ -11,7 +11,7 @@ use super::rows::{self, Engine};
 use super::sandbox::Sandbox;
 use super::world::World;
 
-/// Fields are dropped in this order: the server before its directory.
+/// Rust drops the fields in this order: the server before its directory.
 pub struct Scene {
     pub database: MariaDb,
     pub world: World,
@@ -24,12 +24,12 @@ impl Scene {
         Self::start_with(mariadb::SCHEMA, World::load())
     }
 
-    /// The same with more options for MariaDB's command line.
+    /// Does the same with more options on MariaDB's command line.
     pub fn start_with_options(options: &[&str]) -> Self {
         Self::start_as(mariadb::SCHEMA, World::load(), options)
     }
 
-    /// The same with the tables of another version, and with such rows as they can hold.
+    /// Does the same with the tables of another Piwigo version, and with rows that fit these tables.
     pub fn start_with(schema: &str, world: World) -> Self {
         Self::start_as(schema, world, &[])
     }
@@ -44,7 +44,7 @@ impl Scene {
         Self { database, world, sandbox }
     }
 
-    /// The answer to a guest, or to who has a session of this account.
+    /// The answer to a guest, or to a visitor who has a session of this account.
     pub fn request(
         &self,
         address: SocketAddr,
@@ -62,7 +62,7 @@ impl Scene {
     }
 }
 
-/// The files alone, for tests that need no database: the guarded ones, and two that anybody may have.
+/// Writes only the files, for tests that need no database: the guarded ones, and public ones.
 pub fn write_gallery(sandbox: &Sandbox, world: &World) {
     world.write_files(&sandbox.gallery());
     sandbox.write("gallery/themes/default/theme.css", "public style\n");
@@ -70,7 +70,7 @@ pub fn write_gallery(sandbox: &Sandbox, world: &World) {
     sandbox.hand_over_tree(&sandbox.gallery());
 }
 
-/// The world's gallery in an SQLite file, and the address of that file.
+/// Writes the gallery's files, puts the world's rows into an SQLite file, and returns the URL of that file.
 pub async fn sqlite(sandbox: &Sandbox, world: &World) -> String {
     write_gallery(sandbox, world);
     sandbox.write(

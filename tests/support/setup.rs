@@ -1,5 +1,4 @@
-//! Every way to install the gate that the project ships a file for, started as its administrator would have
-//! it.
+//! Starts each set-up for which the project ships a file, as its administrator would have it.
 
 use std::any::Any;
 use std::net::SocketAddr;
@@ -16,7 +15,7 @@ use super::sandbox::Sandbox;
 use super::scene::Scene;
 use super::{config, process};
 
-/// One of them, by the kind of file that `piwigo-gate config` prints for it.
+/// A set-up, by the kind of file that `piwigo-gate config` prints for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setup {
     Nginx,
@@ -34,11 +33,10 @@ pub enum Setup {
     NginxFront,
 }
 
-/// What some set-ups do differently: the status that each of them gives.
+/// The statuses of set-ups that answer differently.
 pub type Exceptions = &'static [(&'static [Setup], u16)];
 
-/// A test of every set-up: `function` takes a [`Setup`]. Each is a test of its own, so that they run in
-/// parallel.
+/// Makes one test for each set-up from `function`, which takes a [`Setup`], so that they run in parallel.
 #[macro_export]
 macro_rules! for_every_setup {
     ($function:ident) => {
@@ -101,10 +99,10 @@ macro_rules! for_every_setup {
     };
 }
 
-/// A set-up that runs. Dropping it ends its servers.
+/// A running set-up. Dropping it ends its servers.
 pub struct Running {
     address: SocketAddr,
-    /// The gate, where Apache does not start it by itself.
+    /// The gate, unless Apache starts it.
     gate: Option<Gate>,
     _servers: Box<dyn Any>,
 }
@@ -114,8 +112,8 @@ impl Running {
         self.address
     }
 
-    /// Makes the gate read the gallery's `gate.toml` again. What mod_fcgid starts reads it when it starts:
-    /// for the first request.
+    /// Makes the gate read the gallery's `gate.toml` again. A gate that mod_fcgid starts reads it when it
+    /// starts, at the first request.
     pub fn reload(&self) {
         let Some(gate) = &self.gate else { return };
         let said = || gate.log_text().matches("the configuration was read again").count();
@@ -128,35 +126,35 @@ impl Running {
         }
     }
 
-    /// What the gate has logged, where Apache does not start it by itself.
+    /// The gate's log, unless Apache starts the gate.
     pub fn gate_log(&self) -> Option<String> {
         self.gate.as_ref().map(Gate::log_text)
     }
 }
 
-/// Lines of the site's own beside the printed file. `ROOT` stands for the gallery's directory, `BOX` for the
+/// The site's own lines beside the printed file. `ROOT` stands for the gallery's directory, `BOX` for the
 /// sandbox's.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Own<'a> {
-    /// Outside of the site: in nginx's `http { }`, or at the level of Apache's server.
+    /// Outside the site: in nginx's `http { }`, or at the level of Apache's server.
     pub outside: &'a str,
-    /// In the site, behind the printed file.
+    /// In the site, after the printed file.
     pub site: &'a str,
-    /// In the gallery's own `.htaccess` file, behind what is printed for it.
+    /// In the gallery's own `.htaccess` file, after the printed lines.
     pub htaccess: &'a str,
     /// Modules of Apache besides those that the set-up needs.
     pub modules: &'a [&'a str],
 }
 
-/// What Apache is started with.
+/// The configuration with which Apache starts.
 pub struct ApacheSite {
-    /// Text outside of the virtual host.
+    /// Text outside the virtual host.
     pub outside: String,
     /// The virtual host.
     pub host: String,
     /// Modules besides the usual ones.
     pub modules: &'static [&'static str],
-    /// The gate, where Apache does not start it by itself.
+    /// The gate, unless Apache starts it.
     pub gate: Option<Gate>,
 }
 
@@ -177,7 +175,7 @@ impl Setup {
         Self::NginxFront,
     ];
 
-    /// The name of its kind.
+    /// The name of its kind for `piwigo-gate config`.
     pub fn kind(self) -> &'static str {
         match self {
             Self::Nginx => "nginx",
@@ -198,11 +196,12 @@ impl Setup {
 
     /// The status of a refusal.
     pub fn refusal(self) -> u16 {
-        // mod_fcgid knows no other word for no.
+        // mod_fcgid can refuse only with 401.
         if self == Self::ApacheAccessChecker { 401 } else { 403 }
     }
 
-    /// Status and text of the public style sheet by a name that only the file system takes for its own.
+    /// Status and text of the public style sheet when a visitor requests it by a name that only the file
+    /// system takes for its own.
     pub fn public_style_spelt_otherwise(self) -> (u16, &'static str) {
         match self {
             Self::Haproxy | Self::NginxFront => (403, "Forbidden\n"),
@@ -215,7 +214,7 @@ impl Setup {
         self.start_with(scene, settings, &Own::default())
     }
 
-    /// The same with lines of the site's own; those are for nginx and Apache.
+    /// Does the same with the site's own lines, which are for nginx and Apache.
     pub fn start_with(self, scene: &Scene, settings: &[&str], own: &Own) -> Running {
         let sandbox = &scene.sandbox;
         let (outside_too, site_too) = (sandbox.filled(own.outside), sandbox.filled(own.site));
@@ -288,7 +287,7 @@ impl Setup {
         }
     }
 
-    /// What Apache is started with, for a Piwigo at `prefix` of the site.
+    /// The configuration of Apache for a Piwigo at `prefix` of the site.
     pub fn apache_site(self, sandbox: &Sandbox, prefix: &str) -> ApacheSite {
         let shipped = |listen: &str, more: &[&str]| {
             config::print_listening(sandbox, self.kind(), listen, &[&["--url-prefix", prefix], more].concat())
@@ -333,7 +332,7 @@ impl Setup {
             Self::ApacheAuthnz => {
                 let (gate, address) = Gate::start_tcp(sandbox, &["--url-prefix", prefix]);
                 let shipped = shipped(&format!("tcp:{address}"), &[]);
-                // The step that says so is taken at its word.
+                // The printed file has this line in one of its steps, for the level of the server.
                 let outside = shipped.split('\'').find(|text| text.starts_with("AuthnzFcgiDefineProvider "));
                 let outside = outside.expect("its line for the server").to_owned();
                 let modules = &["fcgid", "authn_core", "authz_user", "authnz_fcgi", "rewrite", "headers"];

@@ -1,4 +1,4 @@
-//! A set-up that runs, with the whole scene behind it, and what must hold whichever it is.
+//! A running set-up with the whole scene behind it, and assertions that hold for every set-up.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use super::scene::Scene;
 use super::setup::{Running, Setup};
 use super::{attacks, files, pictures};
 
-/// The site as visitors have it.
+/// The site as visitors see it.
 pub struct Site {
     pub setup: Setup,
     pub running: Running,
@@ -38,7 +38,7 @@ impl Site {
         self.scene.request(self.address(), method, target, user, headers)
     }
 
-    /// Gives `path` a row in the public album 1, or in the private album 11.
+    /// Gives `path` a row in an album: 1 is public, 11 is private.
     pub fn add_row(&self, id: u32, path: &str, album: u32) {
         let path = path.replace('\\', "\\\\").replace('\'', "''");
         self.scene.database.sql(&format!(
@@ -53,7 +53,7 @@ impl Site {
     }
 }
 
-/// An answer without what differs from second to second.
+/// An answer without the headers that change from second to second.
 pub fn plain(mut answer: Response) -> Response {
     answer.headers.retain(|(name, _)| name != "date");
     answer
@@ -62,7 +62,7 @@ pub fn plain(mut answer: Response) -> Response {
 /// Headers that a visitor never sees.
 pub const INTERNAL: [&str; 4] = ["x-accel-redirect", "x-sendfile", "x-lighttpd-send-file", "status"];
 
-/// What a name means in a server's file, in a header or in an address is part of the name.
+/// A character that means something in a server's file, in a header or in a URL is only a part of the name.
 pub fn every_name_is_the_files_own(site: &Site) {
     let names = [
         "a b.jpg",
@@ -97,7 +97,7 @@ pub fn every_name_is_the_files_own(site: &Site) {
         let answer = site.get(&http::url(&path), None);
         assert_eq!((answer.status, answer.text()), (200, format!("original {path}\n")), "{name}");
     }
-    // A header cannot say a blank at its end: never the file without it.
+    // A header cannot hold a blank at its end. The server must not send the file whose name lacks the blank.
     site.add(931, "upload/test/blank.jpg ");
     site.add_row(932, "upload/test/blank.jpg", 11);
     site.scene.sandbox.write("gallery/upload/test/blank.jpg", "original, private\n");
@@ -107,7 +107,7 @@ pub fn every_name_is_the_files_own(site: &Site) {
     }
 }
 
-/// As a static file of the server's own would be answered, but private.
+/// An allowed file has the headers of a static file, but private.
 pub fn allowed_files_have_the_headers_of_a_private_static_file(site: &Site) {
     let url = http::url(site.scene.world.image(1).original());
     let answer = site.get(&url, None);
@@ -120,7 +120,7 @@ pub fn allowed_files_have_the_headers_of_a_private_static_file(site: &Site) {
         ("content-length", "11"),
         ("accept-ranges", "bytes"),
     ] {
-        // Caddy's file server adds one of its own since 2.7.
+        // Since 2.7 Caddy's file server adds a `Vary` header of its own.
         let values: Vec<_> =
             answer.all(name).into_iter().filter(|value| *value != "Accept-Encoding").collect();
         assert_eq!(values, [value], "{name}: {answer:?}");
@@ -153,7 +153,7 @@ pub fn allowed_files_have_the_headers_of_a_private_static_file(site: &Site) {
     assert_eq!((changed.status, changed.text()), (200, files::original_text(1)));
     let head = site.request("HEAD", &url, None, &[]);
     assert_eq!((head.status, head.body.len(), head.header("content-length")), (200, 0, Some("11")));
-    // The ETag is the picture's own, not that of some answer or program.
+    // The ETag belongs to the picture, not to an answer or a program.
     site.scene
         .sandbox
         .write(&format!("gallery/{}", site.scene.world.image(1).original()), "original, changed\n");
@@ -161,7 +161,7 @@ pub fn allowed_files_have_the_headers_of_a_private_static_file(site: &Site) {
     assert_eq!(site.request("GET", &url, None, &[("If-None-Match", etag)]).status, 200);
 }
 
-/// Denied, unknown and malformed are one answer, which no browser keeps and which leads nowhere.
+/// Denied, unknown and malformed requests get one answer, which no browser keeps and which leads nowhere.
 pub fn refusals_look_the_same_and_say_nothing(site: &Site) {
     let path = http::url(site.scene.world.private_image("erin").original());
     let denied = plain(site.get(&path, None));
@@ -186,7 +186,7 @@ pub fn refusals_look_the_same_and_say_nothing(site: &Site) {
     assert_eq!((head.status, head.body.len()), (403, 0));
 }
 
-/// What could run in the gallery's name is only downloaded; a name that the gate does not know, too.
+/// A browser only downloads content that could run in the gallery's name.
 pub fn active_content_is_only_downloaded(site: &Site) {
     for (id, name, kind, active) in [
         (901, "a.svg", "image/svg+xml", true),
@@ -211,7 +211,8 @@ pub fn active_content_is_only_downloaded(site: &Site) {
     }
 }
 
-/// A stranger's link, a directory and a file that is gone: nothing, for who may have it too.
+/// A third user's link, a directory and a missing file are sent to no visitor, even one who may have the
+/// row's file.
 pub fn what_is_no_file_of_the_gallery_is_not_sent(site: &Site) {
     let sandbox = &site.scene.sandbox;
     site.add_row(901, "upload/test/foreign.jpg", 1);
@@ -243,7 +244,7 @@ pub fn what_is_no_file_of_the_gallery_is_not_sent(site: &Site) {
     }
 }
 
-/// A size that is not there is made before it is sent, for who may see the picture.
+/// The gate makes a missing derivative before it is sent to a visitor who may see the picture.
 pub fn a_missing_derivative_is_made_by_the_gate(site: &Site) {
     let image = site.scene.world.private_image("erin");
     pictures::write_original(&site.scene.sandbox, image);
@@ -257,7 +258,7 @@ pub fn a_missing_derivative_is_made_by_the_gate(site: &Site) {
     assert_eq!(answer.body, std::fs::read(site.scene.sandbox.gallery().join(&path)).expect("it is there"));
 }
 
-/// Every target of `spellings` and of `MIXTURES`: no byte, and no header that helps.
+/// No target of `spellings` and of `MIXTURES` gets a byte of a private file, or a header that helps.
 pub fn no_spelling_of_a_url_opens_a_private_file(site: &Site) {
     site.scene.database.sql(&attacks::rows());
     for path in attacks::FILES {
@@ -276,8 +277,8 @@ pub fn no_spelling_of_a_url_opens_a_private_file(site: &Site) {
     }
 }
 
-/// Secrets and other spellings of the guarded names: never what lies there. Returns the statuses that were
-/// seen.
+/// Secrets and other spellings of the guarded names never get the file's content. Returns the statuses of the
+/// answers.
 pub fn secrets_are_closed(site: &Site) -> std::collections::BTreeSet<u16> {
     let sandbox = &site.scene.sandbox;
     for name in [
@@ -300,7 +301,7 @@ pub fn secrets_are_closed(site: &Site) -> std::collections::BTreeSet<u16> {
     ] {
         sandbox.write(&format!("gallery/{name}"), "a secret\n");
     }
-    // What a disk without capitals does: the same script by other names.
+    // A disk that ignores case and trailing characters serves the same script by other names.
     for name in ["I.php", "I.PHP", "i.php ", "i.php."] {
         sandbox.write(&format!("gallery/{name}"), super::php::I_PHP);
     }
@@ -353,7 +354,7 @@ pub fn secrets_are_closed(site: &Site) -> std::collections::BTreeSet<u16> {
     seen
 }
 
-/// Pages, styles and (where it stays with PHP) `action.php` are what they were.
+/// Pages, style sheets and `action.php` (if PHP answers it) are as they are without the gate.
 pub fn the_rest_of_the_site_is_as_before(site: &Site, action: &str) {
     for (target, text) in [
         ("/", "a page of Piwigo\n"),
@@ -367,7 +368,7 @@ pub fn the_rest_of_the_site_is_as_before(site: &Site, action: &str) {
     }
 }
 
-/// A gallery at `prefix` of the site.
+/// A gallery at `prefix` of the site is guarded.
 pub fn a_sub_directory_is_guarded(address: SocketAddr, scene: &Scene, prefix: &str) {
     let image = scene.world.private_image("erin");
     let cookie = scene.world.session("erin").cookie_header();
@@ -393,8 +394,8 @@ pub fn a_sub_directory_is_guarded(address: SocketAddr, scene: &Scene, prefix: &s
     assert_eq!(style.text(), "combined style\n");
 }
 
-/// The gallery at `/piwigo` by names that a case-folding disk takes for that one, as links in the site's
-/// directory, which the server must have for its root.
+/// Links in the site's directory give the gallery at `/piwigo` names that a case-folding disk takes for that
+/// one. The server must have the site's directory as its root.
 pub fn no_other_spelling_of_the_prefix_opens_anything(address: SocketAddr, scene: &Scene) {
     let image = scene.world.private_image("erin");
     let derivative = image.derivative("th").expect("a picture");

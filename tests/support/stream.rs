@@ -1,5 +1,5 @@
-//! Servers that hand every request for a guarded file to a gate that sends the bytes itself: `deliver =
-//! "stream"`. The text of each is the least that does so.
+//! Servers that hand every request for a guarded file to a gate that sends the bytes itself (`deliver =
+//! "stream"`), each with the shortest configuration that does so.
 
 use std::net::SocketAddr;
 
@@ -10,12 +10,13 @@ use super::lighttpd::Lighttpd;
 use super::nginx::{self, Nginx};
 use super::sandbox::Sandbox;
 
-/// Which server stands in front of the gate.
+/// The server in front of the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Nginx,
-    /// `mod_proxy_fcgi`, without `mod_xsendfile`; it says nothing of how files are to be sent. Since 2.4.59
-    /// it drops the `Content-Length` of an application unless it is told to trust it; HEAD would have none.
+    /// `mod_proxy_fcgi` without `mod_xsendfile`; its configuration does not say how files are sent. Since
+    /// 2.4.59 it drops the `Content-Length` of an application unless it is told to trust it, and an answer to
+    /// HEAD would have none.
     Apache,
     Lighttpd,
     /// The printed file `haproxy`.
@@ -26,7 +27,7 @@ pub enum Kind {
 
 pub const ALL: [Kind; 5] = [Kind::Nginx, Kind::Apache, Kind::Lighttpd, Kind::Haproxy, Kind::NginxFront];
 
-/// A running server; the fields are there to be dropped.
+/// A running server; the fields exist to be dropped.
 #[allow(dead_code)]
 pub enum Front {
     Nginx(Nginx),
@@ -65,7 +66,7 @@ impl Front {
                      fastcgi.server = (\"/\" => ((\"socket\" => \"{socket}\", \"check-local\" => \"disable\")))\n"
                 ),
             )),
-            // What stands behind them is not asked here.
+            // The tests send no request to the server behind HAProxy and nginx-front.
             Kind::Haproxy => {
                 let printed = config::print(sandbox, "haproxy", &[]);
                 Front::Haproxy(Haproxy::start(sandbox, &haproxy::site(sandbox, &printed)))

@@ -1,4 +1,4 @@
-//! What a real Piwigo decided about the small gallery, asked of a gate inside the test's own process.
+//! Asks a gate inside the test's own process for the verdicts that a real Piwigo gave on the small gallery.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +41,8 @@ fn cookies(world: &World) -> BTreeMap<u32, String> {
         .collect()
 }
 
-/// All 735 verdicts, for the original and (where Piwigo has a picture to show) for thumb and medium.
+/// Compares all 735 verdicts, for the original, for the representative, and for thumb and medium if Piwigo
+/// has a picture to show.
 pub async fn every_verdict(gate: &Gate, world: &World) {
     let cookies = cookies(world);
     let (mut asked, mut wrong) = (0, Vec::new());

@@ -1,6 +1,6 @@
 //! A small gallery as data: rows, names of files, and what a real Piwigo 16.4 decided about each of them.
 //!
-//! [`super::rows`] makes SQL text of it, [`super::files`] the files on disk.
+//! [`super::rows`] turns it into SQL text, [`super::files`] into files on disk.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub struct World {
 pub struct Category {
     pub id: u32,
     pub id_uppercat: Option<u32>,
-    /// A number in the file where the chain has one link only.
+    /// A number in the file if the chain has only one link.
     pub uppercats: serde_json::Value,
     pub status: String,
     pub visible: String,
@@ -110,14 +110,14 @@ pub struct SessionRow {
     pub expiration: String,
 }
 
-/// One visitor asks for one file.
+/// A request of one visitor for one file.
 #[derive(Debug, Clone)]
 pub struct Case {
     /// The user whose session's cookie is sent; `None`: no cookie.
     pub cookie_of: Option<String>,
     /// Below the gallery's root, not encoded.
     pub path: String,
-    /// What the file holds.
+    /// The content of the file.
     pub text: String,
     pub allowed: bool,
 }
@@ -169,7 +169,7 @@ impl Image {
 }
 
 impl World {
-    /// Reads the rows; they are part of the test program.
+    /// Reads the rows, which are part of the test program.
     pub fn load() -> Self {
         serde_json::from_str(include_str!("../data/world.json")).expect("world.json")
     }
@@ -182,7 +182,7 @@ impl World {
         self.users.iter().find(|user| user.username == name).expect("a user of this world")
     }
 
-    /// The plain session of a user (the first that has a row), by user name.
+    /// The first session of this user that has a row.
     pub fn session(&self, user: &str) -> &Session {
         self.sessions
             .iter()
@@ -199,7 +199,7 @@ impl World {
             .expect("a verdict for every pair")
     }
 
-    /// A picture that this user may have in full and a guest may not see at all.
+    /// A picture that this user may have in full and that a guest may not see at all.
     pub fn private_image(&self, user: &str) -> &Image {
         let user = self.user(user).id;
         self.images
@@ -211,9 +211,10 @@ impl World {
             .expect("a private image")
     }
 
-    /// Who may have which file by Piwigo's own verdicts: every original, and every `th` derivative.
+    /// A case for every user's request for every original and every `th` derivative, by Piwigo's own
+    /// verdicts.
     ///
-    /// Admins are left out, because the gate's default policy for them is not Piwigo's.
+    /// Administrators are left out, because the gate's default policy for them is not Piwigo's.
     pub fn cases(&self) -> Vec<Case> {
         let mut cases = Vec::new();
         for user in self.users.iter().filter(|user| !["admin", "webmaster"].contains(&user.status.as_str())) {

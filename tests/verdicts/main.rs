@@ -1,4 +1,5 @@
-//! Who may have which file: verdicts, identities, sessions, plugins, charsets and Piwigo's versions.
+//! Which visitor may have which file: verdicts, identities, sessions, plugins, charsets and Piwigo's
+//! versions.
 
 mod charsets;
 mod history;
