@@ -1,9 +1,11 @@
-//! What the gate costs in a gallery of a million pictures, beside one of a thousand: one signed-in visitor
-//! with many grants asks for a few hundred thumbnails of private pictures in turn, through a real nginx, with
-//! a real MariaDB for each size. All sizes run at once and are asked in turn, so that what else the machine
-//! does meets them alike. Prints, for `MyISAM` and `InnoDB`, requests a second and processor time per request
-//! (medians of the rounds), and the gate's memory with two hundred connections. Needs `wrk`; `benches/run.sh`
-//! brings it. Arguments (`myisam`, `innodb`) choose one; `index`: with the index on `user_group` that
+//! Measures the gate in galleries of a thousand, a hundred thousand and a million pictures. One signed-in
+//! visitor with many grants requests up to 300 thumbnails of private pictures in turn, through a real nginx,
+//! with a real MariaDB for each size. All sizes run at once and get requests in turn, so that other work of
+//! the machine affects them alike.
+//!
+//! Prints, for `MyISAM` and `InnoDB`, requests a second and processor time per request (medians of the
+//! rounds), and the gate's memory with two hundred connections. Needs `wrk`, which `benches/run.sh` installs.
+//! The arguments `myisam` and `innodb` choose one of the two; `index` adds the index on `user_group` that
 //! docs/speed.md proposes.
 
 mod measure;
@@ -28,12 +30,12 @@ const SIZES: [Size; 3] = [
 const ROUNDS: usize = 7;
 const SECONDS: u32 = 3;
 const CONNECTIONS: u32 = 16;
-/// Connections while memory is measured.
+/// Number of connections while the benchmark measures memory.
 const MANY: u32 = 200;
-/// Distinct thumbnails; the smallest gallery has a few less to show.
+/// Number of distinct thumbnails; the smallest gallery has fewer.
 const THUMBNAILS: usize = 300;
 
-/// One gallery with its servers; dropped in this order, MariaDB and the directory last.
+/// One gallery with its servers. Rust drops the fields in this order: MariaDB and the directory last.
 struct Place {
     nginx: Nginx,
     gate: Gate,
@@ -115,7 +117,7 @@ impl Place {
         let pictures = gallery.pictures(THUMBNAILS);
         let mut list = String::new();
         for picture in &pictures {
-            // Without its original a resized picture counts as stale.
+            // Without its original a derivative counts as stale.
             gallery.write(&picture.path, b"an original");
             let path = picture.derivative("th");
             // A thumbnail of the usual size.
@@ -140,7 +142,7 @@ impl Place {
         }
     }
 
-    /// Fails if any answer was no picture.
+    /// Requests the thumbnails; fails if an answer was no picture.
     fn ask(&self, connections: u32) -> measure::Report {
         let script = self.gallery.sandbox.path().join("wrk.lua");
         let load = Load { connections, seconds: SECONDS, cookie: &self.cookie };
@@ -149,7 +151,7 @@ impl Place {
         report
     }
 
-    /// The most memory that the gate holds, in MiB, while it is asked over so many connections.
+    /// The gate's largest memory in MiB under requests over this number of connections.
     fn memory(&self, connections: u32) -> f64 {
         thread::scope(|scope| {
             let load = scope.spawn(|| self.ask(connections));
@@ -162,7 +164,7 @@ impl Place {
         })
     }
 
-    /// One round; the first only warms caches and connections.
+    /// Measures one round; the first round only warms caches and connections.
     fn measure(&mut self, counts: bool) {
         let database = self.gallery.database.id().expect("MariaDB runs");
         let before = (cpu_seconds(self.gate.id()), cpu_seconds(database));

@@ -1,10 +1,10 @@
-//! What the gate's own layers cost without database and web server: processor time to decode a request, read
-//! its params, read its URI, and encode the reply; and the system calls of one request through a real unix
-//! socket.
+//! Measures the gate's own layers without database and web server: the processor time to decode a request,
+//! read its params, read its URI, and encode the reply; and the system calls of one request through a real
+//! unix socket.
 //!
-//! `cargo bench --bench layers` prints nanoseconds per request. `layers serve SOCKET` answers on a socket
-//! without deciding anything and `layers ask SOCKET one|new COUNT` asks it, for `benches/run.sh`, which
-//! counts the system calls.
+//! `cargo bench --bench layers` prints nanoseconds per request. For `benches/run.sh`, which counts the system
+//! calls, `layers serve SOCKET` answers every request on a socket with a yes, and `layers ask SOCKET one|new
+//! COUNT` sends requests to it.
 
 use std::hint::black_box;
 use std::io::{Read as _, Write as _};
@@ -28,7 +28,7 @@ const FILE: &str = "_data/i/upload/2024/01/02/20240102030405-0123abcd-th.jpg";
 const ROUNDS: u32 = 7;
 const REQUESTS: u32 = 200_000;
 
-/// Says yes to everything, with one file: the floor below any verdict.
+/// Says yes to every request, with one file: the floor below any verdict.
 struct Nothing {
     file: String,
 }
@@ -134,14 +134,14 @@ fn answer_on(socket: PathBuf, file: &str) {
             Listen::Unix { path: socket, mode: 0o666, group: None }.open(&Arc::default()).expect("a socket");
         let (_stop, stopping) = tokio::sync::watch::channel(false);
         let limits = Limits { idle_timeout: Duration::from_secs(5), ..Limits::default() };
-        // Ended by whoever started it; by itself after ten minutes at the latest.
+        // The script that started this process ends it; otherwise it ends after ten minutes.
         let _ =
             tokio::time::timeout(Duration::from_mins(10), serve(listeners, handler, limits, stopping)).await;
     });
 }
 
-/// Sends the captured request `count` times, on one connection or on one each, and waits for each reply's
-/// end.
+/// Sends the captured request `count` times, on one connection or each on a new one, and waits for the end of
+/// each reply.
 fn ask(socket: &str, one_connection: bool, count: u32) {
     let mut request = REQUEST.to_vec();
     // The flags of BEGIN_REQUEST: FCGI_KEEP_CONN or not.

@@ -1,10 +1,10 @@
-//! How long a derivative of a photo of 12 megapixels takes, and how much memory: here, with `vipsthumbnail`,
-//! and with PHP's GD and Imagick called as Piwigo calls them, in one run. What is not installed is left out
-//! and named.
+//! Measures how long a derivative of a 12-megapixel photo takes, and how much memory: with the gate, with
+//! `vipsthumbnail`, and with PHP's GD and Imagick called as Piwigo calls them, in one run. The output names
+//! programs that are not installed.
 //!
-//! `cargo bench --bench pictures [-- FILE...]`; without files, photos are drawn. A process is measured from
-//! start to end, writing its file; "in process" is `render` alone. The last rows start from a larger
-//! derivative, as the gate does where there is one.
+//! `cargo bench --bench pictures [-- FILE...]`; without files the benchmark draws photos. The time of a
+//! process runs from its start to its end and includes writing the file; "in process" is `render` alone. The
+//! last rows start from a larger derivative, as the gate does if there is one.
 
 #![allow(clippy::cast_precision_loss, clippy::cast_sign_loss)]
 
@@ -96,7 +96,7 @@ fn measure(file: &Path, dir: &Path) {
     from_larger(&bytes);
 }
 
-/// Milliseconds for the two smallest sizes, from the derivative `xlarge`.
+/// Prints the milliseconds for the two smallest sizes, made from the derivative `xlarge`.
 fn from_larger(source: &[u8]) {
     let (_, width, height) = SIZES[2];
     let larger = make(source, width, height);
@@ -119,7 +119,7 @@ fn render_as(file: &[u8], sizing: SizingParams) -> Vec<u8> {
     render(file, &RenderOptions::plain(&params, "jpg")).unwrap()
 }
 
-/// Runs this program for one picture; its peak of memory in MB.
+/// Runs this program for one picture; returns its peak memory in MB.
 fn one_process(file: &Path, width: u32, height: u32, out: &Path) -> String {
     let this = std::env::current_exe().unwrap();
     let sides = [width.to_string(), height.to_string()];
@@ -183,7 +183,7 @@ for ($i = 0; $i < 5; $i++) {
 sort($taken);
 echo $taken[2];";
 
-/// Milliseconds that PHP needs, its own start not counted; `None` if the extension is missing.
+/// Milliseconds that PHP needs, without its start; `None` if the extension is missing.
 fn php(file: &Path, dir: &Path, width: u32, height: u32, work: &str) -> Option<f64> {
     let script = dir.join("work.php");
     std::fs::write(&script, format!("<?php\n{work}\n{TIMED}\n")).unwrap();
@@ -198,7 +198,7 @@ fn php(file: &Path, dir: &Path, width: u32, height: u32, work: &str) -> Option<f
     String::from_utf8_lossy(&output.stdout).trim().parse().ok()
 }
 
-/// Three photos of 4000 x 3000: chroma halved, whole, and progressive.
+/// Draws three photos of 4000 x 3000 pixels: with halved chroma, with full chroma, and progressive.
 fn draw_photos(dir: &Path) -> Vec<PathBuf> {
     let pixels = draw(4000, 3000);
     let kinds = [
@@ -218,7 +218,7 @@ fn draw_photos(dir: &Path) -> Vec<PathBuf> {
     kinds.into_iter().map(write).collect()
 }
 
-/// Something like a photo: shapes of every size, areas of texture, and grain.
+/// Draws something like a photo: shapes of every size, areas of texture, and grain.
 fn draw(width: u32, height: u32) -> Vec<u8> {
     let octaves = [(900.0, 120.0), (300.0, 80.0), (90.0, 60.0), (30.0, 40.0), (9.0, 24.0), (3.5, 18.0)];
     let mut pixels = Vec::with_capacity((width * height * 3) as usize);
@@ -252,7 +252,7 @@ fn noise(x: f32, y: f32, seed: u32) -> f32 {
     (at(0, 0) * (1.0 - u) + at(1, 0) * u) * (1.0 - v) + (at(0, 1) * (1.0 - u) + at(1, 1) * u) * v
 }
 
-/// 0 to 1, the same for the same arguments.
+/// A number from 0 to 1 that depends only on the arguments.
 fn dice(x: u32, y: u32, seed: u32) -> f32 {
     let mixed = x.wrapping_mul(374_761_393) ^ y.wrapping_mul(668_265_263) ^ seed.wrapping_mul(2_246_822_519);
     let mixed = (mixed ^ (mixed >> 13)).wrapping_mul(1_274_126_177);

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Prints what the gate costs, on this machine, in one run: its own layers, the system calls of a request, the way
-# through nginx against the unguarded file, a responder that decides nothing and a PHP script, how long a start takes, what
-# resized pictures take, and what a gallery of a million pictures makes of it (ten minutes; needs 4 GB of memory and of disk).
-# Installs what it needs on Debian and Ubuntu (nginx, MariaDB, PHP-FPM, wrk, strace; where there are packages of them,
-# vipsthumbnail and PHP's GD and Imagick to compare with).
+# Prints measurements of the gate on this machine, in one run: its own layers; the system calls of a request;
+# requests through nginx beside the unguarded file, a responder that always says yes, and a PHP script; the
+# time of a start; the time of derivatives; and a gallery of a million pictures (ten minutes, 4 GB of memory
+# and of disk). On Debian and Ubuntu it installs what it needs (nginx, MariaDB, PHP-FPM, wrk, strace) and, if
+# there are packages, vipsthumbnail and PHP's GD and Imagick to compare with.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tests/packages.sh
@@ -11,7 +11,7 @@ need_programs nginx mariadbd:mariadb-server php-cgi wrk strace
 # Debian's program has its version in its name.
 compgen -G '/usr/sbin/php-fpm*' >/dev/null || need_programs php-fpm
 php-cgi -m | grep -q mysqli || need_programs /usr/lib/php/mysqli.so:php-mysql
-# Only to compare with: without them the benchmark leaves their columns empty.
+# These are only for comparison; without them the benchmark leaves their columns empty.
 (need_programs vipsthumbnail:libvips-tools) || true
 for extension in gd imagick; do
     php-cgi -m 2>/dev/null | grep -qix "$extension" || (need_programs "/php/$extension:php-$extension") || true
@@ -29,13 +29,14 @@ directory=$(mktemp -d)
 server=
 ending() { [ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$directory"; }
 trap ending EXIT
-# 1,000 requests, each on a connection of its own and then all on one, under strace: calls per request.
+# Sends 1,000 requests under strace, each on a new connection and then all on one, and counts the system
+# calls.
 for connections in new one; do
     strace -f -c -o "$directory/calls" "$layers" serve "$directory/s" &
     server=$!
     for _ in $(seq 100); do [ -S "$directory/s" ] && break; sleep 0.05; done
     "$layers" ask "$directory/s" "$connections" 1000
-    # SIGTERM to the responder itself: strace then writes its counts and ends.
+    # The responder gets SIGTERM itself; then strace writes its counts and ends.
     for child in $(cat "/proc/$server/task/$server/children"); do kill "$child"; done
     wait "$server" 2>/dev/null || true
     server=

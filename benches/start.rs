@@ -1,8 +1,8 @@
-//! How long a visitor waits where the web server starts the gate only when it is needed (`mod_fcgid`): from
-//! the start of the process to its first whole answer, a private thumbnail, with a MariaDB that runs. The
-//! program lies in the gallery and has no arguments. `PIWIGO_GATE_STATIC_BINARY`: the static program,
-//! measured in turn with the usual one; `benches/run.sh` builds it. The files are in memory (a first start
-//! after a boot reads them from the disk as well).
+//! Measures how long a visitor waits if the web server starts the gate on demand (`mod_fcgid`): from the
+//! start of the process to its first complete answer, a private thumbnail, while MariaDB runs. The program
+//! lies in the gallery and has no arguments. `PIWIGO_GATE_STATIC_BINARY` names the static program, which is
+//! measured in turn with the usual one; `benches/run.sh` builds it. The files are in memory; the first start
+//! after a boot also reads them from the disk.
 
 mod measure;
 #[path = "../tests/support/mod.rs"]

@@ -1,10 +1,12 @@
-//! Pages of thumbnails through a real nginx, in several ways, in one run: served unguarded; after a responder
-//! that decides nothing; after the gate's verdict on a real MariaDB, with and without `freshness`; with
-//! verdicts that nginx uses again for a second; refused; and after a small PHP-FPM script that makes the same
+//! Measures pages of thumbnails through a real nginx in several ways, in one run: unguarded; after a
+//! responder that always says yes; after the gate's verdict on a real MariaDB, with and without `freshness`;
+//! with verdicts that nginx keeps for a second; refused; and after a small PHP-FPM script that makes the same
 //! look-ups. Sixteen signed-in visitors, one after another, load sixty private pictures each, over 1, 16 and
-//! 64 connections kept alive. Prints requests a second (medians of interleaved rounds), their ratios, the
-//! time that requests take, and the processor time of each process per request. Needs `wrk`, and PHP-FPM with
-//! mysqli for the last way; `benches/run.sh` brings them.
+//! 64 kept-alive connections.
+//!
+//! Prints requests a second (medians of interleaved rounds), their ratios, the time of a request, and each
+//! process's processor time per request. Needs `wrk`, and PHP-FPM with mysqli for the last way;
+//! `benches/run.sh` installs them.
 
 mod measure;
 #[path = "../tests/support/mod.rs"]
@@ -28,14 +30,14 @@ const THUMBNAILS: u32 = 60;
 /// An id that no user, picture or album of the world has.
 const FIRST: u32 = 50_000;
 
-/// One way to a thumbnail.
+/// One way to get a thumbnail.
 struct Way {
     name: &'static str,
     nginx: usize,
     list: PathBuf,
     refused: bool,
     processes: Vec<(&'static str, u32)>,
-    /// One of them is the first of a family.
+    /// One of the processes has children, whose time counts, too.
     has_children: bool,
     rounds: Vec<Vec<Round>>,
 }
@@ -157,14 +159,16 @@ fn main() {
     );
 }
 
-/// Where nginx keeps decisions: in memory, as the shipped file has it, where there is such a place.
+/// A directory in which nginx keeps decisions: in memory, as in the shipped file, if the machine has such a
+/// place.
 fn in_memory() -> tempfile::TempDir {
     let mut builder = tempfile::Builder::new();
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).prefix("pg-");
     builder.tempdir_in("/dev/shm").or_else(|_| builder.tempdir()).expect("a temporary directory")
 }
 
-/// Adds the visitors, each with a grant for one private album, and its pictures. Returns their cookies.
+/// Adds the visitors, who have a grant for one private album, and the pictures of that album. Returns the
+/// visitors' cookies.
 fn fill(scene: &Scene) -> Vec<String> {
     let mut sql = format!(
         "INSERT INTO piwigo_categories (id, name, status, visible, uppercats, global_rank) \
@@ -202,7 +206,7 @@ fn fill(scene: &Scene) -> Vec<String> {
     cookies
 }
 
-/// Fails if any answer was not the expected one.
+/// Measures one round; fails if an answer was not the expected one.
 fn measure(way: &Way, scene: &Scene, nginx: &Nginx, connections: u32) -> Round {
     let script = scene.sandbox.write("wrk.lua", cycling_script(&way.list));
     let spent = |id| if way.has_children { family_cpu_seconds(id) } else { cpu_seconds(id) };
@@ -247,8 +251,8 @@ fn print(ways: &[Way], index: usize, connections: u32) {
     }
 }
 
-/// The usual guard as a script: who is it, what is the picture, is its album granted. Connections to the
-/// database are kept, as they would be in a script made for speed.
+/// A usual guard as a script: it looks up the visitor, the picture, and the grant for its album. It keeps
+/// connections to the database, as a script made for speed would.
 const GUARD_PHP: &str = r"<?php
 require 'GALLERY/local/config/database.inc.php';
 $db = mysqli_connect('p:localhost', $conf['db_user'], $conf['db_password'], $conf['db_base'], 0, 'SOCKET');
@@ -277,7 +281,7 @@ foreach ($albums as [$level, $album, $status]) {
 refuse();
 ";
 
-/// PHP-FPM with four workers; `None` where it or mysqli is missing.
+/// Starts PHP-FPM with four workers; `None` if it or mysqli is missing.
 fn php_fpm(scene: &Scene, socket: &Path) -> Option<Process> {
     // Debian's program has its version in its name.
     let programs = std::fs::read_dir("/usr/sbin").ok()?.filter_map(|entry| Some(entry.ok()?.path()));
@@ -308,7 +312,7 @@ fn php_fpm(scene: &Scene, socket: &Path) -> Option<Process> {
     Some(Process::start(command, socket))
 }
 
-/// A program that serves on a unix socket; ended when it is dropped.
+/// A program that serves on a unix socket. Dropping the value ends it.
 struct Process(Child);
 
 impl Process {
@@ -327,7 +331,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         let id = rustix::process::Pid::from_child(&self.0);
-        // PHP-FPM ends its workers when it is asked to end, not when it is killed.
+        // PHP-FPM ends its workers on SIGTERM, but not when it is killed.
         let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
         let _ = self.0.wait();
     }

@@ -4,9 +4,9 @@
 #
 #   examples/demo.sh                  http://127.0.0.1:8080/ until Ctrl-C
 #   examples/demo.sh --port 9000      another port
-#   examples/demo.sh --once           prints what each visitor gets, and whether that is right (exit code 0 or 1)
+#   examples/demo.sh --once           prints what each visitor gets and whether it is right (exit code 0 or 1)
 #
-# On Debian and Ubuntu it installs nginx and a C compiler where they are missing (with sudo unless root);
+# On Debian and Ubuntu it installs nginx and a C compiler if they are missing (with sudo unless root);
 # elsewhere it says what to install. It starts no service and stops none.
 set -euo pipefail
 cd "$(dirname -- "${BASH_SOURCE[0]}")/.."

@@ -1,8 +1,10 @@
 #!/bin/sh
-# Runs every fuzz target (or those named) for a while. Needs a nightly toolchain and a C++ compiler, not cargo-fuzz.
-#   fuzz/run.sh [SECONDS [TARGET...]]         SECONDS for each target, default 10
-# Exit: 0 nothing found, or skipped for want of nightly Rust (it says so); 1 a target failed: its input is in
-# fuzz/artifacts/TARGET/, and `fuzz/target/x86_64-unknown-linux-gnu/release/TARGET FILE` runs it again.
+# Runs every fuzz target, or the named ones, for a while. Needs a nightly toolchain and a C++ compiler, not
+# cargo-fuzz.
+#     fuzz/run.sh [SECONDS [TARGET...]]         SECONDS for each target, default 10
+# Exit code 0: no target failed, or nothing ran because there is no nightly Rust (the script says so). Exit
+# code 1: a target failed. Its input is in fuzz/artifacts/TARGET/, and
+# `fuzz/target/x86_64-unknown-linux-gnu/release/TARGET FILE` runs it again.
 set -eu
 cd "$(dirname "$0")"
 
@@ -16,8 +18,8 @@ if ! cargo +nightly --version >/dev/null 2>&1; then
 fi
 host=$(rustc +nightly -vV | sed -n 's/^host: //p')
 
-# What `cargo fuzz build` sets: coverage counters and compared values for libFuzzer, and AddressSanitizer. With
-# --target the flags stay away from build scripts and procedural macros.
+# The flags of `cargo fuzz build`: coverage counters and compared values for libFuzzer, and AddressSanitizer.
+# With --target they do not apply to build scripts and procedural macros.
 RUSTFLAGS="--cfg fuzzing -Zsanitizer=address -Ccodegen-units=1 -Cpasses=sancov-module
 -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
 -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares
@@ -31,7 +33,7 @@ done
 failed=0
 for target in "$@"; do
     mkdir -p "corpus/$target" "artifacts/$target"
-    # What the tests know as real input is a good place to begin.
+    # The tests' real input is a good start.
     seeds=
     [ ! -d "seeds/$target" ] || seeds="seeds/$target"
     log="artifacts/$target/last-run.log"

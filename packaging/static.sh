@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the program as one file that needs nothing of the machine it runs on: no interpreter, no library, no name service.
-# It is the one to upload to a shared host (docs/shared-hosting.md).
+# Builds the program as one file that needs nothing of its machine: no interpreter, no library, no name
+# service. It is the program to upload to a shared host (docs/shared-hosting.md).
 #
 #   bash packaging/static.sh            builds it, checks it, and prints its path
 #   bash packaging/static.sh --check F  only checks the file F
@@ -14,7 +14,7 @@ say() { printf '%s\n' "$*" >&2; }
 
 check() { # check FILE
     local size needs
-    # Without its signature: readelf says the same of a file with and without symbols.
+    # readelf reports the same for a file with and without symbols.
     needs=$(LC_ALL=C readelf --program-headers --dynamic --wide "$1" | grep -E 'INTERP|NEEDED' || true)
     if [ -n "$needs" ]; then
         say "$1 is not static; it asks for:" "$needs"
@@ -39,13 +39,13 @@ fi
 
 case $host in
 *-linux-gnu)
-    # The C library as an archive: without it the linker says only "cannot find -lc".
+    # The C library must be there as an archive; without it the linker only says "cannot find -lc".
     if [ "$(cc -print-file-name=libc.a)" = libc.a ]; then
         say "The C library cannot be linked statically, because libc.a is missing. Install it:"
         say "  Debian, Ubuntu: libc6-dev      Fedora, RHEL: glibc-static      Arch: glibc has it      openSUSE: glibc-devel-static"
         exit 2
     fi
-    # A table of relocations of a tenth of the size; the program applies it by itself (glibc 2.36).
+    # This makes the table of relocations ten times smaller; the program applies it by itself (glibc 2.36).
     relocations='-C link-arg=-Wl,-z,pack-relative-relocs'
     ;;
 *-linux-musl) relocations= ;;
@@ -55,12 +55,12 @@ case $host in
     ;;
 esac
 
-# What nobody asks SQLite for here: full text, boxes, extensions.
+# Parts of SQLite that the gate does not use: full text, R-trees, extensions.
 without="-USQLITE_ENABLE_FTS3 -USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_FTS5 -USQLITE_ENABLE_RTREE"
 without="$without -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_LOAD_EXTENSION"
 
-# Random numbers come from the system call: a static program cannot look for it in the C library, and a jail may have no
-# /dev/urandom. With a target named, the flags are for the program and not for what runs while it is built.
+# Random numbers come from the system call: a static program cannot look it up in the C library, and a jail
+# may have no /dev/urandom. With --target the flags do not apply to build scripts and procedural macros.
 RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static $relocations --cfg getrandom_backend=\"linux_getrandom\"" \
     LIBSQLITE3_FLAGS="${LIBSQLITE3_FLAGS:-} $without" \
     CFLAGS="${CFLAGS:-} -fno-asynchronous-unwind-tables" \

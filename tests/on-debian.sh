@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Runs tests/run.sh, or another command, with the programs of another release of Debian:
 #     sudo bash tests/on-debian.sh trixie [COMMAND [ARGUMENT ...]]
-# debootstrap makes a root directory for it (3 GB at the end), which is used again the next time: PIWIGO_GATE_ROOT, or
-# /var/tmp/piwigo-gate-SUITE. The kernel, the Rust of rustup and this directory are the machine's own; what is built stays
-# in the root directory. All mounts and processes end with the script.
+# debootstrap makes a root directory for the release (3 GB at the end) in PIWIGO_GATE_ROOT or in
+# /var/tmp/piwigo-gate-SUITE, and the next run uses it again. The kernel, rustup's Rust and the project's
+# directory are the machine's own; what is built stays in the root directory. All mounts and processes end
+# with the script.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tests/packages.sh

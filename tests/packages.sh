@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # Functions for the project's scripts (sourced, not run): programs and a Rust that is new enough.
 #
-# On Debian and Ubuntu missing packages are installed (with sudo unless root), and no service of theirs is started;
-# elsewhere the packages are named. A service that ran before is never touched.
+# On Debian and Ubuntu they install missing packages (with sudo unless root) and start none of their services;
+# elsewhere they name the packages. They never touch a service that ran before.
 
 say() { printf '%s\n' "$*" >&2; }
 have() { PATH="$PATH:/usr/sbin:/sbin:/usr/local/sbin:/opt/homebrew/bin" command -v "$1" >/dev/null 2>&1; }
@@ -18,7 +18,7 @@ as_root() {
     fi
 }
 
-# need_programs PROGRAM[:PACKAGE] | /PATH:PACKAGE ...   installs the packages whose program or file is missing.
+# need_programs PROGRAM[:PACKAGE] | /PATH:PACKAGE ...: installs the packages whose program or file is missing.
 need_programs() {
     local missing=() wanted program
     for wanted in "$@"; do
@@ -46,8 +46,9 @@ need_programs() {
     exit 2
 }
 
-# Debian starts a service as soon as it is installed. policy-rc.d is its own way to say no (101); one that is already
-# there is left as it is. Packages that are new here also get no start at the next boot.
+# Debian starts a service as soon as it is installed, unless policy-rc.d says no (exit code 101), so this
+# writes a policy-rc.d for the time of the installation. An existing one stays as it is. New services are not
+# enabled at the next boot either.
 without_starting_services() {
     local policy=/usr/sbin/policy-rc.d wrote='' status=0 before service
     before=$(enabled_services)
@@ -75,7 +76,8 @@ enabled_services() {
     return 0
 }
 
-# A Rust as new as Cargo.toml says, and the C compiler that SQLite needs. Run it from the project's root.
+# Checks that Rust is as new as Cargo.toml says, and installs the C compiler that SQLite needs if it is
+# missing. Run it in the project's root.
 need_cargo() {
     have cc || need_programs gcc /usr/include/stdlib.h:libc6-dev
     command -v cargo >/dev/null 2>&1 || PATH="$PATH:$HOME/.cargo/bin"

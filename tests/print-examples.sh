@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Prints the files in nginx/, apache/ and so on anew, after a template of theirs was changed (src/commands/server_files/templates).
+# Prints the files in nginx/, apache/ and so on again after a change of their templates
+# (src/commands/server_files/templates).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 cargo build --locked --quiet

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Everything that must hold, on a fresh Debian or Ubuntu too: installs what is missing (nginx, Apache with mod_fcgid
-# and mod_xsendfile, lighttpd, Caddy, HAProxy, MariaDB, php-cgi, fail2ban, ntfs-3g, systemd's tools, curl, Chromium; none of their services is started), then format,
-# lints, documentation and all tests. Every server of the tests runs in a temporary directory, on a unix socket or a free
-# port of the loopback interface, and is ended by the test that started it.
+# Runs every check: format, lints, documentation and all tests. On Debian and Ubuntu it first installs what is
+# missing (nginx, Apache with mod_fcgid and mod_xsendfile, lighttpd, Caddy, HAProxy, MariaDB, php-cgi,
+# fail2ban, ntfs-3g, systemd's tools, curl, Chromium) and starts none of these services. Every server of the
+# tests runs in a temporary directory, on a unix socket or a free port of the loopback interface, and the test
+# that started it ends it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tests/packages.sh
@@ -12,7 +13,7 @@ need_programs nginx:nginx-light apache2 $modules/mod_fcgid.so:libapache2-mod-fcg
     $modules/mod_xsendfile.so:libapache2-mod-xsendfile lighttpd caddy haproxy mariadbd:mariadb-server mariadb:mariadb-client \
     php-cgi fail2ban-regex:fail2ban lowntfs-3g:ntfs-3g curl \
     systemd-analyze:systemd systemd-socket-activate:systemd setpriv:util-linux
-# Ubuntu's chromium is a snap, which cannot read the tests' directories; Google's package is as good.
+# Ubuntu's chromium is a snap, which cannot read the tests' directories; Google's package works as well.
 have google-chrome || need_programs chromium
 need_cargo
 
@@ -27,7 +28,8 @@ RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 step "tests, as $(id -un)"
 cargo test --locked --no-fail-fast
 
-# Linked statically, it must answer where there is nothing but itself. (packaging/static.sh makes the small one.)
+# The program must answer if it is linked statically and alone in a directory. (packaging/static.sh makes the
+# small one.)
 if [ "$(id -u)" -eq 0 ] && [ "$(cc -print-file-name=libc.a)" != libc.a ]; then
     step "the static program, alone in a directory"
     alone=$(mktemp -d)
@@ -39,10 +41,12 @@ else
     step "the static program is not tested: that needs root, and libc.a (Debian: libc6-dev)"
 fi
 
-# Root and an ordinary user meet different servers: as root they change their user, as anybody else they cannot.
+# Servers that root starts change their user; servers of another user cannot. So these tests also run as
+# nobody.
 if [ "$(id -u)" -eq 0 ] && id nobody >/dev/null 2>&1 && have setpriv; then
     step "tests that start servers, as nobody"
-    # No capitals, as mktemp would put into it: Apache's mod_rewrite cannot name a socket there (tests/servers/site_lines).
+    # The name has no capitals, which mktemp would put into it, because Apache's mod_rewrite cannot name a
+    # socket there (tests/servers/site_lines).
     place=${TMPDIR:-/tmp}/piwigo-gate-tests.$$
     mkdir -m 755 "$place"
     trap 'rm -rf "$place"' EXIT

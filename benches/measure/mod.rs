@@ -1,12 +1,12 @@
-//! What the benchmarks measure with: requests a second through `wrk`, processor time and memory of a process.
-// Each benchmark uses a part of it.
+//! Measures for the benchmarks: requests a second with `wrk`, processor time and memory of a process.
+// Each benchmark uses only a part of this.
 #![allow(dead_code)]
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// What `wrk` is to do.
+/// The load that `wrk` makes.
 #[derive(Debug, Clone, Copy)]
 pub struct Load<'a> {
     pub connections: u32,
@@ -15,20 +15,21 @@ pub struct Load<'a> {
     pub cookie: &'a str,
 }
 
-/// What `wrk` reports.
+/// The report of `wrk`.
 #[derive(Debug, Clone, Copy)]
 pub struct Report {
     pub requests_a_second: f64,
     pub requests: f64,
-    /// How many of them were answered by another status than 2xx.
+    /// Number of requests that got another status than 2xx.
     pub refused: f64,
-    /// Half of the requests took at most so long, in milliseconds.
+    /// The median time of a request, in milliseconds.
     pub p50: f64,
-    /// 99 of a hundred did.
+    /// The time that 99 of a hundred requests did not exceed, in milliseconds.
     pub p99: f64,
 }
 
-/// Asks one server for `url` over kept-alive connections; with `script`, for what that Lua script says.
+/// Sends one server requests for `url` over kept-alive connections, or for the URLs of the Lua script
+/// `script`.
 pub fn wrk(server: SocketAddr, url: &str, script: Option<&Path>, load: Load<'_>) -> Report {
     let mut command = Command::new("wrk");
     command
@@ -65,8 +66,8 @@ fn milliseconds(line: &str) -> f64 {
     digits.parse::<f64>().expect("a time") * unit
 }
 
-/// A script for `wrk` that asks for the lines of `list` in turn, round and round: a URL, and a cookie if a
-/// tab is between.
+/// A script for `wrk` that requests the lines of `list` in turn, again and again. A line is a URL, or a URL,
+/// a tab and a cookie.
 pub fn cycling_script(list: &Path) -> String {
     format!(
         "local requests, at = {{}}, 0\n\
@@ -93,21 +94,21 @@ pub fn cpu_seconds(id: u32) -> f64 {
     (ticks(11) + ticks(12)) / 100.0
 }
 
-/// The same of a process and of those that it has started and that still run.
+/// User and system time of a process and of its running children.
 pub fn family_cpu_seconds(id: u32) -> f64 {
     let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
     let of_children = children.split_whitespace().filter_map(|id| id.parse().ok()).map(cpu_seconds);
     cpu_seconds(id) + of_children.sum::<f64>()
 }
 
-/// Memory that a process holds in the machine, in MiB.
+/// Memory of a process that is in RAM, in MiB.
 pub fn resident_mib(id: u32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("a running process");
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
     line.split_whitespace().nth(1).and_then(|number| number.parse::<f64>().ok()).expect("a number") / 1024.0
 }
 
-/// The middle one; the upper of two.
+/// The median; the upper one if there are two.
 pub fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);

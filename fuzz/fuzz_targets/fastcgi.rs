@@ -1,5 +1,5 @@
-//! Any bytes, cut in any two ways, mean the same to the FastCGI decoder, and neither way can make it panic or
-//! grow.
+//! The FastCGI decoder reads any bytes the same way wherever they are cut, without a panic and within its
+//! memory limits.
 #![no_main]
 
 #[allow(dead_code, unused_imports)]
@@ -9,7 +9,7 @@ mod fastcgi;
 use fastcgi::{Decoder, Event, HEAP_MAX, ParamsState, RETAINED_MAX, encode_reply};
 use libfuzzer_sys::fuzz_target;
 
-// The last byte of the input says how large the reads are, so that the cut is part of what is searched.
+// The last byte of the input sets the size of the reads, so that libFuzzer also searches the cuts.
 fuzz_target!(|input: &[u8]| {
     let Some((&size, bytes)) = input.split_last() else { return };
     let mut decoder = Decoder::new(100);
@@ -20,8 +20,8 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(whole, pieces);
 });
 
-/// What was said: each event, what it wrote, the parameters it came with; at the end whether the connection
-/// rests.
+/// Each event with the bytes that it wrote and the parameters of its request; at the end whether the decoder
+/// is idle.
 type Said = (Vec<(Event, Vec<u8>, Vec<u8>)>, bool);
 
 fn read<'a>(decoder: &mut Decoder, chunks: impl Iterator<Item = &'a [u8]>) -> Said {

@@ -1,4 +1,5 @@
-//! Any bytes as each of Piwigo's own formats: a configuration file, a session, cookies, keys, stored sizes.
+//! Reads any bytes as each of Piwigo's own formats: a configuration file, a session, cookies, keys, stored
+//! sizes.
 #![no_main]
 #![allow(dead_code, unused_imports)]
 

@@ -1,5 +1,5 @@
-//! Any bytes as a `REQUEST_URI`: no panic, and what passes is canonical, so that no second reading of it (a
-//! web server's) could name another file.
+//! Reads any bytes as a `REQUEST_URI`: without a panic, and every accepted path is canonical, so that no
+//! second reading of it (by a web server) could name another file.
 #![no_main]
 #![allow(dead_code, unused_imports)]
 
