@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(gallery.upload_dir.as_deref(), Some("photos/"));
     }
 
-    /// Piwigo has used these before it reads the table, or uses them where the table is not read.
+    /// Piwigo uses these keys before it reads the table, or in a script that does not read it.
     #[test]
     fn what_piwigo_uses_before_the_table_comes_from_the_files() {
         let rows = [
