@@ -1,11 +1,12 @@
-//! A map that forgets: two halves, of which the older is dropped when the younger is full. Looking is as
-//! quick as in a map, nothing is ordered by use, and there are never more than twice `max` entries.
+//! A map that forgets old entries. It has two halves and drops the older one when the younger is full, so it
+//! never holds more than twice `max` entries. A look-up costs as much as in a plain map, and the order of use
+//! does not matter.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// The map.
+/// A map of two halves.
 #[derive(Debug)]
 pub struct Halves<K, V> {
     max: usize,
@@ -14,12 +15,12 @@ pub struct Halves<K, V> {
 }
 
 impl<K: Eq + Hash, V> Halves<K, V> {
-    /// An empty map with `max` entries in each half, at most.
+    /// Creates an empty map with at most `max` entries in each half.
     pub fn new(max: usize) -> Self {
         Halves { max, young: HashMap::new(), old: HashMap::new() }
     }
 
-    /// What was put last under `key`, if that is not forgotten yet.
+    /// Returns the last value stored under `key`, if the map has not forgotten it.
     pub fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
@@ -27,7 +28,7 @@ impl<K: Eq + Hash, V> Halves<K, V> {
         self.young.get(key).or_else(|| self.old.get(key))
     }
 
-    /// Puts `value` under `key`.
+    /// Stores `value` under `key`.
     pub fn put(&mut self, key: K, value: V) {
         if self.young.len() >= self.max && !self.young.contains_key(&key) {
             self.grow_old();
@@ -35,17 +36,17 @@ impl<K: Eq + Hash, V> Halves<K, V> {
         self.young.insert(key, value);
     }
 
-    /// Drops the older half; the younger takes its place.
+    /// Drops the older half. The younger half takes its place.
     pub fn grow_old(&mut self) {
         self.old = std::mem::take(&mut self.young);
     }
 
-    /// Entries, both halves taken together.
+    /// Counts the entries of both halves. A key that is in both counts twice.
     pub fn len(&self) -> usize {
         self.young.len() + self.old.len()
     }
 
-    /// Whether there are none.
+    /// Whether the map has no entry.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -1,10 +1,10 @@
-//! Keeps a flood of the same event from flooding the log: a line for the first, then one a minute that says
-//! how many there were.
+//! Turns a flood of equal events into few log lines: one for the first, then at most one a minute with the
+//! number of events.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Events of one kind are counted for this long after a line about them.
+/// The time after a log line during which events are only counted.
 pub const PAUSE: Duration = Duration::from_mins(1);
 
 /// Counts the events of one kind.
@@ -18,8 +18,8 @@ struct Events {
 }
 
 impl Throttle {
-    /// Counts one event. Returns how many there were since the last line if it is time for the next line,
-    /// this one included.
+    /// Counts one event. If the next log line is due, returns the number of events since the last line,
+    /// including this one.
     pub fn count(&self) -> Option<u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).count(Instant::now())
     }

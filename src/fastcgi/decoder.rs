@@ -1,4 +1,4 @@
-//! Records in, events out: the state of one connection, and every limit on what a peer may send.
+//! Turns records into events: the state of one connection, and every limit on what a peer may send.
 
 use super::event::{Event, Head, ParamsState, Violation};
 use super::params::{Malformed, Params};
@@ -8,53 +8,55 @@ use super::record::{
 };
 use super::reply::{encode_end_request, encode_unknown_type, encode_values};
 
-/// Bytes of parameters a request may have and still be read. nginx cannot send more (one record, 65,535
-/// bytes); Apache and Caddy can, and mean no picture by it.
+/// The limit, in bytes, of the parameters that a request may have to be read. nginx cannot send more (one
+/// record, 65,535 bytes). Apache and Caddy can, but no request for a picture needs it.
 pub const PARAMS_MAX: usize = 64 * 1024;
 
-/// Bytes of parameters that are read (and dropped beyond [`PARAMS_MAX`]) so that a request that is too large
-/// still gets an answer instead of a broken connection.
+/// The limit, in bytes, of the parameters that the decoder receives. It drops those beyond [`PARAMS_MAX`], so
+/// that a request that is too large gets an answer instead of a broken connection.
 pub const PARAMS_DISCARD_MAX: usize = 1024 * 1024;
 
-/// Bytes of STDIN that are read and dropped: nothing this application answers depends on a request's body.
+/// The limit, in bytes, of STDIN. The decoder drops it all: no answer of this application depends on a
+/// request's body.
 pub const STDIN_MAX: usize = 1024 * 1024;
 
-/// Bytes of heap memory that a decoder holds, at most: the parameters of a request and, while it is received,
-/// a `GET_VALUES` record of any length that a record can have.
+/// The most heap memory that a decoder holds, in bytes: the parameters of a request and, during its receipt,
+/// a `GET_VALUES` record of any possible length.
 pub const HEAP_MAX: usize = 2 * PARAMS_MAX;
 
-/// Bytes of a `GET_VALUES` record that is received without memory of its own; the three names that the
-/// specification knows take 48.
+/// The largest `GET_VALUES` record, in bytes, that needs no heap memory. The three names of the specification
+/// take 48.
 const SMALL_VALUES: usize = 512;
 
-/// Bytes of buffer that a decoder keeps from one connection to the next: more than nearly all requests need.
+/// The buffer, in bytes, that a decoder keeps from one connection to the next. Nearly all requests need less.
 pub const RETAINED_MAX: usize = 16 * 1024;
 
-/// Content of `BEGIN_REQUEST` (FastCGI 1.0 §5.1).
+/// Length of the content of `BEGIN_REQUEST` in bytes (FastCGI 1.0 §5.1).
 const BEGIN_LEN: u16 = 8;
 
-/// The receiving side of one connection. What it consumes and says depends on the bytes only, not on how they
-/// were cut into reads.
+/// The receiving side of one connection. Its results depend only on the bytes, not on how the reads divided
+/// them.
 #[derive(Debug)]
 pub struct Decoder {
     max_connections: u32,
     stage: Stage,
-    /// The header being collected, or the one whose content is being read.
+    /// The header that is being collected, or that of the current content.
     header: [u8; HEADER_LEN],
-    /// Content of a record that only makes sense as a whole: `BEGIN_REQUEST` or `GET_VALUES`.
+    /// The content of a `BEGIN_REQUEST` or `GET_VALUES` record, which only makes sense as a whole.
     small: [u8; SMALL_VALUES],
-    /// Content of a `GET_VALUES` record of more than [`SMALL_VALUES`] bytes, until it is answered.
+    /// The content of a `GET_VALUES` record of more than [`SMALL_VALUES`] bytes, until the decoder answers
+    /// it.
     values: Vec<u8>,
-    /// Whether a request is handed out before its body has come, by its parameters.
+    /// Tells from a request's parameters whether the decoder hands it out before its body has arrived.
     needs_no_body: Option<fn(&Params<'_>) -> bool>,
     active: Option<Active>,
-    /// The PARAMS stream of the active or finished request, never more than [`PARAMS_MAX`] bytes.
+    /// The PARAMS stream of the active or finished request, at most [`PARAMS_MAX`] bytes.
     params: Vec<u8>,
-    /// The request was handed out: `params` may be read, and belongs to the past at the next `decode`.
+    /// The decoder has handed the request out. `params` is readable until the next `decode`.
     handed_out: bool,
 }
 
-/// Where in a record the next byte belongs.
+/// The position of the next byte within a record.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     Header { filled: usize },
@@ -63,7 +65,7 @@ enum Stage {
     Closed(Violation),
 }
 
-/// What a record's content is good for, decided from its header.
+/// The purpose of a record's content, decided from its header.
 #[derive(Clone, Copy, Debug)]
 enum Body {
     Begin,
@@ -72,11 +74,11 @@ enum Body {
     Stdin,
     GetValues,
     UnknownManagement,
-    /// Of a request that is over or was refused, or of a type that means nothing here.
+    /// A record of a request that is over or was refused, or of a type without meaning here.
     Ignored,
 }
 
-/// The request being received.
+/// The request that is being received.
 #[derive(Clone, Copy, Debug)]
 struct Active {
     id: u16,
@@ -84,19 +86,19 @@ struct Active {
     keep_conn: bool,
     params: Stream,
     stdin: Stream,
-    /// Known from the end of `params` on.
+    /// Set at the end of `params`.
     state: Option<Judged>,
 }
 
-/// What is known of a request's parameters once they have ended.
+/// The result of reading a request's parameters after their end.
 #[derive(Clone, Copy, Debug)]
 struct Judged {
     params: ParamsState,
-    /// The request is handed out although its body has not ended.
+    /// The decoder hands the request out before its body has ended.
     needs_no_body: bool,
 }
 
-/// A stream of records that an empty one ends (FastCGI 1.0 §3.3).
+/// A stream of records that ends with an empty one (FastCGI 1.0 §3.3).
 #[derive(Clone, Copy, Debug, Default)]
 struct Stream {
     received: usize,
@@ -104,8 +106,8 @@ struct Stream {
 }
 
 impl Decoder {
-    /// A decoder at the beginning of a connection. `max_connections` is what `GET_VALUES` is told: how many
-    /// connections, and so requests, this process takes at a time.
+    /// Creates a decoder at the beginning of a connection. `max_connections` is the answer to `GET_VALUES`:
+    /// the number of connections, and so of requests, that this process takes at a time.
     pub fn new(max_connections: u32) -> Self {
         Self {
             max_connections,
@@ -120,15 +122,15 @@ impl Decoder {
         }
     }
 
-    /// The same decoder; it hands a request out without its body if its parameters are too large, malformed
-    /// or such as `needs_no_body` names: what is refused by its head can be refused before a body of any
-    /// length has come. What still comes of that body is dropped.
+    /// Returns the same decoder, but one that hands a request out without its body if its parameters are too
+    /// large or malformed, or if `needs_no_body` accepts them. The gate can then refuse it before a long body
+    /// has arrived. The decoder drops the rest of that body.
     #[must_use]
     pub fn handing_out_early(self, needs_no_body: fn(&Params<'_>) -> bool) -> Self {
         Self { needs_no_body: Some(needs_no_body), ..self }
     }
 
-    /// Makes the decoder ready for another connection. Up to [`RETAINED_MAX`] bytes of buffer stay allocated.
+    /// Prepares the decoder for another connection. Keeps up to [`RETAINED_MAX`] bytes of buffer allocated.
     pub fn reset(&mut self) {
         self.stage = Stage::Header { filled: 0 };
         self.active = None;
@@ -138,11 +140,11 @@ impl Decoder {
         self.values = Vec::new();
     }
 
-    /// Reads `input` up to the first event and says how many bytes of it were consumed; the rest is to be
-    /// passed again. Answers of the protocol itself are appended to `out`, at most one a call.
+    /// Reads `input` up to the first event. Returns the number of bytes consumed; pass the rest again.
+    /// Appends answers of the protocol itself to `out`, at most one per call.
     ///
-    /// After [`Event::Request`] send the reply before the next call: that call begins with what follows the
-    /// request. After [`Event::Close`] nothing more is consumed until [`Decoder::reset`].
+    /// After [`Event::Request`], send the reply before the next call, which continues with the bytes after
+    /// the request. After [`Event::Close`] the decoder consumes nothing until [`Decoder::reset`].
     pub fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> (usize, Event) {
         self.handed_out = false;
         let mut rest = input;
@@ -159,24 +161,25 @@ impl Decoder {
         (input.len() - rest.len(), event)
     }
 
-    /// The parameters of the request that the last [`Decoder::decode`] reported; empty at any other time, and
-    /// where [`Head::params`] is not [`ParamsState::Complete`].
+    /// Returns the parameters of the request that the last [`Decoder::decode`] reported. Empty at any other
+    /// time, and if [`Head::params`] is not [`ParamsState::Complete`].
     pub fn params(&self) -> Params<'_> {
         if self.handed_out { Params::parsed_before(&self.params) } else { Params::EMPTY }
     }
 
-    /// Whether the connection rests between requests, with no byte of a record received: the peer may close
-    /// it here, and this side may while it shuts down.
+    /// Whether the connection is between two requests, with no byte of a record received. The peer may close
+    /// it in this state, and this side may during its shutdown.
     pub fn is_idle(&self) -> bool {
         self.active.is_none() && matches!(self.stage, Stage::Header { filled: 0 })
     }
 
-    /// Bytes of heap memory held, never more than [`HEAP_MAX`].
+    /// The heap memory in use, in bytes, never more than [`HEAP_MAX`].
     pub fn heap_bytes(&self) -> usize {
         self.params.capacity() + self.values.capacity()
     }
 
-    /// Takes bytes off `input` for one stage of one record. `None`: there is more to do.
+    /// Takes bytes off `input` for one stage of one record. Returns `None` if the next stage can follow at
+    /// once.
     fn step(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Result<Option<Event>, Violation> {
         match self.stage {
             Stage::Header { filled } => {
@@ -216,7 +219,7 @@ impl Decoder {
         }
     }
 
-    /// Decides from a header what its record is for, so that no limit is passed before it is noticed.
+    /// Decides from a header what its record is for, so that a limit is checked before its content is read.
     fn classify(&mut self, header: Header) -> Result<Body, Violation> {
         if header.version != VERSION {
             return Err(Violation::Version(header.version));
@@ -248,7 +251,7 @@ impl Decoder {
         }
     }
 
-    /// Keeps what is worth keeping of a record's content; `taken` begins `at` bytes into it.
+    /// Keeps the useful part of a record's content. `taken` begins `at` bytes into it.
     fn receive(&mut self, body: Body, at: usize, taken: &[u8]) {
         match body {
             Body::GetValues if usize::from(Header::from_bytes(self.header).content_len) > SMALL_VALUES => {
@@ -256,7 +259,7 @@ impl Decoder {
             }
             Body::Begin | Body::GetValues => self.small[at..at + taken.len()].copy_from_slice(taken),
             Body::Params => {
-                // `announce` has counted this record: a stream that will not fit is not worth its memory.
+                // `announce` has already counted this record, so a stream that will not fit takes no memory.
                 let fits = self.active.is_some_and(|active| active.params.received <= PARAMS_MAX);
                 if fits {
                     append(&mut self.params, taken);
@@ -266,7 +269,7 @@ impl Decoder {
         }
     }
 
-    /// Acts on a record that is complete, padding included.
+    /// Acts on a complete record, including its padding.
     fn finish(&mut self, body: Body, header: Header, out: &mut Vec<u8>) -> Result<Option<Event>, Violation> {
         match body {
             Body::Begin => Ok(self.begin(header.id, out)),
@@ -295,12 +298,12 @@ impl Decoder {
         }
     }
 
-    /// `BEGIN_REQUEST` (FastCGI 1.0 §5.1): role in two bytes, flags in one, five reserved.
+    /// Handles `BEGIN_REQUEST` (FastCGI 1.0 §5.1): role in two bytes, flags in one, five reserved.
     fn begin(&mut self, id: u16, out: &mut Vec<u8>) -> Option<Event> {
         let [role1, role0, flags, ..] = self.small;
         let keep_conn = flags & KEEP_CONN != 0;
         if self.active.is_some() {
-            // The flag of the refused one says nothing about the connection: another request is using it.
+            // The flag of the refused request does not apply: another request is using the connection.
             encode_end_request(id, ProtocolStatus::CantMultiplex, out);
             return Some(Event::Answer { keep_conn: true });
         }
@@ -320,7 +323,7 @@ impl Decoder {
         None
     }
 
-    /// Judges the parameters of the active request where they have just ended.
+    /// Reads the parameters of the active request if they have just ended.
     fn judge_params(&mut self) {
         let Some(active) = self.active.as_mut().filter(|active| active.params.ended) else { return };
         let parsed = Params::parse(&self.params);
@@ -335,7 +338,7 @@ impl Decoder {
         active.state = Some(Judged { params, needs_no_body });
     }
 
-    /// Hands the active request out once all its streams have ended, or its body is not needed. An authorizer
+    /// Hands the active request out once all its streams have ended, or if it needs no body. An authorizer
     /// has no STDIN (FastCGI 1.0 §6.3).
     fn complete(&mut self) -> Option<Event> {
         let active = self.active.as_ref()?;
@@ -371,7 +374,8 @@ fn take<'a>(input: &mut &'a [u8], max: usize) -> &'a [u8] {
     taken
 }
 
-/// Memory follows what has arrived, not what was announced, and doubles up to [`PARAMS_MAX`].
+/// Appends `taken`. The capacity follows the received bytes, not an announced length, and doubles up to
+/// [`PARAMS_MAX`].
 fn append(bytes: &mut Vec<u8>, taken: &[u8]) {
     let needed = bytes.len() + taken.len();
     if needed > bytes.capacity() {
@@ -386,8 +390,8 @@ fn append(bytes: &mut Vec<u8>, taken: &[u8]) {
 mod tests {
     use super::*;
 
-    /// The first example of FastCGI 1.0 appendix B: a responder, nothing on STDIN, connection closed after
-    /// it.
+    /// The first example of FastCGI 1.0 appendix B: a responder with an empty STDIN; the connection closes
+    /// after it.
     const SPEC_REQUEST: &[u8] = b"\x01\x01\0\x01\0\x08\0\0\0\x01\0\0\0\0\0\0\
         \x01\x04\0\x01\0\x2a\0\0\x0b\x02SERVER_PORT80\x0b\x0eSERVER_ADDR199.170.183.42\
         \x01\x04\0\x01\0\0\0\0\x01\x05\0\x01\0\0\0\0";
@@ -444,7 +448,7 @@ mod tests {
         assert!(matches!(decoder.decode(SPEC_REQUEST, &mut out).1, Event::Request(_)));
     }
 
-    /// Wherever a connection broke off, the next one begins at its beginning.
+    /// Wherever a connection breaks off, the next one starts afresh.
     #[test]
     fn reset_forgets_a_connection() {
         let fresh = Decoder::new(10).decode(SPEC_REQUEST, &mut Vec::new());
@@ -459,8 +463,8 @@ mod tests {
         }
     }
 
-    /// What a peer announces costs nothing; what it sends costs at most twice its size; a large request is
-    /// not kept.
+    /// A length that a peer announces costs nothing; the bytes that it sends cost at most twice their size.
+    /// The decoder does not keep a large request.
     #[test]
     fn memory_follows_what_was_received() {
         let mut decoder = Decoder::new(10);

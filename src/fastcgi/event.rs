@@ -1,25 +1,25 @@
-//! What a [`Decoder`](super::Decoder) has to say: a request, an answer of the protocol's own, or why it gives
-//! up.
+//! The results of a [`Decoder`](super::Decoder): a request, an answer of the protocol itself, or the reason
+//! to close the connection.
 
 #[cfg(doc)]
 use super::decoder::{Decoder, PARAMS_MAX};
 use super::decoder::{PARAMS_DISCARD_MAX, STDIN_MAX};
 use super::record::Role;
 
-/// What [`Decoder::decode`] found.
+/// The result of [`Decoder::decode`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// All input was consumed: read more.
     NeedMore,
-    /// The protocol itself was answered, the bytes are at the end of `out`. Write them, then go on decoding;
-    /// with `keep_conn` false close the connection instead.
+    /// The decoder has answered at the level of the protocol and appended the bytes to `out`. Write them,
+    /// then continue to decode; if `keep_conn` is false, close the connection instead.
     Answer {
-        /// The connection may be used further.
+        /// Whether the connection may be used further.
         keep_conn: bool,
     },
-    /// A whole request: its parameters are in [`Decoder::params`] until the next [`Decoder::decode`].
+    /// A whole request. Its parameters are in [`Decoder::params`] until the next [`Decoder::decode`].
     Request(Head),
-    /// The peer broke the protocol or a limit: close the connection, there is nobody to answer.
+    /// The peer broke the protocol or a limit. Close the connection without an answer.
     Close(Violation),
 }
 
@@ -28,29 +28,29 @@ pub enum Event {
 pub struct Head {
     /// The id that every record of the reply must carry.
     pub id: u16,
-    /// What the web server wants to know.
+    /// The role in which the web server calls the application.
     pub role: Role,
-    /// False: close the connection after the reply (FastCGI 1.0 §5.1). True: leave closing to the server.
+    /// If false, close the connection after the reply (FastCGI 1.0 §5.1). If true, the server closes it.
     pub keep_conn: bool,
     /// Whether [`Decoder::params`] holds the parameters.
     pub params: ParamsState,
 }
 
-/// What became of a request's parameters.
+/// The state of a request's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParamsState {
     /// They are in [`Decoder::params`].
     Complete,
-    /// More than [`PARAMS_MAX`] bytes: dropped, [`Decoder::params`] is empty. HTTP has 431 for it.
+    /// More than [`PARAMS_MAX`] bytes: the decoder has dropped them. HTTP has 431 for it.
     TooLarge,
-    /// They do not divide into pairs: dropped, [`Decoder::params`] is empty. HTTP has 400 for it.
+    /// They do not divide into pairs: the decoder has dropped them. HTTP has 400 for it.
     Malformed,
 }
 
 /// Why a connection must be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
-    /// Not FastCGI 1: most often a peer that speaks HTTP, or another protocol, to the FastCGI socket.
+    /// Not FastCGI 1: in most cases a peer that speaks HTTP or another protocol to the FastCGI socket.
     #[error(
         "the peer does not speak FastCGI version 1 (first byte {0}): point the web server's FastCGI, not HTTP, settings here"
     )]
@@ -67,17 +67,17 @@ pub enum Violation {
     /// A record of PARAMS or STDIN after the empty record that ends that stream.
     #[error("the peer went on with a stream of request {0} after its end")]
     AfterEnd(u16),
-    /// More parameters than are read and dropped.
+    /// The parameters exceed the limit for reading and dropping.
     #[error(
         "the peer sent more than {PARAMS_DISCARD_MAX} bytes of parameters: lower the web server's limits on request headers"
     )]
     ParamsEndless,
-    /// A larger request body than is read and dropped.
+    /// The request body exceeds the limit for reading and dropping.
     #[error(
         "the peer sent more than {STDIN_MAX} bytes of request body: keep bodies from the gate (nginx: fastcgi_pass_request_body off)"
     )]
     StdinTooLarge,
-    /// `GET_VALUES` that does not divide into pairs.
+    /// A `GET_VALUES` record that does not divide into pairs.
     #[error("the peer asked for values with malformed name-value pairs")]
     GetValuesMalformed,
 }

@@ -1,23 +1,22 @@
-//! FastCGI 1.0, the application's side: bytes of a connection in, requests out; a reply in, its bytes out.
+//! FastCGI 1.0, the application's side: turns the bytes of a connection into requests and a reply into bytes.
 //!
-//! No socket, no clock and no task lives here: the caller reads and writes, and keeps time. Whatever a peer
-//! sends, a [`Decoder`] holds at most [`PARAMS_MAX`] bytes of it, and it allocates nothing once its buffers
-//! are warm.
+//! This room has no socket, no clock and no task: the caller reads, writes and keeps time. A [`Decoder`]
+//! holds at most [`HEAP_MAX`] bytes of a peer's data, and allocates nothing once its buffers are warm.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
-//! | `record` | the eight-byte record header, the numbers of the specification, roles |
+//! | `record` | the eight-byte record header, the constants of the specification, roles |
 //! | `params` | name-value pairs: [`Params`], borrowed from the decoder |
-//! | `event` | what the decoder says: [`Event`], [`Head`], [`Violation`] |
+//! | `event` | the decoder's results: [`Event`], [`Head`], [`Violation`] |
 //! | `decoder` | [`Decoder`]: records to events, one request at a time, and every limit |
 //! | `reply` | STDOUT and `END_REQUEST` records, answers to management records |
 //!
-//! One connection, one request at a time (`FCGI_MPXS_CONNS` is 0): a caller reads bytes, calls
-//! [`Decoder::decode`] until it says [`Event::NeedMore`], and for each [`Event::Request`] writes what
-//! [`encode_reply`] made before it decodes what was already read behind that request.
+//! A connection carries one request at a time (`FCGI_MPXS_CONNS` is 0). The caller reads bytes and calls
+//! [`Decoder::decode`] until it returns [`Event::NeedMore`]. For each [`Event::Request`] it writes the result
+//! of [`encode_reply`] before it decodes the bytes after that request.
 //!
-//! Who can write to the socket can claim anything (user, address, file): the socket is the trust boundary,
-//! and this room only promises that no bytes can make it panic, grow or read two requests as one.
+//! A program that can write to the socket can claim any user, address or file: the socket is the trust
+//! boundary. This room only promises that no bytes make it panic, grow, or read two requests as one.
 
 mod decoder;
 mod event;

@@ -1,13 +1,14 @@
-//! Name-value pairs (FastCGI 1.0 §3.4): a request's parameters, read in place from the bytes they came in.
+//! Name-value pairs (FastCGI 1.0 §3.4): reads a request's parameters in place, from the bytes of their
+//! stream.
 
 use std::borrow::Cow;
 
-/// A byte string that does not divide into name-value pairs: a length reaches beyond its end.
+/// The bytes do not divide into name-value pairs: a length reaches beyond their end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("FastCGI parameters are malformed: a name or value reaches beyond the end of the parameters")]
 pub struct Malformed;
 
-/// The parameters of one request, borrowed. Every pair in it is whole.
+/// The parameters of one request, borrowed. Every pair is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Params<'a> {
     bytes: &'a [u8],
@@ -17,7 +18,7 @@ impl<'a> Params<'a> {
     /// No parameters at all.
     pub const EMPTY: Params<'static> = Params { bytes: &[] };
 
-    /// Reads `bytes`, a whole PARAMS stream, and checks that it divides into pairs.
+    /// Checks that `bytes`, a whole PARAMS stream, divides into pairs.
     ///
     /// # Errors
     /// [`Malformed`] if a length field is cut off, or a name or value reaches beyond the end.
@@ -29,28 +30,28 @@ impl<'a> Params<'a> {
         Ok(Self { bytes })
     }
 
-    /// For bytes that [`Params::parse`] has accepted before.
+    /// Wraps bytes that [`Params::parse`] has already accepted.
     pub(super) fn parsed_before(bytes: &'a [u8]) -> Self {
         Self { bytes }
     }
 
-    /// The pairs in the order in which they were sent, repeated names included. A caller who needs several
-    /// parameters walks them once with this; a repeated name means what [`Params::last`] and
-    /// [`Params::cookie`] say.
+    /// Iterates over the pairs in the order in which the server sent them, including repeated names. Use it
+    /// to read several parameters in one pass. [`Params::last`] and [`Params::cookie`] say what a repeated
+    /// name means.
     pub fn iter(&self) -> Pairs<'a> {
         Pairs { rest: self.bytes }
     }
 
-    /// The value of `name`, compared byte for byte. Where a name is repeated the last one counts: nginx sends
-    /// every `fastcgi_param` line of a location, and PHP, which administrators write those lines for, takes
-    /// the last.
+    /// Returns the value of `name`, compared byte for byte. The last value of a repeated name counts: nginx
+    /// sends every `fastcgi_param` line of a location, and administrators write those lines for PHP, which
+    /// takes the last.
     pub fn last(&self, name: &[u8]) -> Option<&'a [u8]> {
         self.iter().filter(|(n, _)| *n == name).last().map(|(_, value)| value)
     }
 
-    /// All `HTTP_COOKIE` values as one cookie string, empty without any. It is the one name of which every
-    /// value counts: nginx sends two `Cookie` lines of a client as two parameters. Joined with `; ` as in RFC
-    /// 9113 §8.2.3, and copied only where there are several.
+    /// Joins all `HTTP_COOKIE` values with `; ` (RFC 9113 §8.2.3); empty if there is none. Every value of
+    /// this name counts, because nginx passes two `Cookie` lines of a client as two parameters. Copies only
+    /// if there are several.
     pub fn cookie(&self) -> Cow<'a, [u8]> {
         let mut values = self.iter().filter(|(n, v)| *n == b"HTTP_COOKIE" && !v.is_empty()).map(|(_, v)| v);
         let mut joined = Cow::Borrowed(values.next().unwrap_or_default());
@@ -88,7 +89,7 @@ impl<'a> Iterator for Pairs<'a> {
     }
 }
 
-/// The first name and value of `bytes` and what follows them; `None` if they are not whole.
+/// Splits off the first name and value of `bytes`; `None` if they are incomplete.
 fn split_pair(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (name_len, rest) = split_length(bytes)?;
     let (value_len, rest) = split_length(rest)?;
@@ -97,8 +98,8 @@ fn split_pair(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     Some((name, value, rest))
 }
 
-/// A length is one byte up to 127, else four bytes with the top bit set. Small lengths in the long form are
-/// fine.
+/// Reads a length: one byte up to 127, else four bytes with the top bit set. A small length may have the long
+/// form.
 fn split_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let (&first, rest) = bytes.split_first()?;
     if first < 0x80 {
@@ -112,7 +113,7 @@ fn split_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
 mod tests {
     use super::*;
 
-    /// Encoded bytes in parts, name, value.
+    /// Encoded bytes in parts; name; value.
     type Row<'a> = (&'a [&'a [u8]], &'a [u8], &'a [u8]);
 
     /// Every combination of short and long lengths (FastCGI 1.0 §3.4 names them 11, 14, 41 and 44).
@@ -147,7 +148,7 @@ mod tests {
             &[1, 0x80, 0, 0],
             &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
             &[0xff, 0xff, 0xff, 0xff, 0, b'a', b'b'],
-            // The first pair is whole, and does not save the second.
+            // The first pair is complete, but the second is not.
             &[1, 1, b'a', b'b', 1, 9, b'c'],
         ];
         for bytes in rows {

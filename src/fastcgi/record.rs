@@ -1,19 +1,19 @@
-//! The record header and the numbers of FastCGI 1.0 §3.3 and §8, in the specification's own names.
+//! The record header and the constants of FastCGI 1.0 §3.3 and §8, under the specification's own names.
 
 /// Length of a record header in bytes (FastCGI 1.0 §3.3).
 pub const HEADER_LEN: usize = 8;
 
-/// The most content one record can carry: its length field has 16 bits (FastCGI 1.0 §3.3).
+/// The largest content of one record in bytes: its length field has 16 bits (FastCGI 1.0 §3.3).
 pub const RECORD_CONTENT_MAX: usize = u16::MAX as usize;
 
-/// The only version there is (`FCGI_VERSION_1`).
+/// The only version of the protocol (`FCGI_VERSION_1`).
 pub(super) const VERSION: u8 = 1;
 
 /// The id of management records; a request never has it (`FCGI_NULL_REQUEST_ID`, FastCGI 1.0 §3.3).
 pub(super) const NULL_ID: u16 = 0;
 
-// Record types (FastCGI 1.0 §8). DATA (8) and the types that only an application sends are of no use to a
-// receiver.
+// Record types (FastCGI 1.0 §8). A receiver does not need DATA (8) and the types that only an application
+// sends.
 pub(super) const BEGIN_REQUEST: u8 = 1;
 pub(super) const ABORT_REQUEST: u8 = 2;
 pub(super) const END_REQUEST: u8 = 3;
@@ -27,18 +27,19 @@ pub(super) const UNKNOWN_TYPE: u8 = 11;
 /// Flag of `BEGIN_REQUEST`: the application must not close the connection after its reply (FastCGI 1.0 §5.1).
 pub(super) const KEEP_CONN: u8 = 1;
 
-/// What the web server wants of a request (FastCGI 1.0 §6). Filters (role 3) are refused by the decoder.
+/// The role in which the web server calls the application (FastCGI 1.0 §6). The decoder refuses filters (role
+/// 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Role 1: produces an answer, as a CGI program does (FastCGI 1.0 §6.2).
     Responder,
-    /// Role 2: says whether the server may go on with a request (FastCGI 1.0 §6.3). Such a request has no
+    /// Role 2: tells the server whether to continue with a request (FastCGI 1.0 §6.3). Such a request has no
     /// STDIN.
     Authorizer,
 }
 
 impl Role {
-    /// The role with this number in `BEGIN_REQUEST`, or `None` where this application does not play it.
+    /// Returns the role with this number in `BEGIN_REQUEST`; `None` if this application does not support it.
     pub(super) fn from_number(number: u16) -> Option<Self> {
         match number {
             1 => Some(Self::Responder),
@@ -48,20 +49,20 @@ impl Role {
     }
 }
 
-/// How a request ended, at the level of the protocol (FastCGI 1.0 §5.5). There is no `FCGI_OVERLOADED` (2):
-/// servers ignore it, so an overload is told as a 503.
+/// The end of a request at the level of the protocol (FastCGI 1.0 §5.5). `FCGI_OVERLOADED` (2) is missing:
+/// servers ignore it, so the gate reports an overload as a 503.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum ProtocolStatus {
     /// `FCGI_REQUEST_COMPLETE`: the normal end.
     RequestComplete = 0,
-    /// `FCGI_CANT_MPX_CONN`: a second request on a connection that carries one at a time.
+    /// `FCGI_CANT_MPX_CONN`: a second request on a connection that takes one at a time.
     CantMultiplex = 1,
-    /// `FCGI_UNKNOWN_ROLE`: this application does not play that role.
+    /// `FCGI_UNKNOWN_ROLE`: this application does not support the role.
     UnknownRole = 3,
 }
 
-/// A record header (FastCGI 1.0 §3.3): the version is checked by whoever reads it, the reserved byte ignored.
+/// A record header (FastCGI 1.0 §3.3). The caller checks the version; the reserved byte is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) version: u8,
@@ -72,8 +73,8 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// A header of this application's own records: version 1, no padding (FastCGI 1.0 §3.3 makes padding
-    /// optional).
+    /// Builds the header of a record of this application: version 1, no padding (FastCGI 1.0 §3.3 makes
+    /// padding optional).
     pub(super) fn new(kind: u8, id: u16, content_len: u16) -> Self {
         Self { version: VERSION, kind, id, content_len, padding_len: 0 }
     }
@@ -105,7 +106,7 @@ mod tests {
         let bytes = [1, 4, 0x12, 0x34, 0xff, 0xfe, 7, 99];
         let header = Header { version: 1, kind: PARAMS, id: 0x1234, content_len: 0xfffe, padding_len: 7 };
         assert_eq!(Header::from_bytes(bytes), header);
-        // What was in the reserved byte is not repeated.
+        // The value of the reserved byte is not repeated.
         assert_eq!(header.to_bytes(), [1, 4, 0x12, 0x34, 0xff, 0xfe, 7, 0]);
     }
 

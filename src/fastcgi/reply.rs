@@ -1,4 +1,5 @@
-//! What goes back to the web server: STDOUT and `END_REQUEST`, and the answers to management records.
+//! Turns replies into records for the web server: STDOUT, `END_REQUEST`, and the answers to management
+//! records.
 
 use super::params::{Malformed, Params};
 use super::record::{
@@ -6,22 +7,21 @@ use super::record::{
     UNKNOWN_TYPE,
 };
 
-/// What an empty header block becomes. A reply without a status is a 200 to every server, and for an access
-/// check that is an allow (lighttpd's authorizer even grants on an empty STDOUT), so silence must be made to
-/// say no.
+/// The reply that replaces an empty header block. Every server treats a reply without a status as a 200,
+/// which is an allow for an access check (lighttpd's authorizer even grants on an empty STDOUT), so an empty
+/// block must become a refusal.
 const EMPTY_IS_REFUSED: &[u8] = b"Status: 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
 
 /// Appends a whole reply to `out`: `header_block` (with its closing empty line) and `body` as STDOUT records,
-/// the end of STDOUT, `END_REQUEST`. One buffer, so that it leaves in one write; the same for both roles
-/// (FastCGI 1.0 §6.2, §6.3).
+/// the end of STDOUT, `END_REQUEST`. One buffer lets the caller send it in one write. The format is the same
+/// for both roles (FastCGI 1.0 §6.2, §6.3).
 ///
-/// An empty `header_block` is a defect of the caller and goes out as a 503 without body, never as a silent
-/// 200.
+/// An empty `header_block` is a defect of the caller. It becomes a 503 without body, never an implicit 200.
 pub fn encode_reply(id: u16, header_block: &[u8], body: &[u8], out: &mut Vec<u8>) {
     let (head, body) =
         if header_block.is_empty() { (EMPTY_IS_REFUSED, &[][..]) } else { (header_block, body) };
     let len = head.len() + body.len();
-    // The headers of all STDOUT records, then 24 bytes of `encode_end`.
+    // Space for the headers of all STDOUT records and the 24 bytes of `encode_end`.
     out.reserve(len + (len.div_ceil(RECORD_CONTENT_MAX) + 4) * HEADER_LEN);
 
     // Nearly every reply fits in one record.
@@ -36,8 +36,8 @@ pub fn encode_reply(id: u16, header_block: &[u8], body: &[u8], out: &mut Vec<u8>
     encode_end(id, out);
 }
 
-/// Appends `data` as STDOUT records. Without data it appends nothing, since an empty record would end the
-/// stream.
+/// Appends `data` as STDOUT records. Appends nothing if `data` is empty, because an empty record would end
+/// the stream.
 pub fn encode_stdout(id: u16, data: &[u8], out: &mut Vec<u8>) {
     for content in data.chunks(RECORD_CONTENT_MAX) {
         out.extend_from_slice(&stdout_header(id, content.len() as u16));
@@ -45,8 +45,8 @@ pub fn encode_stdout(id: u16, data: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// The header of a STDOUT record of `len` bytes, for a caller that sends a body in pieces of its own making.
-/// `len` 0 would end the stream, which is [`encode_end`]'s work.
+/// Returns the header of a STDOUT record of `len` bytes, for a caller that sends a body in pieces of its own.
+/// Do not pass 0: an empty record ends the stream, which is [`encode_end`]'s task.
 pub fn stdout_header(id: u16, len: u16) -> [u8; HEADER_LEN] {
     Header::new(STDOUT, id, len).to_bytes()
 }
@@ -57,7 +57,7 @@ pub fn encode_end(id: u16, out: &mut Vec<u8>) {
     encode_end_request(id, ProtocolStatus::RequestComplete, out);
 }
 
-/// Appends `END_REQUEST` alone, application status 0: all there is to say to a request that was not carried
+/// Appends `END_REQUEST` alone, with application status 0: the whole answer to a request that was not carried
 /// out.
 pub(super) fn encode_end_request(id: u16, status: ProtocolStatus, out: &mut Vec<u8>) {
     out.extend_from_slice(&Header::new(END_REQUEST, id, 8).to_bytes());
@@ -70,12 +70,11 @@ pub(super) fn encode_unknown_type(kind: u8, out: &mut Vec<u8>) {
     out.extend_from_slice(&[kind, 0, 0, 0, 0, 0, 0, 0]);
 }
 
-/// Appends `GET_VALUES_RESULT` for the names that `query`, the content of a `GET_VALUES` record, asks for
-/// (FastCGI 1.0 §4.1). Unknown names are left out, and each known one is answered once however often it is
-/// asked.
+/// Appends `GET_VALUES_RESULT` for the names in `query`, the content of a `GET_VALUES` record (FastCGI 1.0
+/// §4.1). Leaves unknown names out, and answers each known name once even if it is repeated.
 ///
 /// # Errors
-/// [`Malformed`] if `query` does not divide into pairs; nothing is appended then.
+/// [`Malformed`] if `query` does not divide into pairs; `out` is then unchanged.
 pub(super) fn encode_values(query: &[u8], max_connections: u32, out: &mut Vec<u8>) -> Result<(), Malformed> {
     let query = Params::parse(query)?;
     let start = out.len();
@@ -93,7 +92,7 @@ pub(super) fn encode_values(query: &[u8], max_connections: u32, out: &mut Vec<u8
     Ok(())
 }
 
-/// One pair with a decimal value. Both lengths are far below 128, so each takes one byte.
+/// Appends one pair with a decimal value. Both lengths are below 128, so each takes one byte.
 fn encode_number(name: &str, value: u32, out: &mut Vec<u8>) {
     let mut digits = [0; 10];
     let mut at = digits.len();
@@ -115,7 +114,7 @@ fn encode_number(name: &str, value: u32, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    /// As FastCGI 1.0 appendix B shows a reply.
+    /// The reply in FastCGI 1.0 appendix B.
     #[test]
     fn a_reply_is_stdout_its_end_and_end_request() {
         let mut out = b"kept".to_vec();
@@ -130,7 +129,7 @@ mod tests {
         assert_eq!(out, expected.concat());
     }
 
-    /// The content lengths of the STDOUT records in `bytes`, and all their content.
+    /// Returns the content lengths of the STDOUT records in `bytes`, and their joined content.
     fn stdout_of(mut bytes: &[u8]) -> (Vec<usize>, Vec<u8>) {
         let (mut lengths, mut content) = (Vec::new(), Vec::new());
         while let Some((header, rest)) = bytes.split_first_chunk() {
@@ -168,7 +167,7 @@ mod tests {
         }
     }
 
-    /// lighttpd's authorizer grants on an empty STDOUT, and every server takes a missing status for 200.
+    /// lighttpd's authorizer grants on an empty STDOUT, and every server treats a missing status as 200.
     #[test]
     fn an_empty_header_block_refuses() {
         for body in [&b""[..], b"body"] {

@@ -1,4 +1,4 @@
-//! An open file and what the request says about its wishes in; status, headers and the bytes to send out.
+//! Turns an open file and the conditions of a request into status, headers and the bytes to send.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -12,17 +12,17 @@ use super::range::{self, Wanted};
 use super::validators::Validators;
 use crate::files::tree::Sendable;
 
-/// An allowed file that the gate sends itself, or the reason why nothing of it need be sent.
+/// An allowed file that the gate sends itself, or the reason why it sends no bytes of it.
 #[derive(Clone, Debug)]
 pub struct Streamed {
-    /// Open: what was looked at is what is sent.
+    /// Stays open, so that the gate sends the same file that it examined.
     handle: Arc<File>,
     file: Sendable,
     validators: Validators,
     outcome: Outcome,
 }
 
-/// Two of them send the same bytes of the same file.
+/// Two values are equal if they send the same bytes of the same file.
 impl PartialEq for Streamed {
     fn eq(&self, other: &Self) -> bool {
         (&self.file, self.outcome) == (&other.file, other.outcome)
@@ -41,7 +41,7 @@ enum Outcome {
 }
 
 impl Streamed {
-    /// The answer to a GET, or to a HEAD, for which `Range` means nothing (RFC 9110 §14.2).
+    /// Builds the answer to a GET or HEAD request. A HEAD ignores `Range` (RFC 9110 §14.2).
     pub fn new(
         handle: File,
         file: Sendable,
@@ -65,7 +65,7 @@ impl Streamed {
         Streamed { handle: Arc::new(handle), file, validators, outcome }
     }
 
-    /// The status code.
+    /// Returns the status code.
     pub fn status(&self) -> u16 {
         match self.outcome {
             Outcome::Whole => 200,
@@ -76,17 +76,17 @@ impl Streamed {
         }
     }
 
-    /// Whether the browser is given something to keep or show, for which the headers about that are needed.
+    /// Whether the browser gets something to show or to keep, so that the headers about that are needed.
     pub fn is_success(&self) -> bool {
         matches!(self.outcome, Outcome::Whole | Outcome::Part { .. } | Outcome::NotModified)
     }
 
-    /// Whether a browser must not show the file.
+    /// Whether a browser must save the file and not show it.
     pub fn must_be_saved(&self) -> bool {
         media::content_type(&self.file.path).is_none() || media::is_active(&self.file.path)
     }
 
-    /// The bytes to send; `None` if there are none.
+    /// Returns the bytes to send; `None` if there are none.
     pub fn body(&self) -> Option<Body> {
         let (first, end) = match self.outcome {
             Outcome::Whole => (0, self.file.length),
@@ -96,7 +96,7 @@ impl Streamed {
         (first < end).then(|| Body::new(self.handle.clone(), first, end))
     }
 
-    /// Appends the status and the headers that say what is sent.
+    /// Appends the status and the headers that describe the content.
     pub fn write(&self, text: &mut String) {
         let Sendable { path, length, .. } = &self.file;
         let kind = media::content_type(path).unwrap_or(media::UNKNOWN);
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    /// Conditions, whether it is a HEAD, the file's length; status, header lines, bytes behind them.
+    /// Conditions, whether it is a HEAD, the file's length; status, header lines, number of body bytes.
     type Row = (Conditions<'static>, bool, u64, u16, &'static str, Option<u64>);
 
     fn answer(path: &str, length: u64, conditions: Conditions<'_>, head_only: bool) -> Streamed {

@@ -1,6 +1,5 @@
-//! The bytes of an open file, read piece by piece where waiting for a disk holds up nobody, and never more or
-//! fewer than were announced: a file that has become shorter meanwhile is an error, and what was appended to
-//! it is not sent.
+//! Turns an open file into pieces of its bytes, read on threads that may block. It sends exactly the
+//! announced number of bytes: a file that has become shorter is an error, and appended bytes are not sent.
 
 use std::fs::File;
 use std::io;
@@ -9,10 +8,11 @@ use std::sync::Arc;
 
 use crate::fastcgi::{HEADER_LEN, stdout_header};
 
-/// One piece with the header of its record: what a slow visitor costs in memory, whatever the file's length.
+/// The size in bytes of one piece with its record header. A slow visitor costs this much memory, however long
+/// the file is.
 const PIECE: usize = 64 * 1024;
 
-/// Bytes that are still to be sent.
+/// The bytes that are still to be sent.
 #[derive(Debug)]
 pub struct Body {
     file: Arc<File>,
@@ -21,21 +21,21 @@ pub struct Body {
 }
 
 impl Body {
-    /// From the byte `first` up to, and without, the byte `end`.
+    /// Sends the bytes from `first` up to, but not including, `end`.
     pub fn new(file: Arc<File>, first: u64, end: u64) -> Self {
         Body { file, next: first, end }
     }
 
-    /// How many there are.
+    /// The number of bytes that are still to be sent.
     pub fn remaining(&self) -> u64 {
         self.end.saturating_sub(self.next)
     }
 
-    /// Reads the next piece into `piece`, as one STDOUT record of the request `id`; at the end it leaves that
+    /// Reads the next piece into `piece` as one STDOUT record of the request `id`; at the end, leaves `piece`
     /// empty.
     ///
     /// # Errors
-    /// What the system says; `UnexpectedEof` if the file is shorter now.
+    /// An error of the system; `UnexpectedEof` if the file has become shorter.
     pub async fn next_record(&mut self, id: u16, piece: &mut Vec<u8>) -> io::Result<()> {
         let length = usize::try_from(self.remaining()).unwrap_or(usize::MAX).min(PIECE - HEADER_LEN);
         if length == 0 {

@@ -1,18 +1,18 @@
-//! The conditions of a request and a file's validators in; whether the file is sent at all out (RFC 9110
-//! §13). A date or list that cannot be read is no match.
+//! Turns the conditions of a request and a file's validators into the decision whether to send the file (RFC
+//! 9110 §13). A date or list that cannot be parsed does not match.
 
 use std::time::{Duration, SystemTime};
 
 use super::validators::Validators;
 
-/// Longest header that is read, in bytes; of a longer one nothing matches.
+/// The longest list of entity tags that is read, in bytes. A longer one does not match.
 const MAX_HEADER: usize = 4096;
 
-/// By its date a file is known only once the second is over in which it was written (RFC 9110 §8.8.2.2). That
-/// the visitor's copy is of the end of that second, the visitor must know (RFC 9110 §13.1.5).
+/// A modification date identifies a file only after the second in which the file was written (RFC 9110
+/// §8.8.2.2). The client must know that its own copy is from the end of that second (RFC 9110 §13.1.5).
 const SETTLED: Duration = Duration::from_secs(1);
 
-/// What a request says about its wishes: header values as they came.
+/// The conditions of a request: unparsed header values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Conditions<'a> {
     /// `If-Match`.
@@ -29,19 +29,19 @@ pub struct Conditions<'a> {
     pub range: Option<&'a [u8]>,
 }
 
-/// What follows from the conditions.
+/// The result of the conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precondition {
-    /// The file is sent.
+    /// The gate sends the file.
     Holds,
-    /// The visitor has it already.
+    /// The client already has the file.
     NotModified,
-    /// The visitor wants another state of it.
+    /// The client wants another version of the file.
     Failed,
 }
 
 impl Conditions<'_> {
-    /// Whether a GET or HEAD goes on, in the order of RFC 9110 §13.2.2.
+    /// Evaluates the conditions of a GET or HEAD in the order of RFC 9110 §13.2.2.
     pub fn judge(&self, file: &Validators) -> Precondition {
         let goes_on = match (self.if_match, self.if_unmodified_since.and_then(date)) {
             (Some(list), _) => lists(list, &file.etag, Comparison::Strong),
@@ -59,7 +59,8 @@ impl Conditions<'_> {
         if has_it { Precondition::NotModified } else { Precondition::Holds }
     }
 
-    /// The `Range` that counts: without `If-Range`, or if that names exactly this state.
+    /// Returns the `Range` header if it applies: without `If-Range`, or if `If-Range` names exactly this
+    /// version.
     pub fn range_of(&self, file: &Validators, now: SystemTime) -> Option<&[u8]> {
         let range = self.range?;
         let same = match self.if_range {
@@ -80,7 +81,7 @@ enum Comparison {
     Weak,
 }
 
-/// Whether a list of entity tags, or `*`, holds this one.
+/// Whether a list of entity tags contains `etag`, or is `*`.
 fn lists(list: &[u8], etag: &str, comparison: Comparison) -> bool {
     let mut rest = list.trim_ascii();
     if rest == b"*" {
@@ -99,7 +100,7 @@ fn lists(list: &[u8], etag: &str, comparison: Comparison) -> bool {
             return found;
         }
         let (weak, tag) = rest.strip_prefix(b"W/").map_or((false, rest), |tag| (true, tag));
-        // A comma may be part of a tag; a quotation mark may not.
+        // A tag may contain a comma but no quotation mark.
         let Some(length) = tag.strip_prefix(b"\"").and_then(|tag| memchr::memchr(b'"', tag)) else {
             return false;
         };

@@ -1,21 +1,21 @@
-//! The name that a photo's owner gave it in, the value of `Content-Disposition` out (RFC 6266, RFC 8187), so
-//! that a browser saves `Été à Paris.jpg` and not `action.php` (Piwigo: action.php).
+//! Turns the name that a photo's owner gave it into the value of `Content-Disposition` (RFC 6266, RFC 8187),
+//! so that a browser saves `Été à Paris.jpg` and not `action.php` (Piwigo: action.php).
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::piwigo::records::{Claim, Ownership};
 
-/// Longest name that is sent, in bytes: with a path of 255 characters, both percent-encoded, the header still
-/// fits the 4 KiB that nginx has for it.
+/// The longest name that is sent, in bytes. With a path of 255 characters, both percent-encoded, the header
+/// still fits nginx's 4 KiB.
 const MAX_NAME: usize = 160;
 
-/// Longest extension that is kept when a name is cut, in bytes.
+/// The longest extension that survives when a name is cut, in bytes.
 const MAX_EXTENSION: usize = 16;
 
-/// What may stand unencoded in `filename*` (RFC 8187 §3.2.1, `attr-char`, less its rarer signs).
+/// The characters that `filename*` percent-encodes: all but the common ones of `attr-char` (RFC 8187 §3.2.1).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Whether a file is shown or saved, and under which name.
+/// Whether the browser shows or saves a file, and under which name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disposition {
     attachment: bool,
@@ -23,8 +23,8 @@ pub struct Disposition {
 }
 
 impl Disposition {
-    /// For the file of `claim`: the row's own name with this file's extension, or else the name that it has
-    /// on disk.
+    /// Builds the value for the file of `claim`: the row's own name with this file's extension, or else the
+    /// file's name on disk.
     pub fn of(claim: &Claim, download: bool) -> Self {
         let on_disk = claim.file.rsplit_once('/').map_or(claim.file.as_str(), |(_, name)| name);
         let Some(given) = claim.name.as_deref().map(decoded).filter(|name| !tidy(name).is_empty()) else {
@@ -39,12 +39,12 @@ impl Disposition {
         }
     }
 
-    /// With this name, in which whatever a header or a file system cannot bear is replaced.
+    /// Builds the value with this name. Replaces characters that a header or a file system cannot hold.
     pub fn named(name: &str, download: bool) -> Self {
         Disposition { attachment: download, name: bounded(tidy(name)) }
     }
 
-    /// The header's value; `must_be_saved`: an attachment in any case.
+    /// Returns the header's value; an attachment if `must_be_saved` is set.
     pub fn value(&self, must_be_saved: bool) -> String {
         let kind = if self.attachment || must_be_saved { "attachment" } else { "inline" };
         let plain = |c: char| if c.is_ascii() && !matches!(c, '"' | '%') { c } else { '_' };
@@ -57,7 +57,8 @@ impl Disposition {
     }
 }
 
-/// Piwigo stores names as HTML (PHP: `htmlspecialchars_decode` with its default flags; each entity once).
+/// Decodes HTML entities, because Piwigo stores names as HTML (PHP: `htmlspecialchars_decode` with its
+/// default flags). Decodes each entity once.
 fn decoded(name: &str) -> String {
     const ENTITIES: [(&str, char); 6] =
         [("&amp;", '&'), ("&lt;", '<'), ("&gt;", '>'), ("&quot;", '"'), ("&#039;", '\''), ("&#39;", '\'')];
@@ -76,15 +77,15 @@ fn decoded(name: &str) -> String {
     text
 }
 
-/// Without control characters and those that turn the direction of writing (`gpj.exe` read backwards), and
-/// without folders.
+/// Removes control characters and those that change the direction of writing (`gpj.exe` read backwards), and
+/// replaces slashes.
 fn tidy(name: &str) -> String {
     let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
     let name: String = name.chars().filter(|&c| !c.is_control() && !turns(c)).collect();
     name.trim().replace(['/', '\\'], "_")
 }
 
-/// The beginning of a name that is too long, and its extension.
+/// Cuts a name that is too long, but keeps its extension.
 fn bounded(name: String) -> String {
     if name.len() <= MAX_NAME {
         return name;

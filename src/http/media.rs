@@ -1,14 +1,14 @@
-//! A file's name in; what a browser may take it for, and whether it may only be saved, out.
+//! Turns a file's name into its media type, and tells whether a browser may only save the file.
 
-/// Of what nobody should guess.
+/// The type of a file that a browser must not interpret.
 pub const UNKNOWN: &str = "application/octet-stream";
 
 fn extension(path: &str) -> String {
     path.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase()
 }
 
-/// Extensions and their types: what a gallery may hold of the table that nginx comes with, and some more.
-/// What could run as a page ([`is_active`]) is never only shown, whatever stands here.
+/// Types and their extensions: the entries of nginx's own table that a gallery may hold, and some more. A
+/// file that could run as a page ([`is_active`]) is sent as an attachment, whatever type it has here.
 const TYPES: &[(&str, &[&str])] = &[
     ("image/jpeg", &["jpg", "jpeg", "jpe"]),
     ("image/png", &["png"]),
@@ -65,14 +65,15 @@ const TYPES: &[(&str, &[&str])] = &[
     ("text/vtt", &["vtt"]),
 ];
 
-/// The type of a picture, film, sound or document that may be shown as what it is; `None`: only saved.
+/// Returns the type of a picture, film, sound or document that a browser may show; `None` if it may only save
+/// the file.
 pub fn content_type(path: &str) -> Option<&'static str> {
     let extension = extension(path);
     TYPES.iter().find(|(_, extensions)| extensions.contains(&&*extension)).map(|(kind, _)| *kind)
 }
 
-/// What could run as a page in the gallery's own origin (docs/spec/piwigo.md §5.5): an attachment, whoever
-/// sends it. Browsers show any XML as a page, with the scripts in it.
+/// Whether the file could run as a page in the gallery's own origin (docs/spec/piwigo.md §5.5). It is then an
+/// attachment, whichever program sends it. Browsers show any XML as a page and run the scripts in it.
 pub fn is_active(path: &str) -> bool {
     matches!(
         extension(path).as_str(),
@@ -105,7 +106,7 @@ pub fn is_active(path: &str) -> bool {
     )
 }
 
-/// What keeps active content from running, should a browser open it all the same.
+/// Returns the header that keeps active content from running if a browser opens it nevertheless.
 pub fn sandbox(path: &str) -> &'static str {
     if is_active(path) {
         "Content-Security-Policy: sandbox; default-src 'none'; style-src 'unsafe-inline'\r\n"
@@ -118,7 +119,7 @@ pub fn sandbox(path: &str) -> &'static str {
 mod tests {
     use super::*;
 
-    /// The types that nginx's printed files say, with their extensions.
+    /// Returns the types in nginx's printed files, with their extensions.
     fn of_nginx(text: &str) -> Vec<(String, String)> {
         text.lines()
             .filter_map(|line| line.trim().strip_suffix(';'))

@@ -1,41 +1,40 @@
-//! The path of an allowed picture in, the answer for a script that asks only for the picture's address out
+//! Turns the path of an allowed picture into the answer for a script that requests only the picture's address
 //! (`ajaxload=true`, docs/spec/piwigo.md §5.3, step 7).
 
 use std::fmt::Write as _;
 
 use super::reply::encode_path;
 
-/// The `Cache-Control` value of such an answer: it says where a size lies now, which may be elsewhere a
-/// minute later.
+/// The `Cache-Control` value of such an answer: the size may have another address a minute later.
 pub const NOT_KEPT: &str = "no-store";
 
-/// Where a browser finds a picture.
+/// The address at which a browser finds a picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PictureAddress(String);
 
 impl PictureAddress {
-    /// The address of a file of the gallery. `prefix`: empty or `/piwigo`; `path`: relative to the gallery's
-    /// root, without a leading slash.
+    /// Builds the address of a file of the gallery. `prefix`: empty or `/piwigo`; `path`: relative to the
+    /// gallery's root, without a leading slash.
     ///
-    /// It begins with the path `/` of the site. Piwigo writes scheme and host before it; the gate does not,
-    /// because it does not see by which of them a proxy in front of the web server is asked.
+    /// The address begins with the site's path `/`. Piwigo puts scheme and host before it. The gate does not,
+    /// because it cannot see them behind a proxy.
     pub fn of(prefix: &str, path: &str) -> Self {
         PictureAddress(format!("{}/{}", encode_path(prefix), encode_path(path)))
     }
 
-    /// The same with a key, as Piwigo writes it (`?auth=KEY`). `key`: letters, digits, `-` and `:`.
+    /// Appends a key as Piwigo writes it (`?auth=KEY`). `key`: letters, digits, `-` and `:`.
     #[must_use]
     pub fn with_key(self, key: &str) -> Self {
         PictureAddress(format!("{}?auth={key}", self.0))
     }
 
-    /// `{"url":"…"}` with escaped slashes, as PHP's `json_encode` writes it. An encoded path holds no other
-    /// character that JSON escapes.
+    /// Returns `{"url":"…"}` with escaped slashes, as PHP's `json_encode` writes it. An encoded path holds no
+    /// other character that JSON escapes.
     pub fn json(&self) -> String {
         format!("{{\"url\":\"{}\"}}", self.0.replace('/', "\\/"))
     }
 
-    /// Writes the headers of the answer that only it has.
+    /// Appends the headers that are specific to this answer.
     pub(crate) fn write_headers(&self, text: &mut String) {
         let length = self.json().len();
         let _ = write!(text, "Content-Type: application/json\r\nContent-Length: {length}\r\n");

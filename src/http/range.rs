@@ -1,27 +1,27 @@
-//! The header `Range` and a file's length in; which bytes to send out (RFC 9110 §14). Only one range is
-//! answered as such: of several the whole file is sent, as the standard allows, and so of what cannot be
-//! read.
+//! Turns the header `Range` and a file's length into the bytes to send (RFC 9110 §14). Only a single range
+//! gets a partial answer. For several ranges, or an unreadable header, the gate sends the whole file, as the
+//! standard allows.
 
-/// Longest header that is read, in bytes: two numbers of 64 bits, and room.
+/// The longest header that is read, in bytes: two 64-bit numbers and some room.
 const MAX_HEADER: usize = 256;
 
-/// What to send of a file.
+/// The part of a file to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// All of it.
+    /// The whole file.
     Whole,
-    /// From the byte `first` to the byte `last`, both included.
+    /// The bytes from `first` to `last`, both included.
     Part {
         /// Counted from 0.
         first: u64,
         /// Below the file's length.
         last: u64,
     },
-    /// Nothing of it is where the range is.
+    /// No byte of the file is in the range.
     Nowhere,
 }
 
-/// Reads a `Range` header for a file of `length` bytes.
+/// Parses a `Range` header for a file of `length` bytes.
 pub fn wanted(header: &[u8], length: u64) -> Wanted {
     one(header).map_or(Wanted::Whole, |spec| spec.of(length))
 }
@@ -35,7 +35,7 @@ enum Spec {
 impl Spec {
     fn of(self, length: u64) -> Wanted {
         match self {
-            // The end of an empty file is all of it, and no `Content-Range` can say so.
+            // The end of an empty file is the whole file, which no `Content-Range` can express.
             Spec::Last(count) if count > 0 && length == 0 => Wanted::Whole,
             Spec::Last(0) => Wanted::Nowhere,
             Spec::Last(count) => Wanted::Part { first: length.saturating_sub(count), last: length - 1 },
@@ -47,7 +47,7 @@ impl Spec {
     }
 }
 
-/// The only range of a header that can be read and has one.
+/// Returns the range of a readable header with exactly one.
 fn one(header: &[u8]) -> Option<Spec> {
     if header.len() > MAX_HEADER {
         return None;
@@ -57,7 +57,7 @@ fn one(header: &[u8]) -> Option<Spec> {
     if !unit.eq_ignore_ascii_case("bytes") {
         return None;
     }
-    // An empty element of a list is none (RFC 9110 §5.6.1).
+    // An empty list element does not count (RFC 9110 §5.6.1).
     let blank = [' ', '\t'];
     let mut specs = set.split(',').map(|spec| spec.trim_matches(blank)).filter(|spec| !spec.is_empty());
     let (spec, None) = (specs.next()?, specs.next()) else { return None };
@@ -71,7 +71,7 @@ fn one(header: &[u8]) -> Option<Spec> {
     }
 }
 
-/// Digits alone; what is more than any file's length is the most there is.
+/// Parses digits. A number beyond 64 bits becomes the largest one.
 fn number(digits: &str) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| digits.parse().unwrap_or(u64::MAX))
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(wanted(b"bytes=0-1\xff", 10), Wanted::Whole);
     }
 
-    /// The same said another way: which of the file's bytes one by one are in the range.
+    /// An independent definition: which bytes of the file, one by one, are in the range.
     fn naive(first: Option<u64>, last: Option<u64>, length: u64) -> Wanted {
         let is_named = |at: &u64| match (first, last) {
             (Some(first), Some(last)) => (first..=last).contains(at),

@@ -1,23 +1,24 @@
-//! Length and time of a file in; what tells one state of it from another out (RFC 9110 §8.8).
+//! Turns a file's length and time into the validators that tell one version of it from another (RFC 9110
+//! §8.8).
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
-/// The time from 1970 to the year 10000, which no HTTP date can say (`httpdate` panics there, and before
-/// 1970).
+/// The time from 1970 to the year 10000. An HTTP date cannot express a later time, or one before 1970
+/// (`httpdate` panics there).
 const END_OF_HTTP_DATES: Duration = Duration::from_hours(70_389_528);
 
-/// The validators of one state of a file.
+/// The validators of one version of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Validators {
     /// A strong entity tag, with its quotation marks.
     pub etag: String,
-    /// The whole second of the last change, if an HTTP date can say it.
+    /// The time of the last change in whole seconds, if an HTTP date can express it.
     pub modified: Option<SystemTime>,
 }
 
 impl Validators {
-    /// Of a file of this length that was changed then.
+    /// Computes the validators of a file of `length` bytes, last changed at `modified`.
     pub fn of(length: u64, modified: SystemTime) -> Self {
         let (etag, modified) = match modified.duration_since(SystemTime::UNIX_EPOCH) {
             Ok(since) => {
@@ -25,7 +26,7 @@ impl Validators {
                 let date = (since < END_OF_HTTP_DATES).then_some(second);
                 (format!("\"{:x}-{length:x}\"", since.as_micros()), date)
             }
-            // Scans of old photos may bear the date of the photo.
+            // A scan of an old photo may bear the date of the photo.
             Err(before) => (format!("\"b{:x}-{length:x}\"", before.duration().as_micros()), None),
         };
         Validators { etag, modified }

@@ -1,6 +1,6 @@
-//! A [`Reply`] in, the CGI header block and body for one web server out (RFC 3875 §6). Two rules hold here
-//! and nowhere else has to remember them: a redirect header goes out only with an explicit `Status: 200` and
-//! alone, and every refusal is the same bytes whatever its reason (docs/spec/servers.md §1.1 to §1.4).
+//! Turns a [`Reply`] into the CGI header block and body for one web server (RFC 3875 §6). Only this file
+//! enforces two rules: a redirect header goes out alone and with an explicit `Status: 200`, and every refusal
+//! has the same bytes whatever its reason (docs/spec/servers.md §1.1 to §1.4).
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode};
 use std::fmt::Write as _;
@@ -11,29 +11,30 @@ use super::picture_address::PictureAddress;
 use super::validators::Validators;
 use super::{Body, Streamed, media};
 
-/// Where the internal location for files begins on nginx; `nginx/*.conf` uses the same.
+/// The prefix of nginx's internal location for files; `nginx/*.conf` uses the same.
 pub const ACCEL_FILE_PREFIX: &str = "/_gate/file/";
 
-/// The internal location for files beside the gallery's root (`../` sites).
+/// The prefix of nginx's internal location for files beside the gallery's root (`../` sites).
 pub const ACCEL_PARENT_PREFIX: &str = "/_gate/parent/";
 
-/// The internal location for a derivative that Piwigo's `i.php` is to make.
+/// nginx's internal location for a derivative that Piwigo's `i.php` makes.
 pub const ACCEL_I_PHP: &str = "/_gate/i.php";
 
-/// The internal location for a download that Piwigo's `action.php` is to answer.
+/// nginx's internal location for a download that Piwigo's `action.php` answers.
 pub const ACCEL_ACTION_PHP: &str = "/_gate/action.php";
 
-/// The header by which nginx's locations know that a yes is the gate's: another program behind nginx can send
-/// `X-Accel-Redirect`, too. To a server that only asks it names the judged file.
+/// The header by which nginx's locations recognise the gate's allow: another program behind nginx can also
+/// send `X-Accel-Redirect`. For a server that only asks for a verdict, it names the judged file.
 pub const JUDGED_FILE: &str = "X-Piwigo-Gate-File";
 
-/// The header by which nginx's file is told what browsers may keep (`GATE_CACHE=apart`).
+/// The header that tells nginx's file the `Cache-Control` value for browsers (`GATE_CACHE=apart`).
 pub const CACHE: &str = "X-Piwigo-Gate-Cache";
 
-/// Everything but what a path may hold unencoded on every server (docs/spec/servers.md §1.7).
+/// The characters to encode in a path: all but those that every server accepts unencoded
+/// (docs/spec/servers.md §1.7).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// What no query can hold in a header. All else stays as the visitor sent it.
+/// The characters to encode in a query that goes into a header. All others stay as the visitor sent them.
 const NOT_IN_A_HEADER: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'#');
 
 /// The picture of a refusal (`deny = "image"`): a grey padlock.
@@ -42,10 +43,10 @@ const REFUSED_PNG: &[u8] = include_bytes!("refused.png");
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 const SIGN_IN: &str = "Please sign in\n";
 
-/// The end of a header block that no browser keeps.
+/// The end of a header block that no browser may keep.
 const NOT_KEPT: &str = "Cache-Control: no-store\r\nVary: Cookie\r\nX-Content-Type-Options: nosniff\r\n\r\n";
 
-/// How the web server is told to send an allowed file.
+/// How the gate tells the web server to send an allowed file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SendMode {
@@ -53,18 +54,18 @@ pub enum SendMode {
     XAccelRedirect,
     /// `X-Sendfile: <absolute path>` (Apache with `mod_xsendfile`, Caddy).
     XSendfile,
-    /// The same, percent-encoded (lighttpd, which decodes it).
+    /// `X-Sendfile` with a percent-encoded path (lighttpd, which decodes it).
     XSendfileEncoded,
     /// `Location: /<path>`, a local redirect (Apache with `mod_fcgid` alone).
     Location,
-    /// An empty 200: the server asked only whether (nginx `auth_request`, FastCGI authorizers).
+    /// An empty 200: the server only asks for a verdict (nginx `auth_request`, FastCGI authorizers).
     Authorize,
-    /// The bytes themselves: any server that speaks FastCGI.
+    /// The file's bytes: for any server that speaks FastCGI.
     Stream,
 }
 
 impl SendMode {
-    /// Reads the value of the FastCGI param `GATE_DELIVER`.
+    /// Parses the value of the FastCGI param `GATE_DELIVER`.
     pub fn from_param(word: &[u8]) -> Option<Self> {
         match word {
             b"x-accel-redirect" => Some(SendMode::XAccelRedirect),
@@ -78,7 +79,7 @@ impl SendMode {
     }
 }
 
-/// What a refused visitor is told, for denied, unknown and malformed alike.
+/// The status of a refusal, the same for denied, unknown and malformed requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DenyStatus {
     /// `403 Forbidden`, the default.
@@ -106,7 +107,7 @@ impl DenyStatus {
         }
     }
 
-    /// A 401 must name a scheme; this one makes no browser ask for a password.
+    /// A 401 must name a scheme; no browser asks for a password because of this one.
     fn extra(self) -> &'static str {
         match self {
             DenyStatus::Unauthorized => "WWW-Authenticate: Piwigo realm=\"gallery\"\r\n",
@@ -114,7 +115,7 @@ impl DenyStatus {
         }
     }
 
-    /// The number.
+    /// Returns the status code.
     pub fn code(self) -> u16 {
         match self {
             DenyStatus::Forbidden => 403,
@@ -124,36 +125,36 @@ impl DenyStatus {
     }
 }
 
-/// An allowed file, as the web server needs to be told of it.
+/// An allowed file, in the form that the web server needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Handover {
     /// nginx serves `<gallery>/<path>` through its internal location.
     AccelFile {
-        /// Relative to the gallery's root, without a leading slash; or with one `../`.
+        /// Relative to the gallery's root, without a leading slash; or beginning with one `../`.
         path: String,
     },
     /// nginx asks PHP to make a derivative.
     AccelIPhp {
-        /// `_data/i`-relative path of the derivative.
+        /// The derivative's path relative to `_data/i`.
         derivative: String,
-        /// Piwigo is to answer with the derivative's address, not with the derivative.
+        /// Piwigo answers with the derivative's address, not with the derivative.
         asks_for_address: bool,
     },
     /// Apache or Caddy sends this file.
     Sendfile {
         /// Absolute path.
         path: String,
-        /// Length in bytes, with `modified` the file's validator.
+        /// Length in bytes; with `modified`, the basis of the file's validators.
         length: u64,
         /// Modification time.
         modified: SystemTime,
     },
-    /// lighttpd sends this file, with validators of its own.
+    /// lighttpd sends this file with its own validators.
     SendfileEncoded {
         /// Absolute path.
         path: String,
     },
-    /// Apache serves this path of its own by an internal redirect.
+    /// Apache serves this local path through an internal redirect.
     LocalFile {
         /// `url_prefix`, empty or `/piwigo`.
         prefix: String,
@@ -164,43 +165,44 @@ pub enum Handover {
     LocalIPhp {
         /// `url_prefix`, empty or `/piwigo`.
         prefix: String,
-        /// `_data/i`-relative path of the derivative.
+        /// The derivative's path relative to `_data/i`.
         derivative: String,
-        /// Piwigo is to answer with the derivative's address, not with the derivative.
+        /// Piwigo answers with the derivative's address, not with the derivative.
         asks_for_address: bool,
     },
-    /// nginx asks PHP's `action.php`, which decides by itself.
+    /// nginx calls PHP's `action.php`, which makes its own decision.
     AccelActionPhp {
-        /// The query, as the visitor sent it.
+        /// The query as the visitor sent it.
         query: Vec<u8>,
     },
-    /// Apache or Caddy asks PHP's `action.php`, which decides by itself.
+    /// Apache or Caddy calls PHP's `action.php`, which makes its own decision.
     LocalActionPhp {
         /// `url_prefix`, empty or `/piwigo`.
         prefix: String,
-        /// The query, as the visitor sent it.
+        /// The query as the visitor sent it.
         query: Vec<u8>,
     },
-    /// The server serves the file itself, it only asked.
+    /// The server serves the file itself; it asked only for a verdict.
     Authorized {
-        /// The judged file, for a server that serves exactly what it is told (`GATE_NAMES_FILE`): relative to
-        /// the gallery's root, without a leading slash, and such as a header can hold ([`fits_a_header`]).
+        /// The judged file, for a server that serves exactly the named file (`GATE_NAMES_FILE`): relative to
+        /// the gallery's root, without a leading slash. A header can hold it ([`fits_a_header`]).
         file: Option<String>,
     },
-    /// The same for a server that also wants to know who the visitor is.
+    /// The same for a server that also needs a name for the visitor.
     Authenticated,
     /// The gate sends the bytes.
     Stream(Streamed),
-    /// The gate sends the picture's address alone.
+    /// The gate sends only the picture's address.
     Address(PictureAddress),
 }
 
-/// What browsers may keep of an allowed file.
+/// What a browser may keep of an allowed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cache {
     /// The value of `Cache-Control`.
     pub control: String,
-    /// nginx's file is told by [`CACHE`] and says it itself, of a file and not of an error.
+    /// Whether the value goes into the header [`CACHE`]. nginx's file then sends it with a file, but not with
+    /// an error.
     pub is_apart: bool,
 }
 
@@ -210,45 +212,45 @@ impl From<&str> for Cache {
     }
 }
 
-/// One answer. What is not an [`Reply::Allowed`] carries no path and no redirect header.
+/// One answer. Only [`Reply::Allowed`] carries a file's path or a header that makes the server send a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// The visitor may have the file.
     Allowed {
-        /// How the bytes are to be sent.
+        /// How the bytes are sent.
         handover: Handover,
-        /// The `Cache-Control` value for the visitor's browser.
+        /// The `Cache-Control` value for the browser.
         cache: Cache,
-        /// Under which name the browser is to keep it, where that is not the URL's last part.
+        /// The name under which the browser saves the file, if it is not the URL's last part.
         disposition: Option<Disposition>,
     },
-    /// Denied, unknown or malformed: one answer for all.
+    /// Denied, unknown or malformed: the answer is the same for all.
     Refused(DenyStatus),
-    /// The same answer with a picture in the place of the text.
+    /// The same refusal with a picture instead of text.
     RefusedByPicture(DenyStatus),
-    /// Refused, and the visitor is not signed in but may do so here.
+    /// The visitor is refused and not signed in, and is sent to the sign-in page.
     SignIn {
         /// Path and query of Piwigo's sign-in page, percent-encoded.
         location: String,
     },
     /// The visitor may have the file, but it is not on disk.
     Missing,
-    /// Neither GET nor HEAD.
+    /// The method is neither GET nor HEAD.
     MethodNotAllowed,
-    /// The database is away, or something failed: no verdict, no bytes.
+    /// The database does not answer, or something failed: no verdict, no bytes.
     Unavailable,
     /// The gallery is locked (Piwigo: `gallery_locked`).
     GalleryLocked,
-    /// The params were over their limit.
+    /// The params exceed their limit.
     HeadersTooLarge,
-    /// The params could not be read.
+    /// The params could not be parsed.
     BadRequest,
 }
 
 impl Reply {
-    /// Appends the header block to `head` and returns the body, which is empty for a HEAD request and for a
-    /// file that the gate sends: its bytes are [`Reply::streamed`]. A picture's address stands behind the
-    /// block, in `head`.
+    /// Appends the header block to `head` and returns the body. The body is empty for a HEAD request and for
+    /// a file that the gate sends: [`Reply::streamed`] gives its bytes. A picture's address goes into `head`,
+    /// after the block.
     pub fn encode(&self, head_only: bool, head: &mut Vec<u8>) -> &'static [u8] {
         let (status, extra, body): (&str, &str, &'static str) = match self {
             Reply::Allowed { handover, cache, disposition } => {
@@ -265,7 +267,7 @@ impl Reply {
                 encode_refusal(status.line(), status.extra(), "image/png", REFUSED_PNG.len(), head);
                 return if head_only { b"" } else { REFUSED_PNG };
             }
-            // Never a local redirect: those have status 200 or none (RFC 3875 §6.2.2,
+            // This is never a local redirect: those have status 200 or none (RFC 3875 §6.2.2,
             // docs/spec/servers.md §3.2).
             Reply::SignIn { location } => {
                 let location = format!("Location: {location}\r\n");
@@ -289,7 +291,7 @@ impl Reply {
         if head_only { b"" } else { body.as_bytes() }
     }
 
-    /// The status code, for logs and tests.
+    /// Returns the status code, for logs and tests.
     pub fn status(&self) -> u16 {
         match self {
             Reply::Allowed { handover: Handover::Stream(file), .. } => file.status(),
@@ -304,7 +306,7 @@ impl Reply {
         }
     }
 
-    /// The bytes of a file that the gate sends itself, to follow the header block of a GET.
+    /// Returns the bytes of a file that the gate sends itself. They follow the header block of a GET.
     pub fn streamed(&self) -> Option<Body> {
         match self {
             Reply::Allowed { handover: Handover::Stream(file), .. } => file.body(),
@@ -312,7 +314,7 @@ impl Reply {
         }
     }
 
-    /// The same answer with a name for the file, if it is one that sends a file.
+    /// Sets the name of the file if the answer sends one.
     #[must_use]
     pub fn named(self, name: Disposition) -> Self {
         match self {
@@ -323,7 +325,7 @@ impl Reply {
         }
     }
 
-    /// The same answer for a server that only asks: 200, 403 and 503 are the only words it knows
+    /// Reduces the answer for a server that only asks for a verdict: it understands only 200, 403 and 503
     /// (nginx turns any other status of an `auth_request` into a 500).
     #[must_use]
     pub fn for_authorizer(self) -> Self {
@@ -337,8 +339,8 @@ impl Reply {
         }
     }
 
-    /// The same with a name for the visitor, which Apache's `mod_authnz_fcgi` takes out of the answer. It is
-    /// the same for all: nothing but Apache's log needs to know.
+    /// Adds a name for the visitor, which Apache's `mod_authnz_fcgi` reads from the answer. All visitors get
+    /// the same name, because only Apache's log uses it.
     #[must_use]
     pub fn for_authenticator(self) -> Self {
         match self.for_authorizer() {
@@ -350,7 +352,7 @@ impl Reply {
     }
 }
 
-/// The one form of everything that is not an allowed file.
+/// Writes every answer that is not an allowed file.
 fn encode_refusal(status: &str, extra: &str, content_type: &str, length: usize, head: &mut Vec<u8>) {
     let mut text = String::with_capacity(256);
     let _ = write!(
@@ -382,7 +384,7 @@ fn encode_allowed(handover: &Handover, cache: &Cache, name: Option<&Disposition>
                 None => (ACCEL_FILE_PREFIX, path.as_str()),
             };
             let _ = write!(text, "X-Accel-Redirect: {prefix}{}\r\n{JUDGED_FILE}: yes\r\n", encode_path(path));
-            // nginx's own location says the rest: it drops the header of a sandbox that comes from here.
+            // nginx's own location adds the rest: it drops a sandbox header that comes from here.
             must_be_saved = media::is_active(path);
         }
         Handover::AccelIPhp { derivative, asks_for_address } => {
@@ -396,8 +398,8 @@ fn encode_allowed(handover: &Handover, cache: &Cache, name: Option<&Disposition>
         Handover::Sendfile { path, length, modified } => {
             let _ = write!(text, "X-Sendfile: {path}\r\n");
             must_be_saved = push_type(path, &mut text);
-            // mod_xsendfile would otherwise answer conditionals with the validators of the gate's own file
-            // (docs/spec/servers.md §3.3).
+            // Without these, mod_xsendfile answers conditional requests with the validators of the gate's own
+            // file (docs/spec/servers.md §3.3).
             Validators::of(*length, *modified).write(&mut text);
         }
         Handover::SendfileEncoded { path } => {
@@ -418,7 +420,7 @@ fn encode_allowed(handover: &Handover, cache: &Cache, name: Option<&Disposition>
                 address_parameter(*asks_for_address)
             );
         }
-        // What browsers may keep of it is said where the server asks the script.
+        // The server's configuration for the script sets what browsers may keep.
         Handover::AccelActionPhp { query } => {
             let _ = write!(text, "X-Accel-Redirect: {ACCEL_ACTION_PHP}{}\r\n\r\n", encode_query(query));
             head.extend_from_slice(text.as_bytes());
@@ -436,7 +438,7 @@ fn encode_allowed(handover: &Handover, cache: &Cache, name: Option<&Disposition>
                 let _ = write!(text, "{JUDGED_FILE}: {file}\r\n");
             }
         }
-        // Apache's file takes the name up: UserExpr "%{reqenv:PIWIGO_GATE_USER}".
+        // Apache's file reads the name: UserExpr "%{reqenv:PIWIGO_GATE_USER}".
         Handover::Authenticated => {
             text.push_str("Content-Length: 0\r\nVariable-PIWIGO_GATE_USER: visitor\r\n");
         }
@@ -457,20 +459,20 @@ fn encode_allowed(handover: &Handover, cache: &Cache, name: Option<&Disposition>
     head.extend_from_slice(text.as_bytes());
 }
 
-/// What makes Piwigo's `i.php` answer with an address.
+/// Returns the parameter that makes Piwigo's `i.php` answer with an address.
 fn address_parameter(asks_for_address: bool) -> &'static str {
     if asks_for_address { "&ajaxload=true" } else { "" }
 }
 
-/// Says what a file is, for a server that does not know by itself (`mod_fcgid`), and whether it must be
-/// saved.
+/// Appends the file's type, for a server that does not determine it (`mod_fcgid`). Returns whether the
+/// browser must save the file.
 fn push_type(path: &str, text: &mut String) -> bool {
     let known = media::content_type(path);
     let _ = write!(text, "Content-Type: {}\r\n{}", known.unwrap_or(media::UNKNOWN), media::sandbox(path));
     known.is_none() || media::is_active(path)
 }
 
-/// Whether a header can hold this name byte for byte: servers take blanks off both ends.
+/// Whether a header can hold this name byte for byte. Servers strip blanks at both ends.
 pub fn fits_a_header(name: &str) -> bool {
     !name.starts_with(' ') && !name.ends_with(' ') && !name.contains(char::is_control)
 }
@@ -480,7 +482,7 @@ pub fn encode_path(path: &str) -> percent_encoding::PercentEncode<'_> {
     percent_encode(path.as_bytes(), ENCODED)
 }
 
-/// A query for a header, with its `?`; empty where there is none.
+/// Encodes a query for a header, with its `?`; empty if there is no query.
 fn encode_query(query: &[u8]) -> String {
     if query.is_empty() { String::new() } else { format!("?{}", percent_encode(query, NOT_IN_A_HEADER)) }
 }

@@ -133,7 +133,7 @@ fn a_yes_is_known_as_the_gates_and_names_its_file_where_that_is_wanted() {
         let reply = allowed(handover);
         let said = |text: &str| text.lines().find_map(|line| line.strip_prefix(head)).map(str::to_owned);
         assert_eq!(said(&header_block(&reply)).as_deref(), expected, "{reply:?}");
-        // Asked twice, it is the same; and what an authorizer hears holds no path but that one.
+        // A second reduction changes nothing, and the answer for an authorizer holds no path but that one.
         let asked = reply.clone().for_authorizer().for_authorizer();
         let named = expected.filter(|name| *name != "yes");
         assert_eq!(said(&header_block(&asked)).as_deref(), named, "{reply:?}");
@@ -143,7 +143,7 @@ fn a_yes_is_known_as_the_gates_and_names_its_file_where_that_is_wanted() {
     }
 }
 
-/// `Cache-Control` of a hand-over would come with an error of PHP's as well.
+/// A `Cache-Control` in the hand-over would also go out with an error of PHP's.
 #[test]
 fn nginx_is_told_apart_what_browsers_may_keep_where_it_says_it_itself() {
     let cache = Cache { control: "private, max-age=600".into(), is_apart: true };
@@ -183,7 +183,7 @@ fn a_picture_of_a_refusal_has_its_status_and_is_not_kept() {
     }
 }
 
-/// Status 302 makes it an answer for the browser: only a 200 (or none) is a local redirect.
+/// With status 302 the browser gets the answer: only a 200 (or no status) is a local redirect.
 #[test]
 fn the_way_to_the_sign_in_page_is_no_local_redirect() {
     let text = header_block(&Reply::SignIn { location: "/identification.php?redirect=x".into() });

@@ -1,6 +1,6 @@
-//! FastCGI params in, one [`Request`] out: only the variables that a verdict may depend on, borrowed from
-//! the params buffer. Nothing whose name begins with `HTTP_` ever configures the gate, because such
-//! variables are the visitor's own words (CGI, RFC 3875 §4.1.18).
+//! Turns FastCGI params into one [`Request`]: only the variables that an answer may depend on, borrowed from
+//! the params buffer. No variable whose name begins with `HTTP_` configures the gate, because the visitor
+//! writes those (CGI, RFC 3875 §4.1.18).
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -10,20 +10,20 @@ use super::reply::SendMode;
 use crate::fastcgi::{Params, Role};
 use crate::piwigo::layout;
 
-/// Longest accepted `REQUEST_URI`, in bytes. Piwigo's longest path is 255 characters; the rest is query.
+/// The longest accepted `REQUEST_URI`, in bytes. Piwigo's longest path has 255 characters; the rest is query.
 pub const MAX_URI: usize = 8 * 1024;
 
-/// Longest accepted `Cookie` header (all its lines joined), in bytes.
+/// The longest accepted `Cookie` header (all its lines joined), in bytes.
 pub const MAX_COOKIES: usize = 16 * 1024;
 
-/// The request method, as far as the gate cares.
+/// The request method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// `GET`.
     Get,
     /// `HEAD`.
     Head,
-    /// Anything else; answered 405.
+    /// Any other method, which gets a 405.
     Other,
 }
 
@@ -37,86 +37,88 @@ impl Method {
     }
 }
 
-/// Whether the answer to a request with these params is known without its body, which only other methods than
-/// GET and HEAD have: it is 405.
+/// Whether the answer is known without the body: a request with another method than GET or HEAD gets a 405.
 pub fn needs_no_body(params: &Params<'_>) -> bool {
     params.last(b"REQUEST_METHOD").map_or(Method::Other, Method::named) == Method::Other
 }
 
-/// The web server that speaks to us, where its own traps need different treatment.
+/// The web server in front of the gate, if its quirks need a different treatment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
     /// nginx: understands `X-Accel-Redirect`.
     Nginx,
-    /// lighttpd: its authorizer mode serves the file when a reply is missing, so it is never answered 200
-    /// there.
+    /// lighttpd: in its authorizer mode it serves the file if a reply is missing, so the gate never answers
+    /// 200 there.
     Lighttpd,
-    /// Caddy: `rewrite` reads a path in a header by other rules in each of its versions.
+    /// Caddy: each of its versions reads a path for `rewrite` in a header by different rules.
     Caddy,
-    /// Any other.
+    /// Any other server.
     Other,
 }
 
-/// One request for a file, as the web server described it.
+/// One request for a file, as the web server describes it.
 #[derive(Debug)]
 pub struct Request<'a> {
     /// `REQUEST_METHOD`.
     pub method: Method,
-    /// `REQUEST_URI`: raw, with its query, exactly as the visitor sent it.
+    /// `REQUEST_URI`: raw and with its query, as the visitor sent it.
     pub uri: &'a [u8],
     /// `HTTP_COOKIE`, all lines joined with `; `.
     pub cookies: Cow<'a, [u8]>,
-    /// `REMOTE_ADDR` as text: it must be the one that PHP sees (docs/spec/piwigo.md §2.2).
+    /// `REMOTE_ADDR` as text. It must be the address that PHP sees (docs/spec/piwigo.md §2.2).
     pub remote_addr: &'a str,
     /// `SERVER_SOFTWARE`.
     pub server: Server,
-    /// The FastCGI role the server asked for.
+    /// The FastCGI role in which the server calls the gate.
     pub role: Role,
-    /// `FCGI_APACHE_ROLE` came: an authorizer of Apache's, which takes silence for a no.
+    /// The params hold `FCGI_APACHE_ROLE`: an authorizer of Apache, which treats a missing answer as a
+    /// refusal.
     pub by_apache_role: bool,
-    /// `GATE_DELIVER`, set by the server's own file.
+    /// `GATE_DELIVER`, set by the server's configuration.
     pub deliver: Option<SendMode>,
-    /// The server sends a visitor on to `i.php` where the answer says so; not by `GATE_LOCAL_REDIRECT=no`.
+    /// Whether the server can hand a request over to `i.php` when the answer says so. Not with
+    /// `GATE_LOCAL_REDIRECT=no`.
     pub hands_over: bool,
-    /// `GATE_ACTION_PHP=hand-over`, set by the server's own file: the server sends a visitor on to Piwigo's
-    /// `action.php` where the answer says so.
+    /// `GATE_ACTION_PHP=hand-over`, set by the server's configuration: the server can hand a request over to
+    /// Piwigo's `action.php` when the answer says so.
     pub hands_over_downloads: bool,
-    /// `GATE_NAMES_FILE=yes`, set by nginx's file where it only asks: nginx serves the file that the yes
-    /// names.
+    /// `GATE_NAMES_FILE=yes`, set by nginx's configuration for a check: nginx serves the file that the gate's
+    /// allow names.
     pub names_file: bool,
-    /// `GATE_CACHE=apart`, set by nginx's file: what browsers may keep is said in a header of its own. nginx
-    /// would show the gate's `Cache-Control` with errors that come after the yes, too.
+    /// `GATE_CACHE=apart`, set by nginx's configuration: the `Cache-Control` value goes into a header of its
+    /// own. Otherwise nginx would also send the gate's `Cache-Control` with an error that follows the allow.
     pub cache_apart: bool,
-    /// `GATE_SYMLINKS=same-owner`, set by nginx's file where it says `disable_symlinks if_not_owner`.
+    /// `GATE_SYMLINKS=same-owner`, set by nginx's configuration together with `disable_symlinks
+    /// if_not_owner`.
     pub server_looks_at_links: bool,
-    /// `GATE_XSENDFILE=raw`, set by the server's own file: the server takes the path in `X-Sendfile` as it
-    /// stands. Some versions of Apache's `mod_xsendfile` percent-decode it first (`XSendFileUnescape`).
+    /// `GATE_XSENDFILE=raw`, set by the server's configuration: the server uses the path in `X-Sendfile`
+    /// literally. Some versions of Apache's `mod_xsendfile` percent-decode it first (`XSendFileUnescape`).
     pub sendfile_is_raw: bool,
-    /// `GATE_URL_PREFIX`, set by the server's own file: where the gallery is mounted. Counts where the
-    /// settings do not say so; a program on shared hosting is started without arguments and environment.
+    /// `GATE_URL_PREFIX`, set by the server's configuration: where the gallery is mounted. It counts if the
+    /// settings have no prefix, because shared hosting starts a program without arguments and environment.
     pub url_prefix: Option<&'a str>,
-    /// `REMOTE_USER`, or else `REDIRECT_REMOTE_USER`, but only where the server's own file says by
-    /// `GATE_REMOTE_USER=verified` that somebody checked the password: nginx passes on the name of any
-    /// `Authorization` header.
+    /// `REMOTE_USER`, or else `REDIRECT_REMOTE_USER`, but only if the server's configuration sets
+    /// `GATE_REMOTE_USER=verified` because the server has checked the password. nginx passes on the name of
+    /// any `Authorization` header.
     pub remote_user: Option<&'a [u8]>,
     /// The header `X-PIWIGO-API`.
     pub api_key: Option<&'a [u8]>,
-    /// The header `X-Forwarded-For`, which a client may have written. It counts with the setting
-    /// `session_address` only.
+    /// The header `X-Forwarded-For`, which a client may have written. Only the setting `session_address`
+    /// makes it count.
     pub forwarded_for: Option<&'a [u8]>,
-    /// `Sec-Fetch-Dest: document`: a person opens the address itself, it is no picture of a page.
+    /// `Sec-Fetch-Dest: document`: the visitor opens the address itself, not a page with the picture.
     pub is_navigation: bool,
-    /// `Range` of something behind the first byte: a player that seeks, or a download that goes on.
+    /// `Range` begins after the first byte: a player seeks, or a download resumes.
     pub is_continuation: bool,
-    /// Piwigo on the web server's machine fetches a file: from that machine's own address, by the name that
-    /// Piwigo's `fetchRemote` gives itself, and without a cookie. Only the log depends on it, because anybody
-    /// can use that name.
+    /// Piwigo fetches a file from the web server's own machine: the client has that machine's address, the
+    /// user agent of Piwigo's `fetchRemote`, and no cookie. Only the log depends on it, because any client
+    /// can use that user agent.
     pub is_piwigos_own: bool,
-    /// `Range` and the `If-` headers: what a file that the gate sends itself is answered by.
+    /// `Range` and the `If-` headers, for a file that the gate sends itself.
     pub conditions: Conditions<'a>,
 }
 
-/// Why params do not make a request.
+/// Why the params do not make a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// The server sent no `REQUEST_URI`.
@@ -131,26 +133,26 @@ pub enum Malformed {
     /// `REMOTE_ADDR` is missing or cannot be an address.
     #[error("the web server sent no usable REMOTE_ADDR")]
     NoAddress,
-    /// `GATE_DELIVER` holds a word that is not a way to deliver.
+    /// `GATE_DELIVER` is not a known way to deliver.
     #[error("the web server's GATE_DELIVER is none of the known ways to deliver")]
     UnknownDeliver,
-    /// `GATE_URL_PREFIX` is no place where a gallery could be.
+    /// `GATE_URL_PREFIX` cannot be the path of a gallery.
     #[error("the web server's GATE_URL_PREFIX is not a path such as /piwigo")]
     UrlPrefix,
 }
 
-/// The longest path of a unix socket, which some servers tell in the place of an address.
+/// The longest path of a unix socket, which some servers pass instead of an address.
 const MAX_ADDRESS: usize = 108;
 
-/// Whether this can be a visitor's address. It stands in the log and is never believed to be more than Piwigo
-/// makes of it, so it need not be an IP address: behind a unix socket there is none.
+/// Whether the text can be a visitor's address. It need not be an IP address, because a unix socket has none:
+/// the gate logs it, and otherwise treats it only as Piwigo does.
 fn is_address(text: &str) -> bool {
     (1..=MAX_ADDRESS).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"')
 }
 
 impl<'a> Request<'a> {
-    /// A guest's GET of `uri` from `remote_addr`, before anything else is known.
+    /// Creates a guest's GET of `uri` from `remote_addr`, with defaults for all other fields.
     pub fn new(uri: &'a [u8], remote_addr: &'a str) -> Self {
         Request {
             method: Method::Get,
@@ -178,10 +180,11 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Reads the variables out of `params`.
+    /// Reads the variables from `params`.
     ///
     /// # Errors
-    /// [`Malformed`] when one that a verdict needs is missing or over its limit; the caller refuses.
+    /// [`Malformed`] if a required variable is missing, malformed or over its limit. The caller refuses such
+    /// a request.
     pub fn from_params(role: Role, params: &Params<'a>) -> Result<Self, Malformed> {
         let mut method = Method::Other;
         let mut uri: Option<&[u8]> = None;
@@ -203,7 +206,7 @@ impl<'a> Request<'a> {
         let mut is_continuation = false;
         let (mut server_addr, mut user_agent): (&[u8], &[u8]) = (b"", b"");
         let mut conditions = Conditions::default();
-        // One pass; a name that comes twice overwrites, so the last one wins (docs/spec/servers.md §1.6).
+        // One pass; a repeated name overwrites, so the last one wins (docs/spec/servers.md §1.6).
         for (name, value) in params {
             match name {
                 b"REQUEST_METHOD" => method = Method::named(value),
@@ -288,23 +291,23 @@ impl<'a> Request<'a> {
     }
 }
 
-/// What the server wants to hear.
+/// The question that the server asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// Which file it is to send.
+    /// Which file to send.
     Which,
-    /// Whether it may send one: it understands no status but 200, 403 and 503.
+    /// Whether to send a file. The server understands only the statuses 200, 403 and 503.
     Whether,
-    /// Whether it may, and who is asking: without a name `mod_authnz_fcgi` takes a yes for an error
-    /// (docs/spec/servers.md §3.5).
+    /// Whether to send a file, and the visitor's name. Without a name, `mod_authnz_fcgi` treats an allow as
+    /// an error (docs/spec/servers.md §3.5).
     Who,
 }
 
 impl Question {
-    /// Known even of params that make no request.
+    /// Works even on params that do not make a request.
     pub fn of(role: Role, params: &Params<'_>) -> Self {
         let is = |name: &[u8], value: &[u8]| params.last(name) == Some(value);
-        // mod_fcgid says the first of these, too, in a mode that would show the name to the visitor.
+        // mod_fcgid also sends the first of these, in a mode that would show the name to the visitor.
         let wants_name = is(b"FCGI_APACHE_ROLE", b"AUTHENTICATOR") && is(b"FCGI_ROLE", b"AUTHORIZER");
         match role {
             Role::Authorizer if wants_name => Question::Who,
@@ -315,7 +318,8 @@ impl Question {
     }
 }
 
-/// Whether a client's address is a loopback address or the one at which it has reached the web server.
+/// Whether a client's address is a loopback address, or the address of the web server that the client
+/// reached.
 fn is_of_this_machine(client: &str, server: &[u8]) -> bool {
     let Ok(client) = client.parse::<IpAddr>() else { return false };
     let server = std::str::from_utf8(server).ok().and_then(|server| server.parse::<IpAddr>().ok());
@@ -323,7 +327,8 @@ fn is_of_this_machine(client: &str, server: &[u8]) -> bool {
     client.is_loopback() || server.is_some_and(|server| server.to_canonical() == client)
 }
 
-/// A header's value; some servers pass an empty one for a header that did not come.
+/// Returns a header's value; `None` if it is empty, because some servers pass an empty value for a missing
+/// header.
 fn given(value: &[u8]) -> Option<&[u8]> {
     let value = value.trim_ascii();
     (!value.is_empty()).then_some(value)

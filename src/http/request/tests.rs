@@ -211,8 +211,8 @@ fn remote_user_counts_only_where_the_server_file_says_it_is_verified() {
     }
 }
 
-/// nginx says `unix:`, Caddy `@` and some hosts a socket's path where the front end comes over a unix
-/// socket.
+/// If the front end connects over a unix socket, nginx passes `unix:`, Caddy `@`, and some hosts the path of
+/// the socket.
 #[test]
 fn an_address_need_not_be_an_ip_address() {
     for address in ["192.0.2.7", "2001:db8::1", "fe80::1%eth0", "unix:", "@", "/srv/mp/socket"] {
