@@ -29,9 +29,9 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// The same where `room` bytes are free in the process for `parts` makings at once. A quarter of the room
-    /// is left alone; of the rest the file may take a quarter and its decoding a half, and what follows has
-    /// the other.
+    /// Reduces this share to one of `parts` shares of the `room` bytes that are free in the process. A
+    /// quarter of the room stays free. Of each share the file takes a quarter at most and decoding a half at
+    /// most; the rest is for the steps that follow.
     pub(super) fn within(self, room: u64, parts: u32) -> Self {
         let part = (room - room / 4) / u64::from(parts.max(1));
         Share {

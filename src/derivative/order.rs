@@ -44,7 +44,8 @@ pub enum MakeError {
     /// The source is missing, or reached through a link that is not followed.
     #[error("the source is missing: {0}")]
     NoSource(String),
-    /// The gate's decoders cannot read the source, or it needs more memory than there is. Piwigo's may.
+    /// The gate's decoders cannot read the source, or it is beyond the gate's fixed limits. Piwigo may be
+    /// able to use it.
     #[error("the source cannot be used: {0}")]
     Source(String),
     /// Making it needs more memory than this process may have. Piwigo may have more.
@@ -62,7 +63,7 @@ pub enum MakeError {
     /// The disk is full, or fails.
     #[error("it cannot be written: {0}")]
     Disk(String),
-    /// Too many are being made, or this one took too long.
+    /// Too many are being made, this one took too long, or the machine is short of something now.
     #[error("too many derivatives are being made")]
     Busy,
 }

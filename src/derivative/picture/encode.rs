@@ -10,7 +10,7 @@ use super::{Picture, jpeg, png, webp};
 /// carry it. What is transparent becomes white in a JPEG.
 ///
 /// # Errors
-/// If the format has no pictures of this size.
+/// If the format holds no picture of this size or with these channels.
 pub fn encode(
     picture: Picture,
     profile: Option<&[u8]>,
@@ -23,7 +23,7 @@ pub fn encode(
 /// The same with a quality that may have been taken from the source.
 ///
 /// # Errors
-/// If the format has no pictures of this size.
+/// If the format holds no picture of this size or with these channels.
 pub fn encode_as(
     picture: Picture,
     profile: Option<&[u8]>,

@@ -1,5 +1,5 @@
-//! Pictures in memory: files of the four formats in, pixels, files out. What a derivative is made of; it
-//! knows no gallery and no size of one (those are in [`crate::derivative`]), and it touches no file.
+//! Pictures in memory: decodes files of four formats to pixels, changes the pixels, and encodes them to files.
+//! It knows no gallery and opens no file; of Piwigo's sizes it knows crops and watermarks.
 //!
 //! | room | in → out |
 //! |---|---|
