@@ -1,5 +1,5 @@
-//! Pictures in memory: decodes files of four formats to pixels, changes the pixels, and encodes them to files.
-//! It knows no gallery and opens no file; of Piwigo's sizes it knows crops and watermarks.
+//! Pictures in memory: decodes files of four formats, changes the pixels, and encodes them to files. It knows
+//! no gallery and opens no file; of Piwigo's sizes it knows crops and watermarks.
 //!
 //! | room | in → out |
 //! |---|---|
